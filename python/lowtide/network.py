@@ -1,0 +1,70 @@
+"""What crosses the border between the IR stages and codegen, run and report: plain frozen dataclasses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+DType = Literal["int8", "uint8", "int16", "uint16", "int32", "int64", "float32", "bool"]
+
+DTYPE_BYTES: dict[DType, int] = {
+    "int8": 1,
+    "uint8": 1,
+    "int16": 2,
+    "uint16": 2,
+    "int32": 4,
+    "int64": 8,
+    "float32": 4,
+    "bool": 1,
+}
+
+
+@dataclass(frozen=True)
+class IoTensor:
+    """A model input or output as the firmware sees it.
+
+    `scale` and `zero_point` are None where the tensor is not quantised (per tensor).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+    scale: float | None = None
+    zero_point: int | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes, dense row-major."""
+        return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """An `IoTensor` at its byte offset in the arena."""
+
+    tensor: IoTensor
+    offset: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network lowered to loops on one arena: what codegen compiles.
+
+    Attributes:
+        name: a C identifier; prefix of every exported symbol and file.
+        body: MLIR text, the *operations* (no enclosing module) of the network: `memref.global` constants,
+            `func.func private` kernels, and the entry
+            `func.func private @<name>_body(%arena: memref<{arena_bytes}xi8>)`, which returns nothing.
+            Only func, scf, memref, arith, math, vector, llvm-intrinsic ops; no allocation.
+        arena_bytes: size of the arena; its base is 16-byte aligned.
+        inputs, outputs: where the firmware writes and reads.
+        keep_input: True where the inputs' bytes are intact after a run.
+    """
+
+    name: str
+    body: str
+    arena_bytes: int
+    inputs: tuple[Slot, ...]
+    outputs: tuple[Slot, ...]
+    keep_input: bool

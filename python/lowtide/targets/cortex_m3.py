@@ -1,0 +1,17 @@
+"""Arm Cortex-M3: no DSP extension, no FPU."""
+
+from lowtide.targets.target import Target
+
+TARGET = Target(
+    name="cortex-m3",
+    family="arm",
+    triple="thumbv7m-unknown-none-eabi",
+    cpu="cortex-m3",
+    features="",
+    float_abi="soft",
+    hard_float=False,
+    pointer_bytes=4,
+    buffer_alignment=4,
+    emulator="cortex-m3",
+    qemu_machine="",
+)

@@ -1,0 +1,17 @@
+"""Arm Cortex-M4F: DSP extension, single-precision FPU."""
+
+from lowtide.targets.target import Target
+
+TARGET = Target(
+    name="cortex-m4",
+    family="arm",
+    triple="thumbv7em-unknown-none-eabihf",
+    cpu="cortex-m4",
+    features="",
+    float_abi="hard",
+    hard_float=True,
+    pointer_bytes=4,
+    buffer_alignment=4,
+    emulator="cortex-m4",
+    qemu_machine="mps2-an386",
+)

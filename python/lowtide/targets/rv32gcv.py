@@ -1,0 +1,17 @@
+"""RISC-V RV32GC with the vector extension; Unicorn has no RVV, QEMU has."""
+
+from lowtide.targets.target import Target
+
+TARGET = Target(
+    name="rv32gcv",
+    family="riscv",
+    triple="riscv32-unknown-unknown-elf",
+    cpu="generic-rv32",
+    features="+m,+a,+c,+f,+d,+zvl128b,+v",
+    float_abi="",
+    hard_float=True,
+    pointer_bytes=4,
+    buffer_alignment=4,
+    emulator="",
+    qemu_machine="virt",
+)

@@ -1,0 +1,17 @@
+"""RISC-V RV32IMAC, no FPU."""
+
+from lowtide.targets.target import Target
+
+TARGET = Target(
+    name="rv32imac",
+    family="riscv",
+    triple="riscv32-unknown-unknown-elf",
+    cpu="generic-rv32",
+    features="+m,+a,+c",
+    float_abi="",
+    hard_float=False,
+    pointer_bytes=4,
+    buffer_alignment=4,
+    emulator="rv32",
+    qemu_machine="virt",
+)
