@@ -1,0 +1,371 @@
+"""The one door to MLIR's Python bindings: what lowtide uses of them, and how modules come in and passes run.
+
+No other file imports the bindings, so that another wheel can take their place by changing this one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from torch_mlir.dialects import (
+    affine,
+    arith,
+    bufferization,
+    builtin,
+    cf,
+    ext,
+    func,
+    index,
+    linalg,
+    llvm,
+    math,
+    memref,
+    scf,
+    tensor,
+    tosa,
+    transform,
+    ub,
+    vector,
+)
+from torch_mlir.dialects.transform import interpreter, structured
+from torch_mlir.ir import (
+    AffineAddExpr,
+    AffineBinaryExpr,
+    AffineCeilDivExpr,
+    AffineConstantExpr,
+    AffineDimExpr,
+    AffineExpr,
+    AffineFloorDivExpr,
+    AffineMap,
+    AffineMapAttr,
+    AffineModExpr,
+    AffineMulExpr,
+    AffineSymbolExpr,
+    ArrayAttr,
+    AsmState,
+    Attribute,
+    BF16Type,
+    Block,
+    BlockArgument,
+    BoolAttr,
+    CallSiteLoc,
+    Context,
+    DenseBoolArrayAttr,
+    DenseElementsAttr,
+    DenseFPElementsAttr,
+    DenseI8ArrayAttr,
+    DenseI32ArrayAttr,
+    DenseI64ArrayAttr,
+    DenseIntElementsAttr,
+    DenseResourceElementsAttr,
+    Diagnostic,
+    DiagnosticHandler,
+    DiagnosticInfo,
+    DiagnosticSeverity,
+    DictAttr,
+    F16Type,
+    F32Type,
+    F64Type,
+    FileLineColLoc,
+    FlatSymbolRefAttr,
+    FloatAttr,
+    FloatType,
+    FunctionType,
+    FusedLoc,
+    IndexType,
+    InsertionPoint,
+    IntegerAttr,
+    IntegerType,
+    Location,
+    MemoryEffectInstancesList,
+    MemoryEffectsOpInterface,
+    MemRefType,
+    MLIRError,
+    Module,
+    NamedAttribute,
+    NameLoc,
+    NoneType,
+    Operation,
+    OpOperand,
+    OpResult,
+    OpView,
+    RankedTensorType,
+    Region,
+    ShapedType,
+    StridedLayoutAttr,
+    StringAttr,
+    SymbolRefAttr,
+    SymbolTable,
+    Type,
+    TypeAttr,
+    UnitAttr,
+    UnknownLoc,
+    Value,
+    VectorType,
+    WalkOrder,
+    WalkResult,
+    get_ops_of_type,
+    get_parent_of_type,
+)
+from torch_mlir.passmanager import PassManager
+
+from lowtide.errors import InputError, LowtideError
+
+# MLIR's parser recurses once per nesting level; far beyond this depth it overflows the C stack.
+MAX_NESTING = 1_000
+_NESTING_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|->|[<>]=|[\[({<]|[\])}>]')
+# What MLIR calls a module that was parsed from memory.
+_MEMORY_NAME = "-"
+_FILE_PLACE = re.compile(r'"([^"]*)":(\d+):(\d+)(?: to :\d+(?::\d+)?)?')
+
+
+def make_context() -> Context:
+    """A context with every dialect of the bindings loaded and unregistered ones refused; not entered."""
+    context = Context()
+    context.allow_unregistered_dialects = False
+    # Diagnostics travel inside the exceptions, one message each.
+    context.emit_error_diagnostics = False
+    return context
+
+
+def parse_module(asm: str | bytes, context: Context, filename: str = "<memory>", *, stage: str = "mlir") -> Module:
+    """Parse and verify MLIR text or bytecode.
+
+    Args:
+        asm: text, or bytes that hold either text (UTF-8) or MLIR bytecode.
+        context: as `make_context` gives it.
+        filename: how messages call the input.
+        stage: the stage to name in the error.
+
+    Raises:
+        InputError: the input isn't valid IR; the message holds MLIR's diagnostics, `FILE:LINE:COL: message`.
+    """
+    if isinstance(asm, bytes) and not asm.startswith(b"ML\xefR"):
+        asm = _decode(asm, filename, stage)
+    if isinstance(asm, str):
+        _check_nesting(asm, filename, stage)
+    try:
+        return Module.parse(asm, context)
+    except MLIRError as error:
+        raise InputError(stage, diagnostics_of(error, filename)) from None
+
+
+def read_module(path: Path, context: Context, *, stage: str = "mlir") -> Module:
+    """`parse_module` of a file, text or bytecode.
+
+    Raises:
+        InputError: the file can't be read or isn't valid IR.
+    """
+    try:
+        asm = path.read_bytes()
+    except OSError as error:
+        raise InputError(stage, f"cannot read the file: {error.strerror}", where=str(path)) from None
+    return parse_module(asm, context, str(path), stage=stage)
+
+
+def run_pipeline(
+    module: Module | Operation | OpView,
+    pipeline: str,
+    *,
+    stage: str = "mlir",
+    error: type[LowtideError] = InputError,
+    configure: Callable[[PassManager], None] | None = None,
+) -> None:
+    """Run upstream passes in place, verifying after each.
+
+    Args:
+        module: what the pipeline is anchored on.
+        pipeline: textual, e.g. `builtin.module(canonicalize,func.func(cse))`.
+        stage: the stage to name in the error.
+        error: the class to raise where a pass or the verifier refuses.
+        configure: called on the pass manager before it runs (e.g. to print after every pass).
+
+    Raises:
+        LowtideError: of class `error`, with MLIR's located diagnostics.
+        ValueError: the pipeline text is malformed or names an unknown pass.
+    """
+    operation = module.operation
+    manager = PassManager.parse(pipeline, operation.context)
+    manager.enable_verifier(True)
+    if configure is not None:
+        configure(manager)
+    try:
+        manager.run(operation)
+    except MLIRError as failure:
+        raise error(stage, diagnostics_of(failure)) from None
+
+
+def verify(module: Module | Operation | OpView, *, stage: str, error: type[LowtideError] = InputError) -> None:
+    """Raise `error` with MLIR's diagnostics if the IR breaks an invariant."""
+    try:
+        sound = module.operation.verify()
+    except MLIRError as failure:
+        raise error(stage, diagnostics_of(failure)) from None
+    if not sound:
+        raise error(stage, "the IR does not verify")
+
+
+def diagnostics_of(error: MLIRError, filename: str | None = None) -> str:
+    """The located messages of an MLIR failure, one a line, notes indented.
+
+    Args:
+        error: what the bindings raised.
+        filename: replaces the name of input parsed from memory.
+    """
+    lines = list(_render(error.error_diagnostics, filename, indent=""))
+    return "\n".join(lines) if lines else error.message.strip() or "MLIR gave no reason"
+
+
+def place_of(location: Location, filename: str | None = None) -> str:
+    """A location as `FILE:LINE:COL`, or as MLIR prints it where it is no place in a file.
+
+    Args:
+        location: of an operation or a diagnostic.
+        filename: replaces the name of input parsed from memory.
+    """
+
+    def plain(match: re.Match[str]) -> str:
+        file = filename if filename is not None and match[1] == _MEMORY_NAME else match[1]
+        return f"{file}:{match[2]}:{match[3]}"
+
+    # Diagnostics carry the base class only, so that the printed form is the one way in.
+    return _FILE_PLACE.sub(plain, str(location)).removeprefix("loc(").removesuffix(")")
+
+
+def _render(diagnostics: Iterable[DiagnosticInfo], filename: str | None, indent: str) -> Iterable[str]:
+    for diagnostic in diagnostics:
+        label = "note: " if indent else "error: "
+        yield f"{indent}{place_of(diagnostic.location, filename)}: {label}{diagnostic.message}"
+        yield from _render(diagnostic.notes, filename, indent + "  ")
+
+
+def _decode(asm: bytes, filename: str, stage: str) -> str:
+    try:
+        return asm.decode()
+    except UnicodeDecodeError as error:
+        message = f"neither MLIR text (UTF-8) nor MLIR bytecode: byte 0x{asm[error.start]:02x} at offset {error.start}"
+        raise InputError(stage, message, where=filename) from None
+
+
+def _check_nesting(text: str, filename: str, stage: str) -> None:
+    depth = 0
+    for token in _NESTING_TOKEN.finditer(text):
+        first = text[token.start()]
+        if token.end() - token.start() > 1 or first in '"/':
+            continue
+        depth = depth + 1 if first in "[({<" else max(depth - 1, 0)
+        if depth > MAX_NESTING:
+            line = text.count("\n", 0, token.start()) + 1
+            raise InputError(stage, f"brackets nest more than {MAX_NESTING} deep", where=f"{filename}:{line}")
+
+
+__all__ = [
+    "MAX_NESTING",
+    "AffineAddExpr",
+    "AffineBinaryExpr",
+    "AffineCeilDivExpr",
+    "AffineConstantExpr",
+    "AffineDimExpr",
+    "AffineExpr",
+    "AffineFloorDivExpr",
+    "AffineMap",
+    "AffineMapAttr",
+    "AffineModExpr",
+    "AffineMulExpr",
+    "AffineSymbolExpr",
+    "ArrayAttr",
+    "AsmState",
+    "Attribute",
+    "BF16Type",
+    "Block",
+    "BlockArgument",
+    "BoolAttr",
+    "CallSiteLoc",
+    "Context",
+    "DenseBoolArrayAttr",
+    "DenseElementsAttr",
+    "DenseFPElementsAttr",
+    "DenseI8ArrayAttr",
+    "DenseI32ArrayAttr",
+    "DenseI64ArrayAttr",
+    "DenseIntElementsAttr",
+    "DenseResourceElementsAttr",
+    "Diagnostic",
+    "DiagnosticHandler",
+    "DiagnosticInfo",
+    "DiagnosticSeverity",
+    "DictAttr",
+    "F16Type",
+    "F32Type",
+    "F64Type",
+    "FileLineColLoc",
+    "FlatSymbolRefAttr",
+    "FloatAttr",
+    "FloatType",
+    "FunctionType",
+    "FusedLoc",
+    "IndexType",
+    "InsertionPoint",
+    "IntegerAttr",
+    "IntegerType",
+    "Location",
+    "MLIRError",
+    "MemRefType",
+    "MemoryEffectInstancesList",
+    "MemoryEffectsOpInterface",
+    "Module",
+    "NameLoc",
+    "NamedAttribute",
+    "NoneType",
+    "OpOperand",
+    "OpResult",
+    "OpView",
+    "Operation",
+    "PassManager",
+    "RankedTensorType",
+    "Region",
+    "ShapedType",
+    "StridedLayoutAttr",
+    "StringAttr",
+    "SymbolRefAttr",
+    "SymbolTable",
+    "Type",
+    "TypeAttr",
+    "UnitAttr",
+    "UnknownLoc",
+    "Value",
+    "VectorType",
+    "WalkOrder",
+    "WalkResult",
+    "affine",
+    "arith",
+    "bufferization",
+    "builtin",
+    "cf",
+    "diagnostics_of",
+    "ext",
+    "func",
+    "get_ops_of_type",
+    "get_parent_of_type",
+    "index",
+    "interpreter",
+    "linalg",
+    "llvm",
+    "make_context",
+    "math",
+    "memref",
+    "parse_module",
+    "place_of",
+    "read_module",
+    "run_pipeline",
+    "scf",
+    "structured",
+    "tensor",
+    "tosa",
+    "transform",
+    "ub",
+    "vector",
+    "verify",
+]

@@ -1,0 +1,26 @@
+from collections.abc import Callable
+from typing import Any, ClassVar, Self, dataclass_transform
+
+from torch_mlir import ir
+
+Operand = ir.Value
+Result = ir.OpResult
+Region = ir.Region
+
+def operand(*, kw_only: bool = False) -> Any: ...
+def result(*, default_factory: Callable[[], Any] | None = None, kw_only: bool = False) -> Any: ...
+def infer_result() -> Any: ...
+def attribute(*, default_factory: Callable[[], Any] | None = None, kw_only: bool = False) -> Any: ...
+
+class Operation(ir.OpView):
+    OPERATION_NAME: ClassVar[str]
+    def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None: ...
+
+class Dialect(ir.Dialect):
+    DIALECT_NAMESPACE: ClassVar[str]
+    Operation: ClassVar[type[Operation]]
+    def __init_subclass__(cls, name: str, **kwargs: Any) -> None: ...
+    @classmethod
+    def load(cls, *, reload: bool = False) -> None: ...
+
+class DialectAlreadyLoadedError(RuntimeError): ...
