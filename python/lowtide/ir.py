@@ -6,7 +6,7 @@ No other file imports the bindings, so that another wheel can take their place b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from torch_mlir.dialects import (
@@ -116,6 +116,7 @@ from lowtide.errors import InputError, LowtideError
 # MLIR's parser recurses once per nesting level; far beyond this depth it overflows the C stack.
 MAX_NESTING = 1_000
 _NESTING_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|->|[<>]=|[\[({<]|[\])}>]')
+_LONGEST_MESSAGE = 600
 # What MLIR calls a module that was parsed from memory.
 _MEMORY_NAME = "-"
 _FILE_PLACE = re.compile(r'"([^"]*)":(\d+):(\d+)(?: to :\d+(?::\d+)?)?')
@@ -171,7 +172,6 @@ def run_pipeline(
     *,
     stage: str = "mlir",
     error: type[LowtideError] = InputError,
-    configure: Callable[[PassManager], None] | None = None,
 ) -> None:
     """Run upstream passes in place, verifying after each.
 
@@ -180,7 +180,6 @@ def run_pipeline(
         pipeline: textual, e.g. `builtin.module(canonicalize,func.func(cse))`.
         stage: the stage to name in the error.
         error: the class to raise where a pass or the verifier refuses.
-        configure: called on the pass manager before it runs (e.g. to print after every pass).
 
     Raises:
         LowtideError: of class `error`, with MLIR's located diagnostics.
@@ -189,8 +188,6 @@ def run_pipeline(
     operation = module.operation
     manager = PassManager.parse(pipeline, operation.context)
     manager.enable_verifier(True)
-    if configure is not None:
-        configure(manager)
     try:
         manager.run(operation)
     except MLIRError as failure:
@@ -237,8 +234,14 @@ def place_of(location: Location, filename: str | None = None) -> str:
 def _render(diagnostics: Iterable[DiagnosticInfo], filename: str | None, indent: str) -> Iterable[str]:
     for diagnostic in diagnostics:
         label = "note: " if indent else "error: "
-        yield f"{indent}{place_of(diagnostic.location, filename)}: {label}{diagnostic.message}"
+        yield f"{indent}{place_of(diagnostic.location, filename)}: {label}{_shortened(diagnostic.message)}"
         yield from _render(diagnostic.notes, filename, indent + "  ")
+
+
+def _shortened(message: str) -> str:
+    # "see current operation" prints whole functions, constants included.
+    message = "\n".join(line.rstrip() for line in message.strip().splitlines())
+    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + " …"
 
 
 def _decode(asm: bytes, filename: str, stage: str) -> str:
