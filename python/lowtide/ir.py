@@ -6,7 +6,6 @@ No other file imports the bindings, so that another wheel can take their place b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from torch_mlir.dialects import (
@@ -30,6 +29,7 @@ from torch_mlir.dialects import (
     vector,
 )
 from torch_mlir.dialects.transform import interpreter, structured
+from torch_mlir.execution_engine import ExecutionEngine
 from torch_mlir.ir import (
     AffineAddExpr,
     AffineBinaryExpr,
@@ -111,15 +111,13 @@ from torch_mlir.ir import (
 )
 from torch_mlir.passmanager import PassManager
 
+from lowtide.diagnostics import diagnostics_of, place_of, transform_diagnostics
 from lowtide.errors import InputError, LowtideError
 
 # MLIR's parser recurses once per nesting level; far beyond this depth it overflows the C stack.
 MAX_NESTING = 1_000
 _NESTING_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|->|[<>]=|[\[({<]|[\])}>]')
-_LONGEST_MESSAGE = 600
-# What MLIR calls a module that was parsed from memory.
-_MEMORY_NAME = "-"
-_FILE_PLACE = re.compile(r'"([^"]*)":(\d+):(\d+)(?: to :\d+(?::\d+)?)?')
+_BYTECODE_MAGIC = b"ML\xefR"
 
 
 def make_context() -> Context:
@@ -143,10 +141,7 @@ def parse_module(asm: str | bytes, context: Context, filename: str = "<memory>",
     Raises:
         InputError: the input isn't valid IR; the message holds MLIR's diagnostics, `FILE:LINE:COL: message`.
     """
-    if isinstance(asm, bytes) and not asm.startswith(b"ML\xefR"):
-        asm = _decode(asm, filename, stage)
-    if isinstance(asm, str):
-        _check_nesting(asm, filename, stage)
+    asm = _check_text(asm, filename, stage)
     try:
         return Module.parse(asm, context)
     except MLIRError as error:
@@ -154,16 +149,32 @@ def parse_module(asm: str | bytes, context: Context, filename: str = "<memory>",
 
 
 def read_module(path: Path, context: Context, *, stage: str = "mlir") -> Module:
-    """`parse_module` of a file, text or bytecode.
+    """`parse_module` of a file, text or bytecode; operations know the file as their place.
 
     Raises:
         InputError: the file can't be read or isn't valid IR.
     """
     try:
         asm = path.read_bytes()
+        _check_text(asm, str(path), stage)
+        return Module.parseFile(str(path), context)
     except OSError as error:
         raise InputError(stage, f"cannot read the file: {error.strerror}", where=str(path)) from None
-    return parse_module(asm, context, str(path), stage=stage)
+    except MLIRError as error:
+        raise InputError(stage, diagnostics_of(error)) from None
+
+
+def parse_operation(asm: str, context: Context, filename: str, *, stage: str = "mlir") -> OpView:
+    """Parse one top-level operation whose place will be `filename`, e.g. a transform script's module.
+
+    Raises:
+        InputError: as `parse_module`.
+    """
+    _check_nesting(asm, filename, stage)
+    try:
+        return Operation.parse(asm, source_name=filename, context=context).opview
+    except MLIRError as error:
+        raise InputError(stage, diagnostics_of(error)) from None
 
 
 def run_pipeline(
@@ -204,44 +215,14 @@ def verify(module: Module | Operation | OpView, *, stage: str, error: type[Lowti
         raise error(stage, "the IR does not verify")
 
 
-def diagnostics_of(error: MLIRError, filename: str | None = None) -> str:
-    """The located messages of an MLIR failure, one a line, notes indented.
-
-    Args:
-        error: what the bindings raised.
-        filename: replaces the name of input parsed from memory.
-    """
-    lines = list(_render(error.error_diagnostics, filename, indent=""))
-    return "\n".join(lines) if lines else error.message.strip() or "MLIR gave no reason"
-
-
-def place_of(location: Location, filename: str | None = None) -> str:
-    """A location as `FILE:LINE:COL`, or as MLIR prints it where it is no place in a file.
-
-    Args:
-        location: of an operation or a diagnostic.
-        filename: replaces the name of input parsed from memory.
-    """
-
-    def plain(match: re.Match[str]) -> str:
-        file = filename if filename is not None and match[1] == _MEMORY_NAME else match[1]
-        return f"{file}:{match[2]}:{match[3]}"
-
-    # Diagnostics carry the base class only, so that the printed form is the one way in.
-    return _FILE_PLACE.sub(plain, str(location)).removeprefix("loc(").removesuffix(")")
-
-
-def _render(diagnostics: Iterable[DiagnosticInfo], filename: str | None, indent: str) -> Iterable[str]:
-    for diagnostic in diagnostics:
-        label = "note: " if indent else "error: "
-        yield f"{indent}{place_of(diagnostic.location, filename)}: {label}{_shortened(diagnostic.message)}"
-        yield from _render(diagnostic.notes, filename, indent + "  ")
-
-
-def _shortened(message: str) -> str:
-    # "see current operation" prints whole functions, constants included.
-    message = "\n".join(line.rstrip() for line in message.strip().splitlines())
-    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + " …"
+def _check_text(asm: str | bytes, filename: str, stage: str) -> str | bytes:
+    """Refuse what would crash MLIR's parser; decode what is text."""
+    if isinstance(asm, bytes):
+        if asm.startswith(_BYTECODE_MAGIC):
+            return asm
+        asm = _decode(asm, filename, stage)
+    _check_nesting(asm, filename, stage)
+    return asm
 
 
 def _decode(asm: bytes, filename: str, stage: str) -> str:
@@ -300,8 +281,9 @@ __all__ = [
     "DiagnosticInfo",
     "DiagnosticSeverity",
     "DictAttr",
-    "F16Type",
-    "F32Type",
+    "ExecutionEngine",
+    "ExecutionEngine",
+    "F16Type",    "F32Type",
     "F64Type",
     "FileLineColLoc",
     "FlatSymbolRefAttr",
@@ -360,6 +342,7 @@ __all__ = [
     "math",
     "memref",
     "parse_module",
+    "parse_operation",
     "place_of",
     "read_module",
     "run_pipeline",
@@ -368,6 +351,7 @@ __all__ = [
     "tensor",
     "tosa",
     "transform",
+    "transform_diagnostics",
     "ub",
     "vector",
     "verify",

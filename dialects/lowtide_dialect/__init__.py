@@ -1,0 +1,33 @@
+"""The transform dialect in which plans are written down: one file and one page per operation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lowtide.ir import Context
+from lowtide_dialect import allocate
+from lowtide_dialect.allocate import AllocateOp
+from lowtide_dialect.dialect import LowtideDialect
+
+
+def register(context: Context, strategies: Sequence[str]) -> None:
+    """Load the dialect into a context, once; later calls do nothing.
+
+    Args:
+        context: any number of contexts in one process may have the dialect.
+        strategies: names that `lowtide.allocate` accepts.
+    """
+    if context.is_dialect_loaded(LowtideDialect.DIALECT_NAMESPACE):
+        return
+    with context:
+        LowtideDialect.load()
+        allocate.attach(strategies)
+
+
+def irdl_text(context: Context) -> str:
+    """The dialect's definition in IRDL, as `lowtide.irdl.mlir` beside this file holds it."""
+    with context:
+        return str(LowtideDialect.definition())
+
+
+__all__ = ["AllocateOp", "LowtideDialect", "irdl_text", "register"]

@@ -1,0 +1,85 @@
+"""`lowtide.allocate`: which strategy places the buffers of a module in its arena. See allocate.md."""
+
+# No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
+
+from collections.abc import Sequence
+
+from lowtide.ir import (
+    MemoryEffectInstancesList,
+    MemoryEffectsOpInterface,
+    Operation,
+    StringAttr,
+    ext,
+    transform,
+)
+from lowtide_dialect.dialect import LowtideDialect
+
+STRATEGY_ATTRIBUTE = "lowtide.strategy"
+
+
+class AllocateOp(ext.Operation, dialect=LowtideDialect, name="allocate"):
+    """Reads a handle to a module, or to anything inside one, and notes the strategy on that module."""
+
+    target: ext.Operand[transform.AnyOpType | transform.OperationType]
+    strategy: StringAttr
+
+
+class _Effects(MemoryEffectsOpInterface):
+    @staticmethod
+    def get_effects(op: AllocateOp, effects: MemoryEffectInstancesList) -> None:
+        transform.only_reads_handle(op.op_operands, effects)
+        transform.modifies_payload(effects)
+
+
+def attach(strategies: Sequence[str]) -> None:
+    """Make the operation executable in the current context.
+
+    Args:
+        strategies: names that scripts may use.
+    """
+
+    class Apply(transform.TransformOpInterface):
+        @staticmethod
+        def apply(
+            op: AllocateOp,
+            _rewriter: transform.TransformRewriter,
+            _results: transform.TransformResults,
+            state: transform.TransformState,
+        ) -> transform.DiagnosedSilenceableFailure:
+            return _apply(op, state, strategies)
+
+        @staticmethod
+        def allow_repeated_handle_operands(_op: AllocateOp) -> bool:
+            return False
+
+    Apply.attach(AllocateOp.OPERATION_NAME)
+    _Effects.attach(AllocateOp.OPERATION_NAME)
+
+
+def _apply(
+    op: AllocateOp, state: transform.TransformState, strategies: Sequence[str]
+) -> transform.DiagnosedSilenceableFailure:
+    strategy = op.strategy.value
+    if strategy not in strategies:
+        return _refuse(op, f"unknown strategy '{strategy}'; choose one of {', '.join(strategies)}")
+    targets = state.get_payload_ops(op.target)
+    if not targets:
+        return _refuse(op, "the handle is empty: there is no module to allocate")
+    for target in targets:
+        module = _enclosing_module(target.operation)
+        if module is None:
+            return _refuse(op, f"'{target.name}' is not inside a module")
+        module.attributes[STRATEGY_ATTRIBUTE] = StringAttr.get(strategy, module.context)
+    return transform.DiagnosedSilenceableFailure.Success
+
+
+def _enclosing_module(op: Operation) -> Operation | None:
+    inside: Operation | None = op
+    while inside is not None and inside.name != "builtin.module":
+        inside = inside.parent
+    return inside
+
+
+def _refuse(op: AllocateOp, message: str) -> transform.DiagnosedSilenceableFailure:
+    op.location.emit_error(f"'{AllocateOp.OPERATION_NAME}': {message}")
+    return transform.DiagnosedSilenceableFailure.DefiniteFailure

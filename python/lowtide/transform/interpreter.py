@@ -1,0 +1,101 @@
+"""Applies transform scripts to modules: the one way in which plans are carried out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lowtide_dialect
+from lowtide.alloc import STRATEGIES
+from lowtide.errors import InputError
+from lowtide.ir import (
+    Context,
+    Module,
+    Operation,
+    OpView,
+    StringAttr,
+    interpreter,
+    make_context,
+    parse_operation,
+    read_module,
+    run_pipeline,
+    transform_diagnostics,
+    verify,
+)
+
+STAGE = "transform"
+MAIN = "__transform_main"
+_WITH_SEQUENCES = "transform.with_named_sequence"
+
+
+def make_transform_context() -> Context:
+    """`lowtide.ir.make_context` with lowtide's transform dialect."""
+    context = make_context()
+    register(context)
+    return context
+
+
+def register(context: Context) -> None:
+    """Let scripts in this context use lowtide's transform operations; does nothing the second time."""
+    lowtide_dialect.register(context, tuple(STRATEGIES))
+
+
+def apply_script(module: Module, script: str | Path, *, name: str = "<script>") -> None:
+    """Apply the sequence `@__transform_main` of a script to a module, in place; the result is verified.
+
+    Args:
+        module: the payload; after an error it may be changed in part.
+        script: the text, or the file that holds it.
+        name: how messages call a script that is text.
+
+    Raises:
+        InputError: the script can't be read or isn't valid, has no `@__transform_main`, or one of its steps fails.
+    """
+    register(module.context)
+    script_module = _load(module.context, script, name)
+    place = str(script) if isinstance(script, Path) else name
+    sequence = _main_sequence(script_module, place)
+    try:
+        interpreter.apply_named_sequence(module, sequence, script_module)
+    except ValueError as error:
+        raise InputError(STAGE, transform_diagnostics(error)) from None
+    verify(module, stage=STAGE)
+
+
+def has_embedded_script(module: Module) -> bool:
+    """Whether a module holds both a payload and the script `@__transform_main` for it."""
+    if _WITH_SEQUENCES not in module.operation.attributes:
+        return False
+    names = [op.operation.name for op in module.body.operations]
+    return _find_main(module.operation) is not None and any(name != "transform.named_sequence" for name in names)
+
+
+def apply_embedded_script(module: Module) -> None:
+    """Apply the `@__transform_main` that the module itself holds, as MLIR's `transform-interpreter` pass does.
+
+    Raises:
+        InputError: a step fails.
+    """
+    register(module.context)
+    run_pipeline(module, "builtin.module(transform-interpreter)", stage=STAGE)
+
+
+def _load(context: Context, script: str | Path, name: str) -> Operation:
+    if isinstance(script, Path):
+        return read_module(script, context, stage=STAGE).operation
+    return parse_operation(script, context, name, stage=STAGE).operation
+
+
+def _main_sequence(script: Operation, place: str) -> OpView:
+    if _WITH_SEQUENCES not in script.attributes:
+        raise InputError(STAGE, f"the script's module lacks the attribute '{_WITH_SEQUENCES}'", where=place)
+    main = _find_main(script)
+    if main is None:
+        raise InputError(STAGE, f"the script has no transform.named_sequence @{MAIN}", where=place)
+    return main
+
+
+def _find_main(module: Operation) -> OpView | None:
+    for op in module.regions[0].blocks[0].operations:
+        if op.operation.name == "transform.named_sequence" and StringAttr(op.attributes["sym_name"]).value == MAIN:
+            return op
+    return None
