@@ -1,0 +1,107 @@
+"""`.tflite` → TOSA.
+
+The file is read with every offset checked, cut to what is wanted, refused by name or repaired where the converter
+needs it, written anew, and converted to TOSA by `tosa-converter-for-tflite` in a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lowtide.errors import InputError
+from lowtide.importer.tflite.check import DTYPES, check
+from lowtide.importer.tflite.convert import convert
+from lowtide.importer.tflite.cut import needed
+from lowtide.importer.tflite.cut import until as cut_until
+from lowtide.importer.tflite.model import Model, Tensor
+from lowtide.importer.tflite.reader import read
+from lowtide.importer.tflite.repair import repair, unbatch
+from lowtide.network import IoTensor
+
+__all__ = ["Imported", "OperatorInfo", "import_tflite"]
+
+_MAX_FILE = 1 << 30
+
+
+@dataclass(frozen=True)
+class OperatorInfo:
+    """An operator of the file: its index there, its name in the schema, the tensors it makes."""
+
+    index: int
+    name: str
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A `.tflite` model as TOSA.
+
+    Attributes:
+        bytecode: MLIR bytecode of a module with one function `@main`, whose arguments and results are `inputs` and
+            `outputs` in order. Its operations have the locations `"tensor name"("<stdin>":0:0)`, where the tensor is that
+            of the `.tflite` operator they stand for.
+        inputs, outputs: as the model's own file declares them, repairs notwithstanding. The function takes and yields
+            exactly these bytes; a uint8 tensor is `ui8` there and not shifted.
+        operators: those that the outputs need, in the file's order.
+    """
+
+    bytecode: bytes
+    inputs: tuple[IoTensor, ...]
+    outputs: tuple[IoTensor, ...]
+    operators: tuple[OperatorInfo, ...]
+
+
+def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
+    """Imports a model; a dynamic batch becomes 1.
+
+    Args:
+        path: the `.tflite` file.
+        until: names of tensors that become the outputs; empty for the model's own outputs. Operators and inputs that
+            they don't need are dropped.
+
+    Raises:
+        InputError: the file is unreadable, damaged or has something that lowtide does not take.
+        UsageError: `until` names no tensor that the model computes.
+    """
+    where = str(path)
+    model = read(_contents(path), where)
+    model = cut_until(model, until, where) if until else needed(model)
+    model = unbatch(model, where)
+    check(model, where)
+    return Imported(
+        bytecode=convert(repair(model, where), where),
+        inputs=tuple(_io(model.tensors[index]) for index in model.inputs),
+        outputs=tuple(_io(model.tensors[index]) for index in model.outputs),
+        operators=_operators(model),
+    )
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError("importer", "this is not a file", where=str(path))
+        if path.stat().st_size > _MAX_FILE:
+            raise InputError("importer", f"the file is larger than {_MAX_FILE} bytes", where=str(path))
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError("importer", f"cannot read the file: {error.strerror}", where=str(path)) from error
+
+
+def _io(tensor: Tensor) -> IoTensor:
+    quantization = tensor.quantization
+    return IoTensor(
+        name=tensor.name,
+        shape=tensor.shape,
+        dtype=DTYPES[tensor.type],
+        scale=quantization.scales[0] if quantization else None,
+        zero_point=quantization.zero_points[0] if quantization else None,
+    )
+
+
+def _operators(model: Model) -> tuple[OperatorInfo, ...]:
+    return tuple(
+        OperatorInfo(op.index, op.name, tuple(model.tensors[index].name for index in op.outputs))
+        for op in model.operators
+    )

@@ -1,0 +1,205 @@
+"""What lowtide refuses in a model that can be read, by operator and by tensor.
+
+The converter trusts that operands fit their operators, and what it makes of others is at best an unclear
+diagnostic, so the operators are checked against `operators.SUPPORTED` first.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NoReturn
+
+from tflite import BuiltinOperator, TensorType
+
+from lowtide.errors import InputError
+from lowtide.importer.tflite.cut import arguments
+from lowtide.importer.tflite.model import Model, Operator, Tensor
+from lowtide.importer.tflite.operators import SUPPORTED, OpSpec
+from lowtide.network import DTYPE_BYTES, DType
+
+DTYPES: dict[int, DType] = {
+    TensorType.FLOAT32: "float32",
+    TensorType.INT8: "int8",
+    TensorType.UINT8: "uint8",
+    TensorType.INT32: "int32",
+    TensorType.INT64: "int64",
+    TensorType.BOOL: "bool",
+}
+"""The element types lowtide takes, by number of the schema's `TensorType`."""
+
+_MAX_BYTES = (1 << 31) - 1
+_BIAS_TYPES = {
+    TensorType.FLOAT32: TensorType.FLOAT32,
+    TensorType.INT8: TensorType.INT32,
+    TensorType.UINT8: TensorType.INT32,
+}
+_BIASED = {BuiltinOperator.CONV_2D, BuiltinOperator.DEPTHWISE_CONV_2D, BuiltinOperator.FULLY_CONNECTED}
+_WITH_BATCH = 4
+_QUANTISED = {TensorType.INT8: (-128, 127), TensorType.UINT8: (0, 255)}
+_NO_SCALE_NEEDED = {BuiltinOperator.CAST}
+
+
+def check(model: Model, where: str) -> None:
+    """Raises InputError for the first thing in the model that lowtide does not take.
+
+    Args:
+        model: what the outputs need and no more; dynamic batches are made 1 already.
+        where: the file's name, for messages.
+    """
+    _Check(model, where).run()
+
+
+class _Check:
+    def __init__(self, model: Model, where: str) -> None:
+        self._model = model
+        self._where = where
+
+    def run(self) -> None:
+        for operator in self._model.operators:
+            self._known(operator)
+        self._order()
+        used = {i for op in self._model.operators for i in (*op.inputs, *op.outputs) if i >= 0}
+        for index in sorted(used.union(self._model.inputs)):
+            self._tensor(self._model.tensors[index])
+        for index in self._model.inputs:
+            self._batch(self._model.tensors[index])
+        for operator in self._model.operators:
+            self._operands(operator, SUPPORTED[operator.code])
+
+    def _refuse(self, place: str, message: str, remedy: str | None = None) -> NoReturn:
+        raise InputError("importer", message, where=f"{self._where}, {place}", remedy=remedy)
+
+    def _refuse_operator(self, operator: Operator, message: str, remedy: str | None = None) -> NoReturn:
+        self._refuse(self._model.place(operator), message, remedy)
+
+    def _known(self, operator: Operator) -> None:
+        """Refuses an operator that is not supported; the remedy is to stop at what comes before all such ones."""
+        if operator.code in SUPPORTED:
+            return
+        kind = "a custom operator" if operator.code == BuiltinOperator.CUSTOM else "not an operator lowtide supports"
+        before = self._before_unsupported()
+        remedy = f"compile the network up to it: {arguments(before)}" if before else None
+        self._refuse_operator(operator, f"this is {kind}", remedy)
+
+    def _before_unsupported(self) -> list[Tensor]:
+        """The tensors that supported operators compute from supported ones alone and that others need."""
+        good: set[int] = set()
+        bad: set[int] = set()
+        frontier: dict[int, Tensor] = {}
+        for operator in self._model.operators:
+            if operator.code in SUPPORTED and bad.isdisjoint(operator.inputs):
+                good.update(operator.outputs)
+                continue
+            bad.update(operator.outputs)
+            frontier.update((i, self._model.tensors[i]) for i in operator.inputs if i in good)
+        return [frontier[index] for index in sorted(frontier)]
+
+    def _order(self) -> None:
+        """Every tensor has one source, and it comes before the tensor's use."""
+        tensors = self._model.tensors
+        ready = {i for i, tensor in enumerate(tensors) if tensor.data is not None}
+        for index in self._model.inputs:
+            if index in ready:
+                self._refuse(f"input {tensors[index]}", "a model input is a constant")
+        ready.update(self._model.inputs)
+        for operator in self._model.operators:
+            for index in operator.inputs:
+                if index >= 0 and index not in ready:
+                    self._refuse_operator(operator, f"its input {tensors[index]} is not computed before it")
+            for index in operator.outputs:
+                if index < 0 or index in ready:
+                    self._refuse_operator(operator, "its output is missing, a model input, a constant or made twice")
+                ready.add(index)
+        computed = self._model.producers()
+        for index in self._model.outputs:
+            if index not in computed:
+                self._refuse(f"output {tensors[index]}", "no operator computes this output")
+
+    def _batch(self, tensor: Tensor) -> None:
+        if len(tensor.shape) == _WITH_BATCH and tensor.shape[0] != 1:
+            self._refuse(
+                f"input {tensor}", f"its batch is {tensor.shape[0]}, not 1", "export the model with batch 1 or a dynamic batch"
+            )
+
+    def _tensor(self, tensor: Tensor) -> None:
+        place = f"tensor {tensor}"
+        if tensor.oddity:
+            self._refuse(place, f"this tensor {tensor.oddity}, which lowtide does not take")
+        dtype = DTYPES.get(tensor.type)
+        if dtype is None:
+            known = ", ".join(DTYPES.values())
+            self._refuse(place, f"its type is {tensor.type_name}; lowtide takes {known}", "quantise the model to int8")
+        if not tensor.ranked and tensor.data is None:
+            self._refuse(place, "its shape is unknown", "export the model with static shapes")
+        if any(size < 1 for size in tensor.shape):
+            self._refuse(place, f"its shape {list(tensor.shape)} has a dimension below 1")
+        size = tensor.elements * DTYPE_BYTES[dtype]
+        if size > _MAX_BYTES:
+            self._refuse(place, f"its shape {list(tensor.shape)} takes {size} bytes, more than {_MAX_BYTES}")
+        if tensor.data is not None and len(tensor.data) != size:
+            self._refuse(place, f"its shape {list(tensor.shape)} takes {size} bytes, and {len(tensor.data)} are stored")
+        self._quantization(tensor, place)
+
+    def _quantization(self, tensor: Tensor, place: str) -> None:
+        quantization = tensor.quantization
+        if quantization is None or tensor.type not in _QUANTISED:
+            return
+        if not all(math.isfinite(scale) and scale > 0 for scale in quantization.scales):
+            self._refuse(place, "it has a scale that is not a positive number")
+        low, high = _QUANTISED[tensor.type]
+        if not all(low <= zero_point <= high for zero_point in quantization.zero_points):
+            self._refuse(place, f"it has a zero point outside {low}…{high}")
+        count = len(quantization.scales)
+        if count == 1:
+            return
+        if tensor.data is None:
+            self._refuse(place, f"it is not a constant and has {count} scales")
+        if not 0 <= quantization.axis < len(tensor.shape) or tensor.shape[quantization.axis] != count:
+            self._refuse(place, f"its {count} scales do not fit axis {quantization.axis} of its shape {list(tensor.shape)}")
+
+    def _operands(self, operator: Operator, spec: OpSpec) -> None:
+        tensors = self._model.tensors
+        least, most = spec.inputs
+        if not least <= len(operator.inputs) <= most or len(operator.outputs) != 1:
+            self._refuse_operator(operator, f"it has {len(operator.inputs)} inputs and {len(operator.outputs)} outputs")
+        for position, index in enumerate(operator.inputs):
+            if index < 0 and position < max(least, 1):
+                self._refuse_operator(operator, f"its input {position} is missing")
+        output = tensors[operator.outputs[0]]
+        given = {position: tensors[index] for position, index in enumerate(operator.inputs) if index >= 0}
+        for position, tensor in given.items():
+            if position in spec.constants and tensor.data is None:
+                self._refuse_operator(operator, f"its input {position}, {tensor}, is not a constant")
+            if position in spec.same_type and tensor.type != output.type:
+                types = f"{tensor.type_name} and {output.type_name}"
+                self._refuse_operator(
+                    operator, f"its input {position} and its output have different types, {types}",
+                    "quantise weights and activations alike (full integer quantisation), or neither",
+                )  # fmt: skip
+        self._options(operator, spec)
+        self._bias(operator, given, output)
+        self._scales(operator, spec, [*given.values(), output])
+        if operator.code == BuiltinOperator.RESHAPE and given[0].elements != output.elements:
+            self._refuse_operator(operator, f"it makes {output.elements} elements of {given[0].elements}")
+
+    def _options(self, operator: Operator, spec: OpSpec) -> None:
+        for option in spec.options:
+            value = operator.options.get(option.name, option.default)
+            if isinstance(value, float) and not math.isfinite(value):
+                self._refuse_operator(operator, f"its {option.name} is {value}")
+            if option.allowed is not None and value not in option.allowed:
+                self._refuse_operator(operator, f"its {option.name} is {value}, which lowtide does not take")
+
+    def _bias(self, operator: Operator, given: dict[int, Tensor], output: Tensor) -> None:
+        if operator.code not in _BIASED or 2 not in given:
+            return
+        if given[2].type != _BIAS_TYPES.get(output.type):
+            self._refuse_operator(operator, f"its bias has type {given[2].type_name}, its output {output.type_name}")
+
+    def _scales(self, operator: Operator, spec: OpSpec, operands: list[Tensor]) -> None:
+        """Arithmetic on 8-bit numbers needs scales."""
+        if spec.copies or operator.code in _NO_SCALE_NEEDED:
+            return
+        for tensor in operands:
+            if tensor.type in _QUANTISED and tensor.quantization is None:
+                self._refuse_operator(operator, f"{tensor} is {tensor.type_name} and has no scale")

@@ -1,0 +1,150 @@
+"""The operators of `.tflite` that lowtide takes: what their options are and what their operands must be.
+
+`SUPPORTED` is the one list. An operator is on it when the converter legalises it to TOSA and the stages after the
+importer take what comes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from tflite import ActivationFunctionType, BuiltinOperator, BuiltinOptions, TensorType
+
+from lowtide.importer.tflite.flatbuffer import Scalar
+
+OptionKind = Scalar | Literal["i32 vector"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A field of an options table; its slot is its place in `OpSpec.options`.
+
+    Attributes:
+        name: as in the schema, in snake case.
+        kind: how it is stored.
+        default: the schema's default of a scalar.
+        allowed: the values lowtide takes, or None for all.
+    """
+
+    name: str
+    kind: OptionKind = "i32"
+    default: int | float = 0
+    allowed: range | tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class OpSpec:
+    """What lowtide knows of an operator.
+
+    Attributes:
+        options_type: number of its options table in the schema's `BuiltinOptions`, 0 for none.
+        options: fields of that table, by slot.
+        inputs: least and greatest number of inputs.
+        constants: operands that must be constants (those that are given).
+        same_type: operands that must have the output's element type.
+        copies: its output has its input's bytes, moved but not computed with, so that LiteRT Micro never looks at
+            their scales.
+    """
+
+    options_type: int = 0
+    options: tuple[Option, ...] = ()
+    inputs: tuple[int, int] = (1, 1)
+    constants: tuple[int, ...] = ()
+    same_type: tuple[int, ...] = ()
+    copies: bool = False
+
+
+_A = ActivationFunctionType
+_ACTIVATION = Option("fused_activation_function", "i8", 0, (_A.NONE, _A.RELU, _A.RELU_N1_TO_1, _A.RELU6))
+_PADDING = Option("padding", "i8", 0, (0, 1))
+_SIZE = range(1, 1 << 15)
+_STRIDES = (Option("stride_w", allowed=_SIZE), Option("stride_h", allowed=_SIZE))
+_DILATIONS = (Option("dilation_w_factor", "i32", 1, _SIZE), Option("dilation_h_factor", "i32", 1, _SIZE))
+_BIAS_TYPE = Option("quantized_bias_type", "i8", 0, (TensorType.FLOAT32, TensorType.INT32))
+_POT_SCALE = Option("pot_scale_int16", "bool", 1)
+
+_POOL = OpSpec(
+    BuiltinOptions.Pool2DOptions,
+    (_PADDING, *_STRIDES, Option("filter_width", allowed=_SIZE), Option("filter_height", allowed=_SIZE), _ACTIVATION),
+    same_type=(0,),
+)
+_UNARY = OpSpec(same_type=(0,))
+
+
+def _binary(options_type: int, *more: Option) -> OpSpec:
+    return OpSpec(options_type, (_ACTIVATION, *more), (2, 2), same_type=(0, 1))
+
+
+_B = BuiltinOperator
+_O = BuiltinOptions
+SUPPORTED: Mapping[int, OpSpec] = {
+    _B.CONV_2D: OpSpec(
+        _O.Conv2DOptions, (_PADDING, *_STRIDES, _ACTIVATION, *_DILATIONS, _BIAS_TYPE), (2, 3), (1, 2), (0, 1)
+    ),
+    _B.DEPTHWISE_CONV_2D: OpSpec(
+        _O.DepthwiseConv2DOptions,
+        (_PADDING, *_STRIDES, Option("depth_multiplier"), _ACTIVATION, *_DILATIONS),
+        (2, 3),
+        (1, 2),
+        (0, 1),
+    ),
+    _B.FULLY_CONNECTED: OpSpec(
+        _O.FullyConnectedOptions,
+        (
+            _ACTIVATION,
+            Option("weights_format", "i8", 0, (0,)),
+            Option("keep_num_dims", "bool"),
+            Option("asymmetric_quantize_inputs", "bool"),
+            _BIAS_TYPE,
+        ),
+        (2, 3),
+        (1, 2),
+        (0, 1),
+    ),
+    _B.AVERAGE_POOL_2D: _POOL,
+    _B.MAX_POOL_2D: _POOL,
+    _B.MEAN: OpSpec(_O.ReducerOptions, (Option("keep_dims", "bool"),), (2, 2), (1,), (0,)),
+    _B.ADD: _binary(_O.AddOptions, _POT_SCALE),
+    _B.SUB: _binary(_O.SubOptions, _POT_SCALE),
+    _B.MUL: _binary(_O.MulOptions),
+    _B.PAD: OpSpec(_O.PadOptions, (), (2, 2), (1,), (0,)),
+    _B.PADV2: OpSpec(_O.PadV2Options, (), (3, 3), (1, 2), (0, 2)),
+    _B.RESHAPE: OpSpec(_O.ReshapeOptions, (Option("new_shape", "i32 vector"),), (1, 2), (1,), (0,), copies=True),
+    _B.SQUEEZE: OpSpec(_O.SqueezeOptions, (Option("squeeze_dims", "i32 vector"),), (1, 1), (), (0,), copies=True),
+    _B.EXPAND_DIMS: OpSpec(_O.ExpandDimsOptions, (), (2, 2), (1,), (0,), copies=True),
+    _B.CONCATENATION: OpSpec(_O.ConcatenationOptions, (Option("axis"), _ACTIVATION), (1, 1 << 10)),
+    _B.SOFTMAX: OpSpec(_O.SoftmaxOptions, (Option("beta", "f32"),), same_type=(0,)),
+    _B.LOGISTIC: _UNARY,
+    _B.TANH: _UNARY,
+    _B.RELU: _UNARY,
+    _B.RELU6: _UNARY,
+    _B.RELU_N1_TO_1: _UNARY,
+    _B.QUANTIZE: OpSpec(_O.QuantizeOptions),
+    _B.DEQUANTIZE: OpSpec(_O.DequantizeOptions),
+    _B.GATHER: OpSpec(_O.GatherOptions, (Option("axis"), Option("batch_dims")), (2, 2), (), (0,), copies=True),
+    _B.CAST: OpSpec(_O.CastOptions, (Option("in_data_type", "i8"), Option("out_data_type", "i8"))),
+    _B.TRANSPOSE: OpSpec(_O.TransposeOptions, (), (2, 2), (1,), (0,), copies=True),
+    _B.SLICE: OpSpec(_O.SliceOptions, (), (3, 3), (1, 2), (0,), copies=True),
+    _B.STRIDED_SLICE: OpSpec(
+        _O.StridedSliceOptions,
+        (
+            Option("begin_mask"),
+            Option("end_mask"),
+            Option("ellipsis_mask"),
+            Option("new_axis_mask"),
+            Option("shrink_axis_mask"),
+            Option("offset", "bool", 0, (0,)),
+        ),
+        (4, 4),
+        (1, 2, 3),
+        (0,),
+        copies=True,
+    ),
+    _B.MINIMUM: OpSpec(_O.MaximumMinimumOptions, (), (2, 2), (), (0, 1)),
+    _B.MAXIMUM: OpSpec(_O.MaximumMinimumOptions, (), (2, 2), (), (0, 1)),
+    _B.LEAKY_RELU: OpSpec(_O.LeakyReluOptions, (Option("alpha", "f32"),), (1, 1), (), (0,)),
+    _B.HARD_SWISH: OpSpec(_O.HardSwishOptions, (), (1, 1), (), (0,)),
+}
+"""By number of the schema's `BuiltinOperator`."""
