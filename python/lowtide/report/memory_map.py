@@ -1,0 +1,270 @@
+"""The memory map: a picture of the arena, time across and bytes up, each buffer a rectangle."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from lowtide.errors import InternalError
+
+LEFT, RIGHT, TOP, BOTTOM = 92.0, 36.0, 104.0, 36.0
+"""Margins around the plot, in pixels; names of steps that stand slanted take more at the bottom."""
+PLOT_HEIGHT = 540.0
+PLOT_WIDTHS = (820.0, 1700.0)
+STEP_WIDTH = 11.0
+"""Width of a step where there are enough of them to widen the plot."""
+CHARACTER, LINE = 6.5, 14.0
+"""Size of a character of a label, in pixels, a little more than any common sans-serif needs."""
+TICK_NAME, TICK_SPACING, SLANT = 22, 20.0, 50
+"""Step names below the axis: most characters, and where they are slanted least pixels apart and degrees."""
+MANY_STEPS = 40
+"""Beyond so many steps the boxes' borders would hide the boxes: thin ones then."""
+
+PALETTE = (
+    ("#a6cee3", "#2b6f99"),
+    ("#fdd49e", "#b3701a"),
+    ("#b8e0a8", "#3c8a2e"),
+    ("#f7bcb9", "#b8413c"),
+    ("#d2c3e6", "#6b4a9e"),
+    ("#f5e89a", "#94830f"),
+    ("#b5e3dc", "#23867a"),
+    ("#f3c6e0", "#a83f80"),
+    ("#d5d8dc", "#5c6670"),
+)
+"""Fill and border; all fills are light enough for black labels (contrast above 10)."""
+
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class PlacedBuffer:
+    """A buffer at its place: `size` and `offset` in bytes, live in steps `first` to `last`, both included."""
+
+    name: str
+    size: int
+    offset: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """From steps and bytes to pixels."""
+
+    steps: int
+    top_bytes: int
+
+    @property
+    def width(self) -> float:
+        return min(max(PLOT_WIDTHS[0], self.steps * STEP_WIDTH), PLOT_WIDTHS[1])
+
+    @property
+    def column(self) -> float:
+        return self.width / self.steps
+
+    def x(self, step: float) -> float:
+        return LEFT + step * self.column
+
+    def y(self, offset: float) -> float:
+        return TOP + PLOT_HEIGHT * (1 - offset / self.top_bytes)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """Lines of a label around the middle of a box, turned or not."""
+
+    lines: tuple[str, ...]
+    turned: bool = False
+
+
+@dataclass(frozen=True)
+class _Box:
+    x: float
+    y: float
+    width: float
+    height: float
+    fill: str
+    border: str
+    tooltip: str
+    label: _Text
+
+
+@dataclass(frozen=True)
+class _Tick:
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class _Peak:
+    x: float
+    width: float
+    label_x: float
+    anchor: str
+    label: str
+
+
+def memory_map_svg(
+    title: str, buffers: Sequence[PlacedBuffer], steps: Sequence[str], arena_bytes: int, budget: int | None = None
+) -> str:
+    """The memory map as a standalone SVG document.
+
+    Args:
+        title: the headline, e.g. model and target.
+        buffers: all of them with offsets; they may share bytes.
+        steps: names of the steps in execution order; `first` and `last` of the buffers are indices into it.
+        arena_bytes: size of the arena.
+        budget: bytes that the arena may take, drawn as a line where it is near and told in the subtitle.
+
+    The same arguments give the same text. Raises `InternalError` for a buffer outside the steps or the arena.
+    """
+    for buffer in buffers:
+        _check(buffer, len(steps), arena_bytes)
+    near_budget = budget if budget is not None and arena_bytes * 0.5 <= budget <= arena_bytes * 1.5 else None
+    scale = _Scale(max(1, len(steps)), max(1, arena_bytes, near_budget or 0))
+    slanted, ticks = _step_ticks(scale, steps)
+    return _template().render(
+        title=_clean(title),
+        subtitle=_subtitle(buffers, arena_bytes, budget),
+        width=LEFT + scale.width + RIGHT,
+        height=TOP + PLOT_HEIGHT + BOTTOM + (_slanted_height(ticks) if slanted else 0),
+        left=LEFT,
+        right=LEFT + scale.width,
+        top=TOP,
+        bottom=TOP + PLOT_HEIGHT,
+        boxes=[_box(scale, buffer, index) for index, buffer in enumerate(buffers)],
+        border_width=0.6 if len(steps) > MANY_STEPS else 1,
+        byte_ticks=_byte_ticks(scale),
+        step_ticks=ticks,
+        slant=SLANT if slanted else None,
+        line=LINE,
+        arena=_Tick(scale.y(arena_bytes), f"arena {arena_bytes:,} B"),
+        budget=None if near_budget is None else _Tick(scale.y(near_budget), f"budget {near_budget:,} B"),
+        peak=_peak(scale, buffers, steps),
+    )
+
+
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["px"] = lambda value: f"{value:.2f}".rstrip("0").rstrip(".")
+    return environment.get_template("memory_map.svg.jinja")
+
+
+def _check(buffer: PlacedBuffer, steps: int, arena_bytes: int) -> None:
+    where = f"buffer '{buffer.name}'"
+    if not 0 <= buffer.first <= buffer.last < steps:
+        raise InternalError(
+            "report", f"live in steps {buffer.first} to {buffer.last}, there are {steps} steps", where=where
+        )
+    if buffer.size < 0 or buffer.offset < 0 or buffer.offset + buffer.size > arena_bytes:
+        end = buffer.offset + buffer.size
+        raise InternalError("report", f"bytes {buffer.offset} to {end} of an arena of {arena_bytes}", where=where)
+
+
+def _clean(text: str) -> str:
+    """Without the characters that XML cannot hold at all."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
+def _cut(text: str, characters: int) -> str:
+    """The head and the tail of a long text: names of layers differ at the end."""
+    if len(text) <= characters:
+        return text
+    tail = (characters - 1) // 2
+    return f"{text[: characters - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _subtitle(buffers: Sequence[PlacedBuffer], arena_bytes: int, budget: int | None) -> str:
+    count = "1 buffer" if len(buffers) == 1 else f"{len(buffers):,} buffers"
+    if budget is None:
+        return f"arena {arena_bytes:,} bytes · {count}"
+    if budget < arena_bytes:
+        return f"arena {arena_bytes:,} bytes, {arena_bytes - budget:,} over the budget of {budget:,} · {count}"
+    return f"arena {arena_bytes:,} bytes of a budget of {budget:,} · {count}"
+
+
+def _box(scale: _Scale, buffer: PlacedBuffer, index: int) -> _Box:
+    left, right = scale.x(buffer.first), scale.x(buffer.last + 1)
+    top, bottom = scale.y(buffer.offset + buffer.size), scale.y(buffer.offset)
+    fill, border = PALETTE[index % len(PALETTE)]
+    end = buffer.offset + buffer.size
+    tooltip = (
+        f"{_clean(buffer.name)}\n{buffer.size:,} bytes at offset {buffer.offset:,} (to {end:,})\n"
+        f"live in steps {buffer.first} to {buffer.last}"
+    )
+    label = _label(_clean(buffer.name), f"{buffer.size:,}", right - left, bottom - top)
+    return _Box(left, top, right - left, bottom - top, fill, border, tooltip, label)
+
+
+def _label(name: str, size: str, width: float, height: float) -> _Text:
+    """Name and size across, else turned, else the name cut short, else nothing."""
+    if _fits(name, width, height):
+        return _Text(_lines(name, size, width, height))
+    if _fits(name, height, width):
+        return _Text(_lines(name, size, height, width), turned=True)
+    turned = height > width
+    along, across = (height, width) if turned else (width, height)
+    room = int((along - 6) / CHARACTER)
+    if room < 6 or across < LINE:
+        return _Text(())
+    return _Text(_lines(_cut(name, room), size, along, across), turned)
+
+
+def _fits(text: str, along: float, across: float) -> bool:
+    return len(text) * CHARACTER + 6 <= along and across >= LINE
+
+
+def _lines(name: str, size: str, along: float, across: float) -> tuple[str, ...]:
+    if _fits(f"{name} · {size}", along, across) and across < 2 * LINE:
+        return (f"{name} · {size}",)
+    if _fits(size, along, across) and across >= 2 * LINE + 2:
+        return name, size
+    return (name,)
+
+
+def _byte_ticks(scale: _Scale) -> list[_Tick]:
+    """About eight ticks at multiples of a power of two."""
+    step = 2 ** max(0, math.ceil(math.log2(scale.top_bytes / 10)))
+    unit, name = (1024, "KiB") if step >= 1024 else (1, "B")
+    values = range(0, scale.top_bytes + 1, step)
+    return [_Tick(scale.y(value), f"{value // unit:,} {name}" if value else "0") for value in values]
+
+
+def _step_ticks(scale: _Scale, steps: Sequence[str]) -> tuple[bool, list[_Tick]]:
+    """Numbers and names at the middle of the steps; slanted where they are long, thinned where they are many."""
+    names = [_cut(f"{index}: {_clean(name)}", TICK_NAME) for index, name in enumerate(steps)]
+    slanted = max((len(name) for name in names), default=0) * CHARACTER + 8 > scale.column
+    every = math.ceil(TICK_SPACING / scale.column) if slanted else 1
+    return slanted, [_Tick(scale.x(index + 0.5), names[index]) for index in range(0, len(names), every)]
+
+
+def _slanted_height(ticks: Sequence[_Tick]) -> float:
+    return max(len(tick.label) for tick in ticks) * CHARACTER * math.sin(math.radians(SLANT))
+
+
+def _peak(scale: _Scale, buffers: Sequence[PlacedBuffer], steps: Sequence[str]) -> _Peak | None:
+    """The step with the most live bytes; of several such steps the one that reaches highest, then the first."""
+    if not buffers:
+        return None
+    live, highest = [0] * len(steps), [0] * len(steps)
+    for buffer in buffers:
+        for step in range(buffer.first, buffer.last + 1):
+            live[step] += buffer.size
+            highest[step] = max(highest[step], buffer.offset + buffer.size)
+    step = max(range(len(steps)), key=lambda step: (live[step], highest[step], -step))
+    middle = (step + 0.5) / len(steps)
+    anchor = "start" if middle < 0.3 else "end" if middle > 0.7 else "middle"
+    label = f"peak at step {step}, {_cut(_clean(steps[step]), 40)}: {live[step]:,} bytes live"
+    return _Peak(scale.x(step), scale.column, scale.x(step + 0.5), anchor, label)
