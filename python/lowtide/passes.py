@@ -7,11 +7,11 @@ that tools start fast. The bindings, too, are loaded only when something runs.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lowtide.errors import InternalError, UsageError
+from lowtide.errors import InputError, InternalError, UsageError
 
 if TYPE_CHECKING:
     from lowtide import ir
@@ -70,11 +70,13 @@ class Step:
         text: as written, e.g. `func.func(cse)`.
         name: the pass's or the nested anchor's name.
         options: parsed, for lowtide's passes only.
+        nests: one of MLIR's passes that works on functions alone runs on each, instead of being refused.
     """
 
     text: str
     name: str
     options: Mapping[str, str] = field(default_factory=dict[str, str])
+    nests: bool = False
 
     @property
     def ours(self) -> bool:
@@ -95,19 +97,41 @@ def run_passes(module: ir.Module, pipeline: str, *, after: Callable[[Step, ir.Mo
         InputError: a step refuses the module.
         InternalError: one of lowtide's passes left invalid IR.
     """
-    from lowtide.ir import run_pipeline, verify
-
     steps = parse_pipeline(pipeline)
     for step in steps:
         check_step(step, module.context)
+    run_steps(module, steps, after=after)
+
+
+def run_steps(
+    module: ir.Module, steps: Iterable[Step], *, after: Callable[[Step, ir.Module], None] | None = None
+) -> None:
+    """Run steps that `check_step` has accepted, in place, as `run_passes` does."""
+    from lowtide.ir import verify
+
     for step in steps:
         if step.ours:
             PASSES[step.name].run(module, step.options)
             verify(module, stage=step.name, error=InternalError)
         else:
-            run_pipeline(module, f"{_ANCHOR}({step.text})", stage=step.name)
+            _run_upstream(module, step)
         if after is not None:
             after(step, module)
+
+
+def _run_upstream(module: ir.Module, step: Step) -> None:
+    from lowtide.ir import run_pipeline
+
+    try:
+        run_pipeline(module, f"{_ANCHOR}({step.text})", stage=step.name)
+    except InputError as error:
+        # MLIR finds this out when it schedules, before anything has run.
+        if "unable to schedule pass" not in error.message:
+            raise
+        if not step.nests:
+            remedy = f"nest it: func.func({step.text})"
+            raise UsageError("pipeline", "the pass does not run on modules", where=step.text, remedy=remedy) from None
+        run_pipeline(module, f"{_ANCHOR}(func.func({step.text}))", stage=step.name)
 
 
 def check_step(step: Step, context: ir.Context) -> None:
