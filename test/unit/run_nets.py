@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from lowtide.network import Slot
 from lowtide.targets import Target
@@ -100,15 +101,16 @@ def compile_net(
     stack_bytes: int = 128,
     inputs: Sequence[Slot] = (),
     outputs: Sequence[Slot] = (),
+    elf: bool = False,
 ) -> Path:
-    """Compile to net.o, net.elf and report.json in the directory, which is returned."""
+    """Compile to net.o, report.json and, with `elf`, net.elf in the directory, which is returned."""
     directory.mkdir(parents=True, exist_ok=True)
     source = directory / "net.mlir"
     source.write_text(_HEAD.format(body=body, arena=arena_bytes))
     static = ["--iree-llvmcpu-link-embedded=false", "--iree-llvmcpu-link-static"]
     static.append(f"--iree-llvmcpu-static-library-output-path={directory / 'net.o'}")
     _iree_compile(source, directory / "net.bin", target, static)
-    if target.hard_float or "f32" not in body:
+    if elf:
         _iree_compile(source, directory / "net.elf", target, [])
     _export(directory / "net.o", "net_run")
     report = {
@@ -144,7 +146,8 @@ def _iree_compile(source: Path, output: Path, target: Target, flags: Sequence[st
     command += [f"--iree-llvmcpu-target-triple={target.triple}", f"--iree-llvmcpu-target-cpu={target.cpu}"]
     command += [f"--iree-llvmcpu-target-cpu-features={target.features}"] if target.features else []
     command += [f"--iree-llvmcpu-target-float-abi={target.float_abi}"] if target.float_abi else []
-    done = subprocess.run([*command, *flags, str(source), "-o", str(output)], capture_output=True, text=True, check=False)
+    command += [*flags, str(source), "-o", str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "error:" not in done.stderr, done.stderr
 
 
@@ -157,6 +160,7 @@ def _export(path: Path, name: str) -> None:
     with path.open("rb") as stream:
         elf = ELFFile(stream)
         table = elf.get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
         index = next(i for i, symbol in enumerate(table.iter_symbols()) if symbol.name == name)
         number = elf.get_section_index(".symtab")
         last = table["sh_info"] - 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ WITH_FPU = ("cortex-m4", "cortex-m7", "cortex-m33", "rv32imafc")
 Layer = Callable[[str], ArtifactView]
 
 X = Slot(IoTensor("x", (1, 64), "int8"), 0)
-O = Slot(IoTensor("o", (64,), "int32"), 64)
+Y = Slot(IoTensor("o", (64,), "int32"), 64)
 SAMPLE = np.random.default_rng(1).integers(-128, 128, (1, 64)).astype(np.int8)
 EXPECTED = (SAMPLE.astype(np.int32).sum() * np.arange(64)).astype(np.int32)
 
@@ -36,19 +38,21 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Layer:
         if name not in compiled:
             directory = tmp_path_factory.mktemp(name)
             target = TARGETS[name]
-            run_nets.compile_net(directory, target, run_nets.LAYER, arena_bytes=320, inputs=[X], outputs=[O])
+            body = run_nets.LAYER
+            run_nets.compile_net(directory, target, body, arena_bytes=320, inputs=[X], outputs=[Y], elf=True)
             compiled[name] = load_artifact(directory)
         return compiled[name]
 
     return build
 
 
-def small(tmp_path: Path, name: str, body: str, arena: int = 64, stack: int = 128, **io: list[Slot]) -> ArtifactView:
+def small(
+    tmp_path: Path, name: str, body: str, arena: int = 64, inputs: Sequence[Slot] = (), outputs: Sequence[Slot] = ()
+) -> ArtifactView:
     code = run_nets.loads_and_stores(body, arena)
-    target = TARGETS[name]
-    return load_artifact(
-        run_nets.compile_net(tmp_path / name, target, code, arena_bytes=arena, stack_bytes=stack, **io)
-    )
+    directory = tmp_path / name
+    run_nets.compile_net(directory, TARGETS[name], code, arena_bytes=arena, inputs=inputs, outputs=outputs)
+    return load_artifact(directory)
 
 
 @pytest.mark.parametrize("kind", ["object", "elf"])
@@ -73,8 +77,9 @@ def test_float_arithmetic_runs_on_the_fpu(name: str, tmp_path: Path) -> None:
       %s = llvm.fmul %a, %a : f32
       %q = llvm.getelementptr %p[4] : (!llvm.ptr) -> !llvm.ptr, i8
       llvm.store %s, %q : f32, !llvm.ptr"""
-    io = {"inputs": [Slot(IoTensor("x", (1,), "float32"), 0)], "outputs": [Slot(IoTensor("y", (1,), "float32"), 4)]}
-    result = backend_named("unicorn").run(small(tmp_path, name, body, 16, **io), [np.array([1.5], np.float32)])
+    x, y = (Slot(IoTensor(name, (1,), "float32"), offset) for name, offset in (("x", 0), ("y", 4)))
+    artifact = small(tmp_path, name, body, 16, [x], [y])
+    result = backend_named("unicorn").run(artifact, [np.array([1.5], np.float32)])
     assert result.outputs[0].tolist() == [2.25]
 
 
@@ -88,8 +93,8 @@ def test_instruction_count_equals_a_hook_on_every_instruction(name: str, layer: 
         nonlocal slow
         slow += 1
 
-    machine = session._machine(False)
-    machine._uc.hook_add(unicorn.UC_HOOK_CODE, on_instruction)
+    machine = session.machine(False)
+    machine.uc.hook_add(unicorn.UC_HOOK_CODE, on_instruction)
     session.run([SAMPLE], count=False)
     assert counted == slow > 1_000
 
@@ -160,33 +165,33 @@ def test_every_access_width_and_alignment_works_in_edge_pages(name: str, tmp_pat
     body = """
       %q = llvm.getelementptr %p[{0}] : (!llvm.ptr) -> !llvm.ptr, i8
       %r = llvm.getelementptr %p[{1}] : (!llvm.ptr) -> !llvm.ptr, i8
-      %w = llvm.load volatile %q {{alignment = 1 : i64}} : !llvm.ptr -> {2}
-      llvm.store volatile %w, %r {{alignment = 1 : i64}} : {2}, !llvm.ptr"""
+      %w = "llvm.load"(%q) <{{alignment = 1 : i64, ordering = 0 : i64, volatile_}}> : (!llvm.ptr) -> {2}
+      "llvm.store"(%w, %r) <{{alignment = 1 : i64, ordering = 0 : i64, volatile_}}> : ({2}, !llvm.ptr) -> ()"""
     arena = 3 * 4096
     memory = np.random.default_rng(5).integers(0, 256, arena).astype(np.uint8)
-    io = {"inputs": [Slot(IoTensor("x", (arena,), "uint8"), 0)], "outputs": [Slot(IoTensor("y", (arena,), "uint8"), 0)]}
+    whole = [Slot(IoTensor("x", (arena,), "uint8"), 0)]
     # The arena starts 16 bytes into a page: 4080 is the first byte of its second page.
     copies = [(3, 9, 4), (5, 4078, 4), (4079, 40, 2), (8158, 8175, 4), (arena - 4, 17, 4), (1, arena - 1, 1)]
     lines = [body.format(a, b, f"i{8 * n}") for a, b, n in copies]
     renamed = "\n".join(
         line.replace("%q", f"%q{i}").replace("%r", f"%r{i}").replace("%w", f"%w{i}") for i, line in enumerate(lines)
     )
-    result = UnicornBackend().run(small(tmp_path, name, renamed, arena, **io), [memory])
+    result = UnicornBackend().run(small(tmp_path, name, renamed, arena, whole, whole), [memory])
     for source, destination, count in copies:
         memory[destination : destination + count] = memory[source : source + count].copy()
     assert np.array_equal(result.outputs[0], memory)
 
 
 def test_probe_counts_bytes_and_finds_uninitialised_reads(tmp_path: Path) -> None:
-    output = {"outputs": [Slot(IoTensor("y", (1,), "int32"), 8)]}
+    output = [Slot(IoTensor("y", (1,), "int32"), 8)]
     writes = "%v = llvm.mlir.constant(7 : i32) : i32\n"
     writes += "%q = llvm.getelementptr %p[8] : (!llvm.ptr) -> !llvm.ptr, i8\n"
     writes += "llvm.store %v, %q : i32, !llvm.ptr"
-    result = UnicornBackend().run(small(tmp_path / "a", "cortex-m4", writes, **output), [], probe=True)
+    result = UnicornBackend().run(small(tmp_path / "a", "cortex-m4", writes, outputs=output), [], probe=True)
     assert result.arena_touched_bytes == 4
     copies = "%w = llvm.load %p : !llvm.ptr -> i32\n" + writes.replace("store %v", "store %w")
     with pytest.raises(InternalError, match="read before it is written"):
-        UnicornBackend().run(small(tmp_path / "b", "cortex-m4", copies, **output), [], probe=True)
+        UnicornBackend().run(small(tmp_path / "b", "cortex-m4", copies, outputs=output), [], probe=True)
 
 
 def test_a_core_without_fpu_needs_the_firmwares_library(tmp_path: Path) -> None:
@@ -240,7 +245,7 @@ def test_reports_are_read_and_damage_is_named(tmp_path: Path, layer: Layer) -> N
     with pytest.raises(InputError, match=r"has no report\.json"):
         load_artifact(tmp_path)
     report = json.loads((layer("cortex-m4").directory / "report.json").read_text())
-    damages = [
+    damages: list[tuple[dict[str, Any], str]] = [
         ({"target": "z80"}, "unknown target"),
         ({"sram_bytes": 1}, "is not arena"),
         ({"arena_bytes": -1}, "not a count"),
@@ -263,3 +268,51 @@ def test_reports_are_read_and_damage_is_named(tmp_path: Path, layer: Layer) -> N
 def test_an_unknown_backend_is_refused() -> None:
     with pytest.raises(UsageError, match="choose one of unicorn, host"):
         backend_named("fpga")
+
+
+def test_writable_data_has_its_own_region(tmp_path: Path) -> None:
+    body = """
+    memref.global "private" @counter : memref<3xi32> = dense<[5, 6, 7]>
+    func.func private @net_body(%arena: memref<64xi8>) attributes {llvm.no_inline} {
+      %c0 = arith.constant 0 : index
+      %c2 = arith.constant 2 : index
+      %g = memref.get_global @counter : memref<3xi32>
+      %o = memref.view %arena[%c0][] : memref<64xi8> to memref<1xi32>
+      %v = memref.load %g[%c2] : memref<3xi32>
+      %n = arith.addi %v, %v : i32
+      memref.store %n, %g[%c2] : memref<3xi32>
+      memref.store %n, %o[%c0] : memref<1xi32>
+      return
+    }"""
+    output = [Slot(IoTensor("y", (1,), "int32"), 0)]
+    run_nets.compile_net(tmp_path, TARGETS["cortex-m4"], body, arena_bytes=64, outputs=output)
+    # LLVM keeps the one element that is used.
+    session = UnicornBackend().open(replace(load_artifact(tmp_path), data_bytes=4))
+    assert [session.run([]).outputs[0].tolist() for _ in range(2)] == [[14], [14]]
+
+
+def test_ctrl_c_stops_an_emulation_that_does_not_end(tmp_path: Path) -> None:
+    body = """
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      %word2 = llvm.load volatile %p : !llvm.ptr -> i32
+      scf.while : () -> () {
+        %again = llvm.load volatile %p : !llvm.ptr -> i32
+        %same = arith.cmpi eq, %again, %word2 : i32
+        scf.condition(%same)
+      } do {
+        scf.yield
+      }"""
+    session = UnicornBackend().open(small(tmp_path, "cortex-m4", body))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            session.run([])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

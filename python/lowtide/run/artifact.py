@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lowtide.errors import InputError, UsageError
-from lowtide.network import DTYPE_BYTES, DType, IoTensor, Slot
+from lowtide.network import DTYPE_BYTES, IoTensor, Slot
 from lowtide.targets import Target, target_named
 
 _REMEDY = "name a folder that `lowtide compile -o DIR` wrote, or compile again"
@@ -104,7 +104,7 @@ def _slot(entry: Mapping[str, Any], arena_bytes: int) -> Slot:
     tensor = IoTensor(
         name=str(entry["name"]),
         shape=tuple(_count(extent, "shape") for extent in entry["shape"]),
-        dtype=cast(DType, dtype),
+        dtype=dtype,
         scale=None if scale is None else float(scale),
         zero_point=None if zero_point is None else int(zero_point),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSegment
@@ -19,6 +19,9 @@ _QUERY = "iree_hal_executable_library_query"
 _QUERY_VERSION = 6
 # R_ARM_RELATIVE and R_RISCV_RELATIVE: add the load address, nothing else.
 _RELATIVE = {"EM_ARM": 23, "EM_RISCV": 3}
+_MOST_FLASH = 256 << 20
+# What pyelftools raises, besides its own error, where offsets and types are nonsense.
+_DAMAGED = (ELFError, struct.error, ValueError, TypeError, LookupError, AttributeError, OverflowError)
 # Offsets in the loader's memory: environment, dispatch state, workgroup state, binding table, 16-byte aligned.
 _ENVIRONMENT, _DISPATCH, _WORKGROUP, _BINDINGS = 0, 256, 384, 448
 # Words of iree_hal_executable_library_v0_t.
@@ -36,8 +39,8 @@ def load_elf(artifact: ArtifactView) -> Image:
     try:
         with path.open("rb") as stream:
             return _place(ELFFile(stream), path)
-    except ELFError as error:
-        raise InputError("run", f"no ELF: {error}", where=str(path), remedy="compile again") from error
+    except _DAMAGED as error:
+        raise InputError("run", f"damaged ELF: {error}", where=str(path), remedy="compile again") from error
 
 
 def call_elf(machine: Machine, query: int) -> int:
@@ -69,6 +72,8 @@ def _place(elf: ELFFile, path: Path) -> Image:
     if not loads or dynamic is None or elf["e_machine"] not in _RELATIVE:
         raise InputError("run", "not an embedded ELF for Arm or RISC-V", where=str(path), remedy="compile again")
     size = max(segment["p_vaddr"] + segment["p_memsz"] for segment in loads)
+    if size > _MOST_FLASH:
+        raise InputError("run", f"the ELF spans {size:,} bytes", where=str(path), remedy="compile again")
     alignment = max(1, *(segment["p_align"] for segment in loads))
     bias = FLASH_BASE + -size % PAGE // alignment * alignment
     flash = bytearray(size)
@@ -82,7 +87,7 @@ def _place(elf: ELFFile, path: Path) -> Image:
 
 
 def _relocate(flash: bytearray, dynamic: DynamicSegment, bias: int, relative: int) -> None:
-    tables: dict[str, Any] = dynamic.get_relocation_tables()
+    tables = cast("dict[str, Any]", dynamic.get_relocation_tables())
     for table in tables.values():
         for relocation in table.iter_relocations():
             offset: int = relocation["r_offset"]

@@ -51,7 +51,9 @@ class HostSession:
         try:
             returned = self._main(*signless)
         except RuntimeError as error:
-            raise InternalError("run", f"IREE's runtime failed: {error}", where=str(self._artifact.directory)) from error
+            raise InternalError(
+                "run", f"IREE's runtime failed: {error}", where=str(self._artifact.directory)
+            ) from error
         results = returned if isinstance(returned, list | tuple) else (returned,)
         if len(results) != len(self._artifact.outputs):
             raise InternalError("run", f"{len(results)} results, but {len(self._artifact.outputs)} outputs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def _load(path: Path, tensor: IoTensor) -> Array:
         raise InputError("run", f"can't be read: {error}", where=str(path), remedy="give a .npy file") from error
     if not isinstance(loaded, np.ndarray):
         raise InputError("run", "is an .npz archive", where=str(path), remedy="save each input with numpy.save")
-    return fit_input(loaded, tensor, str(path))
+    return fit_input(cast("Array", loaded), tensor, str(path))
 
 
 def fit_input(array: Array, tensor: IoTensor, where: str) -> Array:

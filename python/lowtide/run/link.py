@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from lowtide.codegen.iree import tool
 from lowtide.errors import InputError, InternalError
 from lowtide.run.artifact import ArtifactView
 from lowtide.run.image import DATA_BASE, FLASH_BASE, PAGE, Image, functions_of
@@ -18,16 +18,6 @@ from lowtide.run.image import DATA_BASE, FLASH_BASE, PAGE, Image, functions_of
 _ALIGNMENT = 16
 _UNDEFINED = re.compile(r"undefined symbol: (\S+)")
 _SHF_ALLOC = 2
-
-
-def find_lld() -> Path:
-    """The linker inside the IREE compiler's package; `InternalError` where the package has none."""
-    spec = importlib.util.find_spec("iree.compiler")
-    for folder in spec.submodule_search_locations or () if spec else ():
-        linker = Path(folder) / "_mlir_libs" / "iree-lld"
-        if linker.is_file():
-            return linker
-    raise InternalError("run", "iree-lld is missing", remedy="reinstall iree-base-compiler")
 
 
 def link_object(artifact: ArtifactView) -> Image:
@@ -48,9 +38,17 @@ def link_object(artifact: ArtifactView) -> Image:
 def _link(artifact: ArtifactView, source: Path, linked: Path, flash_start: int) -> Image:
     script = Path(__file__).with_name("firmware.ld")
     entry = f"{artifact.name}_run"
-    command = [str(find_lld()), "-flavor", "gnu", "--gc-sections", "-e", entry, f"--defsym=flash_start={flash_start}"]
+    command = [
+        str(tool("iree-lld")),
+        "-flavor",
+        "gnu",
+        "--gc-sections",
+        "-e",
+        entry,
+        f"--defsym=flash_start={flash_start}",
+    ]
     command += ["-T", str(script), "--error-limit=0", str(source), "-o", str(linked)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         raise _refusal(artifact, done.stderr)
     with linked.open("rb") as stream:

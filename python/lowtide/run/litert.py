@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lowtide.errors import InputError, UsageError
 from lowtide.run.backend import Array
+
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import TensorDetails
+
+
+# LiteRT strings together what it has to say on each tensor.
+_LONGEST_REASON = 200
 
 
 class LiteRtReference:
@@ -52,19 +59,21 @@ class LiteRtReference:
             raise UsageError("verify", f"the model has {len(details)} inputs, {len(inputs)} were given")
         try:
             for detail, array in zip(details, inputs, strict=True):
-                self._interpreter.set_tensor(detail["index"], array.reshape(detail["shape"]))
+                self._interpreter.set_tensor(detail["index"], array.reshape(detail["shape"].tolist()))
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise self._refused(error) from error
         outputs = self._interpreter.get_output_details()
         return tuple(np.array(self._interpreter.get_tensor(detail["index"])) for detail in outputs)
 
-    def _resize(self, detail: dict[str, Any]) -> None:
+    def _resize(self, detail: TensorDetails) -> None:
         signature = [int(extent) for extent in detail["shape_signature"]]
         if -1 in signature:
             self._interpreter.resize_tensor_input(detail["index"], [max(extent, 1) for extent in signature])
 
     def _refused(self, error: Exception) -> InputError:
         remedy = "compare with stored outputs: --golden FILE.npz"
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        return InputError("verify", f"LiteRT refuses the model: {lines[0]}", where=str(self._model), remedy=remedy)
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return InputError(
+            "verify", f"LiteRT refuses the model: {reason[:_LONGEST_REASON]}", where=str(self._model), remedy=remedy
+        )

@@ -35,25 +35,28 @@ class Machine:
         explain: slower, but a stray access raises an `InternalError` that names it, where otherwise it raises
             `StrayAccessError`.
         count: count blocks, for `instructions`.
+
+    Attributes:
+        uc: the engine, open to further hooks.
     """
 
     def __init__(self, core: Core, image: Image, layout: Layout, *, explain: bool, count: bool) -> None:
         self.core = core
         self.image = image
         self.layout = layout
-        self._uc = unicorn.Uc(core.arch, core.mode, core.model)
+        self.uc = unicorn.Uc(core.arch, core.mode, core.model)
         for register, value in core.setup:
-            self._uc.reg_write(register, value)
+            self.uc.reg_write(register, value)
         self._rams = {region.name: Ram(region) for region in layout.ram()}
         self._edges: list[EdgePage] = []
         self._map_flash()
         for ram in self._rams.values():
             self._map_ram(ram, whole=explain)
-        self._watch = StrayWatch(self._uc, core, image, layout) if explain else None
+        self._watch = StrayWatch(self.uc, core, image, layout) if explain else None
         self._marks = np.zeros(len(image.flash) // 2 + 2, dtype=np.int64)
         self._counter = BlockCounter(image.flash_start, self._marks.ctypes.data)
         if count:
-            hook_blocks(self._uc, self._counter)
+            hook_blocks(self.uc, self._counter)
 
     def bytes_of(self, region: Region) -> Bytes:
         """The region's memory itself, uint8[size]; writing to the view writes to the machine."""
@@ -66,7 +69,7 @@ class Machine:
         self.bytes_of(self.layout.data)[:] = np.frombuffer(self.image.data, dtype=np.uint8)
         noise = garbage(4 * len(self.core.scratch), _SEED, inverted=inverted).view("<u4")
         for register, value in zip(self.core.scratch, noise.tolist(), strict=True):
-            self._uc.reg_write(register, value)
+            self.uc.reg_write(register, value)
         self.clear_counts()
 
     def initial(self, region: Region, *, inverted: bool) -> Bytes:
@@ -96,10 +99,10 @@ class Machine:
             InternalError: the same, explained.
         """
         core = self.core
-        self._uc.reg_write(core.stack, self.layout.stack.end // core.stack_alignment * core.stack_alignment)
-        self._uc.reg_write(core.link, core.code_address(EXIT_ADDRESS))
+        self.uc.reg_write(core.stack, self.layout.stack.end // core.stack_alignment * core.stack_alignment)
+        self.uc.reg_write(core.link, core.code_address(EXIT_ADDRESS))
         for register, value in zip(core.arguments, arguments, strict=False):
-            self._uc.reg_write(register, value)
+            self.uc.reg_write(register, value)
         failure = self._emulate(core.code_address(function))
         if self._watch:
             self._watch.check(failure)
@@ -108,36 +111,36 @@ class Machine:
             edge.strays = 0
         if failure or strays:
             raise StrayAccessError
-        if self._uc.reg_read(core.pc) & ~1 != EXIT_ADDRESS:
+        if self.uc.reg_read(core.pc) & ~1 != EXIT_ADDRESS:
             raise InternalError("run", "the emulation stopped before the function returned")
-        return self._uc.reg_read(core.arguments[0])
+        return self.uc.reg_read(core.arguments[0])
 
     def _emulate(self, begin: int) -> unicorn.UcError | None:
         # On a thread of its own, so that Ctrl-C reaches this one.
         with ThreadPoolExecutor(max_workers=1) as pool:
-            running = pool.submit(self._uc.emu_start, begin, EXIT_ADDRESS)
+            running = pool.submit(self.uc.emu_start, begin, EXIT_ADDRESS)
             try:
                 running.result()
             except unicorn.UcError as error:
                 return error
             except KeyboardInterrupt:
-                self._uc.emu_stop()
+                self.uc.emu_stop()
                 raise
         return None
 
     def _map_flash(self) -> None:
         pages = self.layout.flash.pages()
-        self._uc.mem_map(pages.start, len(pages) * PAGE, _READ_EXECUTE)
-        self._uc.mem_map(EXIT_ADDRESS, PAGE, unicorn.UC_PROT_EXEC)
-        self._uc.mem_write(self.image.flash_start, self.image.flash)
+        self.uc.mem_map(pages.start, len(pages) * PAGE, _READ_EXECUTE)
+        self.uc.mem_map(EXIT_ADDRESS, PAGE, unicorn.UC_PROT_EXEC)
+        self.uc.mem_write(self.image.flash_start, self.image.flash)
 
     def _map_ram(self, ram: Ram, *, whole: bool) -> None:
         if whole:
             pages = ram.region.pages()
-            self._uc.mem_map_ptr(pages.start, len(pages) * PAGE, _READ_WRITE, ram.host_address(pages.start))
+            self.uc.mem_map_ptr(pages.start, len(pages) * PAGE, _READ_WRITE, ram.host_address(pages.start))
             return
         for address, size in ram.whole_pages():
-            self._uc.mem_map_ptr(address, size, _READ_WRITE, ram.host_address(address))
+            self.uc.mem_map_ptr(address, size, _READ_WRITE, ram.host_address(address))
         for page in ram.edge_pages():
             host = ram.host_address(page)
-            self._edges.append(map_edge(self._uc, page, PAGE, host, ram.region.offsets_in(page)))
+            self._edges.append(map_edge(self.uc, page, PAGE, host, ram.region.offsets_in(page)))

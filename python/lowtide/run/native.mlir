@@ -65,7 +65,7 @@ module {
   ^load:
     %bytes = llvm.load %edge : !llvm.ptr -> !llvm.ptr
     %at = llvm.getelementptr %bytes[%offset] : (!llvm.ptr, i64) -> !llvm.ptr, i8
-    %word = llvm.load %at {alignment = 1 : i64} : !llvm.ptr -> i64
+    %word = "llvm.load"(%at) <{alignment = 1 : i64, ordering = 0 : i64}> : (!llvm.ptr) -> i64
     %unused = llvm.call @unused_bits(%size) : (i32) -> i64
     %shifted = llvm.shl %word, %unused : i64
     %value = llvm.lshr %shifted, %unused : i64
@@ -86,11 +86,11 @@ module {
     %unused = llvm.call @unused_bits(%size) : (i32) -> i64
     %mask = llvm.lshr %ones, %unused : i64
     %others = llvm.xor %mask, %ones : i64
-    %old = llvm.load %at {alignment = 1 : i64} : !llvm.ptr -> i64
+    %old = "llvm.load"(%at) <{alignment = 1 : i64, ordering = 0 : i64}> : (!llvm.ptr) -> i64
     %kept = llvm.and %old, %others : i64
     %put = llvm.and %value, %mask : i64
     %new = llvm.or %kept, %put : i64
-    llvm.store %new, %at {alignment = 1 : i64} : i64, !llvm.ptr
+    "llvm.store"(%new, %at) <{alignment = 1 : i64, ordering = 0 : i64}> : (i64, !llvm.ptr) -> ()
     llvm.return
   ^miss:
     llvm.call @stray(%uc, %edge) : (!llvm.ptr, !llvm.ptr) -> ()

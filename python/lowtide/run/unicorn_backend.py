@@ -74,7 +74,7 @@ class UnicornSession:
             InternalError: the code left its memory, read what nobody had written, or refused the arena.
         """
         check_inputs(self._artifact.inputs, inputs)
-        machine = self._machine(count)
+        machine = self.machine(count)
         result = self._run_on(machine, inputs, inverted=False, count=count)
         if not probe:
             return result
@@ -87,7 +87,8 @@ class UnicornSession:
         used = max(result.stack_used_bytes or 0, second.stack_used_bytes or 0)
         return replace(result, arena_touched_bytes=int(np.count_nonzero(changed)), stack_used_bytes=used)
 
-    def _machine(self, count: bool) -> Machine:
+    def machine(self, count: bool) -> Machine:
+        """The machine that runs with that `count` use."""
         if count not in self._machines:
             self._machines[count] = Machine(self._core, self._image, self.layout, explain=False, count=count)
         return self._machines[count]
@@ -100,7 +101,9 @@ class UnicornSession:
             self._call(explaining, inputs, inverted=inverted)
             raise InternalError("run", "the code left its memory, but not when watched") from None
         if code != 0:
-            raise InternalError("run", f"{self._artifact.name}_run returned {code}", where=str(self._artifact.directory))
+            raise InternalError(
+                "run", f"{self._artifact.name}_run returned {code}", where=str(self._artifact.directory)
+            )
         return RunResult(
             outputs=self._outputs(machine),
             instructions=machine.instructions() if count else None,

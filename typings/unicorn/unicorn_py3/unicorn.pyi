@@ -1,0 +1,3 @@
+import ctypes
+
+uclib: ctypes.CDLL
