@@ -1,0 +1,92 @@
+"""From a lowered network and a target to the files that a firmware takes. Each step can be called alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lowtide.codegen.body import prepare_body
+from lowtide.codegen.elf import undefined_symbols
+from lowtide.codegen.embedded import build_embedded
+from lowtide.codegen.header import header_text
+from lowtide.codegen.iree import scratch_directory
+from lowtide.codegen.object import build_object
+from lowtide.codegen.runtime import build_runtime
+from lowtide.codegen.sizes import sizes
+from lowtide.codegen.stack import stack_bound
+from lowtide.errors import InputError
+from lowtide.network import Network
+from lowtide.targets import Target
+
+
+@dataclass(frozen=True)
+class CodegenResult:
+    """What `generate` wrote, and the figures of NAME.o.
+
+    Attributes:
+        object, header, vmfb: the files.
+        elf: the embedded ELF, or None for a float network on a core without FPU.
+        stack_bytes: bound on the stack of NAME_run; the stack of `external_symbols` comes on top.
+        data_bytes: .data and .bss.
+        code_bytes: instructions.
+        rodata_bytes: weights, tables and unwind entries.
+        external_symbols: soft-float and mathematical functions that the firmware's compiler library supplies.
+    """
+
+    object: Path
+    header: Path
+    elf: Path | None
+    vmfb: Path
+    stack_bytes: int
+    data_bytes: int
+    code_bytes: int
+    rodata_bytes: int
+    external_symbols: tuple[str, ...]
+
+
+def generate(network: Network, target: Target, out_dir: Path) -> CodegenResult:
+    """Write NAME.o, NAME.h, NAME.elf and NAME.vmfb; the same network gives the same bytes.
+
+    Args:
+        network: the network on its arena.
+        target: the core.
+        out_dir: an existing folder.
+
+    Raises:
+        InternalError: the network breaks its contract, or IREE refuses it.
+        InputError: a file can't be written.
+    """
+    body = prepare_body(network)
+    run = f"{network.name}_run"
+    with scratch_directory() as scratch:
+        code, frames = build_object(network, target, body, scratch)
+        counted = sizes(code, run, scratch)
+        external = undefined_symbols(code)
+        elf = None if external else build_embedded(network, target, body, scratch)
+        vmfb = build_runtime(network, body, scratch)
+    header = header_text(network, target, external).encode()
+    return CodegenResult(
+        object=_write(out_dir / f"{network.name}.o", code),
+        header=_write(out_dir / f"{network.name}.h", header),
+        elf=None if elf is None else _write(out_dir / f"{network.name}.elf", elf),
+        vmfb=_write(out_dir / f"{network.name}.vmfb", vmfb),
+        stack_bytes=stack_bound(code, frames, run),
+        data_bytes=counted.data_bytes,
+        code_bytes=counted.code_bytes,
+        rodata_bytes=counted.rodata_bytes,
+        external_symbols=external,
+    )
+
+
+def _write(path: Path, data: bytes) -> Path:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        message = f"cannot write the file: {error.strerror or error}"
+        raise InputError(
+            "codegen", message, where=str(path), remedy="free some space or choose another folder"
+        ) from error
+    return path
+
+
+__all__ = ["CodegenResult", "generate"]

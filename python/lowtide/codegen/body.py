@@ -1,0 +1,101 @@
+"""Checks a network's body and prepares it for IREE: what IREE would accept and miscompile is refused here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from lowtide.errors import InputError, InternalError
+from lowtide.ir import Attribute, Module, Operation, StringAttr, WalkResult, func, make_context, memref, parse_module
+from lowtide.network import Network
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def prepare_body(network: Network) -> str:
+    """The body as generic MLIR text, its functions internal.
+
+    Internal functions lose the parts of a memref that they don't use (all but one pointer): less code, less stack.
+
+    Raises:
+        InternalError: the name is no C identifier, the text doesn't parse, the entry is missing or of the wrong type,
+            a function has no body or calls itself, memory is allocated, or an input or output leaves the arena.
+    """
+    _check_places(network)
+    context = make_context()
+    try:
+        module = parse_module(f"module {{\n{network.body}\n}}", context, f"{network.name}_body", stage="codegen")
+    except InputError as error:
+        raise InternalError("codegen", f"the body is not valid IR\n{error.message}", where=error.where) from None
+    functions = _functions(module)
+    _check_entry(network, functions)
+    _check_calls(functions)
+    _check_memory(module)
+    internal = Attribute.parse("#llvm.linkage<internal>", context)
+    for function in functions.values():
+        function.attributes["llvm.linkage"] = internal
+    # Generic form: IREE's MLIR is of another day, and its short forms differ in places (memref.alloca's alignment).
+    return "\n".join(
+        operation.operation.get_asm(print_generic_op_form=True, use_local_scope=True, assume_verified=True)
+        for operation in module.body.operations
+    )
+
+
+def _check_places(network: Network) -> None:
+    if not _IDENTIFIER.fullmatch(network.name):
+        raise InternalError("codegen", f"the network's name '{network.name}' is not a C identifier")
+    if not network.outputs:
+        raise InternalError("codegen", "the network has no output")
+    for slot in (*network.inputs, *network.outputs):
+        if slot.offset < 0 or slot.offset + slot.tensor.nbytes > network.arena_bytes:
+            place = f"bytes {slot.offset} to {slot.offset + slot.tensor.nbytes}"
+            raise InternalError("codegen", f"{slot.tensor.name} ({place}) leaves the arena of {network.arena_bytes}")
+
+
+def _functions(module: Module) -> dict[str, Operation]:
+    operations = [operation.operation for operation in module.body.operations]
+    named = {_name(operation): operation for operation in operations if operation.name == "func.func"}
+    for name, operation in named.items():
+        if not operation.regions[0].blocks:
+            raise InternalError("codegen", f"the function @{name} has no body")
+    return named
+
+
+def _name(function: Operation) -> str:
+    return StringAttr(function.attributes["sym_name"]).value
+
+
+def _check_entry(network: Network, functions: Mapping[str, Operation]) -> None:
+    entry = f"{network.name}_body"
+    expected = f"(memref<{network.arena_bytes}xi8>) -> ()"
+    found = str(functions[entry].attributes["function_type"]) if entry in functions else "no such function"
+    if found != expected:
+        raise InternalError("codegen", f"@{entry} must be {expected}; it is {found}")
+
+
+def _check_calls(functions: Mapping[str, Operation]) -> None:
+    """Refuse recursion: it has no bound on the stack, and IREE's compiler doesn't end on it."""
+    try:
+        TopologicalSorter({name: _callees(function) for name, function in functions.items()}).prepare()
+    except CycleError as error:
+        raise InternalError("codegen", f"functions call themselves: {' -> '.join(error.args[1])}") from None
+
+
+def _callees(function: Operation) -> list[str]:
+    found: list[str] = []
+
+    def visit(operation: Operation) -> WalkResult:
+        found.append(str(operation.attributes["callee"]).removeprefix("@"))
+        return WalkResult.ADVANCE
+
+    function.walk(visit, op_class=func.CallOp)
+    return found
+
+
+def _check_memory(module: Module) -> None:
+    def refuse(operation: Operation) -> WalkResult:
+        raise InternalError("codegen", f"{operation.name} is left after allocation", where=str(operation.location))
+
+    for kind in (memref.AllocOp, memref.DeallocOp):
+        module.operation.walk(refuse, op_class=kind)
