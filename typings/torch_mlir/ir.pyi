@@ -1,3 +1,4 @@
+# ruff: noqa: N802, N803 (the names are the bindings' own)
 """The slice of MLIR's Python bindings that lowtide uses, as the wheel's own signatures state it."""
 
 import enum
@@ -1214,11 +1215,11 @@ class IntegerType(Type):
 
         UNSIGNED = 2
 
-    SIGNLESS: IntegerType.Signedness = IntegerType.Signedness.SIGNLESS
+    SIGNLESS: Final[IntegerType.Signedness] = ...
 
-    SIGNED: IntegerType.Signedness = IntegerType.Signedness.SIGNED
+    SIGNED: Final[IntegerType.Signedness] = ...
 
-    UNSIGNED: IntegerType.Signedness = IntegerType.Signedness.UNSIGNED
+    UNSIGNED: Final[IntegerType.Signedness] = ...
 
     @staticmethod
     def get_signless(width: int, context: Context | None = None) -> IntegerType: ...
@@ -1227,9 +1228,7 @@ class IntegerType(Type):
     @staticmethod
     def get_unsigned(width: int, context: Context | None = None) -> IntegerType: ...
     @staticmethod
-    def get(
-        width: int, signedness: IntegerType.Signedness = IntegerType.Signedness.SIGNLESS, context: Context | None = None
-    ) -> IntegerType: ...
+    def get(width: int, signedness: IntegerType.Signedness = ..., context: Context | None = None) -> IntegerType: ...
     @property
     def signedness(self) -> IntegerType.Signedness: ...
     @property

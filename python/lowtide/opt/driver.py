@@ -21,7 +21,8 @@ from lowtide.transform.interpreter import (
 
 STAGE = "input"
 SEPARATOR = "// -----"
-_SEPARATOR_LINE = re.compile(rf"^{SEPARATOR}[ \t]*\r?\n?", re.MULTILINE)
+_SEPARATOR_LINE = re.compile(rf"^{SEPARATOR}[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
+_MEMORY_PLACE = re.compile(r"^( *)-:(?=\d+:\d+: )", re.MULTILINE)
 _SEVERITY = {DiagnosticSeverity.WARNING: "warning", DiagnosticSeverity.REMARK: "remark"}
 
 
@@ -124,6 +125,16 @@ def _read(options: Options, name: str) -> str:
 
 def _process(module: Module, work: list[Work], options: Options) -> str:
     """Do the work on one module and return its text."""
+    try:
+        _work(module, work, options)
+    except LowtideError as error:
+        # Operations parsed from memory have no file name of their own.
+        error.message = _MEMORY_PLACE.sub(lambda mark: f"{mark[1]}{_name(options)}:", error.message)
+        raise
+    return _text(module, options)
+
+
+def _work(module: Module, work: list[Work], options: Options) -> None:
     if not work and has_embedded_script(module):
         apply_embedded_script(module)
         _dump("transform-interpreter", module, options)
@@ -133,7 +144,6 @@ def _process(module: Module, work: list[Work], options: Options) -> str:
             _dump(str(item.script), module, options)
         else:
             run_steps(module, item.steps, after=lambda step, done: _dump(step.text, done, options))
-    return _text(module, options)
 
 
 def _dump(step: str, module: Module, options: Options) -> None:

@@ -17,6 +17,7 @@ class Operation(ir.OpView):
     def __init_subclass__(cls, *, name: str, dialect: type[Dialect], traits: list[type] | None = None) -> None: ...
 
 class Dialect(ir.Dialect):
+    operations: ClassVar[list[type[Operation]]]
     DIALECT_NAMESPACE: ClassVar[str]
     def __init_subclass__(cls, name: str) -> None: ...
     @classmethod

@@ -1,0 +1,13 @@
+// The dialect in IRDL, printed from the operations here; irdl_text() gives the same text, and a test compares.
+module {
+  irdl.dialect @lowtide {
+    irdl.operation @allocate {
+      %0 = irdl.base "!transform.any_op" 
+      %1 = irdl.base "!transform.op" 
+      %2 = irdl.any_of(%0, %1) 
+      irdl.operands(target: %2)
+      %3 = irdl.base "#builtin.string" 
+      irdl.attributes {"strategy" = %3}
+    }
+  }
+}
