@@ -1,0 +1,114 @@
+"""Bufferises an outlined network: every buffer an explicit allocation, every layer a call on memrefs.
+
+One-shot bufferization sees, in the place of each layer, a body that reads every input and writes the destination, and so
+finds no reason to copy. The real bodies (module `@layers`) stay tensors until the kernels take them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lowtide.errors import InternalError
+from lowtide.ir import (
+    FloatAttr,
+    FloatType,
+    IndexType,
+    InsertionPoint,
+    IntegerAttr,
+    IntegerType,
+    Module,
+    Operation,
+    RankedTensorType,
+    Type,
+    Value,
+    arith,
+    func,
+    run_pipeline,
+    tensor,
+)
+from lowtide.normalise.outline import LAYER, LAYERS, main_function
+from lowtide.passes import Pass
+
+PIPELINE = (
+    "builtin.module(one-shot-bufferize{bufferize-function-boundaries=1 function-boundary-type-conversion=identity-layout-map},"
+    "drop-equivalent-buffer-results,canonicalize)"
+)
+
+
+def run(module: Module, _: Mapping[str, str]) -> None:
+    """Bufferise the module's function; `InternalError` where a copy or a second allocation appears."""
+    with module.context, module.operation.location:
+        wanted = _count(main_function(module), "bufferization.alloc_tensor")
+        names = [call.attributes[LAYER] for call in _calls(main_function(module))]
+        layers = detach_layers(module)
+        declared = [view for view in module.body.operations if isinstance(view, func.FuncOp) and view.is_external]
+        for function in declared:
+            _give_placeholder(function)
+        run_pipeline(module, PIPELINE, stage="bufferise")
+        for function in declared_functions(module):
+            _make_declaration(function)
+        module.body.append(layers)
+        main = main_function(module)
+        # bufferization makes new calls, in the same order, without our attribute
+        for call, name in zip(_calls(main), names, strict=True):
+            call.attributes[LAYER] = name
+        made, copies = _count(main, "memref.alloc"), _count(main, "memref.copy")
+        if made != wanted or copies:
+            raise InternalError(
+                "bufferise", f"{made} allocations and {copies} copies where the plan has {wanted} buffers and no copy"
+            )
+
+
+PASS = Pass("lowtide-bufferise", "turn tensors into buffers, one allocation each and no copies", run)
+
+
+def detach_layers(module: Module) -> Operation:
+    """Take the nested module with the layers' bodies out of the module."""
+    for view in module.body.operations:
+        if view.operation.name == "builtin.module" and LAYERS in str(view.operation.attributes["sym_name"]):
+            return view.operation.detach_from_parent().operation
+    raise InternalError("bufferise", "the module has no outlined layers", remedy="run lowtide-outline first")
+
+
+def declared_functions(module: Module) -> list[func.FuncOp]:
+    """The layers' functions at the top level."""
+    functions = [view for view in module.body.operations if isinstance(view, func.FuncOp)]
+    return [function for function in functions if "sym_visibility" in function.operation.attributes]
+
+
+def _calls(function: func.FuncOp) -> list[Operation]:
+    operations = (view.operation for view in function.regions[0].blocks[0].operations)
+    return [op for op in operations if op.name == "func.call"]
+
+
+def _count(function: func.FuncOp, name: str) -> int:
+    return sum(view.operation.name == name for view in function.regions[0].blocks[0].operations)
+
+
+def _zero(element: Type) -> Value:
+    if isinstance(element, IntegerType):
+        return arith.constant(element, IntegerAttr.get(element, 0))
+    assert isinstance(element, FloatType)
+    return arith.constant(element, FloatAttr.get(element, 0.0))
+
+
+def _give_placeholder(function: func.FuncOp) -> None:
+    """A body that reads each input, writes the destination and returns it."""
+    with function.location:
+        block = function.add_entry_block()
+        with InsertionPoint(block):
+            arguments = list(block.arguments)
+            zero = arith.constant(IndexType.get(), 0)
+            for argument in arguments[:-1]:
+                tensor.extract(argument, [zero] * RankedTensorType(argument.type).rank)
+            target = arguments[-1]
+            tensor_type = RankedTensorType(target.type)
+            written = tensor.insert(_zero(tensor_type.element_type), target, [zero] * tensor_type.rank)
+            func.ReturnOp([written])
+
+
+def _make_declaration(function: func.FuncOp) -> None:
+    """Drop the placeholder: from here on the function is a declaration again."""
+    with InsertionPoint(function), function.location:
+        func.FuncOp(function.name.value, function.type, visibility="private")
+    function.operation.erase()

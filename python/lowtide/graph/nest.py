@@ -1,0 +1,147 @@
+"""The loop description of a layer: what each output element is computed from.
+
+A layer's body is a small graph of tensor-valued nodes. Nothing but the layer's output is ever stored: kernels
+*pull* an output element through the graph, so pads, accumulators and epilogues need no memory of their own.
+Nodes are read off the IR by `lowtide.graph.read`; scalar code stays the MLIR region it came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lowtide.graph.linear import Linear, Var
+from lowtide.ir import AffineMap, Operation, Type, Value
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """A tensor argument of the layer: an activation, a weight or a table."""
+
+    argument: int
+    shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Undefined:
+    """A tensor whose values nobody reads (`tensor.empty`): it only gives a shape."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Filled:
+    """Every element is one scalar of the layer's body (`linalg.fill`, or a splat constant)."""
+
+    shape: Shape
+    scalar: Value | None
+    splat: Operation | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Padded:
+    """`source` with `low[d]` elements of `scalar` before and any number after it, in each dimension d."""
+
+    source: Node
+    low: Shape
+    shape: Shape
+    scalar: Value
+
+
+@dataclass(frozen=True, eq=False)
+class Sliced:
+    """Elements `offsets[d] + strides[d]·i` of `source`."""
+
+    source: Node
+    offsets: Shape
+    strides: Shape
+    shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Reshaped:
+    """`source` in row-major order under another shape."""
+
+    source: Node
+    shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Structured:
+    """A `linalg.generic`: a scalar region applied over an iteration space.
+
+    Attributes:
+        op: the operation; its region is the scalar code.
+        inputs: one node an input operand.
+        init: the node of the output operand (what a reduction starts from).
+        maps: subscript of each input, then of the output, over the iteration space.
+        extents: size of the iteration space.
+        kinds: "parallel" or "reduction" for each of its dimensions.
+    """
+
+    op: Operation
+    inputs: tuple[Node, ...]
+    init: Node
+    maps: tuple[AffineMap, ...]
+    extents: Shape
+    kinds: tuple[Literal["parallel", "reduction"], ...]
+    shape: Shape
+
+    @property
+    def is_reduction(self) -> bool:
+        """True where an output element takes more than one step of the loop nest."""
+        return any(kind == "reduction" and extent > 1 for kind, extent in zip(self.kinds, self.extents, strict=True))
+
+
+Node = Operand | Undefined | Filled | Padded | Sliced | Reshaped | Structured
+
+
+@dataclass(frozen=True)
+class LayerBody:
+    """A layer as its kernel sees it.
+
+    Attributes:
+        arguments: type of each tensor argument, the destination last.
+        result: what is stored.
+        offsets: where in the destination the result's first element goes (concat writes a part of it).
+        names: captured tensors' argument numbers, by SSA value, for `tensor.extract` in scalar code.
+    """
+
+    arguments: tuple[Type, ...]
+    result: Node
+    offsets: Shape
+
+
+def iteration_space(node: Structured) -> tuple[Var, ...]:
+    """Fresh loop variables for the node's dimensions."""
+    return tuple(Var(f"d{i}", extent) for i, extent in enumerate(node.extents))
+
+
+def row_major(shape: Shape, index: tuple[Linear, ...]) -> Linear:
+    """The linear element number of `index` in a dense tensor of that shape."""
+    flat = Linear()
+    for extent, subscript in zip(shape, index, strict=True):
+        flat = flat * extent + subscript
+    return flat
+
+
+def delinearize(flat: Linear, shape: Shape) -> tuple[Linear, ...] | None:
+    """Subscripts of element number `flat` in a tensor of that shape, or None where they are not linear."""
+    subscripts: list[Linear] = []
+    rest = flat
+    for position in range(len(shape) - 1, -1, -1):
+        extent = shape[position]
+        if all(outer == 1 for outer in shape[:position]):
+            subscripts.append(rest)
+            rest = Linear()
+            continue
+        outer = Linear(tuple((v, c // extent) for v, c in rest.terms if c % extent == 0), rest.const // extent)
+        inner = Linear(tuple((v, c) for v, c in rest.terms if c % extent), rest.const % extent)
+        low, high = inner.bounds()
+        if low < 0 or high >= extent:
+            return None
+        subscripts.append(inner)
+        rest = outer
+    return tuple(reversed(subscripts))

@@ -1,0 +1,131 @@
+"""Reads a layer's loop description off its outlined function (tensors in, destination last, one result)."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from lowtide.errors import InternalError
+from lowtide.graph.nest import (
+    Filled,
+    LayerBody,
+    Node,
+    Operand,
+    Padded,
+    Reshaped,
+    Shape,
+    Sliced,
+    Structured,
+    Undefined,
+)
+from lowtide.graph.subscripts import dimension_of
+from lowtide.ir import (
+    AffineMap,
+    AffineMapAttr,
+    ArrayAttr,
+    BlockArgument,
+    DenseElementsAttr,
+    DenseI64ArrayAttr,
+    Operation,
+    OpResult,
+    ShapedType,
+    Value,
+    func,
+)
+
+
+def shape_of(value: Value) -> Shape:
+    """Static shape of a tensor or memref value; () for a scalar."""
+    return tuple(value.type.shape) if isinstance(value.type, ShapedType) else ()
+
+
+def read_layer(function: func.FuncOp) -> LayerBody:
+    """The description of one outlined layer, whose linalg ops are all in generic form.
+
+    Raises:
+        InternalError: the body has an operation that no description covers.
+    """
+    block = function.regions[0].blocks[0]
+    reader = _Reader()
+    terminator = block.operations[len(block.operations) - 1]
+    returned = terminator.operands[0]
+    owner = _owner(returned)
+    if owner is not None and owner.name == "tensor.insert_slice":
+        result, offsets = reader.node(owner.operands[0]), _static(owner, "static_offsets")
+    else:
+        result, offsets = reader.node(returned), (0,) * len(shape_of(returned))
+    return LayerBody(tuple(argument.type for argument in block.arguments), result, offsets)
+
+
+def _owner(value: Value) -> Operation | None:
+    """The operation that defines the value; None for a block argument."""
+    return value.owner.operation if isinstance(value, OpResult) else None
+
+
+def _static(op: Operation, name: str) -> Shape:
+    return tuple(DenseI64ArrayAttr(op.attributes[name]))
+
+
+class _Reader:
+    """Reads each value once, so that what the IR shares stays shared."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[Value, Node] = {}
+
+    def node(self, value: Value) -> Node:
+        if value not in self._nodes:
+            self._nodes[value] = self._read(value)
+        return self._nodes[value]
+
+    def _read(self, value: Value) -> Node:
+        op = _owner(value)
+        shape = shape_of(value)
+        if not isinstance(value.type, ShapedType):
+            return Filled(shape, value)
+        if op is None:
+            return Operand(value.arg_number, shape)
+        match op.name:
+            case "tensor.empty":
+                return Undefined(shape)
+            case "arith.constant" if DenseElementsAttr(op.attributes["value"]).is_splat:
+                return Filled(shape, None, op)
+            case "linalg.fill":
+                return Filled(shape, op.operands[0])
+            case "tensor.pad":
+                terminator = op.regions[0].blocks[0].operations[0]
+                return Padded(self.node(op.operands[0]), _static(op, "static_low"), shape, terminator.operands[0])
+            case "tensor.extract_slice":
+                offsets, strides = _static(op, "static_offsets"), _static(op, "static_strides")
+                return Sliced(self.node(op.operands[0]), offsets, strides, shape)
+            case "tensor.collapse_shape" | "tensor.expand_shape":
+                return Reshaped(self.node(op.operands[0]), shape)
+            case "linalg.generic":
+                return self._structured(op, shape)
+            case _:
+                raise InternalError("graph", f"no loop description for '{op.name}'", where=str(op.location))
+
+    def _structured(self, op: Operation, shape: Shape) -> Structured:
+        maps = tuple(
+            cast(AffineMap, AffineMapAttr(attribute).value) for attribute in ArrayAttr(op.attributes["indexing_maps"])
+        )
+        kinds = tuple(_kind(str(attribute)) for attribute in ArrayAttr(op.attributes["iterator_types"]))
+        operands = list(op.operands)
+        extents = _extents(len(kinds), maps, [shape_of(operand) for operand in operands], op)
+        inputs = tuple(self.node(operand) for operand in operands[:-1])
+        return Structured(op, inputs, self.node(operands[-1]), maps, extents, kinds, shape)
+
+
+def _kind(text: str) -> Literal["parallel", "reduction"]:
+    return "reduction" if "reduction" in text else "parallel"
+
+
+def _extents(rank: int, maps: tuple[AffineMap, ...], shapes: list[Shape], op: Operation) -> Shape:
+    """Size of each loop: the extent of a dimension that some operand is subscripted by alone."""
+    found: dict[int, int] = {}
+    for amap, shape in zip(maps, shapes, strict=True):
+        for expr, extent in zip(amap.results, shape, strict=True):
+            dimension = dimension_of(expr)
+            if dimension is not None:
+                found.setdefault(dimension, extent)
+    if len(found) != rank:
+        raise InternalError("graph", "a loop of this operation has no operand that gives its size", where=str(op.location))
+    return tuple(found[i] for i in range(rank))

@@ -1,0 +1,43 @@
+"""The kernel library: name → kernel, tried in order; the first that accepts a layer emits it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from lowtide.graph.nest import LayerBody
+from lowtide.ir import Value
+from lowtide.kernels.pull import PullEmitter
+
+
+class Kernel(Protocol):
+    """One way to compute a layer."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        """True where this kernel can compute the layer."""
+        ...
+
+    def emit(self, body: LayerBody, arguments: Sequence[Value]) -> None:
+        """Emit the loops at the current insertion point; `arguments` are memrefs, the destination last."""
+        ...
+
+
+class Pull:
+    """`lowtide.kernels.pull`: any layer, nothing stored but its output."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        """Every layer."""
+        del body
+        return True
+
+    def emit(self, body: LayerBody, arguments: Sequence[Value]) -> None:
+        """See `PullEmitter`."""
+        PullEmitter(body, arguments).emit()
+
+
+KERNELS: dict[str, Kernel] = {"pull": Pull()}
+
+
+def kernel_for(body: LayerBody) -> Kernel:
+    """The first kernel that accepts the layer."""
+    return next(kernel for kernel in KERNELS.values() if kernel.accepts(body))

@@ -1,0 +1,172 @@
+"""What each operation of a linalg network is, as far as cutting it into layers needs to know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from enum import Enum, auto
+
+from lowtide.ir import (
+    ArrayAttr,
+    Block,
+    BlockArgument,
+    DenseElementsAttr,
+    DenseI64ArrayAttr,
+    Operation,
+    OpResult,
+    RankedTensorType,
+    Type,
+    Value,
+)
+from lowtide.network import DTYPE_BYTES, DType
+
+
+class Role(Enum):
+    """How an operation takes part in a layer.
+
+    ROOT: a layer is built around it (conv, dense, pool, gather). REDUCE: a reduction of one activation, which may be inlined.
+    POINT: element by element. PAD, SLICE: a view with arithmetic. RESHAPE: a view for free. INSERT: writes a part of a
+    tensor (concat). CONSTANT: known at compile time. EMPTY: no values.
+    """
+
+    ROOT = auto()
+    REDUCE = auto()
+    POINT = auto()
+    PAD = auto()
+    SLICE = auto()
+    RESHAPE = auto()
+    INSERT = auto()
+    CONSTANT = auto()
+    EMPTY = auto()
+    OTHER = auto()
+
+
+_BY_NAME = {
+    "tensor.pad": Role.PAD,
+    "tensor.extract_slice": Role.SLICE,
+    "tensor.collapse_shape": Role.RESHAPE,
+    "tensor.expand_shape": Role.RESHAPE,
+    "tensor.insert_slice": Role.INSERT,
+    "arith.constant": Role.CONSTANT,
+    "tensor.empty": Role.EMPTY,
+    "bufferization.alloc_tensor": Role.EMPTY,
+    "linalg.fill": Role.POINT,
+    "linalg.transpose": Role.POINT,
+    "linalg.broadcast": Role.POINT,
+    "linalg.map": Role.POINT,
+    "linalg.reduce": Role.REDUCE,
+}
+
+
+def role_of(op: Operation) -> Role:
+    """The role of an operation at the top level of a network's function."""
+    if op.name in _BY_NAME:
+        return _BY_NAME[op.name]
+    if op.name == "linalg.generic":
+        return _role_of_generic(op)
+    return Role.ROOT if op.name.startswith("linalg.") else Role.OTHER
+
+
+def _role_of_generic(op: Operation) -> Role:
+    names = {view.operation.name for view in op.regions[0].blocks[0].operations}
+    if not any("reduction" in str(kind) for kind in ArrayAttr(op.attributes["iterator_types"])):
+        # a gather: reads a table at a place that depends on the loop as well as on data
+        return Role.ROOT if {"tensor.extract", "linalg.index"} <= names else Role.POINT
+    activations = [v for v in op.operands[:-1] if isinstance(v.type, RankedTensorType) and not is_constant(v)]
+    contraction = names & {"arith.muli", "arith.mulf"} and len(op.operands) > 2
+    return Role.ROOT if contraction or len(activations) > 1 else Role.REDUCE
+
+
+ELEMENTS: dict[str, DType] = {
+    "i1": "bool",
+    "i8": "int8",
+    "ui8": "uint8",
+    "i16": "int16",
+    "i32": "int32",
+    "i64": "int64",
+    "f32": "float32",
+}
+
+
+def defining(value: Value) -> Operation | None:
+    """The operation that defines the value; None for a function argument."""
+    return None if isinstance(value, BlockArgument) else value.owner.operation
+
+
+def is_constant(value: Value) -> bool:
+    """True for the result of an `arith.constant`."""
+    op = defining(value)
+    return op is not None and op.name == "arith.constant"
+
+
+def is_inline_constant(value: Value) -> bool:
+    """True for a constant that is worth an instruction rather than a table: a scalar or a splat."""
+    op = defining(value)
+    if op is None or op.name != "arith.constant":
+        return False
+    attribute = op.attributes["value"]
+    if not isinstance(value.type, RankedTensorType):
+        return True
+    return isinstance(attribute, DenseElementsAttr) and attribute.is_splat
+
+
+def operands_of(op: Operation) -> Iterator[Value]:
+    """Operands, and what the op's regions take from outside."""
+    yield from op.operands
+    for region in op.regions:
+        for block in region.blocks:
+            yield from _captured(block, op)
+
+
+def _captured(block: Block, op: Operation) -> Iterator[Value]:
+    for view in block.operations:
+        for operand in operands_of(view.operation):
+            owner = operand.owner
+            inside = owner == block if isinstance(owner, Block) else _within(owner.operation, op)
+            if not inside:
+                yield operand
+
+
+def _within(inner: Operation, outer: Operation) -> bool:
+    parent = inner.parent
+    while parent is not None:
+        if parent.operation == outer:
+            return True
+        parent = parent.operation.parent
+    return False
+
+
+def users_of(value: Value, function_block: Block) -> list[Operation]:
+    """The function-level operations that use the value, once a use (a use inside a region counts for its op)."""
+    found: list[Operation] = []
+    for use in value.uses:
+        op = use.owner.operation
+        while op.block != function_block:
+            parent = op.parent
+            assert parent is not None
+            op = parent.operation
+        found.append(op)
+    return found
+
+
+def element_dtype(element: Type) -> DType:
+    """numpy's name of a signless MLIR element type."""
+    return ELEMENTS[str(element)]
+
+
+def bytes_of(value: Value) -> int:
+    """Size of a tensor in bytes."""
+    tensor = RankedTensorType(value.type)
+    return math.prod(tensor.shape) * DTYPE_BYTES[element_dtype(tensor.element_type)]
+
+
+def reduces_trailing(op: Operation) -> bool:
+    """True for a reduction over the innermost dimensions only: one value for each row that follows in memory."""
+    source = RankedTensorType(op.operands[0].type).shape
+    if op.name == "linalg.reduce":
+        reduced = {int(d) for d in DenseI64ArrayAttr(op.attributes["dimensions"])}
+    else:
+        kinds = [str(kind) for kind in ArrayAttr(op.attributes["iterator_types"])]
+        reduced = {i for i, kind in enumerate(kinds) if "reduction" in kind}
+    first = min((d for d in reduced if d < len(source) and source[d] > 1), default=len(source))
+    return all(d in reduced or source[d] == 1 for d in range(first, len(source)))

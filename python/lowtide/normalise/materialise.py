@@ -1,0 +1,116 @@
+"""Decides which tensors of a network get a buffer; all others are recomputed where they are read.
+
+A layer is everything that one buffered tensor is computed from, down to other buffered tensors. After a root (conv, dense,
+pool, gather, a sum of two activations) the chain of element-wise operations that follows is its epilogue, up to the smallest
+tensor of the chain: no i32 accumulator between a convolution and its requantisation. A region that depends on one buffered
+tensor alone and reduces rows (softmax) is one layer.
+"""
+
+from __future__ import annotations
+
+from lowtide.ir import Block, Operation, Value
+from lowtide.normalise.analysis import (
+    Role,
+    bytes_of,
+    defining,
+    is_constant,
+    operands_of,
+    reduces_trailing,
+    role_of,
+    users_of,
+)
+
+
+def buffered_tensors(block: Block) -> list[Value]:
+    """The tensors to be given a buffer, in program order; function arguments are not among them."""
+    cutter = _Cutter(block)
+    for view in block.operations:
+        cutter.visit(view.operation)
+    order = {result: i for i, view in enumerate(block.operations) for result in view.operation.results}
+    return sorted(cutter.buffered, key=lambda value: order[value])
+
+
+class _Cutter:
+    def __init__(self, block: Block) -> None:
+        self._block = block
+        self.buffered: set[Value] = set()
+        self._sources: dict[Value, frozenset[Value]] = {}
+
+    def visit(self, op: Operation) -> None:
+        role = role_of(op)
+        if role in (Role.CONSTANT, Role.EMPTY):
+            return
+        if role is Role.OTHER:  # return, or an op that later stages refuse by name
+            for operand in op.operands:
+                self._need(operand)
+            return
+        if role in (Role.ROOT, Role.INSERT):
+            for operand in operands_of(op):
+                if role is Role.ROOT or operand == op.operands[1]:
+                    self._need(operand)
+        if role is Role.INSERT:
+            self.buffered.add(op.results[0])
+            return
+        sources = frozenset().union(*(self._sources_of(v) for v in operands_of(op)))
+        self._sources[op.results[0]] = sources
+        starts_layer = role is Role.ROOT or (role is Role.REDUCE and not reduces_trailing(op))
+        if starts_layer or len(sources) > 1:
+            if not any(v in self.buffered for v in self._chain(op.results[0])):
+                self.buffered.add(self._cut(op.results[0], through_reductions=role is Role.REDUCE))
+
+    def _sources_of(self, value: Value) -> frozenset[Value]:
+        """The buffered tensors and arguments that the value is computed from."""
+        if value in self.buffered:
+            return frozenset({value})
+        op = defining(value)
+        if op is None:
+            return frozenset({value})
+        if role_of(op) in (Role.CONSTANT, Role.EMPTY):
+            return frozenset()
+        if value not in self._sources:
+            self._sources[value] = frozenset().union(*(self._sources_of(v) for v in operands_of(op)))
+        return self._sources[value]
+
+    def _need(self, value: Value) -> None:
+        """Have the value in memory, or computed from memory by index arithmetic alone."""
+        op = defining(value)
+        if op is None or value in self.buffered:
+            return
+        match role_of(op):
+            case Role.PAD | Role.SLICE if not self._is_result(value):
+                self._need(op.operands[0])
+            case Role.RESHAPE:
+                self._need(op.operands[0])
+            case Role.CONSTANT | Role.EMPTY:
+                pass
+            case _ if self._sources_of(value) or self._is_result(value):
+                self.buffered.add(value)
+            case _:
+                pass
+
+    def _is_result(self, value: Value) -> bool:
+        return any(role_of(user) is Role.OTHER for user in users_of(value, self._block))
+
+    def _chain(self, value: Value, through_reductions: bool = False) -> list[Value]:
+        """`value` and what follows it element by element, each the only use of the one before."""
+        chain = [value]
+        while True:
+            users = users_of(chain[-1], self._block)
+            if len(users) != 1 or not self._continues(users[0], chain[-1], through_reductions):
+                return chain
+            chain.append(users[0].results[0])
+
+    def _continues(self, user: Operation, value: Value, through_reductions: bool) -> bool:
+        role = role_of(user)
+        allowed = {Role.POINT, Role.RESHAPE} | ({Role.REDUCE} if through_reductions else set[Role]())
+        others = [v for v in operands_of(user) if v != value]
+        return role in allowed and all(is_constant(v) or not self._sources_of(v) for v in others)
+
+    def _cut(self, value: Value, through_reductions: bool) -> Value:
+        """The smallest tensor of the chain; of equals the last; a reshape never (it is a view of what it reshapes)."""
+        best = value
+        for candidate in self._chain(value, through_reductions):
+            op = defining(candidate)
+            if op is not None and role_of(op) is not Role.RESHAPE and bytes_of(candidate) <= bytes_of(best):
+                best = candidate
+        return best

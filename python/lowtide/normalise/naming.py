@@ -1,0 +1,47 @@
+"""Names for layers: what they do, and where they come from in the model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lowtide.ir import Location, Operation
+from lowtide.normalise.analysis import Role, role_of
+
+_KINDS = (
+    ("depthwise_conv", "depthwise"),
+    ("conv_", "conv"),
+    ("pooling_", "pool"),
+    ("batch_matmul", "dense"),
+    ("matmul", "dense"),
+    ("matvec", "dense"),
+    ("vecmat", "dense"),
+)
+
+
+def kind_of(operations: Sequence[Operation]) -> str:
+    """One word for a layer with these operations: conv, depthwise, dense, pool, gather, concat, reduce or map."""
+    roles = {role_of(op) for op in operations}
+    for op in operations:
+        word = op.name.removeprefix("linalg.")
+        for prefix, kind in _KINDS:
+            if op.name.startswith("linalg.") and word.startswith(prefix):
+                return kind
+    if Role.INSERT in roles:
+        return "concat"
+    if Role.ROOT in roles:
+        return "gather"
+    return "reduce" if Role.REDUCE in roles else "map"
+
+
+def layer_name(op: Operation) -> str:
+    """The model's own name for what the operation computes: the first name in its location, else the op's."""
+    found = first_name(op.location)
+    return found.split(";")[0] if found else op.name
+
+
+def first_name(location: Location) -> str:
+    """The first quoted name of a printed location that is not a file position."""
+    for match in re.finditer(r'"((?:[^"\\]|\\.)*)"(?!:\d)', str(location)):
+        return match.group(1)
+    return ""

@@ -1,0 +1,189 @@
+"""Outlines each layer into a private function in destination-passing style.
+
+Before: linalg on tensors in one function. After: the network's function only calls layers, one `bufferization.alloc_tensor` for
+each buffer; nested module `@layers` holds each layer's body, still plain linalg on tensors. Equal bodies are one function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lowtide.errors import InternalError
+from lowtide.ir import (
+    Block,
+    FlatSymbolRefAttr,
+    FunctionType,
+    InsertionPoint,
+    Module,
+    Operation,
+    StringAttr,
+    TypeAttr,
+    Value,
+    bufferization,
+    func,
+)
+from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
+from lowtide.normalise.materialise import buffered_tensors
+from lowtide.normalise.naming import kind_of, layer_name
+from lowtide.passes import Pass
+
+LAYERS = "layers"
+LAYER = "lowtide.layer"
+
+
+def main_function(module: Module) -> func.FuncOp:
+    """The network's function: the only public one of the module."""
+    found = [view for view in module.body.operations if isinstance(view, func.FuncOp) and not view.is_external]
+    if len(found) != 1:
+        raise InternalError("outline", f"expected one function with a body, found {len(found)}")
+    return found[0]
+
+
+def run(module: Module, _: Mapping[str, str]) -> None:
+    """Outline every layer of the module's function."""
+    with module.context, module.operation.location:
+        main = main_function(module)
+        block = main.regions[0].blocks[0]
+        bodies = Operation.create("builtin.module", regions=1)
+        bodies.regions[0].blocks.append()
+        bodies.attributes["sym_name"] = StringAttr.get(LAYERS)
+        module.body.append(bodies)
+        outliner = _Outliner(module, bodies.regions[0].blocks[0], block)
+        outliner.replace_all(buffered_tensors(block))
+        _erase_dead(block)
+
+
+PASS = Pass("lowtide-outline", "move each layer into a function that writes its destination operand", run)
+
+
+@dataclass
+class _Slice:
+    """What one buffered tensor is computed from: operations in program order, and the tensors they take."""
+
+    operations: list[Operation] = field(default_factory=list[Operation])
+    inputs: list[Value] = field(default_factory=list[Value])
+
+
+class _Outliner:
+    def __init__(self, module: Module, bodies: Block, block: Block) -> None:
+        self._module = module
+        self._bodies = bodies
+        # by result: an operation's hash changes with its operands
+        self._order = {result: i for i, view in enumerate(block.operations) for result in view.operation.results}
+        self._by_text: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+
+    def replace_all(self, buffered: list[Value]) -> None:
+        boundary = set(buffered)
+        for value in buffered:
+            self._replace(value, boundary)
+
+    def _replace(self, value: Value, boundary: set[Value]) -> None:
+        """Put a call in the place of the operation that computes `value`."""
+        root = defining(value)
+        assert root is not None
+        part = self._slice(value, boundary)
+        name = self._outline(value, part)
+        with InsertionPoint(root), root.location:
+            arguments = [v for v in part.inputs]
+            if root.name == "tensor.insert_slice":
+                destination = root.operands[1]
+                owner = defining(destination)
+                if owner is not None and role_of(owner) is Role.EMPTY:
+                    destination = bufferization.alloc_tensor(destination.type, [])
+            else:
+                destination = bufferization.alloc_tensor(value.type, [])
+            call = func.CallOp([value.type], FlatSymbolRefAttr.get(name), [*arguments, destination])
+            call.attributes[LAYER] = StringAttr.get(layer_name(root))
+        result = call.results[0]
+        value.replace_all_uses_with(result)
+        boundary.discard(value)
+        boundary.add(result)
+
+    def _slice(self, value: Value, boundary: set[Value]) -> _Slice:
+        """The backward slice from `value` to buffered tensors, arguments and constants that are tables."""
+        operations: set[Operation] = set()
+        inputs: dict[Value, None] = {}
+        pending = [value]
+        root = defining(value)
+        while pending:
+            current = pending.pop()
+            op = defining(current)
+            taken = op is None or (current in boundary and op != root) or self._is_view(op, boundary)
+            if taken or (role_of(op) is Role.CONSTANT and not is_inline_constant(current)):
+                inputs[current] = None
+                continue
+            if op in operations:
+                continue
+            operations.add(op)
+            skip = {op.operands[1]} if op.name == "tensor.insert_slice" else set[Value]()
+            pending.extend(v for v in reversed(list(operands_of(op))) if v not in skip)
+        return _Slice(sorted(operations, key=lambda op: self._order[op.results[0]]), list(inputs))
+
+    def _is_view(self, op: Operation, boundary: set[Value]) -> bool:
+        """A reshape of something in memory stays outside: it costs nothing there."""
+        while role_of(op) is Role.RESHAPE:
+            source = op.operands[0]
+            owner = defining(source)
+            if owner is None or source in boundary:
+                return True
+            op = owner
+        return False
+
+    def _outline(self, value: Value, part: _Slice) -> str:
+        """Name of a function with this body: a new one, or an equal one made before."""
+        root = defining(value)
+        assert root is not None
+        types = [v.type for v in part.inputs] + [value.type]
+        kind = kind_of(part.operations)
+        name = f"{kind}_{self._counts.get(kind, 0)}"
+        with InsertionPoint(self._bodies), root.location:
+            function = func.FuncOp(name, FunctionType.get(types, [value.type]), visibility="private")
+        _fill(function, value, part)
+        text = function.operation.get_asm(enable_debug_info=False).replace(f"@{name}", "@", 1)
+        if text in self._by_text:
+            function.operation.erase()
+            return self._by_text[text]
+        self._by_text[text] = name
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        with InsertionPoint.at_block_begin(self._module.body), root.location:
+            declaration = func.FuncOp(name, FunctionType.get(types, [value.type]), visibility="private")
+            declaration.attributes["function_type"] = TypeAttr.get(FunctionType.get(types, [value.type]))
+        return name
+
+
+def _fill(function: func.FuncOp, value: Value, part: _Slice) -> None:
+    """Copy the slice into the function and return its value."""
+    block = function.add_entry_block()
+    mapping: dict[Value, Value] = dict(zip(part.inputs, block.arguments, strict=False))
+    destination = block.arguments[len(block.arguments) - 1]
+    with InsertionPoint(block):
+        for op in part.operations:
+            copy = op.clone(InsertionPoint.current)
+            _remap(copy, mapping)
+            if op.name == "tensor.insert_slice":
+                copy.operands[1] = destination
+            for old, new in zip(op.results, copy.results, strict=True):
+                mapping[old] = new
+        func.ReturnOp([mapping[value]])
+
+
+def _remap(op: Operation, mapping: Mapping[Value, Value]) -> None:
+    """Replace operands, and what regions take from outside."""
+    for i, operand in enumerate(op.operands):
+        if operand in mapping:
+            op.operands[i] = mapping[operand]
+    for region in op.regions:
+        for block in region.blocks:
+            for view in block.operations:
+                _remap(view.operation, mapping)
+
+
+def _erase_dead(block: Block) -> None:
+    """Erase what the calls have made unused, last first."""
+    for view in reversed(list(block.operations)):
+        op = view.operation
+        unused = all(next(iter(result.uses), None) is None for result in op.results)
+        if unused and len(op.results) and op.name != "func.call":
+            op.erase()
