@@ -14,7 +14,7 @@ from tflite import BuiltinOperator, TensorType
 from lowtide.errors import InputError
 from lowtide.importer.tflite.cut import arguments
 from lowtide.importer.tflite.model import Model, Operator, Tensor
-from lowtide.importer.tflite.operators import SUPPORTED, OpSpec
+from lowtide.importer.tflite.operators import BIASED, SUPPORTED, OpSpec
 from lowtide.network import DTYPE_BYTES, DType
 
 DTYPES: dict[int, DType] = {
@@ -33,9 +33,16 @@ _BIAS_TYPES = {
     TensorType.INT8: TensorType.INT32,
     TensorType.UINT8: TensorType.INT32,
 }
-_BIASED = {BuiltinOperator.CONV_2D, BuiltinOperator.DEPTHWISE_CONV_2D, BuiltinOperator.FULLY_CONNECTED}
+_WEIGHTS = {
+    BuiltinOperator.CONV_2D: (4, 0),
+    BuiltinOperator.DEPTHWISE_CONV_2D: (4, 3),
+    BuiltinOperator.FULLY_CONNECTED: (2, 0),
+}
+"""Rank of the weights and their axis of output channels."""
 _WITH_BATCH = 4
 _QUANTISED = {TensorType.INT8: (-128, 127), TensorType.UINT8: (0, 255)}
+_UNFAITHFUL_CASTS = {(TensorType.FLOAT32, TensorType.UINT8), (TensorType.FLOAT32, TensorType.INT64)}
+"""TOSA has no cast to 64 bits, and the converter takes that to uint8 through int8."""
 _NO_SCALE_NEEDED = {BuiltinOperator.CAST}
 
 
@@ -144,8 +151,8 @@ class _Check:
         quantization = tensor.quantization
         if quantization is None or tensor.type not in _QUANTISED:
             return
-        if not all(math.isfinite(scale) and scale > 0 for scale in quantization.scales):
-            self._refuse(place, "it has a scale that is not a positive number")
+        if not all(math.isfinite(scale) for scale in quantization.scales):
+            self._refuse(place, "it has a scale that is not a number")
         low, high = _QUANTISED[tensor.type]
         if not all(low <= zero_point <= high for zero_point in quantization.zero_points):
             self._refuse(place, f"it has a zero point outside {low}…{high}")
@@ -177,8 +184,10 @@ class _Check:
                     "quantise weights and activations alike (full integer quantisation), or neither",
                 )  # fmt: skip
         self._options(operator, spec)
-        self._bias(operator, given, output)
-        self._scales(operator, spec, [*given.values(), output])
+        if operator.code == BuiltinOperator.CAST and (given[0].type, output.type) in _UNFAITHFUL_CASTS:
+            self._refuse_operator(operator, f"lowtide cannot cast {given[0].type_name} to {output.type_name}")
+        self._weights(operator, given, output)
+        self._scales(operator, spec, {**given, -1: output})
         if operator.code == BuiltinOperator.RESHAPE and given[0].elements != output.elements:
             self._refuse_operator(operator, f"it makes {output.elements} elements of {given[0].elements}")
 
@@ -190,16 +199,36 @@ class _Check:
             if option.allowed is not None and value not in option.allowed:
                 self._refuse_operator(operator, f"its {option.name} is {value}, which lowtide does not take")
 
-    def _bias(self, operator: Operator, given: dict[int, Tensor], output: Tensor) -> None:
-        if operator.code not in _BIASED or 2 not in given:
+    def _weights(self, operator: Operator, given: dict[int, Tensor], output: Tensor) -> None:
+        """Weights and bias have one index a channel of the output, and scales, if several, are those channels'."""
+        if operator.code not in BIASED:
             return
+        weights = given[1]
+        rank, axis = _WEIGHTS[operator.code]
+        if len(weights.shape) != rank:
+            self._refuse_operator(operator, f"its weights have {len(weights.shape)} dimensions, not {rank}")
+        quantization = weights.quantization
+        if quantization and len(quantization.scales) > 1 and quantization.axis != axis:
+            self._refuse_operator(operator, f"its weights have scales along axis {quantization.axis}, not {axis}")
+        if 2 not in given:
+            return
+        if given[2].elements != weights.shape[axis]:
+            self._refuse_operator(operator, f"its bias has {given[2].elements} elements, not {weights.shape[axis]}")
         if given[2].type != _BIAS_TYPES.get(output.type):
             self._refuse_operator(operator, f"its bias has type {given[2].type_name}, its output {output.type_name}")
 
-    def _scales(self, operator: Operator, spec: OpSpec, operands: list[Tensor]) -> None:
-        """Arithmetic on 8-bit numbers needs scales."""
+    def _scales(self, operator: Operator, spec: OpSpec, operands: dict[int, Tensor]) -> None:
+        """Arithmetic on 8-bit numbers needs scales above 0.
+
+        Weights may have others: trainers give channels whose weights were pruned away scales of 0 and even below.
+        """
         if spec.copies or operator.code in _NO_SCALE_NEEDED:
             return
-        for tensor in operands:
-            if tensor.type in _QUANTISED and tensor.quantization is None:
+        for position, tensor in operands.items():
+            if tensor.type not in _QUANTISED:
+                continue
+            if tensor.quantization is None:
                 self._refuse_operator(operator, f"{tensor} is {tensor.type_name} and has no scale")
+            signed = operator.code in BIASED and position == 1 and tensor.type == TensorType.INT8
+            if min(tensor.quantization.scales) <= 0 and not signed:
+                self._refuse_operator(operator, f"the scale of {tensor} is not above 0")

@@ -58,6 +58,7 @@ class OpSpec:
 
 _A = ActivationFunctionType
 _ACTIVATION = Option("fused_activation_function", "i8", 0, (_A.NONE, _A.RELU, _A.RELU_N1_TO_1, _A.RELU6))
+_NO_ACTIVATION = Option("fused_activation_function", "i8", 0, (_A.NONE,))
 _PADDING = Option("padding", "i8", 0, (0, 1))
 _SIZE = range(1, 1 << 15)
 _STRIDES = (Option("stride_w", allowed=_SIZE), Option("stride_h", allowed=_SIZE))
@@ -114,13 +115,15 @@ SUPPORTED: Mapping[int, OpSpec] = {
     _B.RESHAPE: OpSpec(_O.ReshapeOptions, (Option("new_shape", "i32 vector"),), (1, 2), (1,), (0,), copies=True),
     _B.SQUEEZE: OpSpec(_O.SqueezeOptions, (Option("squeeze_dims", "i32 vector"),), (1, 1), (), (0,), copies=True),
     _B.EXPAND_DIMS: OpSpec(_O.ExpandDimsOptions, (), (2, 2), (1,), (0,), copies=True),
-    _B.CONCATENATION: OpSpec(_O.ConcatenationOptions, (Option("axis"), _ACTIVATION), (1, 1 << 10)),
-    _B.SOFTMAX: OpSpec(_O.SoftmaxOptions, (Option("beta", "f32"),), same_type=(0,)),
+    _B.CONCATENATION: OpSpec(_O.ConcatenationOptions, (Option("axis"), _NO_ACTIVATION), (1, 1 << 10)),
+    _B.SOFTMAX: OpSpec(_O.SoftmaxOptions, (Option("beta", "f32", 0, (1,)),), same_type=(0,)),
     _B.LOGISTIC: _UNARY,
     _B.TANH: _UNARY,
     _B.RELU: _UNARY,
     _B.RELU6: _UNARY,
     _B.RELU_N1_TO_1: _UNARY,
+    _B.FLOOR: _UNARY,
+    _B.CEIL: _UNARY,
     _B.QUANTIZE: OpSpec(_O.QuantizeOptions),
     _B.DEQUANTIZE: OpSpec(_O.DequantizeOptions),
     _B.GATHER: OpSpec(_O.GatherOptions, (Option("axis"), Option("batch_dims")), (2, 2), (), (0,), copies=True),
@@ -148,3 +151,6 @@ SUPPORTED: Mapping[int, OpSpec] = {
     _B.HARD_SWISH: OpSpec(_O.HardSwishOptions, (), (1, 1), (), (0,)),
 }
 """By number of the schema's `BuiltinOperator`."""
+
+BIASED = (BuiltinOperator.CONV_2D, BuiltinOperator.DEPTHWISE_CONV_2D, BuiltinOperator.FULLY_CONNECTED)
+"""Operators whose inputs are data, weights and an optional bias."""

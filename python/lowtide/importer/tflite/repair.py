@@ -1,16 +1,31 @@
-"""Rewrites what the converter refuses although LiteRT computes it, without a change of what is computed."""
+"""Rewrites of what LiteRT computes and the converter refuses, drops or computes differently.
+
+None changes what the network computes. The signature and the list of operators that `import_tflite` gives are those from
+before.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NoReturn
 
-from tflite import BuiltinOperator, TensorType
+import numpy as np
+import numpy.typing as npt
+from tflite import ActivationFunctionType, BuiltinOperator, TensorType
 
 from lowtide.errors import InputError
 from lowtide.importer.tflite.model import Model, Operator, Tensor
-from lowtide.importer.tflite.operators import SUPPORTED
+from lowtide.importer.tflite.operators import BIASED, SUPPORTED
 
-EIGHT_BIT = (TensorType.INT8, TensorType.UINT8)
+_EIGHT_BIT = (TensorType.INT8, TensorType.UINT8)
+_INTEGERS = (TensorType.INT8, TensorType.INT32, TensorType.INT64)
+_ACTIVATIONS = {
+    ActivationFunctionType.RELU: BuiltinOperator.RELU,
+    ActivationFunctionType.RELU_N1_TO_1: BuiltinOperator.RELU_N1_TO_1,
+    ActivationFunctionType.RELU6: BuiltinOperator.RELU6,
+}
+_EXPORT_AGAIN = "export the model again; exporters give both the same scale"
 
 
 def unbatch(model: Model, where: str) -> Model:
@@ -20,110 +35,223 @@ def unbatch(model: Model, where: str) -> Model:
         InputError: a dimension other than the first is dynamic.
     """
     changed: dict[int, Tensor] = {}
-    for index, tensor in enumerate(model.tensors):
-        if not tensor.signature:
-            continue
-        shape = list(tensor.shape)
-        for dimension, size in enumerate(tensor.signature):
-            if size >= 0 or tensor.data is not None:
-                continue
-            if dimension > 0:
-                raise InputError(
-                    "importer",
-                    f"dimension {dimension} is dynamic; lowtide takes static shapes (a dynamic batch becomes 1)",
-                    where=f"{where}, tensor {tensor}",
-                    remedy="export the model with static shapes",
-                )
-            shape[0] = 1
-        changed[index] = replace(tensor, shape=tuple(shape), signature=())
+    used = {i for operator in model.operators for i in (*operator.inputs, *operator.outputs)}
+    for index in sorted(used.union(model.inputs) - {-1}):
+        tensor = model.tensors[index]
+        dynamic = [dimension for dimension, size in enumerate(tensor.signature) if size < 0 and tensor.data is None]
+        if any(dimension > 0 for dimension in dynamic):
+            raise InputError(
+                "importer",
+                f"dimension {dynamic[-1]} is dynamic; lowtide takes static shapes (a dynamic batch becomes 1)",
+                where=f"{where}, tensor {tensor}",
+                remedy="export the model with static shapes",
+            )
+        shape = (1, *tensor.shape[1:]) if dynamic else tensor.shape
+        changed[index] = replace(tensor, shape=shape, signature=())
     return model.with_tensors(changed)
 
 
 def repair(model: Model, where: str) -> Model:
-    """All repairs, for a checked model. The signature (`import_tflite`'s IoTensors) is that from before."""
-    return _requantise_concatenations(_align_copies(_unscale(model), where), where)
+    """All repairs, for a checked model without shape signatures."""
+    rewrite = _Rewrite(_unscale(model), where)
+    for operator in model.operators:
+        if SUPPORTED[operator.code].copies:
+            _align_scale(rewrite, operator)
+        change = _REPAIRS.get(operator.code)
+        rewrite.operators.append(change(rewrite, operator) if change else operator)
+    return replace(model, tensors=tuple(rewrite.tensors), operators=tuple(rewrite.operators))
+
+
+class _Rewrite:
+    """The new model while it grows: `tensors` keep their indices and get more, `operators` are those done."""
+
+    def __init__(self, model: Model, where: str) -> None:
+        self.model = model
+        self.tensors = list(model.tensors)
+        self.operators: list[Operator] = []
+        self._where = where
+
+    def add(self, tensor: Tensor, suffix: str) -> int:
+        """Adds a tensor named after the given one; its index."""
+        self.tensors.append(replace(tensor, name=f"{tensor.name}/{suffix}"))
+        return len(self.tensors) - 1
+
+    def emit(self, served: Operator, code: int, inputs: tuple[int, ...], output: int) -> int:
+        """Adds an operator without options that serves another; its output."""
+        self.operators.append(Operator(served.index, code, inputs, (output,)))
+        return output
+
+    def refuse(self, operator: Operator, message: str, remedy: str | None = None) -> NoReturn:
+        raise InputError("importer", message, where=f"{self._where}, {self.model.place(operator)}", remedy=remedy)
 
 
 def _unscale(model: Model) -> Model:
     """Drops the scales of all but 8-bit tensors.
 
-    A bias is stored at its operator's own scale, input times weights; LiteRT Micro looks at no other. What files say of
-    it is at times impossible (a scale of 0, an axis that the tensor has not).
+    A bias is stored at its operator's own scale, input times weights, and LiteRT Micro looks at no other. What files say of
+    it is at times impossible (a scale of 0, an axis that the tensor has not), which the converter trips over.
     """
-    bare = {i: replace(t, quantization=None) for i, t in enumerate(model.tensors) if t.type not in EIGHT_BIT}
+    bare = {i: replace(t, quantization=None) for i, t in enumerate(model.tensors) if t.type not in _EIGHT_BIT}
     return model.with_tensors(bare)
 
 
-def _align_copies(model: Model, where: str) -> Model:
+def _align_scale(rewrite: _Rewrite, operator: Operator) -> None:
     """Gives the output of an operator that only moves bytes the scale of its input.
 
-    LiteRT Micro does not look at either. The converter wants them equal. What comes after must not be an operator that
-    computes with the output's own scale: that one would then compute with another.
+    LiteRT Micro looks at neither; the converter wants them equal. An operator that computes with the output's scale
+    would now compute with another, so there must be none.
     """
-    for operator in model.operators:
-        if not SUPPORTED[operator.code].copies:
-            continue
-        source, made = model.tensors[operator.inputs[0]], model.tensors[operator.outputs[0]]
-        if source.quantization == made.quantization:
-            continue
-        reader = _scale_reader(model, operator.outputs[0])
-        if reader is not None:
-            raise InputError(
-                "importer",
-                f"its input and its output have different scales, and operator {reader.index} {reader.name} "
-                "computes with the latter",
-                where=f"{where}, {model.place(operator)}",
-                remedy="export the model again; exporters give both the same scale",
-            )
-        model = model.with_tensors({operator.outputs[0]: replace(made, quantization=source.quantization)})
-    return model
+    source, made = rewrite.tensors[operator.inputs[0]], rewrite.tensors[operator.outputs[0]]
+    if source.quantization == made.quantization:
+        return
+    reader = _scale_reader(rewrite.model, operator.outputs[0])
+    if reader is not None:
+        rewrite.refuse(
+            operator,
+            f"its input and its output have different scales, and operator {reader.index} {reader.name} "
+            "computes with the latter",
+            _EXPORT_AGAIN,
+        )
+    rewrite.tensors[operator.outputs[0]] = replace(made, quantization=source.quantization)
 
 
 def _scale_reader(model: Model, tensor: int) -> Operator | None:
     """The first operator that computes with a tensor's scale, perhaps after others that move its bytes."""
-    for operator in model.consumers(tensor):
+    moved = {tensor}
+    for operator in model.operators:
+        if moved.isdisjoint(operator.inputs):
+            continue
         if not SUPPORTED[operator.code].copies:
             return operator
-        reader = _scale_reader(model, operator.outputs[0]) if operator.inputs[0] == tensor else None
-        if reader is not None:
-            return reader
+        moved.update(operator.outputs)
     return None
 
 
-def _requantise_concatenations(model: Model, where: str) -> Model:
-    """Inserts QUANTIZE before the uint8 concatenations whose inputs have other scales than their output.
+def _positive_weight_scales(rewrite: _Rewrite, operator: Operator) -> Operator:
+    """Negates the weights, the bias and the scale of output channels whose scale is negative.
 
-    LiteRT's uint8 kernel (`ConcatenationWithScaling`) rescales such inputs in float32; QUANTIZE does it with the fixed-point
-    multiplier of all other operators, which can differ by one unit where the float result lies near a half. Its
-    int8 kernels don't rescale (LiteRT refuses, LiteRT Micro copies the bytes as they are), so int8 is refused here.
+    The products stay what they are, and so does LiteRT's rounding, which goes by the product's sign. TOSA's
+    multipliers must not be negative.
     """
-    operators: list[Operator] = []
-    tensors = list(model.tensors)
-    for operator in model.operators:
-        if operator.code != BuiltinOperator.CONCATENATION:
-            operators.append(operator)
+    quantization = rewrite.tensors[operator.inputs[1]].quantization
+    if quantization is None or min(quantization.scales) >= 0:
+        return operator
+    signs = np.where(np.array(quantization.scales) < 0, -1, 1)
+    inputs = list(operator.inputs)
+    for position, dtype in ((1, np.int8), (2, np.int32)):
+        if position >= len(inputs) or inputs[position] < 0:
             continue
-        target = tensors[operator.outputs[0]]
-        inputs: list[int] = []
-        for index in operator.inputs:
-            source = tensors[index]
-            if source.quantization == target.quantization:
-                inputs.append(index)
-                continue
-            if source.type != TensorType.UINT8 or target.type != TensorType.UINT8:
-                raise InputError(
-                    "importer",
-                    f"the scale of its input {source} is not that of its output, which LiteRT allows for uint8 only",
-                    where=f"{where}, {model.place(operator)}",
-                    remedy="export the model again; exporters give both the same scale",
-                )
-            operators.append(_quantize(operator, index, len(tensors)))
-            inputs.append(len(tensors))
-            name = f"{target.name}/input{len(inputs) - 1}"
-            tensors.append(replace(source, name=name, quantization=target.quantization, data=None))
-        operators.append(replace(operator, inputs=tuple(inputs)))
-    return replace(model, tensors=tuple(tensors), operators=tuple(operators))
+        negated = _negated(rewrite.tensors[inputs[position]], dtype, signs)
+        if negated is None:
+            rewrite.refuse(operator, f"the scale of its input {position} is negative, and its values cannot be negated")
+        inputs[position] = rewrite.add(negated, f"negated{operator.index}")
+    return replace(operator, inputs=tuple(inputs))
 
 
-def _quantize(served: Operator, source: int, target: int) -> Operator:
-    return Operator(served.index, BuiltinOperator.QUANTIZE, (source,), (target,))
+def _negated(tensor: Tensor, dtype: type[np.int8] | type[np.int32], signs: npt.NDArray[np.int64]) -> Tensor | None:
+    """Weights or a bias times `signs`, one a channel (or one for all); None on overflow."""
+    quantization = tensor.quantization
+    shape = [1] * len(tensor.shape)
+    if len(signs) > 1:
+        shape = list(tensor.shape)
+        if quantization:
+            shape = [len(signs) if axis == quantization.axis else 1 for axis in range(len(shape))]
+    values = np.frombuffer(tensor.data or b"", dtype).reshape(tensor.shape).astype(np.int64) * signs.reshape(shape)
+    if np.any(values != values.astype(dtype)):
+        return None
+    scaled = quantization and replace(quantization, scales=tuple(abs(scale) for scale in quantization.scales))
+    return replace(tensor, data=values.astype(dtype).tobytes(), quantization=scaled)
+
+
+def _requantise_inputs(rewrite: _Rewrite, operator: Operator) -> Operator:
+    """Inserts `ADD 0` before a uint8 concatenation for inputs whose scale is not the output's.
+
+    LiteRT's uint8 kernel (`ConcatenationWithScaling`) rescales them in float32 and rounds once. So does ADD, but for
+    values within 2⁻¹⁹ of a half; QUANTIZE would round twice and be off by one in a quarter of the cases. The int8 kernels don't
+    rescale (LiteRT refuses, LiteRT Micro copies the bytes as they are), so int8 is refused here.
+    """
+    target = rewrite.tensors[operator.outputs[0]]
+    inputs: list[int] = []
+    for position, index in enumerate(operator.inputs):
+        source = rewrite.tensors[index]
+        if source.quantization == target.quantization:
+            inputs.append(index)
+            continue
+        if source.type != TensorType.UINT8:
+            rewrite.refuse(
+                operator,
+                f"the scale of its input {source} is not that of its output, which LiteRT allows for uint8 only",
+                _EXPORT_AGAIN,
+            )
+        scaled = replace(source, name=target.name, quantization=target.quantization, data=None)
+        zero_point = source.quantization.zero_points[0] if source.quantization else 0
+        zero = replace(source, name=target.name, shape=(1,) * len(source.shape), data=bytes([zero_point]))
+        operands = (index, rewrite.add(zero, f"zero{position}"))
+        inputs.append(rewrite.emit(operator, BuiltinOperator.ADD, operands, rewrite.add(scaled, f"input{position}")))
+    return replace(operator, inputs=tuple(inputs))
+
+
+def _axis_from_front(rewrite: _Rewrite, operator: Operator) -> Operator:
+    """Counts GATHER's axis from the front: the converter leaves a negative one unconverted."""
+    axis = operator.options["axis"]
+    if not isinstance(axis, int) or axis >= 0:
+        return operator
+    return replace(operator, options={**operator.options, "axis": axis + len(rewrite.tensors[operator.inputs[0]].shape)})
+
+
+def _split_activation(rewrite: _Rewrite, operator: Operator) -> Operator:
+    """Makes the activation of a pooling an operator of its own: the converter drops it."""
+    activation = _ACTIVATIONS.get(int(_scalar(operator, "fused_activation_function")))
+    if activation is None:
+        return operator
+    pooled = rewrite.add(rewrite.tensors[operator.outputs[0]], "pooled")
+    options = {**operator.options, "fused_activation_function": ActivationFunctionType.NONE}
+    rewrite.operators.append(replace(operator, outputs=(pooled,), options=options))
+    return Operator(operator.index, activation, (pooled,), operator.outputs)
+
+
+def _scalar(operator: Operator, option: str) -> int | float:
+    value = operator.options.get(option, 0)
+    return 0 if isinstance(value, tuple) else value
+
+
+def _truncate(rewrite: _Rewrite, operator: Operator) -> Operator:
+    """Cuts fractions off before a CAST of floats to integers, as LiteRT does: TOSA's cast rounds to nearest.
+
+    x towards zero = max(floor(x), 0) + min(ceil(x), 0).
+    """
+    source = rewrite.tensors[operator.inputs[0]]
+    target = rewrite.tensors[operator.outputs[0]]
+    if source.type != TensorType.FLOAT32 or target.type not in _INTEGERS:
+        return operator
+
+    def emit(code: int, suffix: str, *inputs: int) -> int:
+        made = replace(source, name=target.name, data=None)
+        return rewrite.emit(operator, code, inputs, rewrite.add(made, suffix))
+
+    zero = Tensor(target.name, TensorType.FLOAT32, (1,) * len(source.shape), data=bytes(4))
+    zero_index = rewrite.add(zero, "zero")
+    x = operator.inputs[0]
+    positive = emit(BuiltinOperator.MAXIMUM, "positive", emit(BuiltinOperator.FLOOR, "floor", x), zero_index)
+    negative = emit(BuiltinOperator.MINIMUM, "negative", emit(BuiltinOperator.CEIL, "ceil", x), zero_index)
+    return replace(operator, inputs=(emit(BuiltinOperator.ADD, "whole", positive, negative),))
+
+
+def _scalar_padding(rewrite: _Rewrite, operator: Operator) -> Operator:
+    """Gives PADV2's one padding value no dimensions: the converter refuses the [1] that LiteRT takes."""
+    value = rewrite.tensors[operator.inputs[2]]
+    if not value.shape or value.elements != 1:
+        return operator
+    scalar = rewrite.add(replace(value, shape=()), f"scalar{operator.index}")
+    return replace(operator, inputs=(*operator.inputs[:2], scalar))
+
+
+_REPAIRS: Mapping[int, Callable[[_Rewrite, Operator], Operator]] = {
+    **dict.fromkeys(BIASED, _positive_weight_scales),
+    BuiltinOperator.CONCATENATION: _requantise_inputs,
+    BuiltinOperator.GATHER: _axis_from_front,
+    BuiltinOperator.AVERAGE_POOL_2D: _split_activation,
+    BuiltinOperator.MAX_POOL_2D: _split_activation,
+    BuiltinOperator.CAST: _truncate,
+    BuiltinOperator.PADV2: _scalar_padding,
+}
