@@ -1,0 +1,64 @@
+"""Models in: `.tflite` or `.mlir` → one module in TOSA or linalg, with the inputs and outputs that the firmware sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lowtide.errors import InputError, UsageError
+from lowtide.importer.mlir import import_mlir
+from lowtide.importer.signless import make_signless
+from lowtide.importer.tflite import import_tflite
+from lowtide.importer.tosa import TRUNCATES
+from lowtide.ir import ArrayAttr, Context, Module, StringAttr, parse_module
+from lowtide.network import IoTensor
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A model as a module of TOSA or linalg, not yet lowered."""
+
+    module: Module
+    inputs: tuple[IoTensor, ...]
+    outputs: tuple[IoTensor, ...]
+
+
+def import_model(path: Path, context: Context, until: Sequence[str] = ()) -> ImportedModel:
+    """Read a model by its suffix.
+
+    Raises:
+        InputError: the file is missing, of a kind that lowtide does not read, or refused by its importer.
+        UsageError: `until` where the format has no tensor names, or names no tensor.
+    """
+    if not path.exists():
+        raise InputError("importer", "no such file", where=str(path))
+    if path.suffix not in IMPORTERS:
+        known = ", ".join(IMPORTERS)
+        raise InputError("importer", f"'{path.suffix}' is not a model format", where=str(path), remedy=f"use {known}")
+    model = IMPORTERS[path.suffix](path, context, until)
+    make_signless(model.module)
+    return model
+
+
+def _tflite(path: Path, context: Context, until: Sequence[str]) -> ImportedModel:
+    imported = import_tflite(path, until=until)
+    module = parse_module(imported.bytecode, context, str(path), stage="importer")
+    casts = [name for op in imported.operators if op.name == "CAST" for name in op.outputs]
+    if casts:
+        with context:
+            module.operation.attributes[TRUNCATES] = ArrayAttr.get([StringAttr.get(name) for name in casts])
+    return ImportedModel(module, imported.inputs, imported.outputs)
+
+
+def _mlir(path: Path, context: Context, until: Sequence[str]) -> ImportedModel:
+    if until:
+        raise UsageError("importer", "--until takes names of tensors in a .tflite file", where=str(path))
+    return ImportedModel(*import_mlir(path, context))
+
+
+IMPORTERS: dict[str, Callable[[Path, Context, Sequence[str]], ImportedModel]] = {
+    ".tflite": _tflite,
+    ".mlir": _mlir,
+    ".mlirbc": _mlir,
+}

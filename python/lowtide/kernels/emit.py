@@ -12,6 +12,7 @@ from lowtide.kernels.library import kernel_for
 from lowtide.passes import Pass
 
 # IREE's inliner honours only this spelling
+CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh}),canonicalize,cse)"
 NO_INLINE = "llvm.no_inline"
 
 
@@ -19,10 +20,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
     """Emit every layer's kernel; a kernel with several callers is kept as one function."""
     with module.context, module.operation.location:
         layers = detach_layers(module)
-        holder = Module.create()
-        holder.body.append(layers)
-        run_pipeline(holder, "builtin.module(builtin.module(func.func(linalg-generalize-named-ops)))", stage="kernels")
-        block = holder.body.operations[0].operation.regions[0].blocks[0]
+        block = layers.regions[0].blocks[0]
         bodies = {view.name.value: view for view in block.operations if isinstance(view, func.FuncOp)}
         callers = _callers(module)
         for declaration in declared_functions(module):
@@ -30,6 +28,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
             if name not in bodies:
                 raise InternalError("kernels", f"layer '{name}' has no body")
             _define(declaration, bodies[name], shared=callers.get(name, 0) > 1)
+        run_pipeline(module, CLEAN_UP, stage="kernels", error=InternalError)
 
 
 PASS = Pass("lowtide-kernels", "replace each layer by its kernel's loops", run)

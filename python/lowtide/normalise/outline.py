@@ -1,7 +1,7 @@
 """Outlines each layer into a private function in destination-passing style.
 
 Before: linalg on tensors in one function. After: the network's function only calls layers, one `bufferization.alloc_tensor` for
-each buffer; nested module `@layers` holds each layer's body, still plain linalg on tensors. Equal bodies are one function.
+each buffer; nested module `@layers` holds each layer's body, plain linalg on tensors in generic form. Equal bodies are one function.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from lowtide.ir import (
     Value,
     bufferization,
     func,
+    run_pipeline,
 )
 from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
 from lowtide.normalise.materialise import buffered_tensors
@@ -30,13 +31,15 @@ from lowtide.passes import Pass
 
 LAYERS = "layers"
 LAYER = "lowtide.layer"
+GENERALISE = "builtin.module(func.func(linalg-generalize-named-ops))"
 
 
 def main_function(module: Module) -> func.FuncOp:
     """The network's function: the only public one of the module."""
-    found = [view for view in module.body.operations if isinstance(view, func.FuncOp) and not view.is_external]
+    functions = [view for view in module.body.operations if isinstance(view, func.FuncOp)]
+    found = [f for f in functions if "sym_visibility" not in f.operation.attributes]
     if len(found) != 1:
-        raise InternalError("outline", f"expected one function with a body, found {len(found)}")
+        raise InternalError("outline", f"expected one public function, found {len(found)}")
     return found[0]
 
 
@@ -52,6 +55,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
         outliner = _Outliner(module, bodies.regions[0].blocks[0], block)
         outliner.replace_all(buffered_tensors(block))
         _erase_dead(block)
+        run_pipeline(bodies, GENERALISE, stage="outline", error=InternalError)
 
 
 PASS = Pass("lowtide-outline", "move each layer into a function that writes its destination operand", run)

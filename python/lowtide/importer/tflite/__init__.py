@@ -40,8 +40,8 @@ class Imported:
 
     Attributes:
         bytecode: MLIR bytecode of a module with one function `@main`, whose arguments and results are `inputs` and
-            `outputs` in order. Its operations have the locations `"tensor name"("<stdin>":0:0)`, where the tensor is that
-            of the `.tflite` operator they stand for.
+            `outputs` in order. Its operations have the locations `"tensor name"("<stdin>":0:0)`, where the tensor is
+            that of the `.tflite` operator they stand for (or begins with its name and `/`).
         inputs, outputs: as the model's own file declares them, repairs notwithstanding. The function takes and yields
             exactly these bytes; a uint8 tensor is `ui8` there and not shifted.
         operators: those that the outputs need, in the file's order.

@@ -125,7 +125,9 @@ class _Check:
     def _batch(self, tensor: Tensor) -> None:
         if len(tensor.shape) == _WITH_BATCH and tensor.shape[0] != 1:
             self._refuse(
-                f"input {tensor}", f"its batch is {tensor.shape[0]}, not 1", "export the model with batch 1 or a dynamic batch"
+                f"input {tensor}",
+                f"its batch is {tensor.shape[0]}, not 1",
+                "export the model with batch 1 or a dynamic batch",
             )
 
     def _tensor(self, tensor: Tensor) -> None:
@@ -162,7 +164,9 @@ class _Check:
         if tensor.data is None:
             self._refuse(place, f"it is not a constant and has {count} scales")
         if not 0 <= quantization.axis < len(tensor.shape) or tensor.shape[quantization.axis] != count:
-            self._refuse(place, f"its {count} scales do not fit axis {quantization.axis} of its shape {list(tensor.shape)}")
+            self._refuse(
+                place, f"its {count} scales do not fit axis {quantization.axis} of its shape {list(tensor.shape)}"
+            )
 
     def _operands(self, operator: Operator, spec: OpSpec) -> None:
         tensors = self._model.tensors

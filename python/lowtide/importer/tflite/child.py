@@ -1,7 +1,7 @@
 """Converts one model in a process of its own: `python child.py < model.tflite > module.mlirbc`.
 
-The converter is C++ that trusts its input; if it crashes, runs out of memory or hangs, it is this process that dies. Run
-as a script, not as a module of lowtide, so that it loads nothing but the converter.
+The converter is C++ that trusts its input; if it crashes, runs out of memory or hangs, it is this process that dies.
+Run as a script, not as a module of lowtide, so that it loads nothing but the converter.
 """
 
 from __future__ import annotations

@@ -17,46 +17,65 @@ _CHILD = Path(__file__).with_name("child.py")
 _TIMEOUT_SECONDS = 300
 _LOCATION = re.compile(r'loc\("(?P<name>[^"]+)"\(')
 _DIAGNOSTIC = re.compile(r"^(?:loc\(.*\): )?error: (?P<text>.*)$", re.MULTILINE)
+_REMEDY = "stop before the operator at fault with --until TENSOR (`lowtide inspect` lists the tensors)"
+# How MLIR bytecode names the dialects whose operations it holds, and text an operation.
+_TFL_IN_BYTECODE = b"\0tfl\0"
+_TFL_IN_TEXT = re.compile(r'^\s*(?:%\S+ = )?"?(?P<op>tfl\.\w+)"?.* loc\((?P<loc>#loc\d*)\)$', re.MULTILINE)
 
 
 def convert(model: Model, where: str) -> bytes:
-    """TOSA as MLIR bytecode; deterministic, locations are `"tensor name"("<stdin>":0:0)`.
+    """TOSA as MLIR bytecode; the same for the same model, with the locations that `Imported` describes.
 
     Raises:
-        InputError: the converter refused the model, or crashed or hung on it.
+        InputError: the converter refused the model, left operators as they are, crashed or hung.
     """
-    # One malloc arena: the limit on memory counts what threads reserve. -P keeps this folder off the import path.
-    environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}
+    file = write(model)
+    bytecode = _run(model, where, file)
+    if _TFL_IN_BYTECODE in bytecode:
+        _refuse_leftover(model, where, _run(model, where, file, "--text").decode("utf-8", "replace"))
+    return bytecode
+
+
+def _run(model: Model, where: str, file: bytes, *options: str) -> bytes:
+    # -P keeps this folder off the import path. One malloc arena: the child's memory limit counts reserved memory.
     try:
         done = subprocess.run(
-            [sys.executable, "-P", str(_CHILD)],
-            input=write(model),
+            [sys.executable, "-P", str(_CHILD), *options],
+            input=file,
             capture_output=True,
             timeout=_TIMEOUT_SECONDS,
             check=False,
-            env=environment,
+            env={**os.environ, "MALLOC_ARENA_MAX": "1"},
         )
     except subprocess.TimeoutExpired as error:
-        raise InputError(
-            "importer", f"the TOSA converter did not finish in {_TIMEOUT_SECONDS} s", where=where, remedy=_REMEDY
-        ) from error
+        message = f"the TOSA converter did not finish in {_TIMEOUT_SECONDS} s"
+        raise InputError("importer", message, where=where, remedy=_REMEDY) from error
     if done.returncode == 0 and done.stdout:
         return done.stdout
-    raise _refusal(model, where, done.returncode, done.stderr.decode("utf-8", "replace"))
-
-
-_REMEDY = "stop before the operator at fault with --until TENSOR (`lowtide inspect` lists the tensors)"
-
-
-def _refusal(model: Model, where: str, status: int, printed: str) -> InputError:
-    if status < 0:
-        message = f"the TOSA converter crashed on this model ({signal.Signals(-status).name})"
-        return InputError("importer", message, where=where, remedy=_REMEDY)
-    diagnostic = _DIAGNOSTIC.search(printed)
+    printed = done.stderr.decode("utf-8", "replace")
+    if done.returncode < 0:
+        message = f"the TOSA converter crashed on this model ({signal.Signals(-done.returncode).name})"
+        raise InputError("importer", message, where=where, remedy=_REMEDY)
+    location, diagnostic = _LOCATION.search(printed), _DIAGNOSTIC.search(printed)
     lines = printed.strip().splitlines()
     reason = diagnostic["text"] if diagnostic else lines[-1] if lines else "no reason given"
-    location = _LOCATION.search(printed)
-    makers = {model.tensors[o].name: operator for operator in model.operators for o in operator.outputs}
-    operator = makers.get(location["name"]) if location else None
-    place = f"{where}, {model.place(operator)}" if operator else where
-    return InputError("importer", f"the TOSA converter refuses this model: {reason}", where=place, remedy=_REMEDY)
+    place = _place(model, where, location["name"] if location else None)
+    raise InputError("importer", f"the TOSA converter refuses this model: {reason}", where=place, remedy=_REMEDY)
+
+
+def _place(model: Model, where: str, tensor: str | None) -> str:
+    """The operator that makes the tensor with this name, if there is one."""
+    for operator in model.operators:
+        if any(model.tensors[output].name == tensor for output in operator.outputs):
+            return f"{where}, {model.place(operator)}"
+    return where
+
+
+def _refuse_leftover(model: Model, where: str, text: str) -> None:
+    """Refuses an operator that the converter left in TensorFlow Lite's dialect, if there is one."""
+    left = _TFL_IN_TEXT.search(text)
+    if left is None:
+        return
+    location = re.search(rf'^{left["loc"]} = {_LOCATION.pattern}', text, re.MULTILINE)
+    place = _place(model, where, location["name"] if location else None)
+    raise InputError("importer", f"the TOSA converter cannot convert this {left['op']}", where=place, remedy=_REMEDY)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from lowtide.errors import UsageError
-from lowtide.importer.tflite.model import Model, Tensor
+from lowtide.importer.tflite.model import Model, Operator, Tensor
 
 _SHOWN = 5
 
@@ -15,7 +15,7 @@ _SHOWN = 5
 def needed(model: Model) -> Model:
     """Drops the operators that no output depends on. Inputs stay, used or not: they are the model's signature."""
     wanted = set(model.outputs)
-    kept = list(model.operators[:0])
+    kept: list[Operator] = []
     for operator in reversed(model.operators):
         if wanted.intersection(operator.outputs):
             kept.append(operator)
@@ -36,7 +36,9 @@ def until(model: Model, names: Sequence[str], where: str) -> Model:
     for name in names:
         if name not in {tensor.name for tensor in computed}:
             what = "is not computed by an operator" if name in indices else "is not in the model"
-            raise UsageError("importer", f"--until '{name}': this tensor {what}", where=where, remedy=_hint(name, computed))
+            raise UsageError(
+                "importer", f"--until '{name}': this tensor {what}", where=where, remedy=_hint(name, computed)
+            )
     cut = needed(replace(model, outputs=tuple(indices[name] for name in names)))
     used = {index for operator in cut.operators for index in operator.inputs}
     return replace(cut, inputs=tuple(index for index in cut.inputs if index in used))
@@ -53,4 +55,6 @@ def _hint(name: str, computed: list[Tensor]) -> str:
     if close:
         return "close names are " + ", ".join(str(names[match]) for match in close)
     last = ", ".join(str(tensor) for tensor in computed[-_SHOWN:])
-    return f"name a tensor that an operator computes; the last ones are {last}" if last else "the model has no operators"
+    return (
+        f"name a tensor that an operator computes; the last ones are {last}" if last else "the model has no operators"
+    )

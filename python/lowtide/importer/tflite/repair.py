@@ -1,7 +1,7 @@
 """Rewrites of what LiteRT computes and the converter refuses, drops or computes differently.
 
-None changes what the network computes. The signature and the list of operators that `import_tflite` gives are those from
-before.
+None changes what the network computes. The signature and the list of operators that `import_tflite` gives are those
+from before.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class _Rewrite:
 def _unscale(model: Model) -> Model:
     """Drops the scales of all but 8-bit tensors.
 
-    A bias is stored at its operator's own scale, input times weights, and LiteRT Micro looks at no other. What files say of
-    it is at times impossible (a scale of 0, an axis that the tensor has not), which the converter trips over.
+    A bias is stored at its operator's own scale, input times weights, and LiteRT Micro looks at no other. What files
+    say of it is at times impossible (a scale of 0, an axis that the tensor has not), which the converter trips over.
     """
     bare = {i: replace(t, quantization=None) for i, t in enumerate(model.tensors) if t.type not in _EIGHT_BIT}
     return model.with_tensors(bare)
@@ -167,8 +167,8 @@ def _requantise_inputs(rewrite: _Rewrite, operator: Operator) -> Operator:
     """Inserts `ADD 0` before a uint8 concatenation for inputs whose scale is not the output's.
 
     LiteRT's uint8 kernel (`ConcatenationWithScaling`) rescales them in float32 and rounds once. So does ADD, but for
-    values within 2⁻¹⁹ of a half; QUANTIZE would round twice and be off by one in a quarter of the cases. The int8 kernels don't
-    rescale (LiteRT refuses, LiteRT Micro copies the bytes as they are), so int8 is refused here.
+    values within 2⁻¹⁹ of a half; QUANTIZE would round twice and be off by one in a quarter of the cases. The int8 kernels
+    don't rescale (LiteRT refuses, LiteRT Micro copies the bytes as they are), so int8 is refused here.
     """
     target = rewrite.tensors[operator.outputs[0]]
     inputs: list[int] = []
@@ -196,7 +196,9 @@ def _axis_from_front(rewrite: _Rewrite, operator: Operator) -> Operator:
     axis = operator.options["axis"]
     if not isinstance(axis, int) or axis >= 0:
         return operator
-    return replace(operator, options={**operator.options, "axis": axis + len(rewrite.tensors[operator.inputs[0]].shape)})
+    return replace(
+        operator, options={**operator.options, "axis": axis + len(rewrite.tensors[operator.inputs[0]].shape)}
+    )
 
 
 def _split_activation(rewrite: _Rewrite, operator: Operator) -> Operator:

@@ -40,9 +40,7 @@ def write(model: Model) -> bytes:
 
 def _subgraph(builder: flatbuffers.Builder, model: Model, kinds: list[tuple[int, int, str]]) -> int:
     next_buffer = iter(range(1, len(model.tensors) + 1))
-    tensors = _tables(
-        builder, [_tensor(builder, t, 0 if t.data is None else next(next_buffer)) for t in model.tensors]
-    )
+    tensors = _tables(builder, [_tensor(builder, t, 0 if t.data is None else next(next_buffer)) for t in model.tensors])
     operators = _tables(
         builder, [_operator(builder, op, kinds.index((op.code, op.version, op.custom))) for op in model.operators]
     )
@@ -54,9 +52,7 @@ def _subgraph(builder: flatbuffers.Builder, model: Model, kinds: list[tuple[int,
     return builder.EndObject()
 
 
-def _vector(
-    builder: flatbuffers.Builder, size: int, prepend: Callable[[int], object], values: Sequence[int]
-) -> int:
+def _vector(builder: flatbuffers.Builder, size: int, prepend: Callable[[int], object], values: Sequence[int]) -> int:
     builder.StartVector(size, len(values), size)
     for value in reversed(values):
         prepend(value)
@@ -103,7 +99,7 @@ def _tensor(builder: flatbuffers.Builder, tensor: Tensor, buffer: int) -> int:
     builder.PrependUOffsetTRelativeSlot(3, name, 0)
     builder.PrependUOffsetTRelativeSlot(4, quantization, 0)
     builder.PrependUOffsetTRelativeSlot(7, signature, 0)
-    builder.PrependBoolSlot(8, tensor.ranked, 0)
+    builder.PrependBoolSlot(8, tensor.ranked, False)
     return builder.EndObject()
 
 

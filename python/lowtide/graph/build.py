@@ -1,0 +1,106 @@
+"""Reads the graph off an outlined network; the IR is not changed."""
+
+from __future__ import annotations
+
+from lowtide.errors import InternalError
+from lowtide.graph.graph import Graph, Layer, Tensor
+from lowtide.graph.macs import macs_of
+from lowtide.graph.read import read_layer
+from lowtide.ir import Block, BlockArgument, Module, Operation, RankedTensorType, StringAttr, Value, func
+from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, role_of
+from lowtide.normalise.outline import LAYER, LAYERS, main_function
+
+
+def build_graph(module: Module) -> Graph:
+    """The graph of a module that `lowtide-outline` has processed."""
+    bodies = _bodies(module)
+    builder = _Builder({name: macs_of(read_layer(body).result) for name, body in bodies.items()})
+    return builder.build(main_function(module).regions[0].blocks[0])
+
+
+def _bodies(module: Module) -> dict[str, func.FuncOp]:
+    for view in module.body.operations:
+        op = view.operation
+        if op.name == "builtin.module" and StringAttr(op.attributes["sym_name"]).value == LAYERS:
+            functions = op.regions[0].blocks[0].operations
+            return {f.name.value: f for f in functions if isinstance(f, func.FuncOp)}
+    raise InternalError("graph", "the module has no outlined layers")
+
+
+class _Builder:
+    def __init__(self, macs: dict[str, int]) -> None:
+        self._macs = macs
+        self._buffers: dict[Value, int] = {}
+        self._rows: list[dict[str, int]] = []
+        self._values: list[tuple[Value, str]] = []
+        self._layers: list[Layer] = []
+
+    def build(self, block: Block) -> Graph:
+        for argument in block.arguments:
+            self._add(argument, f"input {argument.arg_number}", producer=0)
+        terminator: Operation | None = None
+        for view in block.operations:
+            op = view.operation
+            if op.name == "func.call":
+                self._call(op)
+            elif op.name == "func.return":
+                terminator = op
+            elif role_of(op) is Role.RESHAPE and not is_constant(op.operands[0]):
+                self._buffers[op.results[0]] = self._buffers[op.operands[0]]
+        assert terminator is not None
+        outputs = tuple(self._buffers[value] for value in terminator.operands)
+        for index in outputs:
+            self._rows[index]["last_use"] = len(self._layers) + 1
+        return Graph(tuple(self._layers), self._tensors(), tuple(range(len(block.arguments))), outputs)
+
+    def _add(self, value: Value, name: str, producer: int) -> None:
+        self._buffers[value] = len(self._rows)
+        self._rows.append({"producer": producer, "last_use": producer})
+        self._values.append((value, name))
+
+    def _call(self, op: Operation) -> None:
+        step = len(self._layers) + 1
+        operands = list(op.operands)
+        activations = [v for v in operands[:-1] if v in self._buffers]
+        for value in activations:
+            self._rows[self._buffers[value]]["last_use"] = step
+        name = StringAttr(op.attributes[LAYER]).value
+        destination = operands[-1]
+        if destination in self._buffers:  # another part of a tensor that an earlier layer began
+            index = self._buffers[destination]
+            self._buffers[op.results[0]] = index
+            self._rows[index]["last_use"] = step
+        else:
+            self._add(op.results[0], name, producer=step)
+        function = str(op.attributes["callee"]).removeprefix("@")
+        self._layers.append(
+            Layer(
+                step=step,
+                name=name,
+                kind=function.rsplit("_", 1)[0],
+                function=function,
+                inputs=tuple(dict.fromkeys(self._buffers[v] for v in activations)),
+                output=self._buffers[op.results[0]],
+                macs=self._macs[function],
+                weights_bytes=sum(bytes_of(v) for v in operands[:-1] if _is_weight(v)),
+            )
+        )
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        found: list[Tensor] = []
+        for index, ((value, name), row) in enumerate(zip(self._values, self._rows, strict=True)):
+            tensor = RankedTensorType(value.type)
+            dtype = element_dtype(tensor.element_type)
+            found.append(Tensor(index, name, tuple(tensor.shape), dtype, row["producer"], row["last_use"]))
+        return tuple(found)
+
+
+def _is_weight(value: Value) -> bool:
+    """A constant, or a view of one."""
+    while not isinstance(value, BlockArgument):
+        op = defining(value)
+        assert op is not None
+        if role_of(op) is not Role.RESHAPE:
+            return role_of(op) is Role.CONSTANT
+        value = op.operands[0]
+    return False

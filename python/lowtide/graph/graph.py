@@ -1,0 +1,101 @@
+"""The network as plain data: what the planner, the reports and `lowtide inspect` look at."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lowtide.network import DTYPE_BYTES, DType
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor with a buffer: a network input or a layer's output.
+
+    Attributes:
+        index: position in `Graph.tensors`.
+        name: the model's name of it.
+        shape, dtype: as computed, batch included.
+        producer: the step that writes it first; 0 for a network input.
+        last_use: the last step that reads it; for a network output the step after the last layer.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+    producer: int
+    last_use: int
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: what one call computes.
+
+    Attributes:
+        step: 1 for the first layer; step 0 is the arrival of the inputs.
+        name: the model's name of its output.
+        kind: conv, depthwise, dense, pool, gather, concat, reduce or map.
+        function: the kernel function it calls; equal layers share one.
+        inputs: indices of the tensors it reads.
+        output: index of the tensor it writes, whole or in part.
+        macs: multiply-accumulates, taps in the padding counted as if they ran.
+        weights_bytes: constants it reads.
+    """
+
+    step: int
+    name: str
+    kind: str
+    function: str
+    inputs: tuple[int, ...]
+    output: int
+    macs: int
+    weights_bytes: int
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network in the order of execution."""
+
+    layers: tuple[Layer, ...]
+    tensors: tuple[Tensor, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs for layer in self.layers)
+
+    def live(self, step: int) -> tuple[Tensor, ...]:
+        """The tensors that hold a value during a step."""
+        return tuple(t for t in self.tensors if t.producer <= step <= t.last_use)
+
+    def live_bytes(self, step: int) -> int:
+        """Their bytes."""
+        return sum(t.nbytes for t in self.live(step))
+
+    @property
+    def baseline_bytes(self) -> int:
+        """What executing layer by layer needs with a perfect allocator, no overlap and no tiling."""
+        return max(self.live_bytes(step) for step in range(len(self.layers) + 2))
+
+    @property
+    def peak_step(self) -> int:
+        """The first step at which `baseline_bytes` are live."""
+        return max(range(len(self.layers) + 2), key=lambda step: (self.live_bytes(step), -step))
+
+    @property
+    def between_bytes(self) -> int:
+        """A lower bound for any execution that leaves layers whole, overlap included.
+
+        Before a layer starts all it will read and all that waits must be there, and so must all it wrote when it ends:
+        the largest sum over the moments between layers.
+        """
+        moments = range(len(self.layers) + 1)
+        return max(sum(t.nbytes for t in self.tensors if t.producer <= m < t.last_use) for m in moments)

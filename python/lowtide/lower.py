@@ -1,0 +1,146 @@
+"""The visible list of stages: from a model file to a network on one arena."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lowtide.bufferise import allocate
+from lowtide.graph.build import build_graph
+from lowtide.graph.graph import Graph
+from lowtide.importer import ImportedModel, import_model
+from lowtide.ir import ArrayAttr, IntegerAttr, Module, StringAttr, func
+from lowtide.network import IoTensor, Network, Slot
+from lowtide.normalise.outline import main_function
+from lowtide.passes import PASSES
+from lowtide.plan.plan import Objective, Plan
+from lowtide.report.memory_map import PlacedBuffer
+from lowtide.script.emit import script_for
+from lowtide.stages import Stages
+from lowtide.targets import Target
+from lowtide.transform.interpreter import apply_script, make_transform_context
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A model, lowered.
+
+    Attributes:
+        network: what codegen takes.
+        graph: the layers and tensors, untiled.
+        script: the transform script that was applied.
+        buffers: where each buffer lies and when; steps are those of `graph`.
+        bound_bytes: what the allocator proved no arena for this plan can be under.
+    """
+
+    network: Network
+    graph: Graph
+    script: str
+    buffers: tuple[PlacedBuffer, ...]
+    bound_bytes: int
+
+
+def identifier(name: str) -> str:
+    """A C identifier for a model's file name."""
+    word = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return f"m_{word}" if not word or word[0].isdigit() else word
+
+
+def normalised(path: Path, until: Sequence[str], stages: Stages) -> ImportedModel:
+    """Import and normalise: the module in linalg that plans are made for."""
+    with stages.stage("import"):
+        model = import_model(path, make_transform_context(), until)
+        PASSES["lowtide-import-tosa"].run(model.module, {})
+    stages.dump("import", model.module)
+    with stages.stage("normalise", model.module):
+        PASSES["lowtide-normalise"].run(model.module, {})
+    return model
+
+
+def read_graph(module: Module) -> Graph:
+    """The graph of a normalised module, which is outlined on the way."""
+    PASSES["lowtide-outline"].run(module, {})
+    return build_graph(module)
+
+
+def lower(
+    path: Path,
+    target: Target,
+    *,
+    objective: Objective = "untiled",
+    until: Sequence[str] = (),
+    keep_input: bool = False,
+    stages: Stages,
+) -> Lowered:
+    """Every stage up to codegen.
+
+    Raises:
+        LowtideError: whatever a stage refuses.
+    """
+    model = normalised(path, until, stages)
+    module = model.module
+    with stages.stage("plan"):
+        script = script_for(Plan(objective))
+    with stages.stage("transform", module):
+        apply_script(module, script, name="plan")
+    with stages.stage("outline", module):
+        PASSES["lowtide-outline"].run(module, {})
+    with stages.stage("graph"):
+        graph = build_graph(module)
+    with stages.stage("bufferise", module):
+        PASSES["lowtide-bufferise"].run(module, {})
+    with stages.stage("allocate", module):
+        options = {"alignment": str(target.buffer_alignment), "keep-input": str(int(keep_input))}
+        PASSES["lowtide-allocate"].run(module, options)
+    with stages.stage("kernels", module):
+        PASSES["lowtide-kernels"].run(module, {})
+    name = identifier(path.stem)
+    network = _network(module, name, model.inputs, model.outputs, keep_input)
+    return Lowered(network, graph, script, _buffers(module), _integer(module, allocate.BOUND))
+
+
+def _network(
+    module: Module, name: str, inputs: Sequence[IoTensor], outputs: Sequence[IoTensor], keep_input: bool
+) -> Network:
+    main: func.FuncOp = main_function(module)
+    with module.context:
+        main.operation.attributes["sym_name"] = StringAttr.get(f"{name}_body")
+        main.operation.attributes["sym_visibility"] = StringAttr.get("private")
+    body = "\n".join(view.operation.get_asm(enable_debug_info=False) for view in module.body.operations)
+    return Network(
+        name=name,
+        body=body,
+        arena_bytes=_integer(module, allocate.ARENA),
+        inputs=_slots(inputs, _integers(module, allocate.INPUTS)),
+        outputs=_slots(outputs, _integers(module, allocate.OUTPUTS)),
+        keep_input=keep_input,
+    )
+
+
+def _slots(tensors: Sequence[IoTensor], offsets: Sequence[int]) -> tuple[Slot, ...]:
+    return tuple(Slot(tensor, offset) for tensor, offset in zip(tensors, offsets, strict=True))
+
+
+def _integer(module: Module, name: str) -> int:
+    attribute = module.operation.attributes[name]
+    assert isinstance(attribute, IntegerAttr)
+    return attribute.value
+
+
+def _integers(module: Module, name: str) -> tuple[int, ...]:
+    attribute = module.operation.attributes[name]
+    assert isinstance(attribute, ArrayAttr)
+    return tuple(IntegerAttr(element).value for element in attribute)
+
+
+def _buffers(module: Module) -> tuple[PlacedBuffer, ...]:
+    rows = module.operation.attributes[allocate.BUFFERS]
+    assert isinstance(rows, ArrayAttr)
+    placed: list[PlacedBuffer] = []
+    for row in rows:
+        name, numbers = ArrayAttr(row)
+        size, offset, first, last = (IntegerAttr(number).value for number in ArrayAttr(numbers))
+        placed.append(PlacedBuffer(StringAttr(name).value, size, offset, first, last))
+    return tuple(placed)
