@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from lowtide.errors import InputError, InternalError
-from lowtide.ir import Attribute, Module, Operation, StringAttr, WalkResult, func, make_context, memref, parse_module
+from lowtide.ir import (
+    Attribute,
+    Module,
+    Operation,
+    OpView,
+    StringAttr,
+    WalkResult,
+    func,
+    make_context,
+    memref,
+    parse_module,
+)
 from lowtide.network import Network
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -83,19 +94,21 @@ def _check_calls(functions: Mapping[str, Operation]) -> None:
 
 
 def _callees(function: Operation) -> list[str]:
-    found: list[str] = []
-
-    def visit(operation: Operation) -> WalkResult:
-        found.append(str(operation.attributes["callee"]).removeprefix("@"))
-        return WalkResult.ADVANCE
-
-    function.walk(visit, op_class=func.CallOp)
-    return found
+    return [str(call.attributes["callee"]).removeprefix("@") for call in _operations(function, func.CallOp)]
 
 
 def _check_memory(module: Module) -> None:
-    def refuse(operation: Operation) -> WalkResult:
-        raise InternalError("codegen", f"{operation.name} is left after allocation", where=str(operation.location))
-
     for kind in (memref.AllocOp, memref.DeallocOp):
-        module.operation.walk(refuse, op_class=kind)
+        for operation in _operations(module.operation, kind):
+            raise InternalError("codegen", f"{operation.name} is left after allocation", where=str(operation.location))
+
+
+def _operations(root: Operation, kind: type[OpView]) -> list[Operation]:
+    found: list[Operation] = []
+
+    def visit(operation: Operation) -> WalkResult:
+        found.append(operation)
+        return WalkResult.ADVANCE
+
+    root.walk(visit, op_class=kind)
+    return found

@@ -18,6 +18,7 @@ from lowtide.targets import Target
 _STB_GLOBAL = 1
 # Tables beside relocations that hold symbol indices; IREE's compiler writes none of them.
 _INDEXED = {"SHT_GROUP", "SHT_SYMTAB_SHNDX", "SHT_LLVM_ADDRSIG", "SHT_LLVM_CALL_GRAPH_PROFILE"}
+_DISCARD = "SECTIONS { /DISCARD/ : { *(.debug_* .rel.debug_* .rela.debug_* .eh_frame .comment) } }\n"
 # What the compiler's own library (libgcc, compiler-rt) and C's mathematical library hold for a core without FPU.
 _SUPPLIED = re.compile(r"__\w+|(?:sqrt|exp|exp2|log|log2|log10|pow|fmod|sin|cos|tan|tanh|erf|ldexp|scalbn)f")
 
@@ -138,7 +139,9 @@ def _order(elf: ELFFile) -> str:
 def keep_only(data: bytes, name: str, scratch: Path) -> bytes:
     """The object file with what `name` needs and nothing else: no unused functions, no debug information."""
     (scratch / "global.o").write_bytes(data)
-    link(["-r", "--gc-sections", "-u", name, "--strip-debug", "global.o", "-o", "kept.o"], scratch)
+    # --strip-debug does nothing where the output is an object file again.
+    (scratch / "keep.ld").write_text(_DISCARD, encoding="ascii")
+    link(["-r", "--gc-sections", "-u", name, "-T", "keep.ld", "global.o", "-o", "kept.o"], scratch)
     return (scratch / "kept.o").read_bytes()
 
 
