@@ -19,8 +19,8 @@ _CALLS = {
     "EM_X86_64": {4},  # PLT32
     "EM_AARCH64": {280, 282, 283},  # CONDBR19, JUMP26, CALL26
 }
-# The addend of a call counts from the end of its four bytes.
-_CALL_BIAS = {"EM_X86_64": 4}
+# PC32, PLT32: the addend counts from the end of the four bytes.
+_FROM_END = {"EM_X86_64": {2, 4}}
 _UNWINDING = (".ARM.exidx", ".ARM.extab", ".eh_frame")
 
 
@@ -124,8 +124,8 @@ def _target(elf: ELFFile, relocation: Relocation, symbol: Symbol, starts: Mappin
     addend = relocation.addend
     if addend is None:
         (addend,) = struct.unpack_from("<i", elf.get_section(relocation.section).data(), relocation.offset)
-    elif relocation.kind in _CALLS[elf["e_machine"]]:
-        addend += _CALL_BIAS.get(elf["e_machine"], 0)
+    elif relocation.kind in _FROM_END.get(elf["e_machine"], ()):
+        addend += 4
     return symbol.section if addend & ~1 == starts[symbol.section] else None
 
 
