@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +59,15 @@ def normalised(path: Path, until: Sequence[str], stages: Stages) -> ImportedMode
     return model
 
 
-def read_graph(module: Module) -> Graph:
-    """The graph of a normalised module, which is outlined on the way."""
+def inspect_model(
+    path: str | Path, *, until: Sequence[str] = (), listen: Callable[[str], None] = lambda _: None
+) -> Graph:
+    """The layers and tensors of a model, untiled, without compiling it.
+
+    Raises:
+        InputError, UsageError: the model is refused.
+    """
+    module = normalised(Path(path), until, Stages(listen)).module
     PASSES["lowtide-outline"].run(module, {})
     return build_graph(module)
 

@@ -70,12 +70,18 @@ def generate(network: Network, target: Target, out_dir: Path) -> CodegenResult:
         header=_write(out_dir / f"{network.name}.h", header),
         elf=None if elf is None else _write(out_dir / f"{network.name}.elf", elf),
         vmfb=_write(out_dir / f"{network.name}.vmfb", vmfb),
-        stack_bytes=stack_bound(code, frames, run),
+        stack_bytes=_rounded(stack_bound(code, frames, run), target),
         data_bytes=counted.data_bytes,
         code_bytes=counted.code_bytes,
         rodata_bytes=counted.rodata_bytes,
         external_symbols=external,
     )
+
+
+def _rounded(stack: int, target: Target) -> int:
+    """A stack in whole multiples of the ABI's stack alignment, which callers keep: AAPCS 8, RISC-V and the hosts' 16 bytes."""
+    unit = 8 if target.family == "arm" else 16
+    return -(-stack // unit) * unit
 
 
 def _write(path: Path, data: bytes) -> Path:

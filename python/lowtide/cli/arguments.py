@@ -1,0 +1,143 @@
+"""The command line's grammar, and help that teaches."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from lowtide.plan.plan import OBJECTIVES
+from lowtide.targets import TARGETS
+
+_UNITS = {"": 1, "b": 1, "k": 1024, "kb": 1024, "kib": 1024, "m": 1024**2, "mb": 1024**2, "mib": 1024**2}
+
+_COMPILE = """examples:
+  lowtide compile model.tflite --target cortex-m4
+  lowtide compile model.tflite --target rv32imac --ram 32K -o build/model
+  lowtide compile ssd.tflite --target cortex-m7 --until raw_outputs/class_predictions
+
+The output folder has NAME.o and NAME.h for the firmware (call NAME_run(arena)), NAME.elf (IREE's embedded ELF), NAME.vmfb (the
+same code for IREE's runtime on this machine), NAME.plan.mlir (the transform script that was applied), report.json and
+memory_map.svg. Look at memory_map.svg first: it shows every byte of the arena over time."""
+
+_RUN = """examples:
+  lowtide run model-cortex-m4
+  lowtide run model-cortex-m4 --input x.npy
+  lowtide run model-cortex-m4 --artifact elf --seed 7
+
+The emulated microcontroller has the RAM that report.json claims and not a byte more; any access outside of it is an error.
+What was measured (instructions, stack) is written back to report.json."""
+
+_VERIFY = """examples:
+  lowtide verify model.tflite --target cortex-m4 --golden golden.npz
+  lowtide verify model.tflite --target rv32imac -n 5
+
+Integers must agree bit for bit, floats within 1e-4 of the outputs' range. Exit code 3 where they don't.
+Without --golden the reference is LiteRT (pip install lowtide[litert]), which is not the exact oracle for int8: LiteRT Micro is."""
+
+
+def parse_size(text: str) -> int:
+    """Bytes from `32768`, `32K`, `1.5M`; `argparse.ArgumentTypeError` for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if match is None or match[2] not in _UNITS:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size; write bytes, or 32K, 1.5M")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
+    return int(text)
+
+
+def make_parser(version: str) -> argparse.ArgumentParser:
+    """The parser; each command sets `command` to its name."""
+    parser = argparse.ArgumentParser(
+        prog="lowtide",
+        description="Fits trained neural networks into the least SRAM a microcontroller can have, and proves the number.",
+        epilog="exit codes: 0 done, 1 the input's fault, 2 usage, 3 outputs differ from the reference, 70 a bug of lowtide",
+    )
+    parser.add_argument("--version", action="version", version=f"lowtide {version}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_compile(commands)
+    _add_run(commands)
+    _add_verify(commands)
+    _add_inspect(commands)
+    return parser
+
+
+_Commands = argparse._SubParsersAction  # pyright: ignore[reportPrivateUsage]
+
+
+def _command(
+    commands: _Commands[argparse.ArgumentParser], name: str, summary: str, examples: str = ""
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("-v", "--verbose", action="store_true", help="show the stages with their times")
+    return command
+
+
+def _add_target(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--target", required=True, metavar="CORE", help=f"one of {', '.join(TARGETS)}")
+
+
+def _add_until(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--until",
+        action="append",
+        default=[],
+        metavar="TENSOR",
+        help="make this tensor an output and leave out what follows; may be given several times",
+    )
+
+
+def _add_compile(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = _command(commands, "compile", "compile a network into artifacts for a core", _COMPILE)
+    command.add_argument("model", type=Path, help=".tflite, or .mlir/.mlirbc with TOSA or linalg on tensors")
+    _add_target(command)
+    command.add_argument("--ram", type=parse_size, metavar="BYTES", help="refuse what needs more RAM than this: 32768, 32K")
+    command.add_argument(
+        "--objective", choices=OBJECTIVES, default="untiled", help="what to look for; untiled leaves layers whole"
+    )
+    command.add_argument("-o", "--out", type=Path, metavar="DIR", help="output folder (default: MODEL-CORE)")
+    _add_until(command)
+    command.add_argument("--keep-input", action="store_true", help="later layers must not overwrite the input")
+    command.add_argument("--dump-dir", type=Path, metavar="DIR", help="write the IR there after every stage")
+
+
+def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = _command(commands, "run", "run a compiled network in an emulated microcontroller", _RUN)
+    command.add_argument("directory", type=Path, metavar="OUT_DIR", help="a folder that `lowtide compile` wrote")
+    command.add_argument(
+        "--input", type=Path, action="append", default=[], metavar="X.npy", help="one for each network input, in order"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of the random input used without --input (default 0)")
+    command.add_argument("--backend", default="unicorn", help="unicorn (default), qemu or host")
+    command.add_argument(
+        "--artifact", choices=("o", "elf"), default="o", help="run the object file (default) or the embedded ELF"
+    )
+    command.add_argument("--save", type=Path, metavar="Y.npy", help="write the (first) output there")
+
+
+def _add_verify(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = _command(commands, "verify", "compile, run and compare with a reference, bit for bit", _VERIFY)
+    command.add_argument("model", type=Path)
+    _add_target(command)
+    command.add_argument("--golden", type=Path, metavar="FILE.npz", help="stored inputs x and outputs y, one run a row")
+    command.add_argument("-n", "--count", type=_positive, default=20, help="number of runs (default 20)")
+    command.add_argument("--seed", type=int, default=0, help="of the random inputs without --golden")
+    command.add_argument("--backend", default=None, help="unicorn, qemu or host (default: what can run the core)")
+    command.add_argument("-o", "--out", type=Path, metavar="DIR", help="keep the artifacts there")
+    _add_until(command)
+
+
+def _add_inspect(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = _command(commands, "inspect", "print a network's layers and where its memory peak is")
+    command.add_argument("model", type=Path)
+    _add_until(command)

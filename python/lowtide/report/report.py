@@ -1,0 +1,119 @@
+"""`report.json`: what a compile claims, in keys that stay."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from lowtide.errors import InputError
+from lowtide.network import IoTensor, Slot
+from lowtide.report.memory_map import PlacedBuffer
+
+FILE = "report.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report's keys; all sizes in bytes (docs/report.md explains each).
+
+    Attributes:
+        sram_bytes: arena + stack + data; what `--ram` bounds.
+        baseline_bytes: layer by layer with a perfect allocator, no overlap and no tiling.
+        untiled_bound_bytes: no execution that leaves layers whole can do with less: what must be there between two layers.
+        allocation_bound_bytes: no arena can be smaller for this plan, proven by the allocator.
+        flash_bytes: code, constants and initial data of the linked object.
+        weights_bytes: constants alone.
+        macs: multiply-accumulates of this plan; baseline_macs those of the untiled network.
+        instructions, stack_used_bytes: of one inference; None until `lowtide run` has measured them.
+        external_symbols: functions that the firmware's compiler library must supply.
+        buffers: name, size, offset, first and last step; `steps` names the steps.
+        stages: name and seconds.
+    """
+
+    model: str
+    name: str
+    target: str
+    objective: str
+    arena_bytes: int
+    stack_bytes: int
+    data_bytes: int
+    sram_bytes: int
+    baseline_bytes: int
+    untiled_bound_bytes: int
+    allocation_bound_bytes: int
+    flash_bytes: int
+    code_bytes: int
+    weights_bytes: int
+    macs: int
+    baseline_macs: int
+    instructions: int | None
+    stack_used_bytes: int | None
+    keep_input: bool
+    external_symbols: tuple[str, ...]
+    inputs: tuple[Slot, ...]
+    outputs: tuple[Slot, ...]
+    steps: tuple[str, ...]
+    buffers: tuple[PlacedBuffer, ...]
+    stages: tuple[tuple[str, float], ...]
+
+    def to_json(self) -> str:
+        """The file's text."""
+        content: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
+        content["inputs"] = [_slot(slot) for slot in self.inputs]
+        content["outputs"] = [_slot(slot) for slot in self.outputs]
+        content["buffers"] = [asdict(buffer) for buffer in self.buffers]
+        content["stages"] = [{"name": name, "seconds": seconds} for name, seconds in self.stages]
+        return json.dumps(content, indent=2) + "\n"
+
+    def measured(self, instructions: int | None, stack_used_bytes: int | None) -> Report:
+        """The report with what a run has measured."""
+        return replace(self, instructions=instructions, stack_used_bytes=stack_used_bytes)
+
+
+def _slot(slot: Slot) -> dict[str, object]:
+    return {**asdict(slot.tensor), "offset": slot.offset}
+
+
+def _read_slot(row: Mapping[str, Any]) -> Slot:
+    tensor = IoTensor(row["name"], tuple(row["shape"]), row["dtype"], row["scale"], row["zero_point"])
+    return Slot(tensor, row["offset"])
+
+
+def read_report(directory: Path) -> Report:
+    """Read a folder's report; `InputError` where it is missing or damaged."""
+    path = directory / FILE
+    remedy = "compile the model again"
+    try:
+        row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        row["inputs"] = tuple(_read_slot(slot) for slot in row["inputs"])
+        row["outputs"] = tuple(_read_slot(slot) for slot in row["outputs"])
+        row["buffers"] = tuple(PlacedBuffer(**buffer) for buffer in row["buffers"])
+        row["stages"] = tuple((stage["name"], stage["seconds"]) for stage in row["stages"])
+        row["external_symbols"] = tuple(row["external_symbols"])
+        row["steps"] = tuple(row["steps"])
+        return Report(**row)
+    except OSError as error:
+        raise InputError("report", f"cannot read it: {error.strerror}", where=str(path), remedy=remedy) from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InputError("report", f"it is damaged: {error}", where=str(path), remedy=remedy) from error
+
+
+def update_report(directory: Path, report: Report) -> None:
+    """Replace a folder's report in one step."""
+    path = directory / FILE
+    temporary = path.with_suffix(".json.new")
+    try:
+        temporary.write_text(report.to_json(), encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError("report", f"cannot write it: {error.strerror}", where=str(path)) from error
+
+
+def step_names(layers: Sequence[str]) -> tuple[str, ...]:
+    """Names of the steps of a network with these layers."""
+    return ("input", *layers, "output")
