@@ -18,7 +18,7 @@ from elftools.elf.elffile import ELFFile
 from lowtide.codegen import CodegenResult, generate
 from lowtide.codegen.body import prepare_body
 from lowtide.codegen.elf import Relocation, Symbol, read_elf, relocations, symbols, undefined_symbols
-from lowtide.codegen.embedded import check_embedded
+from lowtide.codegen.embedded import build_embedded, check_embedded, check_imports
 from lowtide.codegen.iree import compile_module, link, scratch_directory
 from lowtide.codegen.module import object_module
 from lowtide.codegen.object import globalise, keep_only, parse_stack_usage
@@ -100,6 +100,27 @@ def test_an_elf_with_other_exports_is_refused(tmp_path: Path) -> None:
         shared = (scratch / "raw.so").read_bytes()
     with pytest.raises(InternalError, match=r"exports .*int8_net_library_query"):
         check_embedded(shared)
+
+
+def test_a_library_that_imports_is_refused() -> None:
+    with scratch_directory() as scratch:
+        build_embedded(INT8_NET, M4, prepare_body(INT8_NET), scratch)
+        data = bytearray((scratch / "embedded.o").read_bytes())
+    elf = read_elf(bytes(data))
+    library = next(symbol for symbol in symbols(elf) if symbol.name.endswith("library_query_v0"))
+    assert library.section is not None
+    # The word behind the pointer to the library's header is the number of imports.
+    struct.pack_into("<I", data, elf.get_section(library.section)["sh_offset"] + 4, 2)
+    with pytest.raises(InternalError, match="imports 2 functions"):
+        check_imports(bytes(data))
+
+
+def test_a_temporary_folder_with_blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = tmp_path / "two words, 'quoted'"
+    odd.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(odd))
+    assert generate(INT8_NET, M4, odd).elf is not None
+    assert len(list(odd.iterdir())) == 4
 
 
 def test_the_function_runs_on_the_host(folder: Path) -> None:
@@ -228,6 +249,7 @@ def test_iree_s_refusal_is_told() -> None:
         compile_module("module { func.func @f() { nonsense } }", M4, (), scratch, name="broken")
     assert "broken.mlir:1:27: error:" in caught.value.message
     assert str(scratch) not in caught.value.message
+    assert "see current operation" not in caught.value.message
 
 
 def test_a_compiler_that_does_not_end_is_stopped() -> None:

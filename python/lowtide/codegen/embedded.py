@@ -35,8 +35,9 @@ def build_embedded(network: Network, target: Target, body: str, scratch: Path) -
         InternalError: IREE refused the module; or the ELF imports a function, exports anything but its query, or needs
             more of a loader than adding the load address.
     """
-    linker = _write_linker(scratch)
-    flags = ("--compile-mode=hal-executable", f"--iree-llvmcpu-embedded-linker-path={linker}")
+    _write_linker(scratch)
+    # Relative, as iree-compile runs in the folder: IREE doesn't quote it.
+    flags = ("--compile-mode=hal-executable", "--iree-llvmcpu-embedded-linker-path=./linker.sh")
     output = compile_module(embedded_module(network, body), target, flags, scratch, name=network.name)
     data = output.read_bytes()
     check_imports((scratch / "embedded.o").read_bytes())
@@ -44,19 +45,17 @@ def build_embedded(network: Network, target: Target, body: str, scratch: Path) -
     return data
 
 
-def _write_linker(scratch: Path) -> Path:
+def _write_linker(scratch: Path) -> None:
     """A linker that adds our flags, and leaves the object file in the folder for `check_imports`."""
     wrapper = scratch / "linker.sh"
-    copy = shlex.quote(str(scratch / "embedded.o"))
     lld = shlex.quote(str(tool("iree-lld")))
     wrapper.write_text(
         "#!/bin/sh\n"
-        f'for word in "$@"; do case "$word" in *.o) cp "$word" {copy} ;; esac; done\n'
+        f'for word in "$@"; do case "$word" in *.o) cp "$word" embedded.o ;; esac; done\n'
         f'exec {lld} "$@" {" ".join(_LINKER_FLAGS)}\n',
         encoding="utf-8",
     )
     wrapper.chmod(0o700)
-    return wrapper
 
 
 def check_imports(data: bytes) -> None:

@@ -28,6 +28,8 @@ _COMMON_FLAGS = (
     "--iree-input-demote-f64-to-f32=false",
 )
 _ERROR = re.compile(r"(?:^|[\s:])(?:fatal )?error: ", re.MULTILINE)
+# What follows is the module.
+_WHOLE_MODULE = "note: see current operation"
 # Said of every Arm target, for which IREE knows no CPU features beyond LLVM's own.
 _NOISE = re.compile(r"Resolution of CPU to CPU-features is not implemented|^ld\.lld: warning|^iree-lld: warning")
 
@@ -100,7 +102,8 @@ def run_tool(name: Tool, arguments: Sequence[str], scratch: Path, *, timeout: fl
     Raises:
         InternalError: it ended with a failure, printed an error (its exit code may be 0 then), or ran too long.
     """
-    environment = {**os.environ, "TMPDIR": str(scratch)}
+    # Relative: IREE passes the names of its temporary files to the linker through a shell, unquoted.
+    environment = {**os.environ, "TMPDIR": "."}
     try:
         done = subprocess.run(
             [str(tool(name)), *arguments],
@@ -127,6 +130,7 @@ def _essence(stderr: str, scratch: Path, limit: int = 40) -> str:
     """The diagnostics without known noise and without the temporary folder's name, at most `limit` lines."""
     lines = [line for line in stderr.replace(f"{scratch}{os.sep}", "").splitlines() if not _NOISE.search(line)]
     first = next((index for index, line in enumerate(lines) if _ERROR.search(line)), 0)
-    shown = lines[first : first + limit]
+    last = next((index for index, line in enumerate(lines) if index > first and _WHOLE_MODULE in line), len(lines))
+    shown = lines[first : min(last, first + limit)]
     # A line of the module may hold megabytes of weights.
     return "\n".join(line if len(line) <= 240 else f"{line[:240]}…" for line in shown)
