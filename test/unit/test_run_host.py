@@ -58,3 +58,12 @@ def test_a_missing_or_damaged_file_is_refused(tmp_path: Path, artifact: Artifact
         (tmp_path / "net.vmfb").write_bytes(damaged)
         with pytest.raises(InputError, match="IREE's runtime can't load it"):
             backend_named("host").open(moved)
+
+
+def test_results_own_their_memory(artifact: ArtifactView) -> None:
+    """They were views of device memory that the runtime gave to later runs."""
+    for output in backend_named("host").run(artifact, [np.zeros((1, 4), np.uint8), np.zeros(2, np.float32)]).outputs:
+        base = output
+        while isinstance(base.base, np.ndarray):
+            base = base.base
+        assert base.flags.owndata

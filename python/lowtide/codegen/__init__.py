@@ -79,7 +79,7 @@ def generate(network: Network, target: Target, out_dir: Path) -> CodegenResult:
 
 
 def _rounded(stack: int, target: Target) -> int:
-    """A stack in whole multiples of the ABI's stack alignment, which callers keep: AAPCS 8, RISC-V and the hosts' 16 bytes."""
+    """The stack in whole units of the ABI: 8 bytes in AAPCS, 16 on RISC-V and the hosts."""
     unit = 8 if target.family == "arm" else 16
     return -(-stack // unit) * unit
 

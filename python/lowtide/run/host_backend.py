@@ -57,8 +57,9 @@ class HostSession:
         results = returned if isinstance(returned, list | tuple) else (returned,)
         if len(results) != len(self._artifact.outputs):
             raise InternalError("run", f"{len(results)} results, but {len(self._artifact.outputs)} outputs")
+        # to_host() maps the device's memory, which is recycled once the result is collected: copy.
         outputs = tuple(
-            np.asarray(result.to_host()).view(slot.tensor.dtype).reshape(slot.tensor.shape)
+            np.array(result.to_host(), copy=True).view(slot.tensor.dtype).reshape(slot.tensor.shape)
             for slot, result in zip(self._artifact.outputs, results, strict=True)
         )
         return RunResult(outputs, None, None, None, 0)
