@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
-from lowtide.ir import Location, Operation
+from lowtide.ir import Location, Operation, RankedTensorType, Value
 from lowtide.normalise.analysis import Role, role_of
 
 _KINDS = (
@@ -26,12 +27,18 @@ def kind_of(operations: Sequence[Operation]) -> str:
         word = op.name.removeprefix("linalg.")
         for prefix, kind in _KINDS:
             if op.name.startswith("linalg.") and word.startswith(prefix):
-                return kind
+                return "dense" if kind == "conv" and _is_vector(op.operands[0]) else kind
     if Role.INSERT in roles:
         return "concat"
     if Role.ROOT in roles:
         return "gather"
     return "reduce" if Role.REDUCE in roles else "map"
+
+
+def _is_vector(value: Value) -> bool:
+    """True for a feature map of one pixel: a convolution of it is a dense layer."""
+    shape = RankedTensorType(value.type).shape
+    return math.prod(shape) == max(shape)
 
 
 def layer_name(op: Operation) -> str:
