@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from tflite import BuiltinOperator, TensorType
 from lowtide.importer.tflite.model import Model, Operator, OptionValue, Quantization, Tensor
 from lowtide.importer.tflite.writer import write
 
-TYPES = {
+TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.float32): TensorType.FLOAT32,
     np.dtype(np.int8): TensorType.INT8,
     np.dtype(np.uint8): TensorType.UINT8,
@@ -43,7 +44,9 @@ class Net:
         signature: Sequence[int] = (),
         ranked: bool = True,
     ) -> int:
-        scales = (scale,) if isinstance(scale, float) else tuple(scale or ())
+        scales: tuple[float, ...] = ()
+        if scale is not None:
+            scales = (scale,) if isinstance(scale, int | float) else tuple(scale)
         quantization = Quantization(scales, (zero_point,) * len(scales), axis) if scales else None
         self.tensors.append(
             Tensor(name, TYPES[np.dtype(dtype)], tuple(shape), tuple(signature), data, quantization, ranked)
@@ -91,9 +94,7 @@ def small_cnn() -> tuple[Net, int, int]:
     random = np.random.default_rng(2)
     net = Net()
     image = net.tensor("image", (1, 8, 8, 3), np.int8, 0.5, -1, signature=(-1, 8, 8, 3))
-    filters = net.constant(
-        "filters", random.integers(-127, 128, (4, 3, 3, 3)), np.int8, [0.01, 0.02, 0.03, 0.04]
-    )
+    filters = net.constant("filters", random.integers(-127, 128, (4, 3, 3, 3)), np.int8, [0.01, 0.02, 0.03, 0.04])
     bias = net.constant("bias", random.integers(-500, 500, 4))
     conv = net.tensor("conv", (1, 4, 4, 4), np.int8, 0.25, -128, signature=(-1, 4, 4, 4))
     net.operator(

@@ -15,6 +15,7 @@ from lowtide.errors import InputError
 from lowtide.importer.tflite.cut import arguments
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 from lowtide.importer.tflite.operators import BIASED, SUPPORTED, OpSpec
+from lowtide.importer.tflite.shapes import ShapeError, output_shape
 from lowtide.network import DTYPE_BYTES, DType
 
 DTYPES: dict[int, DType] = {
@@ -174,7 +175,7 @@ class _Check:
         if not least <= len(operator.inputs) <= most or len(operator.outputs) != 1:
             self._refuse_operator(operator, f"it has {len(operator.inputs)} inputs and {len(operator.outputs)} outputs")
         for position, index in enumerate(operator.inputs):
-            if index < 0 and position < max(least, 1):
+            if index < 0 and (position < least or operator.code == BuiltinOperator.CONCATENATION):
                 self._refuse_operator(operator, f"its input {position} is missing")
         output = tensors[operator.outputs[0]]
         given = {position: tensors[index] for position, index in enumerate(operator.inputs) if index >= 0}
@@ -187,13 +188,26 @@ class _Check:
                     operator, f"its input {position} and its output have different types, {types}",
                     "quantise weights and activations alike (full integer quantisation), or neither",
                 )  # fmt: skip
+        for tensor, types, what in ((output, spec.output_types, "output"), (given[0], spec.input_types, "input")):
+            if tensor.type not in types:
+                self._refuse_operator(operator, f"its {what} is {tensor.type_name}, which lowtide does not take there")
+        self._concatenated(operator, given, output)
         self._options(operator, spec)
         if operator.code == BuiltinOperator.CAST and (given[0].type, output.type) in _UNFAITHFUL_CASTS:
             self._refuse_operator(operator, f"lowtide cannot cast {given[0].type_name} to {output.type_name}")
         self._weights(operator, given, output)
         self._scales(operator, spec, {**given, -1: output})
-        if operator.code == BuiltinOperator.RESHAPE and given[0].elements != output.elements:
-            self._refuse_operator(operator, f"it makes {output.elements} elements of {given[0].elements}")
+        self._shape(operator, output)
+
+    def _shape(self, operator: Operator, output: Tensor) -> None:
+        inputs = [self._model.tensors[index] if index >= 0 else None for index in operator.inputs]
+        try:
+            shape = output_shape(operator, inputs, output.shape)
+        except ShapeError as error:
+            self._refuse_operator(operator, str(error))
+        if shape != output.shape:
+            declared = f"its output is declared as {list(output.shape)}"
+            self._refuse_operator(operator, f"{declared}, and its operands make {list(shape)}")
 
     def _options(self, operator: Operator, spec: OpSpec) -> None:
         for option in spec.options:
@@ -202,6 +216,13 @@ class _Check:
                 self._refuse_operator(operator, f"its {option.name} is {value}")
             if option.allowed is not None and value not in option.allowed:
                 self._refuse_operator(operator, f"its {option.name} is {value}, which lowtide does not take")
+
+    def _concatenated(self, operator: Operator, given: dict[int, Tensor], output: Tensor) -> None:
+        if operator.code != BuiltinOperator.CONCATENATION:
+            return
+        for position, tensor in given.items():
+            if tensor.type != output.type:
+                self._refuse_operator(operator, f"its input {position} has another type than its output")
 
     def _weights(self, operator: Operator, given: dict[int, Tensor], output: Tensor) -> None:
         """Weights and bias have one index a channel of the output, and scales, if several, are those channels'."""
@@ -226,12 +247,13 @@ class _Check:
 
         Weights may have others: trainers give channels whose weights were pruned away scales of 0 and even below.
         """
-        if spec.copies or operator.code in _NO_SCALE_NEEDED:
-            return
+        optional = spec.copies or operator.code in _NO_SCALE_NEEDED
         for position, tensor in operands.items():
             if tensor.type not in _QUANTISED:
                 continue
             if tensor.quantization is None:
+                if optional:
+                    continue
                 self._refuse_operator(operator, f"{tensor} is {tensor.type_name} and has no scale")
             signed = operator.code in BIASED and position == 1 and tensor.type == TensorType.INT8
             if min(tensor.quantization.scales) <= 0 and not signed:

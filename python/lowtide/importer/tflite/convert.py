@@ -76,6 +76,6 @@ def _refuse_leftover(model: Model, where: str, text: str) -> None:
     left = _TFL_IN_TEXT.search(text)
     if left is None:
         return
-    location = re.search(rf'^{left["loc"]} = {_LOCATION.pattern}', text, re.MULTILINE)
+    location = re.search(rf"^{left['loc']} = {_LOCATION.pattern}", text, re.MULTILINE)
     place = _place(model, where, location["name"] if location else None)
     raise InputError("importer", f"the TOSA converter cannot convert this {left['op']}", where=place, remedy=_REMEDY)

@@ -54,7 +54,7 @@ class Buffer:
         """Counts `count` elements as read; InputError where more were read than an honest file has."""
         self._left -= count
         if self._left < 0:
-            self.fail(f"its tables overlap (found while reading {what})")
+            self.fail(f"its tables hold more than its bytes can (found while reading {what})")
 
     def scalars(self, position: int, count: int, kind: Scalar, what: str) -> tuple[int | float, ...]:
         """`count` little-endian scalars at `position`."""

@@ -14,6 +14,11 @@ from tflite import ActivationFunctionType, BuiltinOperator, BuiltinOptions, Tens
 
 from lowtide.importer.tflite.flatbuffer import Scalar
 
+EIGHT_BIT_TYPES = (TensorType.INT8, TensorType.UINT8)
+REAL_TYPES = (TensorType.FLOAT32, *EIGHT_BIT_TYPES)
+ALL_TYPES = (*REAL_TYPES, TensorType.INT32, TensorType.INT64, TensorType.BOOL)
+_NUMBERS = (*REAL_TYPES, TensorType.INT32)
+
 OptionKind = Scalar | Literal["i32 vector"]
 
 
@@ -44,6 +49,7 @@ class OpSpec:
         inputs: least and greatest number of inputs.
         constants: operands that must be constants (those that are given).
         same_type: operands that must have the output's element type.
+        output_types, input_types: element types of the output and of the first input.
         copies: its output has its input's bytes, moved but not computed with, so that LiteRT Micro never looks at
             their scales.
     """
@@ -53,6 +59,8 @@ class OpSpec:
     inputs: tuple[int, int] = (1, 1)
     constants: tuple[int, ...] = ()
     same_type: tuple[int, ...] = ()
+    output_types: tuple[int, ...] = REAL_TYPES
+    input_types: tuple[int, ...] = ALL_TYPES
     copies: bool = False
 
 
@@ -72,10 +80,11 @@ _POOL = OpSpec(
     same_type=(0,),
 )
 _UNARY = OpSpec(same_type=(0,))
+_ROUND = OpSpec(same_type=(0,), output_types=(TensorType.FLOAT32,))
 
 
 def _binary(options_type: int, *more: Option) -> OpSpec:
-    return OpSpec(options_type, (_ACTIVATION, *more), (2, 2), same_type=(0, 1))
+    return OpSpec(options_type, (_ACTIVATION, *more), (2, 2), same_type=(0, 1), output_types=_NUMBERS)
 
 
 _B = BuiltinOperator
@@ -112,41 +121,64 @@ SUPPORTED: Mapping[int, OpSpec] = {
     _B.MUL: _binary(_O.MulOptions),
     _B.PAD: OpSpec(_O.PadOptions, (), (2, 2), (1,), (0,)),
     _B.PADV2: OpSpec(_O.PadV2Options, (), (3, 3), (1, 2), (0, 2)),
-    _B.RESHAPE: OpSpec(_O.ReshapeOptions, (Option("new_shape", "i32 vector"),), (1, 2), (1,), (0,), copies=True),
-    _B.SQUEEZE: OpSpec(_O.SqueezeOptions, (Option("squeeze_dims", "i32 vector"),), (1, 1), (), (0,), copies=True),
-    _B.EXPAND_DIMS: OpSpec(_O.ExpandDimsOptions, (), (2, 2), (1,), (0,), copies=True),
-    _B.CONCATENATION: OpSpec(_O.ConcatenationOptions, (Option("axis"), _NO_ACTIVATION), (1, 1 << 10)),
+    _B.RESHAPE: OpSpec(
+        _O.ReshapeOptions, (Option("new_shape", "i32 vector"),), (1, 2), (1,), (0,), output_types=ALL_TYPES, copies=True
+    ),
+    _B.SQUEEZE: OpSpec(
+        _O.SqueezeOptions,
+        (Option("squeeze_dims", "i32 vector"),),
+        (1, 1),
+        (),
+        (0,),
+        output_types=ALL_TYPES,
+        copies=True,
+    ),
+    _B.EXPAND_DIMS: OpSpec(_O.ExpandDimsOptions, (), (2, 2), (1,), (0,), output_types=ALL_TYPES, copies=True),
+    _B.CONCATENATION: OpSpec(
+        _O.ConcatenationOptions, (Option("axis"), _NO_ACTIVATION), (1, 1 << 10), output_types=ALL_TYPES
+    ),
     _B.SOFTMAX: OpSpec(_O.SoftmaxOptions, (Option("beta", "f32", 0, (1,)),), same_type=(0,)),
     _B.LOGISTIC: _UNARY,
     _B.TANH: _UNARY,
     _B.RELU: _UNARY,
     _B.RELU6: _UNARY,
     _B.RELU_N1_TO_1: _UNARY,
-    _B.FLOOR: _UNARY,
-    _B.CEIL: _UNARY,
-    _B.QUANTIZE: OpSpec(_O.QuantizeOptions),
-    _B.DEQUANTIZE: OpSpec(_O.DequantizeOptions),
-    _B.GATHER: OpSpec(_O.GatherOptions, (Option("axis"), Option("batch_dims")), (2, 2), (), (0,), copies=True),
-    _B.CAST: OpSpec(_O.CastOptions, (Option("in_data_type", "i8"), Option("out_data_type", "i8"))),
-    _B.TRANSPOSE: OpSpec(_O.TransposeOptions, (), (2, 2), (1,), (0,), copies=True),
-    _B.SLICE: OpSpec(_O.SliceOptions, (), (3, 3), (1, 2), (0,), copies=True),
+    _B.FLOOR: _ROUND,
+    _B.CEIL: _ROUND,
+    _B.QUANTIZE: OpSpec(_O.QuantizeOptions, output_types=EIGHT_BIT_TYPES, input_types=REAL_TYPES),
+    _B.DEQUANTIZE: OpSpec(_O.DequantizeOptions, output_types=(TensorType.FLOAT32,), input_types=EIGHT_BIT_TYPES),
+    _B.GATHER: OpSpec(
+        _O.GatherOptions,
+        (Option("axis"), Option("batch_dims", allowed=(0,))),
+        (2, 2),
+        (),
+        (0,),
+        output_types=ALL_TYPES,
+        copies=True,
+    ),
+    _B.CAST: OpSpec(
+        _O.CastOptions, (Option("in_data_type", "i8"), Option("out_data_type", "i8")), output_types=ALL_TYPES
+    ),
+    _B.TRANSPOSE: OpSpec(_O.TransposeOptions, (), (2, 2), (1,), (0,), output_types=ALL_TYPES, copies=True),
+    _B.SLICE: OpSpec(_O.SliceOptions, (), (3, 3), (1, 2), (0,), output_types=ALL_TYPES, copies=True),
     _B.STRIDED_SLICE: OpSpec(
         _O.StridedSliceOptions,
         (
             Option("begin_mask"),
             Option("end_mask"),
-            Option("ellipsis_mask"),
-            Option("new_axis_mask"),
+            Option("ellipsis_mask", allowed=(0,)),
+            Option("new_axis_mask", allowed=(0,)),
             Option("shrink_axis_mask"),
             Option("offset", "bool", 0, (0,)),
         ),
         (4, 4),
         (1, 2, 3),
         (0,),
+        output_types=ALL_TYPES,
         copies=True,
     ),
-    _B.MINIMUM: OpSpec(_O.MaximumMinimumOptions, (), (2, 2), (), (0, 1)),
-    _B.MAXIMUM: OpSpec(_O.MaximumMinimumOptions, (), (2, 2), (), (0, 1)),
+    _B.MINIMUM: OpSpec(_O.MaximumMinimumOptions, (), (2, 2), (), (0, 1), _NUMBERS),
+    _B.MAXIMUM: OpSpec(_O.MaximumMinimumOptions, (), (2, 2), (), (0, 1), _NUMBERS),
     _B.LEAKY_RELU: OpSpec(_O.LeakyReluOptions, (Option("alpha", "f32"),), (1, 1), (), (0,)),
     _B.HARD_SWISH: OpSpec(_O.HardSwishOptions, (), (1, 1), (), (0,)),
 }

@@ -6,7 +6,7 @@ from before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -16,9 +16,9 @@ from tflite import ActivationFunctionType, BuiltinOperator, TensorType
 
 from lowtide.errors import InputError
 from lowtide.importer.tflite.model import Model, Operator, Tensor
-from lowtide.importer.tflite.operators import BIASED, SUPPORTED
+from lowtide.importer.tflite.operators import BIASED, EIGHT_BIT_TYPES, SUPPORTED
+from lowtide.importer.tflite.shapes import strided_steps
 
-_EIGHT_BIT = (TensorType.INT8, TensorType.UINT8)
 _INTEGERS = (TensorType.INT8, TensorType.INT32, TensorType.INT64)
 _ACTIVATIONS = {
     ActivationFunctionType.RELU: BuiltinOperator.RELU,
@@ -76,6 +76,12 @@ class _Rewrite:
         self.tensors.append(replace(tensor, name=f"{tensor.name}/{suffix}"))
         return len(self.tensors) - 1
 
+    def integers(self, served: Operator, suffix: str, values: Sequence[int]) -> int:
+        """Adds a constant list of numbers for an operator; its index."""
+        data = np.array(values, np.int32).tobytes()
+        name = self.tensors[served.outputs[0]].name
+        return self.add(Tensor(name, TensorType.INT32, (len(values),), data=data), suffix)
+
     def emit(self, served: Operator, code: int, inputs: tuple[int, ...], output: int) -> int:
         """Adds an operator without options that serves another; its output."""
         self.operators.append(Operator(served.index, code, inputs, (output,)))
@@ -91,7 +97,7 @@ def _unscale(model: Model) -> Model:
     A bias is stored at its operator's own scale, input times weights, and LiteRT Micro looks at no other. What files
     say of it is at times impossible (a scale of 0, an axis that the tensor has not), which the converter trips over.
     """
-    bare = {i: replace(t, quantization=None) for i, t in enumerate(model.tensors) if t.type not in _EIGHT_BIT}
+    bare = {i: replace(t, quantization=None) for i, t in enumerate(model.tensors) if t.type not in EIGHT_BIT_TYPES}
     return model.with_tensors(bare)
 
 
@@ -167,8 +173,8 @@ def _requantise_inputs(rewrite: _Rewrite, operator: Operator) -> Operator:
     """Inserts `ADD 0` before a uint8 concatenation for inputs whose scale is not the output's.
 
     LiteRT's uint8 kernel (`ConcatenationWithScaling`) rescales them in float32 and rounds once. So does ADD, but for
-    values within 2⁻¹⁹ of a half; QUANTIZE would round twice and be off by one in a quarter of the cases. The int8 kernels
-    don't rescale (LiteRT refuses, LiteRT Micro copies the bytes as they are), so int8 is refused here.
+    values within 2⁻¹⁹ of a half; QUANTIZE would round twice and be off by one in a quarter of the cases. The int8
+    kernels don't rescale (LiteRT refuses, LiteRT Micro copies the bytes as they are), so int8 is refused here.
     """
     target = rewrite.tensors[operator.outputs[0]]
     inputs: list[int] = []
@@ -191,6 +197,16 @@ def _requantise_inputs(rewrite: _Rewrite, operator: Operator) -> Operator:
     return replace(operator, inputs=tuple(inputs))
 
 
+def _reshape(rewrite: _Rewrite, operator: Operator) -> Operator:
+    """Makes one RESHAPE of all operators that change nothing but the shape, and its shape that of its output.
+
+    Files have it in an operand or an option, with −1 for a dimension or with a batch.
+    """
+    shape = rewrite.tensors[operator.outputs[0]].shape
+    inputs = (operator.inputs[0], rewrite.integers(operator, "shape", shape))
+    return Operator(operator.index, BuiltinOperator.RESHAPE, inputs, operator.outputs)
+
+
 def _axis_from_front(rewrite: _Rewrite, operator: Operator) -> Operator:
     """Counts GATHER's axis from the front: the converter leaves a negative one unconverted."""
     axis = operator.options["axis"]
@@ -199,6 +215,20 @@ def _axis_from_front(rewrite: _Rewrite, operator: Operator) -> Operator:
     return replace(
         operator, options={**operator.options, "axis": axis + len(rewrite.tensors[operator.inputs[0]].shape)}
     )
+
+
+def _plain_steps(rewrite: _Rewrite, operator: Operator) -> Operator:
+    """Resolves STRIDED_SLICE's masks, negative indices and ends beyond the input: the converter trusts them."""
+    steps = strided_steps(operator, [rewrite.tensors[index] for index in operator.inputs])
+    inputs = [operator.inputs[0]]
+    for part, values in (
+        ("begin", [step.begin for step in steps]),
+        ("end", [step.end for step in steps]),
+        ("strides", [step.stride for step in steps]),
+    ):
+        inputs.append(rewrite.integers(operator, part, values))
+    shrunk = sum(1 << axis for axis, step in enumerate(steps) if step.shrinks)
+    return replace(operator, inputs=tuple(inputs), options={"shrink_axis_mask": shrunk})
 
 
 def _split_activation(rewrite: _Rewrite, operator: Operator) -> Operator:
@@ -251,9 +281,11 @@ def _scalar_padding(rewrite: _Rewrite, operator: Operator) -> Operator:
 _REPAIRS: Mapping[int, Callable[[_Rewrite, Operator], Operator]] = {
     **dict.fromkeys(BIASED, _positive_weight_scales),
     BuiltinOperator.CONCATENATION: _requantise_inputs,
+    BuiltinOperator.STRIDED_SLICE: _plain_steps,
     BuiltinOperator.GATHER: _axis_from_front,
     BuiltinOperator.AVERAGE_POOL_2D: _split_activation,
     BuiltinOperator.MAX_POOL_2D: _split_activation,
     BuiltinOperator.CAST: _truncate,
+    **dict.fromkeys((BuiltinOperator.RESHAPE, BuiltinOperator.SQUEEZE, BuiltinOperator.EXPAND_DIMS), _reshape),
     BuiltinOperator.PADV2: _scalar_padding,
 }

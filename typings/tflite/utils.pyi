@@ -1,0 +1,1 @@
+BUILTIN_OPCODE2NAME: dict[int, str]
