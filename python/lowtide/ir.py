@@ -6,6 +6,8 @@ No other file imports the bindings, so that another wheel can take their place b
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch_mlir.dialects import (
@@ -111,13 +113,14 @@ from torch_mlir.ir import (
 )
 from torch_mlir.passmanager import PassManager
 
+from lowtide import bytecode
 from lowtide.diagnostics import diagnostics_of, place_of, transform_diagnostics
 from lowtide.errors import InputError, LowtideError
 
 # MLIR's parser recurses once per nesting level; far beyond this depth it overflows the C stack.
 MAX_NESTING = 1_000
-_NESTING_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|->|[<>]=|[\[({<]|[\])}>]')
-_BYTECODE_MAGIC = b"ML\xefR"
+_NESTING_TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|//[^\n]*|->|[<>]=|[\[({<]|[\])}>]')
+_UNPRINTABLE = "str_from_cstr_and_size"
 
 
 def make_context() -> Context:
@@ -133,7 +136,7 @@ def parse_module(asm: str | bytes, context: Context, filename: str = "<memory>",
     """Parse and verify MLIR text or bytecode.
 
     Args:
-        asm: text, or bytes that hold either text (UTF-8) or MLIR bytecode.
+        asm: text, or bytes that hold either text (UTF-8) or MLIR bytecode that comes from MLIR itself.
         context: as `make_context` gives it.
         filename: how messages call the input.
         stage: the stage to name in the error.
@@ -142,10 +145,8 @@ def parse_module(asm: str | bytes, context: Context, filename: str = "<memory>",
         InputError: the input isn't valid IR; the message holds MLIR's diagnostics, `FILE:LINE:COL: message`.
     """
     asm = _check_text(asm, filename, stage)
-    try:
+    with _parsing(filename, stage):
         return Module.parse(asm, context)
-    except MLIRError as error:
-        raise InputError(stage, diagnostics_of(error, filename)) from None
 
 
 def read_module(path: Path, context: Context, *, stage: str = "mlir") -> Module:
@@ -156,12 +157,24 @@ def read_module(path: Path, context: Context, *, stage: str = "mlir") -> Module:
     """
     try:
         asm = path.read_bytes()
-        _check_text(asm, str(path), stage)
-        return Module.parseFile(str(path), context)
     except OSError as error:
         raise InputError(stage, f"cannot read the file: {error.strerror}", where=str(path)) from None
-    except MLIRError as error:
-        raise InputError(stage, diagnostics_of(error)) from None
+    if asm.startswith(bytecode.MAGIC):
+        return parse_foreign(asm, context, str(path), stage=stage)
+    _check_text(asm, str(path), stage)
+    with _parsing(str(path), stage):
+        return Module.parseFile(str(path), context)
+
+
+def parse_foreign(asm: bytes, context: Context, filename: str, *, stage: str = "mlir") -> Module:
+    """`parse_module` of bytes from outside: bytecode, which MLIR trusts, is first read in a process of its own.
+
+    Raises:
+        InputError: not valid IR.
+    """
+    if asm.startswith(bytecode.MAGIC):
+        asm = bytecode.rewritten(asm, filename, stage)
+    return parse_module(asm, context, filename, stage=stage)
 
 
 def parse_operation(asm: str, context: Context, filename: str, *, stage: str = "mlir") -> OpView:
@@ -171,10 +184,8 @@ def parse_operation(asm: str, context: Context, filename: str, *, stage: str = "
         InputError: as `parse_module`.
     """
     _check_nesting(asm, filename, stage)
-    try:
+    with _parsing(filename, stage):
         return Operation.parse(asm, source_name=filename, context=context).opview
-    except MLIRError as error:
-        raise InputError(stage, diagnostics_of(error)) from None
 
 
 def run_pipeline(
@@ -215,10 +226,23 @@ def verify(module: Module | Operation | OpView, *, stage: str, error: type[Lowti
         raise error(stage, "the IR does not verify")
 
 
+@contextmanager
+def _parsing(filename: str, stage: str) -> Generator[None]:
+    try:
+        yield
+    except MLIRError as error:
+        raise InputError(stage, diagnostics_of(error, filename)) from None
+    except RuntimeError as error:
+        # Damaged bytecode can put bytes into MLIR's message that are no text, which the bindings then fail to carry.
+        if _UNPRINTABLE not in str(error):
+            raise
+        raise InputError(stage, "not valid MLIR; the reason quotes bytes that are not text", where=filename) from None
+
+
 def _check_text(asm: str | bytes, filename: str, stage: str) -> str | bytes:
     """Refuse what would crash MLIR's parser; decode what is text."""
     if isinstance(asm, bytes):
-        if asm.startswith(_BYTECODE_MAGIC):
+        if asm.startswith(bytecode.MAGIC):
             return asm
         asm = _decode(asm, filename, stage)
     _check_nesting(asm, filename, stage)
@@ -341,6 +365,7 @@ __all__ = [
     "make_context",
     "math",
     "memref",
+    "parse_foreign",
     "parse_module",
     "parse_operation",
     "place_of",

@@ -9,7 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lowtide.errors import InputError, LowtideError, UsageError
-from lowtide.ir import Context, Diagnostic, DiagnosticSeverity, Module, parse_module, place_of, read_module
+from lowtide.ir import (
+    Context,
+    Diagnostic,
+    DiagnosticSeverity,
+    Module,
+    parse_foreign,
+    parse_module,
+    place_of,
+    read_module,
+)
 from lowtide.opt.options import Action, Options
 from lowtide.passes import Step, check_step, parse_pipeline, run_steps
 from lowtide.transform.interpreter import (
@@ -110,7 +119,7 @@ def _flag_step(step: Step, context: Context) -> Step:
 def _load(options: Options, context: Context) -> Module:
     if options.input is not None:
         return read_module(options.input, context, stage=STAGE)
-    return parse_module(sys.stdin.buffer.read(), context, _name(options), stage=STAGE)
+    return parse_foreign(sys.stdin.buffer.read(), context, _name(options), stage=STAGE)
 
 
 def _read(options: Options, name: str) -> str:
