@@ -1,4 +1,4 @@
-"""Models in: `.tflite` or `.mlir` → one module in TOSA or linalg, with the inputs and outputs that the firmware sees."""
+"""Models in: `.tflite` or `.mlir` → one module in TOSA or linalg, and the inputs and outputs that the firmware sees."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from lowtide.errors import InputError, UsageError
 from lowtide.importer.mlir import import_mlir
 from lowtide.importer.signless import make_signless
 from lowtide.importer.tflite import import_tflite
-from lowtide.importer.tosa import TRUNCATES
-from lowtide.ir import ArrayAttr, Context, Module, StringAttr, parse_module
+from lowtide.ir import Context, Module, parse_module
 from lowtide.network import IoTensor
 
 
@@ -44,10 +43,6 @@ def import_model(path: Path, context: Context, until: Sequence[str] = ()) -> Imp
 def _tflite(path: Path, context: Context, until: Sequence[str]) -> ImportedModel:
     imported = import_tflite(path, until=until)
     module = parse_module(imported.bytecode, context, str(path), stage="importer")
-    casts = [name for op in imported.operators if op.name == "CAST" for name in op.outputs]
-    if casts:
-        with context:
-            module.operation.attributes[TRUNCATES] = ArrayAttr.get([StringAttr.get(name) for name in casts])
     return ImportedModel(module, imported.inputs, imported.outputs)
 
 
