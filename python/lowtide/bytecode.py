@@ -48,7 +48,8 @@ def rewritten(bytecode: bytes, filename: str, stage: str) -> bytes:
         return done.stdout
     printed = done.stderr.decode("utf-8", "replace").strip()
     if done.returncode == REFUSED:
-        raise InputError(stage, printed)
+        # A diagnostic inside an attribute's text names that text, not the file.
+        raise InputError(stage, printed, where=None if filename in printed else filename)
     if done.returncode > 0:
         raise InternalError(stage, f"the process that reads bytecode failed\n{printed}", where=filename)
     message = f"damaged bytecode: MLIR crashes on it ({signal.Signals(-done.returncode).name})"
