@@ -1,7 +1,7 @@
 """Bufferises an outlined network: every buffer an explicit allocation, every layer a call on memrefs.
 
-One-shot bufferization sees, in the place of each layer, a body that reads every input and writes the destination, and so
-finds no reason to copy. The real bodies (module `@layers`) stay tensors until the kernels take them.
+One-shot bufferization sees, in the place of each layer, a body that reads every input and writes the destination, and
+so finds no reason to copy. The real bodies (module `@layers`) stay tensors until the kernels take them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from lowtide.normalise.outline import LAYER, LAYERS, main_function
 from lowtide.passes import Pass
 
 PIPELINE = (
-    "builtin.module(one-shot-bufferize{bufferize-function-boundaries=1 function-boundary-type-conversion=identity-layout-map},"
+    "builtin.module("
+    "one-shot-bufferize{bufferize-function-boundaries=1 function-boundary-type-conversion=identity-layout-map},"
     "drop-equivalent-buffer-results,canonicalize)"
 )
 

@@ -10,8 +10,8 @@ from lowtide.graph.nest import Filled, Node, Operand, Padded, Reshaped, Sliced, 
 def macs_of(node: Node) -> int:
     """MACs of everything that is computed for the node, each element once.
 
-    A contraction (a reduction whose scalar code multiplies two of its inputs) counts one for each point of its iteration space,
-    padding included; all else counts nothing (design: convolution, depthwise and dense only).
+    A contraction (a reduction whose scalar code multiplies two of its inputs) counts one for each point of its
+    iteration space, padding included; all else counts nothing (design: convolution, depthwise and dense only).
     """
     return sum(math.prod(n.extents) for n in _reachable(node) if isinstance(n, Structured) and _contracts(n))
 

@@ -14,6 +14,7 @@ from lowtide.graph.linear import Linear, Var
 from lowtide.ir import AffineMap, Operation, Type, Value
 
 Shape = tuple[int, ...]
+Kind = Literal["parallel", "reduction"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ class Structured:
     init: Node
     maps: tuple[AffineMap, ...]
     extents: Shape
-    kinds: tuple[Literal["parallel", "reduction"], ...]
+    kinds: tuple[Kind, ...]
     shape: Shape
 
     @property
@@ -106,7 +107,6 @@ class LayerBody:
         arguments: type of each tensor argument, the destination last.
         result: what is stored.
         offsets: where in the destination the result's first element goes (concat writes a part of it).
-        names: captured tensors' argument numbers, by SSA value, for `tensor.extract` in scalar code.
     """
 
     arguments: tuple[Type, ...]

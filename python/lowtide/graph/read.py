@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
-
 from lowtide.errors import InternalError
 from lowtide.graph.nest import (
     Filled,
+    Kind,
     LayerBody,
     Node,
     Operand,
@@ -22,15 +21,16 @@ from lowtide.ir import (
     AffineMap,
     AffineMapAttr,
     ArrayAttr,
+    Attribute,
     BlockArgument,
     DenseElementsAttr,
     DenseI64ArrayAttr,
     Operation,
-    OpResult,
     ShapedType,
     Value,
     func,
 )
+from lowtide.normalise.analysis import defining
 
 
 def shape_of(value: Value) -> Shape:
@@ -48,17 +48,12 @@ def read_layer(function: func.FuncOp) -> LayerBody:
     reader = _Reader()
     terminator = block.operations[len(block.operations) - 1]
     returned = terminator.operands[0]
-    owner = _owner(returned)
+    owner = defining(returned)
     if owner is not None and owner.name == "tensor.insert_slice":
         result, offsets = reader.node(owner.operands[0]), _static(owner, "static_offsets")
     else:
         result, offsets = reader.node(returned), (0,) * len(shape_of(returned))
     return LayerBody(tuple(argument.type for argument in block.arguments), result, offsets)
-
-
-def _owner(value: Value) -> Operation | None:
-    """The operation that defines the value; None for a block argument."""
-    return value.owner.operation if isinstance(value, OpResult) else None
 
 
 def _static(op: Operation, name: str) -> Shape:
@@ -77,45 +72,45 @@ class _Reader:
         return self._nodes[value]
 
     def _read(self, value: Value) -> Node:
-        op = _owner(value)
         shape = shape_of(value)
         if not isinstance(value.type, ShapedType):
             return Filled(shape, value)
-        if op is None:
-            return Operand(value.arg_number, shape)
+        op = defining(value)
+        return Operand(BlockArgument(value).arg_number, shape) if op is None else self._read_op(op, shape)
+
+    def _read_op(self, op: Operation, shape: Shape) -> Node:
         match op.name:
             case "tensor.empty":
-                return Undefined(shape)
+                node = Undefined(shape)
             case "arith.constant" if DenseElementsAttr(op.attributes["value"]).is_splat:
-                return Filled(shape, None, op)
+                node = Filled(shape, None, op)
             case "linalg.fill":
-                return Filled(shape, op.operands[0])
+                node = Filled(shape, op.operands[0])
             case "tensor.pad":
                 terminator = op.regions[0].blocks[0].operations[0]
-                return Padded(self.node(op.operands[0]), _static(op, "static_low"), shape, terminator.operands[0])
+                node = Padded(self.node(op.operands[0]), _static(op, "static_low"), shape, terminator.operands[0])
             case "tensor.extract_slice":
                 offsets, strides = _static(op, "static_offsets"), _static(op, "static_strides")
-                return Sliced(self.node(op.operands[0]), offsets, strides, shape)
+                node = Sliced(self.node(op.operands[0]), offsets, strides, shape)
             case "tensor.collapse_shape" | "tensor.expand_shape":
-                return Reshaped(self.node(op.operands[0]), shape)
+                node = Reshaped(self.node(op.operands[0]), shape)
             case "linalg.generic":
-                return self._structured(op, shape)
+                node = self._structured(op, shape)
             case _:
                 raise InternalError("graph", f"no loop description for '{op.name}'", where=str(op.location))
+        return node
 
     def _structured(self, op: Operation, shape: Shape) -> Structured:
-        maps = tuple(
-            cast(AffineMap, AffineMapAttr(attribute).value) for attribute in ArrayAttr(op.attributes["indexing_maps"])
-        )
-        kinds = tuple(_kind(str(attribute)) for attribute in ArrayAttr(op.attributes["iterator_types"]))
+        maps = tuple(AffineMapAttr(attribute).value for attribute in ArrayAttr(op.attributes["indexing_maps"]))
+        kinds: tuple[Kind, ...] = tuple(_kind(attribute) for attribute in ArrayAttr(op.attributes["iterator_types"]))
         operands = list(op.operands)
         extents = _extents(len(kinds), maps, [shape_of(operand) for operand in operands], op)
         inputs = tuple(self.node(operand) for operand in operands[:-1])
         return Structured(op, inputs, self.node(operands[-1]), maps, extents, kinds, shape)
 
 
-def _kind(text: str) -> Literal["parallel", "reduction"]:
-    return "reduction" if "reduction" in text else "parallel"
+def _kind(attribute: Attribute) -> Kind:
+    return "reduction" if "reduction" in str(attribute) else "parallel"
 
 
 def _extents(rank: int, maps: tuple[AffineMap, ...], shapes: list[Shape], op: Operation) -> Shape:
@@ -127,5 +122,6 @@ def _extents(rank: int, maps: tuple[AffineMap, ...], shapes: list[Shape], op: Op
             if dimension is not None:
                 found.setdefault(dimension, extent)
     if len(found) != rank:
-        raise InternalError("graph", "a loop of this operation has no operand that gives its size", where=str(op.location))
+        message = "a loop of this operation has no operand that gives its size"
+        raise InternalError("graph", message, where=str(op.location))
     return tuple(found[i] for i in range(rank))

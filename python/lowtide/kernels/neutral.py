@@ -6,10 +6,12 @@ anything else. The pad value is neutral where the region then yields the accumul
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from lowtide.graph.nest import Filled, Structured
-from lowtide.ir import DenseElementsAttr, FloatAttr, IntegerAttr, Operation, OpResult, Value
+from lowtide.ir import DenseElementsAttr, FloatAttr, IntegerAttr, IntegerType, Operation, Value
+from lowtide.normalise.analysis import defining
 
 Number = int | float
 Abstract = Number | Literal["accumulator"] | None
@@ -19,15 +21,13 @@ _UNARY = {"arith.extsi", "arith.sitofp", "arith.extf", "arith.index_cast"}
 
 def constant_of(value: Value) -> Number | None:
     """The number that an `arith.constant` scalar (or splat) holds; None for anything else."""
-    op = value.owner.operation if isinstance(value, OpResult) else None
+    op = defining(value)
     if op is None or op.name != "arith.constant":
         return None
     attribute = op.attributes["value"]
-    if isinstance(attribute, DenseElementsAttr):
-        attribute = DenseElementsAttr(attribute).get_splat_value()
-    if isinstance(attribute, IntegerAttr):
-        return attribute.value
-    return attribute.value if isinstance(attribute, FloatAttr) else None
+    if isinstance(attribute, DenseElementsAttr) and attribute.is_splat:
+        attribute = attribute.get_splat_value()
+    return attribute.value if isinstance(attribute, IntegerAttr | FloatAttr) else None
 
 
 def pad_is_neutral(node: Structured, position: int, pad: Value) -> bool:
@@ -36,38 +36,67 @@ def pad_is_neutral(node: Structured, position: int, pad: Value) -> bool:
     values: dict[Value, Abstract] = {argument: None for argument in block.arguments}
     values[block.arguments[position]] = constant_of(pad)
     values[block.arguments[len(block.arguments) - 1]] = "accumulator"
-    start = constant_of(node.init.scalar) if isinstance(node.init, Filled) and node.init.scalar is not None else None
-    for view in block.operations:
-        op = view.operation
-        operands = [values[v] if v in values else constant_of(v) for v in op.operands]
-        if op.name == "linalg.yield":
-            return operands == ["accumulator"]
-        values[op.results[0]] = _interpret(op, operands, start)
-    return False
+    start = _start(node)
+    operations = [view.operation for view in block.operations]
+    yielded = operations[-1].operands[0]
+    for op in operations[:-1]:
+        operands: list[Abstract] = [values[v] if v in values else constant_of(v) for v in op.operands]
+        # Only an accumulator that is a running maximum or minimum and nothing else stays on its side of the start.
+        values[op.results[0]] = _interpret(op, operands, start if op.results[0] == yielded else None)
+    return values.get(yielded) == "accumulator"
 
 
-def _interpret(op: Operation, operands: list[Abstract], start: Number | None) -> Abstract:
+def _start(node: Structured) -> Number | None:
+    """What the accumulator starts from, if that is known."""
+    if not isinstance(node.init, Filled):
+        return None
+    scalar = node.init.scalar if node.init.splat is None else node.init.splat.results[0]
+    return constant_of(scalar) if scalar is not None else None
+
+
+def _interpret(op: Operation, operands: Sequence[Abstract], start: Number | None) -> Abstract:
     if op.name in _UNARY:
         return operands[0]
     if len(operands) != 2:
         return None
-    left, right = operands
-    numbers = [value for value in operands if isinstance(value, (int, float))]
-    has_accumulator = "accumulator" in operands
+    numbers = [value for value in operands if isinstance(value, int | float)]
+    if "accumulator" in operands:
+        return "accumulator" if len(numbers) == 1 and _keeps(op.name, numbers[0], start) else None
+    return _calculate(op, numbers)
+
+
+def _keeps(name: str, number: Number, start: Number | None) -> bool:
+    """True where the operation on an accumulator and `number` gives the accumulator."""
+    match name:
+        case "arith.addi" | "arith.addf":
+            return number == 0
+        case "arith.maxsi" | "arith.maximumf":
+            return start is not None and number <= start
+        case "arith.minsi" | "arith.minimumf":
+            return start is not None and number >= start
+        case _:
+            return False
+
+
+def _calculate(op: Operation, numbers: Sequence[Number]) -> Number | None:
+    if op.name in ("arith.muli", "arith.mulf") and 0 in numbers:
+        return 0
+    if len(numbers) != 2:
+        return None
+    left, right = numbers
     match op.name:
-        case "arith.muli" | "arith.mulf" if 0 in numbers:
-            return 0
-        case "arith.addi" | "arith.addf" if has_accumulator:
-            return "accumulator" if numbers and numbers[0] == 0 else None
-        case "arith.maxsi" | "arith.maximumf" if has_accumulator and numbers and start is not None:
-            return "accumulator" if numbers[0] <= start else None
-        case "arith.minsi" | "arith.minimumf" if has_accumulator and numbers and start is not None:
-            return "accumulator" if numbers[0] >= start else None
-        case "arith.addi" | "arith.addf" if len(numbers) == 2:
-            return numbers[0] + numbers[1]
-        case "arith.subi" | "arith.subf" if isinstance(left, (int, float)) and isinstance(right, (int, float)):
-            return left - right
-        case "arith.muli" | "arith.mulf" if len(numbers) == 2:
-            return numbers[0] * numbers[1]
+        case "arith.addi" | "arith.addf":
+            result = left + right
+        case "arith.subi" | "arith.subf":
+            result = left - right
+        case "arith.muli" | "arith.mulf":
+            result = left * right
         case _:
             return None
+    return result if _fits(op, result) else None
+
+
+def _fits(op: Operation, number: Number) -> bool:
+    """False where the operation would have wrapped around."""
+    kind = op.results[0].type
+    return not isinstance(kind, IntegerType) or -(1 << (kind.width - 1)) <= number < 1 << (kind.width - 1)

@@ -1,13 +1,13 @@
 """The general kernel: pulls each output element through the layer's loop description.
 
-No intermediate is stored: pads are clamped loop bounds (or a test where a pad value matters), accumulators are loop-carried
-scalars, epilogues and requantisation are inlined behind the reduction, and a softmax keeps its row maximum and sum in
-registers. A reduction that does not depend on an inner loop is computed before that loop opens.
+No intermediate is stored: pads are clamped loop bounds (or a test where a pad value matters), accumulators are
+loop-carried scalars, epilogues and requantisation are inlined behind the reduction, and a softmax keeps its row maximum
+and sum in registers. A reduction that does not depend on an inner loop is computed before that loop opens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from lowtide.errors import InternalError
@@ -76,7 +76,7 @@ class PullEmitter:
 
     # -- loops ------------------------------------------------------------------------------------------------
 
-    def _nest(self, loops: Sequence[Var], demands: list[tuple[Node, Index]], leaf: Callable[[], None]) -> None:
+    def _nest(self, loops: Sequence[Var], demands: Sequence[tuple[Node, Index]], leaf: Callable[[], None]) -> None:
         self._hoist(demands)
         if not loops:
             leaf()
@@ -89,19 +89,19 @@ class PullEmitter:
             scf.YieldOp([])
 
     @contextmanager
-    def _scope(self) -> Iterator[None]:
+    def _scope(self) -> Generator[None]:
         self._memo.append({})
         yield
         self._memo.pop()
 
-    def _hoist(self, demands: list[tuple[Node, Index]]) -> None:
+    def _hoist(self, demands: Sequence[tuple[Node, Index]]) -> None:
         """Compute the reductions below `demands` whose subscripts are known before the next loop opens."""
         for node, index in demands:
             if isinstance(node, Structured):
                 if node.is_reduction and all(self._indices.is_bound(v) for i in index for v in i.variables):
                     self._value(node, index)
                     continue
-                self._hoist(self._sources(node, index, iteration_space(node)))
+                self._hoist(self._sources(node, self._dimensions(node, index, iteration_space(node))))
             elif isinstance(node, Reshaped | Sliced):
                 inner = self._through(node, index)
                 if inner is not None:
@@ -184,9 +184,8 @@ class PullEmitter:
 
     # -- structured ops ---------------------------------------------------------------------------------------
 
-    def _sources(self, node: Structured, index: Index, space: tuple[Var, ...]) -> list[tuple[Node, Index]]:
-        """The inputs with their subscripts, for an output element and symbolic reduction variables."""
-        dims = self._dimensions(node, index, space)
+    def _sources(self, node: Structured, dims: Index) -> list[tuple[Node, Index]]:
+        """The inputs with their subscripts at one point of the iteration space."""
         return [
             (source, apply_map(amap, dims))
             for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
@@ -223,12 +222,7 @@ class PullEmitter:
         ranges: dict[Var, tuple[Value, Value]],
         accumulator: Value,
     ) -> Value:
-        demands = [
-            (source, apply_map(amap, dims))
-            for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
-            if not isinstance(source, Undefined)
-        ]
-        self._hoist(demands)
+        self._hoist(self._sources(node, dims))
         if not loops:
             return self._region(node, dims, lambda: accumulator)
         var = loops[0]
@@ -288,7 +282,8 @@ class PullEmitter:
         def loop_index(op: Operation, _: Sequence[Value]) -> Value:
             return self._indices.value(dims[IntegerAttr(op.attributes["dim"]).value])
 
-        return clone_region(block, arguments, self._captured, {"linalg.index": loop_index, "tensor.extract": _extract})[0]
+        special = {"linalg.index": loop_index, "tensor.extract": _extract}
+        return clone_region(block, arguments, self._captured, special)[0]
 
     def _captured(self, value: Value) -> Value:
         """A value that scalar code takes from outside: a table argument, or a constant."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from lowtide.errors import InternalError
@@ -11,10 +12,10 @@ from lowtide.ir import (
     IndexType,
     InsertionPoint,
     Operation,
-    OpResult,
     Value,
     arith,
 )
+from lowtide.normalise.analysis import defining
 
 
 def index_constant(value: int) -> Value:
@@ -38,17 +39,14 @@ class Indices:
 
     def value(self, expression: Linear) -> Value:
         """The expression as an `index` value; every variable must be bound."""
-        total: Value | None = None
-        for var, coefficient in expression.terms:
-            term = self._values[var]
-            if coefficient != 1:
-                term = arith.muli(term, index_constant(coefficient))
-            total = term if total is None else arith.addi(total, term)
-        if total is None:
-            return index_constant(expression.const)
-        if expression.const:
-            total = arith.addi(total, index_constant(expression.const))
-        return total
+        terms = [self._term(var, coefficient) for var, coefficient in expression.terms]
+        if expression.const or not terms:
+            terms.append(index_constant(expression.const))
+        return functools.reduce(arith.addi, terms)
+
+    def _term(self, var: Var, coefficient: int) -> Value:
+        value = self._values[var]
+        return value if coefficient == 1 else arith.muli(value, index_constant(coefficient))
 
 
 def clamped(value: Value, extent: int) -> Value:
@@ -101,7 +99,7 @@ def clone_region(
 
 def clone_constant(value: Value) -> Value:
     """Copy the `arith.constant` that defines `value` to the current insertion point."""
-    op = value.owner.operation if isinstance(value, OpResult) else None
+    op = defining(value)
     if op is None or op.name != "arith.constant":
         raise InternalError("kernels", "scalar code reads a value that is neither a constant nor an argument")
     return op.clone(InsertionPoint.current).results[0]

@@ -9,11 +9,9 @@ from enum import Enum, auto
 from lowtide.ir import (
     ArrayAttr,
     Block,
-    BlockArgument,
     DenseElementsAttr,
     DenseI64ArrayAttr,
     Operation,
-    OpResult,
     RankedTensorType,
     Type,
     Value,
@@ -24,9 +22,9 @@ from lowtide.network import DTYPE_BYTES, DType
 class Role(Enum):
     """How an operation takes part in a layer.
 
-    ROOT: a layer is built around it (conv, dense, pool, gather). REDUCE: a reduction of one activation, which may be inlined.
-    POINT: element by element. PAD, SLICE: a view with arithmetic. RESHAPE: a view for free. INSERT: writes a part of a
-    tensor (concat). CONSTANT: known at compile time. EMPTY: no values.
+    ROOT: a layer is built around it (conv, dense, pool, gather). REDUCE: a reduction of one activation, which may be
+    inlined. POINT: element by element. PAD, SLICE: a view with arithmetic. RESHAPE: a view for free. INSERT: writes a
+    part of a tensor (concat). CONSTANT: known at compile time. EMPTY: no values.
     """
 
     ROOT = auto()
@@ -90,7 +88,8 @@ ELEMENTS: dict[str, DType] = {
 
 def defining(value: Value) -> Operation | None:
     """The operation that defines the value; None for a function argument."""
-    return None if isinstance(value, BlockArgument) else value.owner.operation
+    owner = value.owner
+    return None if isinstance(owner, Block) else owner.operation
 
 
 def is_constant(value: Value) -> bool:
@@ -150,7 +149,7 @@ def users_of(value: Value, function_block: Block) -> list[Operation]:
 
 
 def element_dtype(element: Type) -> DType:
-    """numpy's name of a signless MLIR element type."""
+    """The numpy name of a signless MLIR element type."""
     return ELEMENTS[str(element)]
 
 

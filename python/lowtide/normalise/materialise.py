@@ -1,9 +1,9 @@
 """Decides which tensors of a network get a buffer; all others are recomputed where they are read.
 
-A layer is everything that one buffered tensor is computed from, down to other buffered tensors. After a root (conv, dense,
-pool, gather, a sum of two activations) the chain of element-wise operations that follows is its epilogue, up to the smallest
-tensor of the chain: no i32 accumulator between a convolution and its requantisation. A region that depends on one buffered
-tensor alone and reduces rows (softmax) is one layer.
+A layer is everything that one buffered tensor is computed from, down to other buffered tensors. After a root (conv,
+dense, pool, gather, a sum of two activations) the chain of element-wise operations that follows is its epilogue, up to
+the smallest tensor of the chain: no i32 accumulator between a convolution and its requantisation. A region that depends
+on one buffered tensor alone and reduces rows (softmax) is one layer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def buffered_tensors(block: Block) -> list[Value]:
     cutter = _Cutter(block)
     for view in block.operations:
         cutter.visit(view.operation)
-    order = {result: i for i, view in enumerate(block.operations) for result in view.operation.results}
+    order: dict[Value, int] = {r: i for i, view in enumerate(block.operations) for r in view.operation.results}
     return sorted(cutter.buffered, key=lambda value: order[value])
 
 
@@ -51,12 +51,11 @@ class _Cutter:
         if role is Role.INSERT:
             self.buffered.add(op.results[0])
             return
-        sources = frozenset().union(*(self._sources_of(v) for v in operands_of(op)))
-        self._sources[op.results[0]] = sources
+        sources = self._sources_of(op.results[0])
         starts_layer = role is Role.ROOT or (role is Role.REDUCE and not reduces_trailing(op))
-        if starts_layer or len(sources) > 1:
-            if not any(v in self.buffered for v in self._chain(op.results[0])):
-                self.buffered.add(self._cut(op.results[0], through_reductions=role is Role.REDUCE))
+        has_end = any(v in self.buffered for v in self._chain(op.results[0]))
+        if (starts_layer or len(sources) > 1) and not has_end:
+            self.buffered.add(self._cut(op.results[0], through_reductions=role is Role.REDUCE))
 
     def _sources_of(self, value: Value) -> frozenset[Value]:
         """The buffered tensors and arguments that the value is computed from."""
@@ -68,7 +67,7 @@ class _Cutter:
         if role_of(op) in (Role.CONSTANT, Role.EMPTY):
             return frozenset()
         if value not in self._sources:
-            self._sources[value] = frozenset().union(*(self._sources_of(v) for v in operands_of(op)))
+            self._sources[value] = frozenset[Value]().union(*(self._sources_of(v) for v in operands_of(op)))
         return self._sources[value]
 
     def _need(self, value: Value) -> None:

@@ -1,7 +1,7 @@
 """Brings any linalg network into the form that layers are cut from.
 
-One function, one block, static shapes, batch 1; structured ops over tensors with pads, slices and reshapes between them.
-Constants are folded through reshapes; what the importer left behind (assertions, target attributes) is gone.
+One function, one block, static shapes, batch 1; structured ops over tensors with pads, slices and reshapes between
+them. Constants are folded through reshapes; what the importer left behind (assertions, target attributes) is gone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Outlines each layer into a private function in destination-passing style.
 
-Before: linalg on tensors in one function. After: the network's function only calls layers, one `bufferization.alloc_tensor` for
-each buffer; nested module `@layers` holds each layer's body, plain linalg on tensors in generic form. Equal bodies are one function.
+Before: linalg on tensors in one function. After: the network's function only calls layers, one
+`bufferization.alloc_tensor` for each buffer; nested module `@layers` holds each layer's body, plain linalg on tensors
+in generic form. Equal bodies are one function.
 """
 
 from __future__ import annotations
@@ -110,12 +111,10 @@ class _Outliner:
         operations: set[Operation] = set()
         inputs: dict[Value, None] = {}
         pending = [value]
-        root = defining(value)
         while pending:
             current = pending.pop()
             op = defining(current)
-            taken = op is None or (current in boundary and op != root) or self._is_view(op, boundary)
-            if taken or (role_of(op) is Role.CONSTANT and not is_inline_constant(current)):
+            if op is None or self._is_input(current, op, boundary - {value}):
                 inputs[current] = None
                 continue
             if op in operations:
@@ -124,6 +123,11 @@ class _Outliner:
             skip = {op.operands[1]} if op.name == "tensor.insert_slice" else set[Value]()
             pending.extend(v for v in reversed(list(operands_of(op))) if v not in skip)
         return _Slice(sorted(operations, key=lambda op: self._order[op.results[0]]), list(inputs))
+
+    def _is_input(self, value: Value, op: Operation, boundary: set[Value]) -> bool:
+        """True for a tensor in memory, a view of one and a table."""
+        table = role_of(op) is Role.CONSTANT and not is_inline_constant(value)
+        return table or value in boundary or self._is_view(op, boundary)
 
     def _is_view(self, op: Operation, boundary: set[Value]) -> bool:
         """A reshape of something in memory stays outside: it costs nothing there."""
