@@ -1,26 +1,63 @@
 """lowtide: fits trained neural networks into the least SRAM a microcontroller can have, and proves the number.
 
-    artifact = lowtide.compile("model.tflite", target="cortex-m4", ram=32 * 1024)
-    result = lowtide.run(artifact.directory, seed=1)
-    check = lowtide.verify("model.tflite", target="cortex-m4", golden="golden.npz")
-    graph = lowtide.inspect("model.tflite")
+artifact = lowtide.compile("model.tflite", target="cortex-m4", ram=32 * 1024)
+result = lowtide.run(artifact.directory, seed=1)
+check = lowtide.verify("model.tflite", target="cortex-m4", golden="golden.npz")
+graph = lowtide.inspect("model.tflite")
 """
 
 from __future__ import annotations
 
-from lowtide.artifact import Artifact, load
-from lowtide.artifact import compile_model as compile
-from lowtide.errors import InputError, InternalError, LowtideError, MismatchError, UsageError
-from lowtide.graph.graph import Graph, Layer, Tensor
-from lowtide.lower import inspect_model as inspect
-from lowtide.report.report import Report
-from lowtide.run import RunResult
-from lowtide.targets import TARGETS, Target
-from lowtide.verify import Verification
-from lowtide.verify import run_artifact as run
-from lowtide.verify import verify_model as verify
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lowtide.artifact import Artifact, load
+    from lowtide.artifact import compile_model as compile
+    from lowtide.errors import InputError, InternalError, LowtideError, MismatchError, UsageError
+    from lowtide.graph.graph import Graph, Layer, Tensor
+    from lowtide.lower import inspect_model as inspect
+    from lowtide.report.report import Report
+    from lowtide.emulate import RunResult
+    from lowtide.targets import TARGETS, Target
+    from lowtide.verification import Verification
+    from lowtide.verification import run_artifact as run
+    from lowtide.verification import verify_model as verify
 
 __version__ = "0.1.0"
+
+_WHERE = {
+    "TARGETS": "lowtide.targets:TARGETS",
+    "Artifact": "lowtide.artifact:Artifact",
+    "Graph": "lowtide.graph.graph:Graph",
+    "InputError": "lowtide.errors:InputError",
+    "InternalError": "lowtide.errors:InternalError",
+    "Layer": "lowtide.graph.graph:Layer",
+    "LowtideError": "lowtide.errors:LowtideError",
+    "MismatchError": "lowtide.errors:MismatchError",
+    "Report": "lowtide.report.report:Report",
+    "RunResult": "lowtide.emulate:RunResult",
+    "Target": "lowtide.targets:Target",
+    "Tensor": "lowtide.graph.graph:Tensor",
+    "UsageError": "lowtide.errors:UsageError",
+    "Verification": "lowtide.verification:Verification",
+    "compile": "lowtide.artifact:compile_model",
+    "inspect": "lowtide.lower:inspect_model",
+    "load": "lowtide.artifact:load",
+    "run": "lowtide.verification:run_artifact",
+    "verify": "lowtide.verification:verify_model",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import on first use: tools that need one module start fast."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'lowtide' has no attribute '{name}'")
+    module, attribute = _WHERE[name].split(":")
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
 
 __all__ = [
     "TARGETS",

@@ -20,7 +20,7 @@ from lowtide.codegen.sizes import sizes
 from lowtide.codegen.stack import call_graph, deepest, stack_bound
 from lowtide.errors import InternalError
 from lowtide.network import Network, Slot
-from lowtide.run import Array, backend_named, load_artifact
+from lowtide.emulate import Array, backend_named, load_artifact
 from lowtide.targets import TARGETS, Target
 
 M4, RV32 = TARGETS["cortex-m4"], TARGETS["rv32imac"]

@@ -11,7 +11,7 @@ import pytest
 from lowtide.codegen.iree import tool
 from lowtide.errors import InputError, UsageError
 from lowtide.network import IoTensor, Slot
-from lowtide.run import ArtifactView, backend_named
+from lowtide.emulate import ArtifactView, backend_named
 from lowtide.targets import TARGETS
 
 TWO_IN_TWO_OUT = """

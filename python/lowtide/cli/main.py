@@ -100,7 +100,7 @@ def _run(arguments: argparse.Namespace, console: Console, errors: Console) -> No
 
     from lowtide.artifact import load
     from lowtide.cli.show import show_run
-    from lowtide.verify import run_artifact
+    from lowtide.verification import run_artifact
 
     with _progress(errors) as listen:
         listen("running")
@@ -118,7 +118,7 @@ def _run(arguments: argparse.Namespace, console: Console, errors: Console) -> No
 
 def _verify(arguments: argparse.Namespace, console: Console, errors: Console) -> None:
     from lowtide.cli.show import show_stages, show_verification
-    from lowtide.verify import verify_model
+    from lowtide.verification import verify_model
 
     with _progress(errors) as listen:
         outcome = verify_model(

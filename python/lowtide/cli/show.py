@@ -11,8 +11,8 @@ from rich.table import Table
 from lowtide.artifact import Artifact
 from lowtide.graph.graph import Graph, Tensor
 from lowtide.report.report import Report
-from lowtide.run import RunResult
-from lowtide.verify import Verification
+from lowtide.emulate import RunResult
+from lowtide.verification import Verification
 
 
 def show_compiled(console: Console, artifact: Artifact) -> None:

@@ -1,0 +1,126 @@
+"""The output folder of `lowtide compile`, as the backends see it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from lowtide.errors import InputError, UsageError
+from lowtide.network import DTYPE_BYTES, IoTensor, Slot
+from lowtide.targets import Target, target_named
+
+_REMEDY = "name a folder that `lowtide compile -o DIR` wrote, or compile again"
+
+
+@dataclass(frozen=True)
+class ArtifactView:
+    """One compiled network on disk.
+
+    Attributes:
+        directory: the folder with NAME.o, NAME.elf, NAME.vmfb and report.json.
+        name: NAME, a C identifier.
+        target: the core it was compiled for.
+        arena_bytes, stack_bytes, data_bytes: the three parts of `sram_bytes`, as the report claims them.
+        inputs, outputs: what the caller writes to and reads from the arena.
+    """
+
+    directory: Path
+    name: str
+    target: Target
+    arena_bytes: int
+    stack_bytes: int
+    data_bytes: int
+    sram_bytes: int
+    inputs: tuple[Slot, ...]
+    outputs: tuple[Slot, ...]
+
+    def file(self, suffix: str) -> Path:
+        """NAME + suffix in the folder; `InputError` where it is missing."""
+        path = self.directory / f"{self.name}{suffix}"
+        if not path.is_file():
+            raise InputError("run", f"{path.name} is missing", where=str(self.directory), remedy=_REMEDY)
+        return path
+
+
+def load_artifact(directory: Path) -> ArtifactView:
+    """Read `report.json` in that folder; `InputError` where the folder or the report is missing or damaged."""
+    if not directory.is_dir():
+        raise InputError("run", "no such folder", where=str(directory), remedy=_REMEDY)
+    path = directory / "report.json"
+    try:
+        loaded: object = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("run", "the folder has no report.json", where=str(directory), remedy=_REMEDY) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError("run", f"the report can't be read: {error}", where=str(path), remedy=_REMEDY) from error
+    try:
+        return _view(directory, _mapping(loaded))
+    except KeyError as error:
+        message = f"the report has no {error.args[0]!r}"
+    except UsageError as error:
+        message = error.message
+    except (TypeError, ValueError) as error:
+        message = f"the report is damaged: {error}"
+    raise InputError("run", message, where=str(path), remedy=_REMEDY)
+
+
+def _view(directory: Path, report: Mapping[str, Any]) -> ArtifactView:
+    name = report["name"]
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        raise ValueError(f"name {name!r} is not a C identifier")
+    arena, stack, data, sram = (
+        _count(report[key], key) for key in ("arena_bytes", "stack_bytes", "data_bytes", "sram_bytes")
+    )
+    if arena + stack + data != sram:
+        raise ValueError(f"sram_bytes {sram} is not arena + stack + data = {arena + stack + data}")
+    return ArtifactView(
+        directory=directory,
+        name=name,
+        target=target_named(str(report["target"])),
+        arena_bytes=arena,
+        stack_bytes=stack,
+        data_bytes=data,
+        sram_bytes=sram,
+        inputs=_slots(report["inputs"], arena),
+        outputs=_slots(report["outputs"], arena),
+    )
+
+
+def _slots(entries: object, arena_bytes: int) -> tuple[Slot, ...]:
+    if not isinstance(entries, list):
+        raise TypeError("inputs and outputs must be lists")
+    return tuple(_slot(_mapping(entry), arena_bytes) for entry in cast("list[object]", entries))
+
+
+def _slot(entry: Mapping[str, Any], arena_bytes: int) -> Slot:
+    dtype = entry["dtype"]
+    if dtype not in DTYPE_BYTES:
+        raise ValueError(f"dtype {dtype!r} is none of {', '.join(DTYPE_BYTES)}")
+    scale, zero_point = entry["scale"], entry["zero_point"]
+    tensor = IoTensor(
+        name=str(entry["name"]),
+        shape=tuple(_count(extent, "shape") for extent in entry["shape"]),
+        dtype=dtype,
+        scale=None if scale is None else float(scale),
+        zero_point=None if zero_point is None else int(zero_point),
+    )
+    offset = _count(entry["offset"], "offset")
+    if offset + tensor.nbytes > arena_bytes:
+        raise ValueError(f"{tensor.name} at offset {offset} ends past the arena's {arena_bytes} bytes")
+    return Slot(tensor, offset)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected an object, found {type(value).__name__}")
+    return cast("dict[str, Any]", value)
+
+
+def _count(value: object, key: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{key} {value!r} is not a count of bytes or elements")
+    return value

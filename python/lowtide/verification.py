@@ -1,0 +1,212 @@
+"""Runs artifacts and compares them with a reference: behind `lowtide run` and `lowtide verify`."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from lowtide.artifact import Artifact, compile_model, load
+from lowtide.errors import InputError, InternalError, UsageError
+from lowtide.network import IoTensor
+from lowtide.report.report import Report, update_report
+from lowtide.emulate import backend_named, load_artifact
+from lowtide.emulate.backend import Array, Backend, RunResult, Session
+from lowtide.emulate.compare import Difference, compare_runs
+from lowtide.emulate.inputs import fit_input, load_inputs, random_inputs
+from lowtide.emulate.litert import LiteRtReference
+from lowtide.emulate.unicorn_backend import UnicornBackend
+
+EMULATED_MACS = 50_000_000
+"""Networks above this are emulated on one input and run on the host, same IR, on the others."""
+FLOAT_TOLERANCE = 1e-4
+"""Largest difference of a float output, as a fraction of the range of the reference outputs."""
+ArtifactKind = Literal["object", "elf"]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Outcome of a comparison.
+
+    Attributes:
+        difference: over all runs.
+        runs: how many inputs; `emulated` of them on the target's emulator, the others on the host.
+        oracle: where the reference outputs come from.
+        passed: int8 bit-exact, float within `FLOAT_TOLERANCE` of the range.
+        result: what the first emulated run measured.
+        report: of the compiled network.
+    """
+
+    difference: Difference
+    runs: int
+    emulated: int
+    oracle: str
+    passed: bool
+    result: RunResult
+    report: Report
+
+
+def run_artifact(
+    directory: str | Path,
+    inputs: Sequence[Array | Path] = (),
+    *,
+    seed: int = 0,
+    backend: str = "unicorn",
+    kind: ArtifactKind = "object",
+) -> RunResult:
+    """Run a compiled network once and note in its report what was measured.
+
+    Args:
+        directory: a folder that `compile` wrote.
+        inputs: one array or `.npy` file per network input; empty for random ones.
+        seed: of the random inputs.
+        backend: a name of `lowtide.emulate.BACKENDS`.
+        kind: the shipped object file, or the embedded ELF (Unicorn only).
+
+    Raises:
+        InputError: the folder or an input is refused.
+        UsageError: the backend can't run this target.
+        InternalError: the code left its memory, or took more stack than the report claims.
+    """
+    folder = Path(directory)
+    view = load_artifact(folder)
+    tensors = [slot.tensor for slot in view.inputs]
+    arrays = _arrays(inputs, tensors) if inputs else random_inputs(tensors, seed)
+    measures = backend == "unicorn"
+    result = _backend(backend, kind).open(view).run(arrays, probe=measures)
+    _check_stack(result, view.stack_bytes)
+    if result.instructions is not None and kind == "object":
+        artifact = load(folder)
+        update_report(folder, artifact.report.measured(result.instructions, result.stack_used_bytes))
+    return result
+
+
+def _arrays(inputs: Sequence[Array | Path], tensors: Sequence[IoTensor]) -> tuple[Array, ...]:
+    if len(inputs) != len(tensors):
+        raise UsageError("run", f"the network has {len(tensors)} inputs, {len(inputs)} were given")
+    return tuple(
+        load_inputs([item], [tensor])[0] if isinstance(item, Path) else fit_input(item, tensor, "input")
+        for item, tensor in zip(inputs, tensors, strict=True)
+    )
+
+
+def _backend(name: str, kind: ArtifactKind) -> Backend:
+    if kind == "elf":
+        if name != "unicorn":
+            raise UsageError("run", f"the backend '{name}' does not run the embedded ELF", remedy="--backend unicorn")
+        return UnicornBackend("elf")
+    return backend_named(name)
+
+
+def _check_stack(result: RunResult, stack_bytes: int) -> None:
+    used = result.stack_used_bytes
+    if used is not None and used > stack_bytes:
+        raise InternalError("run", f"the run took {used} bytes of stack, the report claims at most {stack_bytes}")
+    if result.return_code != 0:
+        raise InternalError("run", f"the network returned {result.return_code}")
+
+
+def verify_model(
+    model: str | Path,
+    *,
+    target: str,
+    golden: str | Path | None = None,
+    count: int = 20,
+    seed: int = 0,
+    backend: str | None = None,
+    out: str | Path | None = None,
+    until: Sequence[str] = (),
+    listen: Callable[[str], None] = lambda _: None,
+) -> Verification:
+    """Compile a model, run it and compare it with stored outputs or with LiteRT.
+
+    Args:
+        model: the model's file.
+        target: a name of `lowtide.targets.TARGETS`.
+        golden: an `.npz` with inputs `x` and outputs `y` (one run a row); None to compare with LiteRT.
+        count: runs at most (all stored ones if fewer).
+        seed: of the random inputs that LiteRT is compared on.
+        backend: a name of `lowtide.emulate.BACKENDS`; None for Unicorn, or the host where Unicorn has no such core.
+        out: keep the artifacts there.
+        until: as in `compile_model`.
+        listen: called with what is being done.
+
+    Raises:
+        InputError, UsageError, InternalError: as `compile_model` and `run_artifact`.
+    """
+    with tempfile.TemporaryDirectory(prefix="lowtide-") as scratch:
+        directory = Path(out) if out is not None else Path(scratch) / "out"
+        artifact = compile_model(model, target=target, out=directory, until=until, listen=listen)
+        inputs, expected, oracle = _reference(Path(model), artifact, golden, count, seed, until)
+        listen("run")
+        return _compare(artifact, inputs, expected, oracle, backend)
+
+
+def _compare(
+    artifact: Artifact,
+    inputs: Sequence[tuple[Array, ...]],
+    expected: Sequence[Sequence[Array]],
+    oracle: str,
+    backend: str | None,
+) -> Verification:
+    view = load_artifact(artifact.directory)
+    first = backend_named(backend or ("unicorn" if view.target.emulator not in ("", "host") else "host")).open(view)
+    large = artifact.report.macs > EMULATED_MACS and backend is None
+    rest: Session = backend_named("host").open(view) if large else first
+    results = [(first if i == 0 else rest).run(arrays) for i, arrays in enumerate(inputs)]
+    for result in results:
+        _check_stack(result, view.stack_bytes)
+    difference = compare_runs([result.outputs for result in results], expected)
+    exact = all(np.issubdtype(output.dtype, np.integer) for output in results[0].outputs)
+    on_host = [result.instructions is None for result in results]
+    return Verification(
+        difference=difference,
+        runs=len(results),
+        emulated=on_host.count(False) if backend != "qemu" else len(results),
+        oracle=oracle,
+        passed=difference.count == 0 if exact else difference.within(FLOAT_TOLERANCE),
+        result=results[0],
+        report=artifact.report.measured(results[0].instructions, results[0].stack_used_bytes),
+    )
+
+
+def _reference(
+    model: Path, artifact: Artifact, golden: str | Path | None, count: int, seed: int, until: Sequence[str]
+) -> tuple[list[tuple[Array, ...]], list[tuple[Array, ...]], str]:
+    """Inputs, expected outputs, and the oracle's name."""
+    tensors = [slot.tensor for slot in artifact.report.inputs]
+    if golden is not None:
+        xs, ys = _stored(Path(golden))
+        if len(tensors) != 1 or len(artifact.report.outputs) != 1:
+            raise UsageError("verify", "--golden takes networks with one input and one output")
+        inputs = [(fit_input(x, tensors[0], str(golden)),) for x in xs[:count]]
+        output = artifact.report.outputs[0].tensor
+        return inputs, [(fit_input(y, output, str(golden)),) for y in ys[:count]], Path(golden).name
+    if model.suffix != ".tflite" or until:
+        raise UsageError(
+            "verify",
+            "LiteRT can only check a whole .tflite model",
+            remedy="compare with stored outputs: --golden FILE.npz",
+        )
+    reference = LiteRtReference(model)
+    random = [random_inputs(tensors, seed + i) for i in range(count)]
+    return random, [reference.run(arrays) for arrays in random], "LiteRT (not the exact oracle: LiteRT Micro is)"
+
+
+def _stored(path: Path) -> tuple[Array, Array]:
+    """The arrays `x` and `y` of an `.npz` file."""
+    remedy = "store inputs as x and outputs as y, one run a row: numpy.savez(FILE, x=…, y=…)"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            xs, ys = file["x"], file["y"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        message = f"cannot read stored inputs and outputs: {error}"
+        raise InputError("verify", message, where=str(path), remedy=remedy) from error
+    if not len(xs) or len(xs) != len(ys):
+        raise InputError("verify", f"{len(xs)} inputs and {len(ys)} outputs", where=str(path), remedy=remedy)
+    return xs, ys
