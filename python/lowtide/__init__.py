@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lowtide.artifact import Artifact, load
     from lowtide.artifact import compile_model as compile
+    from lowtide.emulate import RunResult
     from lowtide.errors import InputError, InternalError, LowtideError, MismatchError, UsageError
     from lowtide.graph.graph import Graph, Layer, Tensor
     from lowtide.lower import inspect_model as inspect
     from lowtide.report.report import Report
-    from lowtide.emulate import RunResult
     from lowtide.targets import TARGETS, Target
     from lowtide.verification import Verification
     from lowtide.verification import run_artifact as run

@@ -12,15 +12,15 @@ from typing import Literal
 import numpy as np
 
 from lowtide.artifact import Artifact, compile_model, load
-from lowtide.errors import InputError, InternalError, UsageError
-from lowtide.network import IoTensor
-from lowtide.report.report import Report, update_report
 from lowtide.emulate import backend_named, load_artifact
 from lowtide.emulate.backend import Array, Backend, RunResult, Session
 from lowtide.emulate.compare import Difference, compare_runs
 from lowtide.emulate.inputs import fit_input, load_inputs, random_inputs
 from lowtide.emulate.litert import LiteRtReference
 from lowtide.emulate.unicorn_backend import UnicornBackend
+from lowtide.errors import InputError, InternalError, UsageError
+from lowtide.network import IoTensor
+from lowtide.report.report import Report, update_report
 
 EMULATED_MACS = 50_000_000
 """Networks above this are emulated on one input and run on the host, same IR, on the others."""

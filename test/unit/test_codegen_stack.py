@@ -18,9 +18,9 @@ from lowtide.codegen.iree import scratch_directory
 from lowtide.codegen.object import build_object
 from lowtide.codegen.sizes import sizes
 from lowtide.codegen.stack import call_graph, deepest, stack_bound
+from lowtide.emulate import Array, backend_named, load_artifact
 from lowtide.errors import InternalError
 from lowtide.network import Network, Slot
-from lowtide.emulate import Array, backend_named, load_artifact
 from lowtide.targets import TARGETS, Target
 
 M4, RV32 = TARGETS["cortex-m4"], TARGETS["rv32imac"]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lowtide.codegen.iree import tool
+from lowtide.emulate import ArtifactView, backend_named
 from lowtide.errors import InputError, UsageError
 from lowtide.network import IoTensor, Slot
-from lowtide.emulate import ArtifactView, backend_named
 from lowtide.targets import TARGETS
 
 TWO_IN_TWO_OUT = """

@@ -14,10 +14,10 @@ import pytest
 import run_nets
 import unicorn
 
-from lowtide.errors import InputError, InternalError, UsageError
-from lowtide.network import IoTensor, Slot
 from lowtide.emulate import ArtifactView, backend_named, load_artifact
 from lowtide.emulate.unicorn_backend import ArtifactKind, UnicornBackend
+from lowtide.errors import InputError, InternalError, UsageError
+from lowtide.network import IoTensor, Slot
 from lowtide.targets import TARGETS
 
 EMULATED = ("cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "rv32imac", "rv32imafc")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lowtide.errors import UsageError
 from lowtide.emulate.artifact import ArtifactView, load_artifact
 from lowtide.emulate.backend import Array, Backend, RunResult, Session
+from lowtide.errors import UsageError
 
 
 def _unicorn() -> Backend:

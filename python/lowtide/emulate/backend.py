@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lowtide.emulate.artifact import ArtifactView
 from lowtide.errors import UsageError
 from lowtide.network import Slot
-from lowtide.emulate.artifact import ArtifactView
 
 Array = npt.NDArray[np.generic]
 

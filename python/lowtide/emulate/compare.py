@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lowtide.errors import UsageError
 from lowtide.emulate.backend import Array
+from lowtide.errors import UsageError
 
 
 @dataclass(frozen=True)

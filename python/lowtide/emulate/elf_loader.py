@@ -10,10 +10,10 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
-from lowtide.errors import InputError, InternalError
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.image import FLASH_BASE, PAGE, Image, functions_of
 from lowtide.emulate.machine import Machine
+from lowtide.errors import InputError, InternalError
 
 _QUERY = "iree_hal_executable_library_query"
 _QUERY_VERSION = 6

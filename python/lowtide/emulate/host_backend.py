@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lowtide.errors import InputError, InternalError
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.backend import Array, RunResult, check_inputs
+from lowtide.errors import InputError, InternalError
 
 
 class HostBackend:

@@ -8,9 +8,9 @@ from typing import cast
 
 import numpy as np
 
+from lowtide.emulate.backend import Array
 from lowtide.errors import InputError, UsageError
 from lowtide.network import DTYPE_BYTES, IoTensor
-from lowtide.emulate.backend import Array
 
 
 def random_inputs(tensors: Sequence[IoTensor], seed: int) -> tuple[Array, ...]:

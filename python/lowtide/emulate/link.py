@@ -11,9 +11,9 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from lowtide.codegen.iree import tool
-from lowtide.errors import InputError, InternalError
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.image import DATA_BASE, FLASH_BASE, PAGE, Image, functions_of
+from lowtide.errors import InputError, InternalError
 
 _ALIGNMENT = 16
 _UNDEFINED = re.compile(r"undefined symbol: (\S+)")

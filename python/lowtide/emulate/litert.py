@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lowtide.errors import InputError, UsageError
 from lowtide.emulate.backend import Array
+from lowtide.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import TensorDetails

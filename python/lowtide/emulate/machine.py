@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import unicorn
 
-from lowtide.errors import InternalError
 from lowtide.emulate.cores import Core
 from lowtide.emulate.counting import count_instructions
 from lowtide.emulate.image import PAGE, Image
 from lowtide.emulate.memory import EXIT_ADDRESS, Bytes, Layout, Ram, Region, garbage
 from lowtide.emulate.native import BlockCounter, EdgePage, hook_blocks, map_edge
 from lowtide.emulate.stray import StrayWatch
+from lowtide.errors import InternalError
 
 _SEED = 0x10E7
 _READ_WRITE = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import unicorn
 
-from lowtide.errors import InternalError
 from lowtide.emulate.cores import Core
 from lowtide.emulate.image import PAGE, Image
 from lowtide.emulate.memory import Layout, Region
+from lowtide.errors import InternalError
 
 _WIDEST = 8
 _WRITES = (unicorn.UC_MEM_WRITE, unicorn.UC_MEM_WRITE_UNMAPPED, unicorn.UC_MEM_WRITE_PROT)

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.errors import InternalError
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.backend import Array, RunResult, check_inputs
 from lowtide.emulate.cores import core_of
@@ -17,6 +16,7 @@ from lowtide.emulate.elf_loader import call_elf, load_elf
 from lowtide.emulate.link import link_object
 from lowtide.emulate.machine import Machine, StrayAccessError
 from lowtide.emulate.memory import Layout, make_layout
+from lowtide.errors import InternalError
 
 ArtifactKind = Literal["object", "elf"]
 
