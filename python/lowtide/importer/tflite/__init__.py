@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lowtide.errors import InputError
 from lowtide.importer.tflite.check import DTYPES, check
-from lowtide.importer.tflite.convert import convert
+from lowtide.importer.tflite.converter import convert
 from lowtide.importer.tflite.cut import needed
 from lowtide.importer.tflite.cut import until as cut_until
 from lowtide.importer.tflite.model import Model, Tensor

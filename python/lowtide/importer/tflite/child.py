@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 
-_MEMORY_LIMIT = 8 << 30
+_MEMORY_LIMIT = 4 << 30
 _REFUSED = 3
 
 

@@ -107,7 +107,7 @@ class _Subgraph:
             data=self._buffers[buffer] if buffer else None,
             quantization=self._quantization(table),
             ranked=bool(shape) or bool(table.integer(8, "bool")),
-            oddity=_oddity(table),
+            oddity=oddity(table),
         )
 
     def _unique(self, name: str, what: str) -> str:
@@ -155,7 +155,8 @@ def _code(table: Table) -> tuple[int, str, int]:
     return code, custom, table.integer(2, "i32", 1)
 
 
-def _oddity(table: Table) -> str | None:
+def oddity(table: Table) -> str | None:
+    """Why lowtide cannot take the tensor stored in this table, whatever its shape and type; None if it can."""
     if table.integer(5, "bool"):
         return "keeps its value from one run to the next (a variable)"
     if table.has(6):

@@ -133,7 +133,10 @@ def _dense(operands: _Operands) -> Shape:
 
 def _reduce(operands: _Operands) -> Shape:
     shape = operands.shape()
-    axes = {_axis(axis, len(shape)) for axis in operands.numbers(1)}
+    listed = [_axis(axis, len(shape)) for axis in operands.numbers(1)]
+    axes = set(listed)
+    if len(axes) != len(listed):
+        raise ShapeError(f"its axes {listed[:8]} name one twice")
     if operands.option("keep_dims"):
         return tuple(1 if i in axes else size for i, size in enumerate(shape))
     return tuple(size for i, size in enumerate(shape) if i not in axes)
