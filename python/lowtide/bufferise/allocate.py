@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
-from lowtide.alloc import Buffer, Problem, Solution, solve
-from lowtide.errors import InternalError
+from lowtide.alloc import Problem, Solution, solve
+from lowtide.bufferise.overlap import note_directions, overlap_choices
+from lowtide.bufferise.roots import Root, buffer_roots, root_of, steps_of
+from lowtide.graph.read import layer_bodies
 from lowtide.ir import (
     ArrayAttr,
-    BlockArgument,
     FunctionType,
     IndexType,
     InsertionPoint,
@@ -19,18 +17,14 @@ from lowtide.ir import (
     IntegerType,
     MemRefType,
     Module,
-    Operation,
     OpResult,
     StringAttr,
     TypeAttr,
-    Value,
     arith,
     func,
     memref,
 )
-from lowtide.network import DTYPE_BYTES
-from lowtide.normalise.analysis import element_dtype
-from lowtide.normalise.outline import LAYER, main_function
+from lowtide.normalise.outline import main_function
 from lowtide.passes import Pass
 
 ARENA = "lowtide.arena_bytes"
@@ -41,92 +35,26 @@ BUFFERS = "lowtide.buffers"
 STRATEGY = "lowtide.strategy"
 KEEP_INPUT = "lowtide.keep_input"
 ALIGNMENT = "lowtide.buffer_alignment"
-
-_VIEWS = {"memref.expand_shape", "memref.collapse_shape", "memref.cast", "memref.reshape", "memref.reinterpret_cast"}
-
-
-@dataclass(frozen=True)
-class Root:
-    """A buffer of the network: where it comes from, and the steps (operations of the function) it lives through."""
-
-    value: Value
-    buffer: Buffer
-
-
-def buffer_roots(function: func.FuncOp, alignment: int, keep_input: bool) -> list[Root]:
-    """Arguments and allocations of a bufferised network with their live intervals.
-
-    Step 0 is the arrival of the inputs, step i the i-th call (from 1), the step after the last the departure of the
-    outputs. A buffer lives from the step that writes it to the last step that uses it or a view of it.
-
-    Args:
-        function: the network on memrefs.
-        alignment: least alignment in bytes of any buffer.
-        keep_input: inputs stay intact up to the end.
-    """
-    block = function.regions[0].blocks[0]
-    steps: dict[Operation, int] = {}
-    for view in block.operations:
-        op = view.operation
-        if op.name in ("func.call", "memref.copy", "func.return"):
-            steps[op] = len(steps) + 1
-    roots: list[Root] = []
-    for argument in block.arguments:
-        last = len(steps) if keep_input else max(_uses(argument, steps), default=0)
-        name = f"input_{BlockArgument(argument).arg_number}"
-        roots.append(Root(argument, _buffer(name, argument, alignment, 0, last)))
-    for view in block.operations:
-        op = view.operation
-        if op.name == "memref.alloc":
-            used = list(_uses(op.results[0], steps))
-            if not used:
-                raise InternalError("allocate", "a buffer that no layer uses", where=str(op.location))
-            name = _unique(_writer_name(op.results[0], steps), {root.buffer.name for root in roots})
-            roots.append(Root(op.results[0], _buffer(name, op.results[0], alignment, min(used), max(used))))
-    return roots
-
-
-def _buffer(name: str, value: Value, alignment: int, first: int, last: int) -> Buffer:
-    memref_type = MemRefType(value.type)
-    element = DTYPE_BYTES[element_dtype(memref_type.element_type)]
-    return Buffer(name, math.prod(memref_type.shape) * element, max(alignment, element), first, last)
-
-
-def _uses(value: Value, steps: Mapping[Operation, int]) -> Iterable[int]:
-    """Steps that use the value or a view of it."""
-    for use in value.uses:
-        op = use.owner.operation
-        if op in steps:
-            yield steps[op]
-        elif op.name in _VIEWS:
-            yield from _uses(op.results[0], steps)
-        else:
-            raise InternalError("allocate", f"a buffer is used by '{op.name}'", where=str(op.location))
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    numbered = (f"{name}#{i}" for i in itertools.count(2))
-    return name if name not in taken else next(other for other in numbered if other not in taken)
-
-
-def _writer_name(value: Value, steps: Mapping[Operation, int]) -> str:
-    """Name of the layer that writes the buffer first."""
-    calls = [use.owner.operation for use in value.uses if use.owner.operation in steps]
-    first = min(calls, key=lambda op: steps[op], default=None)
-    if first is None or LAYER not in first.attributes:
-        return "buffer"
-    return StringAttr(first.attributes[LAYER]).value
+OVERLAP = "lowtide.overlap"
 
 
 def run(module: Module, options: Mapping[str, str]) -> None:
-    """Allocate the arena; options `alignment` (bytes) and `keep-input` (0 or 1) override the module's attributes."""
+    """Allocate the arena.
+
+    Options, which override the module's attributes: `strategy`; `alignment` in bytes; `keep-input` (0 or 1); `overlap` (1: a
+    layer may write over the part of a dying input that it no longer reads; 0: every buffer has its bytes to itself).
+    """
     with module.context, module.operation.location:
         function = main_function(module)
         alignment = int(options.get("alignment", _integer(module, ALIGNMENT, 4)))
         keep = bool(int(options.get("keep-input", _integer(module, KEEP_INPUT, 0))))
         strategy = options.get("strategy", _strategy(module))
-        roots = buffer_roots(function, alignment, keep)
-        solution = solve(Problem(tuple(root.buffer for root in roots)), strategy)
+        overlap = bool(int(options.get("overlap", _integer(module, OVERLAP, 1))))
+        steps = steps_of(function)
+        roots = buffer_roots(function, steps, alignment, keep)
+        calls, choices = overlap_choices(steps, roots, layer_bodies(module)) if overlap else ((), ())
+        solution = solve(Problem(tuple(root.buffer for root in roots), choices), strategy)
+        note_directions(calls, solution.choices)
         apply_solution(module, function, roots, solution)
 
 
@@ -148,7 +76,7 @@ def apply_solution(module: Module, function: func.FuncOp, roots: list[Root], sol
     block = function.regions[0].blocks[0]
     offsets = {root.value: offset for root, offset in zip(roots, solution.offsets, strict=True)}
     terminator = block.operations[len(block.operations) - 1].operation
-    outputs = [offsets[_root_of(value)] for value in terminator.operands]
+    outputs = [offsets[root_of(value)] for value in terminator.operands]
     inputs = [offsets[argument] for argument in block.arguments]
     _note(module, roots, solution, inputs, outputs)
     arena = block.add_argument(MemRefType.get([solution.arena_bytes], IntegerType.get_signless(8)), function.location)
@@ -168,13 +96,6 @@ def apply_solution(module: Module, function: func.FuncOp, roots: list[Root], sol
     for name in ("arg_attrs", "res_attrs"):
         if name in function.operation.attributes:
             del function.operation.attributes[name]
-
-
-def _root_of(value: Value) -> Value:
-    """The buffer that the value is a view of."""
-    while isinstance(value, OpResult) and OpResult(value).owner.operation.name in _VIEWS:
-        value = OpResult(value).owner.operation.operands[0]
-    return value
 
 
 def _note(module: Module, roots: list[Root], solution: Solution, inputs: list[int], outputs: list[int]) -> None:

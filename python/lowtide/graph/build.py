@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from lowtide.errors import InternalError
 from lowtide.graph.graph import Graph, Layer, Tensor
 from lowtide.graph.macs import macs_of
-from lowtide.graph.read import read_layer
-from lowtide.ir import Block, BlockArgument, Module, Operation, RankedTensorType, StringAttr, Value, func
+from lowtide.graph.read import layer_bodies
+from lowtide.ir import Block, BlockArgument, Module, Operation, RankedTensorType, StringAttr, Value
 from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, role_of
-from lowtide.normalise.outline import LAYER, LAYERS, main_function
+from lowtide.normalise.outline import LAYER, main_function
 
 
 def build_graph(module: Module) -> Graph:
     """The graph of a module that `lowtide-outline` has processed."""
-    bodies = _bodies(module)
-    builder = _Builder({name: macs_of(read_layer(body).result) for name, body in bodies.items()})
+    builder = _Builder({name: macs_of(body.result) for name, body in layer_bodies(module).items()})
     return builder.build(main_function(module).regions[0].blocks[0])
-
-
-def _bodies(module: Module) -> dict[str, func.FuncOp]:
-    for view in module.body.operations:
-        op = view.operation
-        if op.name == "builtin.module" and StringAttr(op.attributes["sym_name"]).value == LAYERS:
-            functions = op.regions[0].blocks[0].operations
-            return {f.name.value: f for f in functions if isinstance(f, func.FuncOp)}
-    raise InternalError("graph", "the module has no outlined layers")
 
 
 class _Builder:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lowtide.graph.linear import Linear, Var
+from lowtide.graph.linear import Index, Linear, Var
+from lowtide.graph.subscripts import dimension_of
 from lowtide.ir import AffineMap, Operation, Type, Value
 
 Shape = tuple[int, ...]
@@ -107,16 +108,28 @@ class LayerBody:
         arguments: type of each tensor argument, the destination last.
         result: what is stored.
         offsets: where in the destination the result's first element goes (concat writes a part of it).
+        destination: shape of the destination.
     """
 
     arguments: tuple[Type, ...]
     result: Node
     offsets: Shape
+    destination: Shape
 
 
 def iteration_space(node: Structured) -> tuple[Var, ...]:
     """Fresh loop variables for the node's dimensions."""
     return tuple(Var(f"d{i}", extent) for i, extent in enumerate(node.extents))
+
+
+def output_dimensions(node: Structured, index: Index, space: tuple[Var, ...]) -> Index:
+    """Value of each loop dimension for an output element: its subscript where parallel, else the dimension's own variable."""
+    dims = [Linear.of(var) for var in space]
+    for expr, subscript in zip(node.maps[-1].results, index, strict=True):
+        dimension = dimension_of(expr)
+        if dimension is not None:
+            dims[dimension] = subscript
+    return tuple(dims)
 
 
 def row_major(shape: Shape, index: tuple[Linear, ...]) -> Linear:

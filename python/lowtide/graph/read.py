@@ -25,17 +25,30 @@ from lowtide.ir import (
     BlockArgument,
     DenseElementsAttr,
     DenseI64ArrayAttr,
+    Module,
     Operation,
     ShapedType,
+    StringAttr,
     Value,
     func,
 )
 from lowtide.normalise.analysis import defining
+from lowtide.normalise.outline import LAYERS
 
 
 def shape_of(value: Value) -> Shape:
     """Static shape of a tensor or memref value; () for a scalar."""
     return tuple(value.type.shape) if isinstance(value.type, ShapedType) else ()
+
+
+def layer_bodies(module: Module) -> dict[str, LayerBody]:
+    """The loop descriptions of the layers that `lowtide-outline` put into the module, by function name."""
+    for view in module.body.operations:
+        op = view.operation
+        if op.name == "builtin.module" and StringAttr(op.attributes["sym_name"]).value == LAYERS:
+            functions = op.regions[0].blocks[0].operations
+            return {f.name.value: read_layer(f) for f in functions if isinstance(f, func.FuncOp)}
+    raise InternalError("graph", "the module has no outlined layers", remedy="run lowtide-outline first")
 
 
 def read_layer(function: func.FuncOp) -> LayerBody:
@@ -53,7 +66,7 @@ def read_layer(function: func.FuncOp) -> LayerBody:
         result, offsets = reader.node(owner.operands[0]), _static(owner, "static_offsets")
     else:
         result, offsets = reader.node(returned), (0,) * len(shape_of(returned))
-    return LayerBody(tuple(argument.type for argument in block.arguments), result, offsets)
+    return LayerBody(tuple(argument.type for argument in block.arguments), result, offsets, shape_of(returned))
 
 
 def _static(op: Operation, name: str) -> Shape:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lowtide.bufferise.bufferise import declared_functions, detach_layers
+from lowtide.bufferise.overlap import DIRECTION, DIRECTIONS
 from lowtide.errors import InternalError
 from lowtide.graph.read import read_layer
-from lowtide.ir import InsertionPoint, Module, UnitAttr, func, run_pipeline
+from lowtide.ir import FlatSymbolRefAttr, InsertionPoint, Module, StringAttr, UnitAttr, func, run_pipeline
 from lowtide.kernels.library import kernel_for
 from lowtide.passes import Pass
 
-# IREE's inliner honours only this spelling
 CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh}),canonicalize,cse)"
+# IREE's inliner honours only this spelling
 NO_INLINE = "llvm.no_inline"
 
 
 def run(module: Module, _: Mapping[str, str]) -> None:
-    """Emit every layer's kernel; a kernel with several callers is kept as one function."""
+    """Emit every layer's kernel in the directions its callers ask for; one with several callers is kept as one function."""
     with module.context, module.operation.location:
         layers = detach_layers(module)
         block = layers.regions[0].blocks[0]
@@ -27,31 +28,45 @@ def run(module: Module, _: Mapping[str, str]) -> None:
             name = declaration.name.value
             if name not in bodies:
                 raise InternalError("kernels", f"layer '{name}' has no body")
-            _define(declaration, bodies[name], shared=callers.get(name, 0) > 1)
+            for direction in DIRECTIONS:
+                calls = callers.get((name, direction), [])
+                if calls:
+                    _define(declaration, bodies[name], direction, calls)
+            declaration.operation.erase()
         run_pipeline(module, CLEAN_UP, stage="kernels", error=InternalError)
 
 
 PASS = Pass("lowtide-kernels", "replace each layer by its kernel's loops", run)
 
 
-def _define(declaration: func.FuncOp, layer: func.FuncOp, shared: bool) -> None:
+def _define(declaration: func.FuncOp, layer: func.FuncOp, direction: str, calls: Sequence[func.CallOp]) -> None:
+    """The kernel in one direction, for these callers."""
+    backwards = direction == DIRECTIONS[1]
+    name = declaration.name.value + ("_backwards" if backwards else "")
     with InsertionPoint(declaration), layer.location:
-        function = func.FuncOp(declaration.name.value, declaration.type, visibility="private")
-        if shared:
-            function.operation.attributes[NO_INLINE] = UnitAttr.get()
-        block = function.add_entry_block()
-        with InsertionPoint(block):
-            body = read_layer(layer)
-            kernel_for(body).emit(body, list(block.arguments))
-            func.ReturnOp([])
-    declaration.operation.erase()
+        function = func.FuncOp(name, declaration.type, visibility="private")
+    if len(calls) > 1:
+        function.operation.attributes[NO_INLINE] = UnitAttr.get()
+    block = function.add_entry_block()
+    with InsertionPoint(block), layer.location:
+        body = read_layer(layer)
+        kernel_for(body).emit(body, list(block.arguments), backwards=backwards)
+        func.ReturnOp([])
+    for call in calls:
+        call.operation.attributes["callee"] = FlatSymbolRefAttr.get(name)
 
 
-def _callers(module: Module) -> dict[str, int]:
-    counts: dict[str, int] = {}
+def _callers(module: Module) -> dict[tuple[str, str], list[func.CallOp]]:
+    """The calls by function name and direction."""
+    found: dict[tuple[str, str], list[func.CallOp]] = {}
     for view in module.body.operations:
         if isinstance(view, func.FuncOp) and not view.is_external:
-            for op in view.regions[0].blocks[0].operations:
-                if isinstance(op, func.CallOp):
-                    counts[op.callee.value] = counts.get(op.callee.value, 0) + 1
-    return counts
+            for call in view.regions[0].blocks[0].operations:
+                if isinstance(call, func.CallOp):
+                    found.setdefault((call.callee.value, _direction(call)), []).append(call)
+    return found
+
+
+def _direction(call: func.CallOp) -> str:
+    attributes = call.operation.attributes
+    return StringAttr(attributes[DIRECTION]).value if DIRECTION in attributes else DIRECTIONS[0]

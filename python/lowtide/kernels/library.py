@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lowtide.graph.nest import LayerBody
+from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import Value
 from lowtide.kernels.pull import PullEmitter
 
@@ -17,8 +18,12 @@ class Kernel(Protocol):
         """True where this kernel can compute the layer."""
         ...
 
-    def emit(self, body: LayerBody, arguments: Sequence[Value]) -> None:
+    def emit(self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False) -> None:
         """Emit the loops at the current insertion point; `arguments` are memrefs, the destination last."""
+        ...
+
+    def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
+        """How far the output may run into that input, for the code that `emit` makes in either direction."""
         ...
 
 
@@ -30,9 +35,13 @@ class Pull:
         del body
         return True
 
-    def emit(self, body: LayerBody, arguments: Sequence[Value]) -> None:
+    def emit(self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False) -> None:
         """See `PullEmitter`."""
-        PullEmitter(body, arguments).emit()
+        PullEmitter(body, arguments, backwards=backwards).emit()
+
+    def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
+        """See `profile_of`."""
+        return profile_of(body, argument, input_bytes, output_bytes)
 
 
 KERNELS: dict[str, Kernel] = {"pull": Pull()}

@@ -24,9 +24,10 @@ from lowtide.graph.nest import (
     Undefined,
     delinearize,
     iteration_space,
+    output_dimensions,
     row_major,
 )
-from lowtide.graph.subscripts import apply_map, dimension_of
+from lowtide.graph.subscripts import apply_map
 from lowtide.ir import (
     BlockArgument,
     DenseElementsAttr,
@@ -52,9 +53,11 @@ class PullEmitter:
     Args:
         body: the layer's loop description.
         arguments: one memref for each of its tensor arguments, the destination last.
+        backwards: go through the output's elements from the last to the first; the results are the same.
     """
 
-    def __init__(self, body: LayerBody, arguments: Sequence[Value]) -> None:
+    def __init__(self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False) -> None:
+        self._backwards = backwards
         self._body = body
         self._arguments = arguments
         self._indices = Indices()
@@ -84,7 +87,10 @@ class PullEmitter:
         bounds = [index_constant(bound) for bound in (0, loops[0].extent, 1)]
         loop = scf.ForOp(bounds[0], bounds[1], bounds[2])
         with InsertionPoint(loop.body), self._scope():
-            self._indices.bind(loops[0], loop.induction_variable)
+            position = loop.induction_variable
+            if self._backwards:
+                position = arith.subi(index_constant(loops[0].extent - 1), position)
+            self._indices.bind(loops[0], position)
             self._nest(loops[1:], demands, leaf)
             scf.YieldOp([])
 
@@ -101,7 +107,7 @@ class PullEmitter:
                 if node.is_reduction and all(self._indices.is_bound(v) for i in index for v in i.variables):
                     self._value(node, index)
                     continue
-                self._hoist(self._sources(node, self._dimensions(node, index, iteration_space(node))))
+                self._hoist(self._sources(node, output_dimensions(node, index, iteration_space(node))))
             elif isinstance(node, Reshaped | Sliced):
                 inner = self._through(node, index)
                 if inner is not None:
@@ -192,22 +198,13 @@ class PullEmitter:
             if not isinstance(source, Undefined)
         ]
 
-    def _dimensions(self, node: Structured, index: Index, space: tuple[Var, ...]) -> Index:
-        """Value of each loop dimension: from the output's subscripts where parallel, else its own variable."""
-        dims = [Linear.of(var) for var in space]
-        for expr, subscript in zip(node.maps[-1].results, index, strict=True):
-            dimension = dimension_of(expr)
-            if dimension is not None:
-                dims[dimension] = subscript
-        return tuple(dims)
-
     def _pointwise(self, node: Structured, index: Index) -> Value:
-        dims = self._dimensions(node, index, iteration_space(node))
+        dims = output_dimensions(node, index, iteration_space(node))
         return self._region(node, dims, lambda: self._value(node.init, index))
 
     def _reduction(self, node: Structured, index: Index) -> Value:
         space = iteration_space(node)
-        dims = self._dimensions(node, index, space)
+        dims = output_dimensions(node, index, space)
         inputs = [apply_map(amap, dims) for amap in node.maps[:-1]]
         loops = [var for var, kind in zip(space, node.kinds, strict=True) if kind == "reduction" and var.extent > 1]
         ranges = self._clamp(node, inputs, loops)
