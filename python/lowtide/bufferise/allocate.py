@@ -41,8 +41,8 @@ OVERLAP = "lowtide.overlap"
 def run(module: Module, options: Mapping[str, str]) -> None:
     """Allocate the arena.
 
-    Options, which override the module's attributes: `strategy`; `alignment` in bytes; `keep-input` (0 or 1); `overlap` (1: a
-    layer may write over the part of a dying input that it no longer reads; 0: every buffer has its bytes to itself).
+    Options, which override the module's attributes: `strategy`; `alignment` in bytes; `keep-input` (0 or 1); `overlap`
+    (1: a layer may write over the part of a dying input that it no longer reads; 0: buffers share no byte at any step).
     """
     with module.context, module.operation.location:
         function = main_function(module)

@@ -1,4 +1,4 @@
-"""What the allocator may know of layers: for each, the overlaps its kernel allows between dying inputs and the output."""
+"""What the allocator learns of layers: the overlaps that each one's kernel allows between dying inputs and output."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ class Root:
 def steps_of(function: func.FuncOp) -> dict[Operation, int]:
     """The step of each operation that reads or writes buffers.
 
-    Step 0 is the arrival of the inputs, step i the i-th call (from 1), the step after the last the departure of the outputs.
+    Step 0 is the arrival of the inputs, step i the i-th call (from 1), the step after the last the departure of the
+    outputs.
     """
     operations = (view.operation for view in function.regions[0].blocks[0].operations)
     return {op: step for step, op in enumerate((op for op in operations if op.name in _USERS), start=1)}

@@ -123,7 +123,7 @@ def iteration_space(node: Structured) -> tuple[Var, ...]:
 
 
 def output_dimensions(node: Structured, index: Index, space: tuple[Var, ...]) -> Index:
-    """Value of each loop dimension for an output element: its subscript where parallel, else the dimension's own variable."""
+    """Value of each loop dimension for an output element: its subscript if parallel, else the dimension's variable."""
     dims = [Linear.of(var) for var in space]
     for expr, subscript in zip(node.maps[-1].results, index, strict=True):
         dimension = dimension_of(expr)

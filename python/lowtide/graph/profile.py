@@ -1,10 +1,10 @@
 """Access profiles: how far a layer's output may run into the input that it consumes.
 
-A *step* is one output element: the general kernel (`lowtide.kernels.pull`) loads all that an element needs before it stores it, and
-goes through the elements in row-major order, or in the exact reverse. The profile is computed from the loop description that emits
-the code, element by element, so it holds for every stride, pad, dilation and broadcast.
+A *step* is one output element: the general kernel (`lowtide.kernels.pull`) loads all that an element needs before it
+stores it, and goes through the elements in row-major order, or in the exact reverse. The profile is computed from the
+loop description that emits the code, element by element, so it holds for every stride, pad, dilation and broadcast.
 
-Source of the formulation: design.md, "The allocator: forbidden differences"; Jokic et al., arXiv 2007.09963, for one layer.
+Source: Jokic et al., arXiv 2007.09963, for one layer; here the bytes of any two buffers keep a least distance instead.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def profile_of(body: LayerBody, argument: int, input_bytes: int, output_bytes: i
 
 
 def _forwards(low: Elements, written: Elements, input_bytes: int) -> int:
-    """max over steps t of high(t) - dead(t).
+    """The greatest high(t) - dead(t) over the steps t.
 
     Args:
         low: at each step, the bytes of the input below the lowest that is read (all of them where nothing is read).
@@ -127,7 +127,7 @@ class _Access:
 
 
 def _extremes(access: _Access, loops: Sequence[Var]) -> tuple[Elements, Elements]:
-    """At each step the least and the greatest element number that the access can touch; what a pad answers is no access."""
+    """At each step the least and the greatest element number that the access can touch."""
     steps = math.prod(var.extent for var in loops)
     least, greatest = np.zeros(steps, dtype=np.int64), np.zeros(steps, dtype=np.int64)
     for extent, subscript in zip(access.shape, access.index, strict=True):

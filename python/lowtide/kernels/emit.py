@@ -18,7 +18,7 @@ NO_INLINE = "llvm.no_inline"
 
 
 def run(module: Module, _: Mapping[str, str]) -> None:
-    """Emit every layer's kernel in the directions its callers ask for; one with several callers is kept as one function."""
+    """Emit every layer's kernel in the directions its callers ask for; several callers share one function."""
     with module.context, module.operation.location:
         layers = detach_layers(module)
         block = layers.regions[0].blocks[0]
