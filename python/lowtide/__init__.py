@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lowtide.errors import InputError, InternalError, LowtideError, MismatchError, UsageError
     from lowtide.graph.graph import Graph, Layer, Tensor
     from lowtide.lower import inspect_model as inspect
+    from lowtide.plan_tflite import OfflinePlan, plan_tflite
     from lowtide.report.report import Report
     from lowtide.targets import TARGETS, Target
     from lowtide.verification import Verification
@@ -35,6 +36,7 @@ _WHERE = {
     "Layer": "lowtide.graph.graph:Layer",
     "LowtideError": "lowtide.errors:LowtideError",
     "MismatchError": "lowtide.errors:MismatchError",
+    "OfflinePlan": "lowtide.plan_tflite:OfflinePlan",
     "Report": "lowtide.report.report:Report",
     "RunResult": "lowtide.emulate:RunResult",
     "Target": "lowtide.targets:Target",
@@ -44,6 +46,7 @@ _WHERE = {
     "compile": "lowtide.artifact:compile_model",
     "inspect": "lowtide.lower:inspect_model",
     "load": "lowtide.artifact:load",
+    "plan_tflite": "lowtide.plan_tflite:plan_tflite",
     "run": "lowtide.verification:run_artifact",
     "verify": "lowtide.verification:verify_model",
 }
@@ -68,6 +71,7 @@ __all__ = [
     "Layer",
     "LowtideError",
     "MismatchError",
+    "OfflinePlan",
     "Report",
     "RunResult",
     "Target",
@@ -77,6 +81,7 @@ __all__ = [
     "compile",
     "inspect",
     "load",
+    "plan_tflite",
     "run",
     "verify",
 ]

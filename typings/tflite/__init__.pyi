@@ -73,9 +73,15 @@ class BuiltinOptions:
 
 class TensorType:
     BOOL: int
+    COMPLEX64: int
+    COMPLEX128: int
+    FLOAT16: int
     FLOAT32: int
     INT16: int
     INT32: int
     INT64: int
     INT8: int
+    UINT16: int
+    UINT32: int
+    UINT64: int
     UINT8: int

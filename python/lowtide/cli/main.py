@@ -148,11 +148,22 @@ def _inspect(arguments: argparse.Namespace, console: Console, errors: Console) -
     show_graph(console, graph)
 
 
+def _plan_tflite(arguments: argparse.Namespace, console: Console, errors: Console) -> None:
+    from lowtide.cli.show import show_offline_plan
+    from lowtide.plan_tflite import plan_tflite
+
+    with _progress(errors) as listen:
+        listen("planning")
+        plan = plan_tflite(arguments.model, arguments.out)
+    show_offline_plan(console, plan, arguments.out)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, Console, Console], None]] = {
     "compile": _compile,
     "run": _run,
     "verify": _verify,
     "inspect": _inspect,
+    "plan-tflite": _plan_tflite,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from lowtide.artifact import Artifact
 from lowtide.graph.graph import Graph, Tensor
+from lowtide.plan_tflite import OfflinePlan
 from lowtide.report.report import Report
 from lowtide.emulate import RunResult
 from lowtide.verification import Verification
@@ -110,6 +112,15 @@ def show_graph(console: Console, graph: Graph) -> None:
     console.print(f"the peak, at step {peak}, holds:", highlight=False)
     for tensor in held:
         console.print(f"  {tensor.nbytes:>10,}  {tensor.name}  {_shape(tensor)}", highlight=False, markup=False)
+
+
+def show_offline_plan(console: Console, plan: OfflinePlan, path: Path) -> None:
+    """What a plan for LiteRT Micro saves, and where it is."""
+    proven = "proven least" if plan.arena_bytes == plan.bound_bytes else f"at least {plan.bound_bytes:,}"
+    console.print(
+        f"activations in LiteRT Micro: {plan.greedy_bytes:,} → {plan.arena_bytes:,} bytes ({proven})", highlight=False
+    )
+    console.print(f"written to {path}", highlight=False, markup=False)
 
 
 def _shape(tensor: Tensor) -> str:

@@ -20,7 +20,7 @@ from lowtide.importer.tflite.reader import read
 from lowtide.importer.tflite.repair import repair, unbatch
 from lowtide.network import IoTensor
 
-__all__ = ["Imported", "OperatorInfo", "import_tflite"]
+__all__ = ["Imported", "OperatorInfo", "contents", "import_tflite"]
 
 _MAX_FILE = 1 << 30
 
@@ -66,7 +66,7 @@ def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
         UsageError: `until` names no tensor that the model computes.
     """
     where = str(path)
-    model = read(_contents(path), where)
+    model = read(contents(path), where)
     model = cut_until(model, until, where) if until else needed(model)
     model = unbatch(model, where)
     check(model, where)
@@ -78,7 +78,8 @@ def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
     )
 
 
-def _contents(path: Path) -> bytes:
+def contents(path: Path) -> bytes:
+    """The bytes of a model file; `InputError` where it can't be read or is too large to be one."""
     try:
         if path.exists() and not path.is_file():
             raise InputError("importer", "this is not a file", where=str(path))

@@ -120,6 +120,12 @@ class Table:
         """Whether the field is stored."""
         return self._field(slot, 1) is not None
 
+    def place(self, slot: int, what: str) -> int:
+        """The position of the vector or table that a stored field points at."""
+        position = self._field(slot, 4)
+        assert position is not None
+        return self.buffer.follow(position, what)
+
     def child(self, slot: int, what: str) -> Table | None:
         """A table field."""
         position = self._field(slot, 4)
