@@ -49,7 +49,8 @@ class ArtifactView:
 def load_artifact(directory: Path) -> ArtifactView:
     """Read `report.json` in that folder; `InputError` where the folder or the report is missing or damaged."""
     if not directory.is_dir():
-        raise InputError("run", "no such folder", where=str(directory), remedy=_REMEDY)
+        message = "not a folder" if directory.exists() else "no such folder"
+        raise InputError("run", message, where=str(directory), remedy=_REMEDY)
     path = directory / "report.json"
     try:
         loaded: object = json.loads(path.read_text(encoding="utf-8"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import Any
 
 from lowtide.errors import InputError
 from lowtide.network import IoTensor, Slot
+from lowtide.output import REPORT, write_file
 from lowtide.report.memory_map import PlacedBuffer
-
-FILE = "report.json"
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,8 @@ class Report:
     Attributes:
         sram_bytes: arena + stack + data; what `--ram` bounds.
         baseline_bytes: layer by layer with a perfect allocator, no overlap and no tiling.
-        untiled_bound_bytes: no execution that leaves layers whole can do with less: what must be there between two layers.
+        untiled_bound_bytes: no execution that leaves layers whole can do with less: what must be there between
+            two layers.
         allocation_bound_bytes: no arena can be smaller for this plan, proven by the allocator.
         flash_bytes: code, constants and initial data of the linked object.
         weights_bytes: constants alone.
@@ -85,7 +84,7 @@ def _read_slot(row: Mapping[str, Any]) -> Slot:
 
 def read_report(directory: Path) -> Report:
     """Read a folder's report; `InputError` where it is missing or damaged."""
-    path = directory / FILE
+    path = directory / REPORT
     remedy = "compile the model again"
     try:
         row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -104,14 +103,7 @@ def read_report(directory: Path) -> Report:
 
 def update_report(directory: Path, report: Report) -> None:
     """Replace a folder's report in one step."""
-    path = directory / FILE
-    temporary = path.with_suffix(".json.new")
-    try:
-        temporary.write_text(report.to_json(), encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError("report", f"cannot write it: {error.strerror}", where=str(path)) from error
+    write_file(directory / REPORT, report.to_json(), "report")
 
 
 def step_names(layers: Sequence[str]) -> tuple[str, ...]:
