@@ -10,8 +10,12 @@ from typing import Any
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal came. Python ends a process by SIGINT once a plain `KeyboardInterrupt` has passed an `exec`."""
+
+
 class Interrupts:
-    """While it is entered, the first such signal raises `KeyboardInterrupt`; later ones do nothing.
+    """While it is entered, the first such signal raises `Interrupted`; later ones do nothing.
 
     Attributes:
         received: the signal's number, or None.
@@ -38,12 +42,12 @@ class Interrupts:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.received is None:
             self.received = number
-            raise KeyboardInterrupt
+            raise Interrupted
 
     def check(self) -> None:
         """Raise again what native code may have swallowed."""
         if self.received is not None:
-            raise KeyboardInterrupt
+            raise Interrupted
 
     @property
     def exit_code(self) -> int:

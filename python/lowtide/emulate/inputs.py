@@ -125,7 +125,7 @@ def fit_input(array: Array, tensor: IoTensor, where: str, *, stage: str = "run")
         raise InputError(stage, message, where=where, remedy=_dtype_remedy(array, tensor))
     without_batch = tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
     if array.shape not in (tensor.shape, without_batch):
-        remedy = f"give it the shape {list(tensor.shape)}"
+        remedy = f"reshape it to {list(tensor.shape)}"
         raise InputError(stage, message, where=where, remedy=remedy)
     return np.ascontiguousarray(array).astype(tensor.dtype, copy=False).reshape(tensor.shape)
 
