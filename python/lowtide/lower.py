@@ -11,9 +11,9 @@ from lowtide.bufferise import allocate
 from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.importer import ImportedModel, import_model
-from lowtide.ir import ArrayAttr, IntegerAttr, Module, StringAttr, func
+from lowtide.ir import ArrayAttr, IntegerAttr, Module, StringAttr
 from lowtide.network import IoTensor, Network, Slot
-from lowtide.normalise.outline import main_function
+from lowtide.normalise.analysis import network_function
 from lowtide.passes import PASSES
 from lowtide.plan.plan import Objective, Plan
 from lowtide.report.memory_map import PlacedBuffer
@@ -111,7 +111,7 @@ def lower(
 def _network(
     module: Module, name: str, inputs: Sequence[IoTensor], outputs: Sequence[IoTensor], keep_input: bool
 ) -> Network:
-    main: func.FuncOp = main_function(module)
+    main = network_function(module, "lower")
     with module.context:
         main.operation.attributes["sym_name"] = StringAttr.get(f"{name}_body")
         main.operation.attributes["sym_visibility"] = StringAttr.get("private")

@@ -6,14 +6,14 @@ from lowtide.graph.graph import Graph, Layer, Tensor
 from lowtide.graph.macs import macs_of
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import Block, BlockArgument, Module, Operation, RankedTensorType, StringAttr, Value
-from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, role_of
-from lowtide.normalise.outline import LAYER, main_function
+from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, network_function, role_of
+from lowtide.normalise.outline import LAYER
 
 
 def build_graph(module: Module) -> Graph:
     """The graph of a module that `lowtide-outline` has processed."""
     builder = _Builder({name: macs_of(body.result) for name, body in layer_bodies(module).items()})
-    return builder.build(main_function(module).regions[0].blocks[0])
+    return builder.build(network_function(module, "graph").regions[0].blocks[0])
 
 
 class _Builder:
