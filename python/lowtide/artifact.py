@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lowtide.codegen import CodegenResult, generate
@@ -12,7 +12,7 @@ from lowtide.lower import Lowered, identifier, lower
 from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
 from lowtide.plan.plan import Objective
 from lowtide.report.memory_map import memory_map_svg
-from lowtide.report.report import Report, read_report, step_names
+from lowtide.report.report import Report, file_digests, read_report, step_names
 from lowtide.stages import Stages
 from lowtide.targets import Target, target_named
 
@@ -87,6 +87,7 @@ def compile_model(
         picture = memory_map_svg(title, report.buffers, report.steps, max(arena, 1), arena_budget)
         write_file(scratch / f"{report.name}.plan.mlir", lowered.script, "compile")
         write_file(scratch / MEMORY_MAP, picture, "compile")
+        report = replace(report, files=file_digests(scratch))
         write_file(scratch / REPORT, report.to_json(), "compile")
     return Artifact(directory, report)
 
@@ -122,6 +123,7 @@ def _report(
         stack_used_bytes=None,
         keep_input=network.keep_input,
         external_symbols=code.external_symbols,
+        files=(),
         inputs=network.inputs,
         outputs=network.outputs,
         steps=step_names([layer.name for layer in graph.layers]),

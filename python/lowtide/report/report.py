@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Report:
         macs: multiply-accumulates of this plan; baseline_macs those of the untiled network.
         instructions, stack_used_bytes: of one inference; None until `lowtide run` has measured them.
         external_symbols: functions that the firmware's compiler library must supply.
+        files: name and SHA-256 of the other files of the folder.
         buffers: name, size, offset, first and last step; `steps` names the steps.
         stages: name and seconds.
     """
@@ -53,6 +55,7 @@ class Report:
     stack_used_bytes: int | None
     keep_input: bool
     external_symbols: tuple[str, ...]
+    files: tuple[tuple[str, str], ...]
     inputs: tuple[Slot, ...]
     outputs: tuple[Slot, ...]
     steps: tuple[str, ...]
@@ -62,6 +65,7 @@ class Report:
     def to_json(self) -> str:
         """The file's text."""
         content: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
+        content["files"] = dict(self.files)
         content["inputs"] = [_slot(slot) for slot in self.inputs]
         content["outputs"] = [_slot(slot) for slot in self.outputs]
         content["buffers"] = [asdict(buffer) for buffer in self.buffers]
@@ -88,6 +92,7 @@ def read_report(directory: Path) -> Report:
     remedy = "compile the model again"
     try:
         row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        row["files"] = tuple(row["files"].items())
         row["inputs"] = tuple(_read_slot(slot) for slot in row["inputs"])
         row["outputs"] = tuple(_read_slot(slot) for slot in row["outputs"])
         row["buffers"] = tuple(PlacedBuffer(**buffer) for buffer in row["buffers"])
@@ -97,8 +102,14 @@ def read_report(directory: Path) -> Report:
         return Report(**row)
     except OSError as error:
         raise InputError("report", f"cannot read it: {error.strerror}", where=str(path), remedy=remedy) from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError("report", f"it is damaged: {error}", where=str(path), remedy=remedy) from error
+
+
+def file_digests(directory: Path) -> tuple[tuple[str, str], ...]:
+    """Name and SHA-256 of the files in a folder, by name."""
+    paths = sorted(directory.iterdir())
+    return tuple((path.name, sha256(path.read_bytes()).hexdigest()) for path in paths)
 
 
 def update_report(directory: Path, report: Report) -> None:
