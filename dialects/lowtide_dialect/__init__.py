@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.ir import Context
-from lowtide_dialect import allocate
+from lowtide_dialect import allocate, schedule
 from lowtide_dialect.allocate import AllocateOp
 from lowtide_dialect.dialect import LowtideDialect
+from lowtide_dialect.schedule import ScheduleOp
 
 
 def register(context: Context, strategies: Sequence[str]) -> None:
@@ -22,6 +23,7 @@ def register(context: Context, strategies: Sequence[str]) -> None:
     with context:
         LowtideDialect.load()
         allocate.attach(strategies)
+        schedule.attach()
 
 
 def irdl_text(context: Context) -> str:
@@ -30,4 +32,4 @@ def irdl_text(context: Context) -> str:
         return str(LowtideDialect.definition())
 
 
-__all__ = ["AllocateOp", "LowtideDialect", "irdl_text", "register"]
+__all__ = ["AllocateOp", "LowtideDialect", "ScheduleOp", "irdl_text", "register"]

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from lowtide.ir import (
     MemoryEffectInstancesList,
     MemoryEffectsOpInterface,
-    Operation,
     StringAttr,
     ext,
     transform,
 )
 from lowtide_dialect.dialect import LowtideDialect
+from lowtide_dialect.payload import enclosing_module, refuse
 
 STRATEGY_ATTRIBUTE = "lowtide.strategy"
 
@@ -61,25 +61,13 @@ def _apply(
 ) -> transform.DiagnosedSilenceableFailure:
     strategy = op.strategy.value
     if strategy not in strategies:
-        return _refuse(op, f"unknown strategy '{strategy}'; choose one of {', '.join(strategies)}")
+        return refuse(op, f"unknown strategy '{strategy}'; choose one of {', '.join(strategies)}")
     targets = state.get_payload_ops(op.target)
     if not targets:
-        return _refuse(op, "the handle is empty: there is no module to allocate")
+        return refuse(op, "the handle is empty: there is no module to allocate")
     for target in targets:
-        module = _enclosing_module(target.operation)
+        module = enclosing_module(target.operation)
         if module is None:
-            return _refuse(op, f"'{target.name}' is not inside a module")
+            return refuse(op, f"'{target.name}' is not inside a module")
         module.attributes[STRATEGY_ATTRIBUTE] = StringAttr.get(strategy, module.context)
     return transform.DiagnosedSilenceableFailure.Success
-
-
-def _enclosing_module(op: Operation) -> Operation | None:
-    inside: Operation | None = op
-    while inside is not None and inside.name != "builtin.module":
-        inside = inside.parent
-    return inside
-
-
-def _refuse(op: AllocateOp, message: str) -> transform.DiagnosedSilenceableFailure:
-    op.location.emit_error(f"'{AllocateOp.OPERATION_NAME}': {message}")
-    return transform.DiagnosedSilenceableFailure.DefiniteFailure

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lowtide.codegen import CodegenResult, generate
 from lowtide.errors import InputError, UsageError
+from lowtide.graph.bound import untiled_bound
 from lowtide.lower import Lowered, identifier, lower
+from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
 from lowtide.plan.plan import Objective
 from lowtide.report.memory_map import memory_map_svg
-from lowtide.report.report import FILE, Report, read_report, step_names
+from lowtide.report.report import Report, file_digests, read_report, step_names
 from lowtide.stages import Stages
 from lowtide.targets import Target, target_named
 
@@ -25,8 +23,8 @@ class Artifact:
     """A compiled network on disk.
 
     Attributes:
-        directory: the folder; its files are NAME.o, NAME.h, NAME.elf (absent for a float network on a core without FPU),
-            NAME.vmfb, NAME.plan.mlir, report.json and memory_map.svg.
+        directory: the folder; its files are NAME.o, NAME.h, NAME.vmfb, NAME.elf (absent for a float network on a core
+            without FPU), NAME.plan.mlir, report.json and memory_map.svg.
         report: what report.json says.
     """
 
@@ -57,7 +55,8 @@ def compile_model(
         target: a name of `lowtide.targets.TARGETS`.
         ram: bytes that `sram_bytes` (arena + stack + data) must not exceed.
         objective: `untiled` leaves every layer whole.
-        out: the folder to make or replace; default `MODEL-TARGET` in the current folder.
+        out: the folder to make, or to replace where it holds only what lowtide wrote; default `MODEL-TARGET` in the
+            current folder.
         until: tensors that become the outputs; the rest of the network is left out.
         keep_input: leave the input's bytes intact; otherwise later layers may overwrite them.
         dump_dir: write the IR there after every stage.
@@ -72,22 +71,25 @@ def compile_model(
     if ram is not None and ram <= 0:
         raise UsageError("compile", f"{ram} bytes of RAM hold nothing", remedy="give --ram a positive number of bytes")
     directory = Path(out) if out is not None else Path(f"{identifier(path.stem)}-{target}")
-    _check_replaceable(directory)
-    stages = Stages(listen, Path(dump_dir) if dump_dir is not None else None)
-    lowered = lower(path, core, objective=objective, until=until, keep_input=keep_input, stages=stages)
-    _check_arena(lowered, ram)
-    with _aside(directory) as scratch:
+    place = check_replaceable(directory)
+    stages = Stages(listen, None if dump_dir is None else _check_dump_dir(Path(dump_dir), place))
+    with replaced(place) as scratch:
+        lowered = lower(path, core, objective=objective, until=until, keep_input=keep_input, stages=stages)
+        arena = lowered.network.arena_bytes
+        # Before codegen, which takes the longest.
+        _check_ram(arena, "the arena alone, the stack comes on top", lowered, ram)
         with stages.stage("codegen"):
             code = generate(lowered.network, core, scratch)
         report = _report(path, core, objective, lowered, code, stages)
-        _check_ram(report, ram)
-        _write(scratch / f"{report.name}.plan.mlir", lowered.script)
-        _write(scratch / FILE, report.to_json())
+        parts = f"arena {arena:,} + stack {report.stack_bytes:,} + data {report.data_bytes:,}"
+        _check_ram(report.sram_bytes, parts, lowered, ram)
+        arena_budget = None if ram is None else ram - report.stack_bytes - report.data_bytes
         title = f"{report.name} on {report.target}"
-        _write(
-            scratch / "memory_map.svg",
-            memory_map_svg(title, report.buffers, report.steps, max(report.arena_bytes, 1), ram),
-        )
+        picture = memory_map_svg(title, report.buffers, report.steps, max(arena, 1), arena_budget)
+        write_file(scratch / f"{report.name}.plan.mlir", lowered.script, "compile")
+        write_file(scratch / MEMORY_MAP, picture, "compile")
+        report = replace(report, files=file_digests(scratch))
+        write_file(scratch / REPORT, report.to_json(), "compile")
     return Artifact(directory, report)
 
 
@@ -101,6 +103,7 @@ def _report(
     path: Path, target: Target, objective: Objective, lowered: Lowered, code: CodegenResult, stages: Stages
 ) -> Report:
     network, graph = lowered.network, lowered.graph
+    bound = untiled_bound(graph)
     return Report(
         model=path.name,
         name=network.name,
@@ -110,8 +113,9 @@ def _report(
         stack_bytes=code.stack_bytes,
         data_bytes=code.data_bytes,
         sram_bytes=network.arena_bytes + code.stack_bytes + code.data_bytes,
-        baseline_bytes=graph.baseline_bytes,
-        untiled_bound_bytes=graph.between_bytes,
+        baseline_bytes=lowered.baseline_bytes,
+        untiled_bound_bytes=bound.nbytes,
+        untiled_bound_kind=bound.kind,
         allocation_bound_bytes=lowered.bound_bytes,
         flash_bytes=code.code_bytes + code.rodata_bytes,
         code_bytes=code.code_bytes,
@@ -122,6 +126,7 @@ def _report(
         stack_used_bytes=None,
         keep_input=network.keep_input,
         external_symbols=code.external_symbols,
+        files=(),
         inputs=network.inputs,
         outputs=network.outputs,
         steps=step_names([layer.name for layer in graph.layers]),
@@ -130,82 +135,27 @@ def _report(
     )
 
 
-def _check_arena(lowered: Lowered, ram: int | None) -> None:
-    """Refuse before codegen what the arena alone rules out."""
-    if ram is not None and lowered.network.arena_bytes > ram:
-        raise _too_small(lowered.network.arena_bytes, "for the arena alone", lowered, ram)
-
-
-def _check_ram(report: Report, ram: int | None) -> None:
-    if ram is not None and report.sram_bytes > ram:
-        message = f"the network needs {report.sram_bytes:,} bytes of RAM, --ram gives {ram:,}"
-        parts = f"arena {report.arena_bytes:,} + stack {report.stack_bytes:,} + data {report.data_bytes:,}"
-        raise InputError("allocate", f"{message} ({parts})", remedy=f"give it --ram {report.sram_bytes}")
-
-
-def _too_small(needed: int, what: str, lowered: Lowered, ram: int) -> InputError:
+def _check_ram(needed: int, parts: str, lowered: Lowered, ram: int | None) -> None:
+    """Refuse what does not fit, and name what holds the memory."""
+    if ram is None or needed <= ram:
+        return
     graph = lowered.graph
     step = graph.peak_step
     names = step_names([layer.name for layer in graph.layers])
-    held = ", ".join(f"'{t.name}' {t.nbytes:,}" for t in sorted(graph.live(step), key=lambda t: -t.nbytes))
-    return InputError(
+    live = f"{graph.live_bytes(step):,} bytes are live"
+    held = ", ".join(f"{t.nbytes:,} of '{t.name}'" for t in sorted(graph.live(step), key=lambda t: -t.nbytes))
+    raise InputError(
         "allocate",
-        f"the network needs {needed:,} bytes {what}, --ram gives {ram:,}",
-        where=f"step {step} of {len(graph.layers)}, '{names[step]}', which holds {held}",
-        remedy=f"give it at least {needed:,} bytes and its stack, or a smaller model",
+        f"the network needs {needed:,} bytes of RAM ({parts}), --ram gives {ram:,}",
+        where=f"step {step} of {len(graph.layers)}, '{names[step]}', where {live} ({held})",
+        remedy=f"give it --ram {needed}, or take a smaller model",
     )
 
 
-def _check_replaceable(directory: Path) -> None:
-    """Only a folder that lowtide wrote, or an empty one, is replaced."""
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise UsageError("compile", "the output is not a folder", where=str(directory), remedy="choose another -o DIR")
-    if any(directory.iterdir()) and not (directory / FILE).is_file():
-        message = "the output folder holds files that lowtide did not write"
-        raise UsageError("compile", message, where=str(directory), remedy="choose another -o DIR, or empty it")
-
-
-@contextmanager
-def _aside(directory: Path) -> Generator[Path]:
-    """A folder beside `directory` that takes its place at the end; nothing is left of it after an error."""
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    except OSError as error:
-        raise _cannot_write(directory, error) from error
-    try:
-        yield scratch
-        scratch.chmod(0o755)
-        _swap(scratch, directory)
-    except OSError as error:
-        raise _cannot_write(directory, error) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _swap(scratch: Path, directory: Path) -> None:
-    """Rename `scratch` to `directory`, keeping the old folder until the new one is in place."""
-    if not directory.exists():
-        os.replace(scratch, directory)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
-    os.replace(directory, old / "was")
-    try:
-        os.replace(scratch, directory)
-    except OSError:
-        os.replace(old / "was", directory)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _cannot_write(directory: Path, error: OSError) -> InputError:
-    reason = error.strerror or str(error)
-    remedy = "free some space or choose another -o DIR"
-    return InputError("compile", f"cannot write the output: {reason}", where=str(directory), remedy=remedy)
+def _check_dump_dir(dump_dir: Path, directory: Path) -> Path:
+    """The dumps must not lie in the folder that is replaced."""
+    resolved = dump_dir.resolve()
+    if resolved == directory or directory in resolved.parents:
+        message = "--dump-dir is inside the output folder, which is replaced whole"
+        raise UsageError("compile", message, where=str(dump_dir), remedy="choose another --dump-dir")
+    return dump_dir

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from lowtide.bufferise import allocate
 from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.importer import ImportedModel, import_model
-from lowtide.ir import ArrayAttr, IntegerAttr, Module, StringAttr, func
+from lowtide.ir import ArrayAttr, IntegerAttr, Module, StringAttr, parse_module
 from lowtide.network import IoTensor, Network, Slot
-from lowtide.normalise.outline import main_function
+from lowtide.normalise.analysis import network_function
 from lowtide.passes import PASSES
-from lowtide.plan.plan import Objective, Plan
+from lowtide.plan.plan import Objective, check_objective
+from lowtide.plan.untiled import plan_untiled
 from lowtide.report.memory_map import PlacedBuffer
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
@@ -29,7 +31,8 @@ class Lowered:
 
     Attributes:
         network: what codegen takes.
-        graph: the layers and tensors, untiled.
+        graph: the layers and tensors, untiled, in the order of the plan.
+        baseline_bytes: what executing layer by layer in the model's own order needs, without overlap.
         script: the transform script that was applied.
         buffers: where each buffer lies and when; steps are those of `graph`.
         bound_bytes: what the allocator proved no arena for this plan can be under.
@@ -37,6 +40,7 @@ class Lowered:
 
     network: Network
     graph: Graph
+    baseline_bytes: int
     script: str
     buffers: tuple[PlacedBuffer, ...]
     bound_bytes: int
@@ -68,6 +72,16 @@ def inspect_model(
         InputError, UsageError: the model is refused.
     """
     module = normalised(Path(path), until, Stages(listen)).module
+    return _outlined_graph(module)
+
+
+def _copy(module: Module) -> Module:
+    buffer = BytesIO()
+    module.operation.write_bytecode(buffer)
+    return parse_module(buffer.getvalue(), module.context)
+
+
+def _outlined_graph(module: Module) -> Graph:
     PASSES["lowtide-outline"].run(module, {})
     return build_graph(module)
 
@@ -86,16 +100,20 @@ def lower(
     Raises:
         LowtideError: whatever a stage refuses.
     """
+    check_objective(objective)
     model = normalised(path, until, stages)
     module = model.module
     with stages.stage("plan"):
-        script = script_for(Plan(objective))
+        # outlining changes the module, and the script is for the one before it
+        original = _outlined_graph(_copy(module))
+        plan = plan_untiled(original, target.buffer_alignment, keep_input=keep_input)
+        graph = original.reordered(plan.order) if plan.order else original
+        script = script_for(plan)
     with stages.stage("transform", module):
         apply_script(module, script, name="plan")
     with stages.stage("outline", module):
         PASSES["lowtide-outline"].run(module, {})
-    with stages.stage("graph"):
-        graph = build_graph(module)
+        PASSES["lowtide-schedule"].run(module, {})
     with stages.stage("bufferise", module):
         PASSES["lowtide-bufferise"].run(module, {})
     with stages.stage("allocate", module):
@@ -105,13 +123,13 @@ def lower(
         PASSES["lowtide-kernels"].run(module, {})
     name = identifier(path.stem)
     network = _network(module, name, model.inputs, model.outputs, keep_input)
-    return Lowered(network, graph, script, _buffers(module), _integer(module, allocate.BOUND))
+    return Lowered(network, graph, original.baseline_bytes, script, _buffers(module), _integer(module, allocate.BOUND))
 
 
 def _network(
     module: Module, name: str, inputs: Sequence[IoTensor], outputs: Sequence[IoTensor], keep_input: bool
 ) -> Network:
-    main: func.FuncOp = main_function(module)
+    main = network_function(module, "lower")
     with module.context:
         main.operation.attributes["sym_name"] = StringAttr.get(f"{name}_body")
         main.operation.attributes["sym_visibility"] = StringAttr.get("private")

@@ -23,6 +23,7 @@ _WHERE = {
     "lowtide-import-tosa": "lowtide.importer.tosa:PASS",
     "lowtide-normalise": "lowtide.normalise.normalise:PASS",
     "lowtide-outline": "lowtide.normalise.outline:PASS",
+    "lowtide-schedule": "lowtide.normalise.schedule:PASS",
     "lowtide-bufferise": "lowtide.bufferise.bufferise:PASS",
     "lowtide-allocate": "lowtide.bufferise.allocate:PASS",
     "lowtide-kernels": "lowtide.kernels.emit:PASS",

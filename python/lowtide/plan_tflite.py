@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lowtide.alloc import Buffer, Problem, solve
-from lowtide.errors import InputError
 from lowtide.importer.tflite import contents
 from lowtide.importer.tflite.metadata import int32s, with_metadata
 from lowtide.importer.tflite.micro import ALIGNMENT, MicroTensor, MicroTensors, micro_tensors
+from lowtide.output import write_file
 
 STAGE = "plan-tflite"
 METADATA = "OfflineMemoryAllocation"
@@ -58,7 +58,7 @@ def plan_tflite(model: str | Path, out: str | Path) -> OfflinePlan:
     """
     data = contents(Path(model))
     plan = offline_plan(micro_tensors(data, str(model)))
-    _write(Path(out), with_metadata(data, str(model), METADATA, plan.to_bytes()))
+    write_file(Path(out), with_metadata(data, str(model), METADATA, plan.to_bytes()), STAGE)
     return plan
 
 
@@ -93,14 +93,3 @@ def greedy_offsets(tensors: Sequence[MicroTensor]) -> tuple[int, ...]:
             offset = max(offset, placed[other] + neighbour.size)
         placed[number] = offset
     return tuple(placed[number] for number in range(len(tensors)))
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write in one step: a run that is interrupted leaves what was there."""
-    temporary = path.with_name(f"{path.name}.new")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(STAGE, f"cannot write the file: {error.strerror}", where=str(path)) from error

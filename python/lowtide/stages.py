@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lowtide.errors import InputError
 from lowtide.ir import Module
+from lowtide.output import write_file
 
 DUMP_LIMIT = 64
 """Elements of a constant from which on a dump leaves it out."""
@@ -43,8 +44,12 @@ class Stages:
         if self.dump_dir is None:
             return
         path = self.dump_dir / f"{len(self.seconds):02}-{name}.mlir"
+        text = module.operation.get_asm(large_elements_limit=DUMP_LIMIT) + "\n"
         try:
             self.dump_dir.mkdir(parents=True, exist_ok=True)
-            path.write_text(module.operation.get_asm(large_elements_limit=DUMP_LIMIT) + "\n", encoding="utf-8")
         except OSError as error:
-            raise InputError("compile", f"cannot write the dump: {error.strerror}", where=str(path)) from error
+            message = f"cannot make the folder for dumps: {error.strerror}"
+            raise InputError(
+                "compile", message, where=str(self.dump_dir), remedy="choose another --dump-dir"
+            ) from error
+        write_file(path, text, "compile")

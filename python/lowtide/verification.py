@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +10,15 @@ from typing import Literal
 import numpy as np
 
 from lowtide.artifact import Artifact, compile_model, load
+from lowtide.codegen.iree import scratch_directory
 from lowtide.emulate import backend_named, load_artifact
 from lowtide.emulate.backend import Array, Backend, RunResult, Session
 from lowtide.emulate.compare import Difference, compare_runs
-from lowtide.emulate.inputs import fit_input, load_inputs, random_inputs
+from lowtide.emulate.inputs import fit_input, load_arrays, load_inputs, random_inputs
 from lowtide.emulate.litert import LiteRtReference
 from lowtide.emulate.unicorn_backend import UnicornBackend
 from lowtide.errors import InputError, InternalError, UsageError
+from lowtide.importer import IMPORTERS
 from lowtide.network import IoTensor
 from lowtide.report.report import Report, update_report
 
@@ -78,11 +78,15 @@ def run_artifact(
     tensors = [slot.tensor for slot in view.inputs]
     arrays = _arrays(inputs, tensors) if inputs else random_inputs(tensors, seed)
     measures = backend == "unicorn"
+    report = load(folder).report
     result = _backend(backend, kind).open(view).run(arrays, probe=measures)
     _check_stack(result, view.stack_bytes)
     if result.instructions is not None and kind == "object":
-        artifact = load(folder)
-        update_report(folder, artifact.report.measured(result.instructions, result.stack_used_bytes))
+        if load(folder).report.measured(None, None) != report.measured(None, None):
+            raise InputError(
+                "run", "the folder was written anew during the run", where=str(folder), remedy="run it again"
+            )
+        update_report(folder, report.measured(result.instructions, result.stack_used_bytes))
     return result
 
 
@@ -139,12 +143,15 @@ def verify_model(
     Raises:
         InputError, UsageError, InternalError: as `compile_model` and `run_artifact`.
     """
-    with tempfile.TemporaryDirectory(prefix="lowtide-") as scratch:
-        directory = Path(out) if out is not None else Path(scratch) / "out"
+    reference = _Stored(Path(golden), count) if golden is not None else _LiteRt(Path(model), until, count, seed)
+    if backend is not None:
+        backend_named(backend)
+    with scratch_directory() as scratch:
+        directory = Path(out) if out is not None else scratch / "out"
         artifact = compile_model(model, target=target, out=directory, until=until, listen=listen)
-        inputs, expected, oracle = _reference(Path(model), artifact, golden, count, seed, until)
+        inputs, expected = reference.runs(artifact.report)
         listen("run")
-        return _compare(artifact, inputs, expected, oracle, backend)
+        return _compare(artifact, inputs, expected, reference.oracle, backend)
 
 
 def _compare(
@@ -162,7 +169,7 @@ def _compare(
     for result in results:
         _check_stack(result, view.stack_bytes)
     difference = compare_runs([result.outputs for result in results], expected)
-    exact = all(np.issubdtype(output.dtype, np.integer) for output in results[0].outputs)
+    exact = not any(np.issubdtype(output.dtype, np.floating) for output in results[0].outputs)
     on_host = [result.instructions is None for result in results]
     return Verification(
         difference=difference,
@@ -175,38 +182,46 @@ def _compare(
     )
 
 
-def _reference(
-    model: Path, artifact: Artifact, golden: str | Path | None, count: int, seed: int, until: Sequence[str]
-) -> tuple[list[tuple[Array, ...]], list[tuple[Array, ...]], str]:
-    """Inputs, expected outputs, and the oracle's name."""
-    tensors = [slot.tensor for slot in artifact.report.inputs]
-    if golden is not None:
-        xs, ys = _stored(Path(golden))
-        if len(tensors) != 1 or len(artifact.report.outputs) != 1:
-            raise UsageError("verify", "--golden takes networks with one input and one output")
-        inputs = [(fit_input(x, tensors[0], str(golden)),) for x in xs[:count]]
-        output = artifact.report.outputs[0].tensor
-        return inputs, [(fit_input(y, output, str(golden)),) for y in ys[:count]], Path(golden).name
-    if model.suffix != ".tflite" or until:
-        raise UsageError(
-            "verify",
-            "LiteRT can only check a whole .tflite model",
-            remedy="compare with stored outputs: --golden FILE.npz",
-        )
-    reference = LiteRtReference(model)
-    random = [random_inputs(tensors, seed + i) for i in range(count)]
-    return random, [reference.run(arrays) for arrays in random], "LiteRT (not the exact oracle: LiteRT Micro is)"
+Runs = tuple[list[tuple[Array, ...]], list[tuple[Array, ...]]]
+"""Inputs and expected outputs, `[run][tensor]`."""
 
 
-def _stored(path: Path) -> tuple[Array, Array]:
+class _LiteRt:
+    """Random inputs, and what LiteRT makes of them."""
+
+    oracle = "LiteRT (not the exact oracle: LiteRT Micro is)"
+
+    def __init__(self, model: Path, until: Sequence[str], count: int, seed: int) -> None:
+        if model.suffix in IMPORTERS and (model.suffix != ".tflite" or until):
+            remedy = "compare with stored outputs: --golden FILE.npz"
+            raise UsageError("verify", "LiteRT can only check a whole .tflite model", where=str(model), remedy=remedy)
+        self._model, self._count, self._seed = model, count, seed
+
+    def runs(self, report: Report) -> Runs:
+        reference = LiteRtReference(self._model)
+        tensors = [slot.tensor for slot in report.inputs]
+        inputs = [random_inputs(tensors, self._seed + index) for index in range(self._count)]
+        return inputs, [reference.run(arrays) for arrays in inputs]
+
+
+class _Stored:
     """The arrays `x` and `y` of an `.npz` file."""
-    remedy = "store inputs as x and outputs as y, one run a row: numpy.savez(FILE, x=…, y=…)"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            xs, ys = file["x"], file["y"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        message = f"cannot read stored inputs and outputs: {error}"
-        raise InputError("verify", message, where=str(path), remedy=remedy) from error
-    if not len(xs) or len(xs) != len(ys):
-        raise InputError("verify", f"{len(xs)} inputs and {len(ys)} outputs", where=str(path), remedy=remedy)
-    return xs, ys
+
+    def __init__(self, path: Path, count: int) -> None:
+        self.oracle = path.name
+        self._path, self._count = path, count
+        remedy = "store inputs as x and outputs as y, one run a row: numpy.savez(FILE, x=…, y=…)"
+        arrays = load_arrays(path, ("x", "y"), "verify", remedy)
+        self._xs, self._ys = arrays["x"], arrays["y"]
+        if not self._xs.ndim or not self._ys.ndim or not len(self._xs) or len(self._xs) != len(self._ys):
+            shapes = f"x has the shape {list(self._xs.shape)}, y {list(self._ys.shape)}: not one row a run each"
+            raise InputError("verify", shapes, where=str(path), remedy=remedy)
+
+    def runs(self, report: Report) -> Runs:
+        if len(report.inputs) != 1 or len(report.outputs) != 1:
+            raise UsageError("verify", "--golden takes networks with one input and one output")
+        return self._rows(self._xs, report.inputs[0].tensor, "x"), self._rows(self._ys, report.outputs[0].tensor, "y")
+
+    def _rows(self, rows: Array, tensor: IoTensor, name: str) -> list[tuple[Array, ...]]:
+        where = f"{self._path}, a row of {name}"
+        return [(fit_input(row, tensor, where, stage="verify"),) for row in rows[: self._count]]

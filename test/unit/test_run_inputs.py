@@ -60,7 +60,7 @@ def test_bad_input_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"quantise it: round\(x / 0\.5\) \+ -3, clipped to int8"):
         load_inputs([path], [IMAGE])
     np.save(path, np.zeros(IMAGE.shape, np.uint8))
-    with pytest.raises(InputError, match=r"holds uint8\[1, 4, 4, 3\], input image is int8"):
+    with pytest.raises(InputError, match=r"holds uint8\[1, 4, 4, 3\], the network's image is int8"):
         load_inputs([path], [IMAGE])
     np.save(path, np.zeros((48,), np.int8))
     with pytest.raises(InputError, match=r"reshape it to \[1, 4, 4, 3\]"):

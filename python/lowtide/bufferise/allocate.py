@@ -24,9 +24,10 @@ from lowtide.ir import (
     func,
     memref,
 )
-from lowtide.normalise.outline import main_function
+from lowtide.normalise.analysis import network_function
 from lowtide.passes import Pass
 
+STAGE = "allocate"
 ARENA = "lowtide.arena_bytes"
 BOUND = "lowtide.allocation_bound_bytes"
 INPUTS = "lowtide.input_offsets"
@@ -45,7 +46,7 @@ def run(module: Module, options: Mapping[str, str]) -> None:
     (1: a layer may write over the part of a dying input that it no longer reads; 0: buffers share no byte at any step).
     """
     with module.context, module.operation.location:
-        function = main_function(module)
+        function = network_function(module, STAGE)
         alignment = int(options.get("alignment", _integer(module, ALIGNMENT, 4)))
         keep = bool(int(options.get("keep-input", _integer(module, KEEP_INPUT, 0))))
         strategy = options.get("strategy", _strategy(module))

@@ -26,9 +26,11 @@ from lowtide.ir import (
     run_pipeline,
     tensor,
 )
-from lowtide.normalise.outline import LAYER, LAYERS, main_function
+from lowtide.normalise.analysis import network_function
+from lowtide.normalise.outline import LAYER, LAYERS
 from lowtide.passes import Pass
 
+STAGE = "bufferise"
 PIPELINE = (
     "builtin.module("
     "one-shot-bufferize{bufferize-function-boundaries=1 function-boundary-type-conversion=identity-layout-map},"
@@ -39,8 +41,8 @@ PIPELINE = (
 def run(module: Module, _: Mapping[str, str]) -> None:
     """Bufferise the module's function; `InternalError` where a copy or a second allocation appears."""
     with module.context, module.operation.location:
-        wanted = _count(main_function(module), "bufferization.alloc_tensor")
-        names = [call.attributes[LAYER] for call in _calls(main_function(module))]
+        wanted = _count(network_function(module, STAGE), "bufferization.alloc_tensor")
+        names = [call.attributes[LAYER] for call in _calls(network_function(module, STAGE))]
         layers = detach_layers(module)
         declared = [view for view in module.body.operations if isinstance(view, func.FuncOp) and view.is_external]
         for function in declared:
@@ -49,7 +51,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
         for function in declared_functions(module):
             _make_declaration(function)
         module.body.append(layers)
-        main = main_function(module)
+        main = network_function(module, STAGE)
         # bufferization makes new calls, in the same order, without our attribute
         for call, name in zip(_calls(main), names, strict=True):
             call.attributes[LAYER] = name

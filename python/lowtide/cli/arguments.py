@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from lowtide.plan.plan import OBJECTIVES
@@ -16,52 +18,63 @@ _COMPILE = """examples:
   lowtide compile model.tflite --target rv32imac --ram 32K -o build/model
   lowtide compile ssd.tflite --target cortex-m7 --until raw_outputs/class_predictions
 
-The output folder has NAME.o and NAME.h for the firmware (call NAME_run(arena)), NAME.elf (IREE's embedded ELF), NAME.vmfb (the
-same code for IREE's runtime on this machine), NAME.plan.mlir (the transform script that was applied), report.json and
-memory_map.svg. Look at memory_map.svg first: it shows every byte of the arena over time."""
+The output folder has NAME.o and NAME.h for the firmware (call NAME_run(arena)), NAME.elf (IREE's embedded ELF),
+NAME.vmfb (the same code for IREE's runtime on this machine), NAME.plan.mlir (the transform script that was applied),
+report.json and memory_map.svg. Look at memory_map.svg first: it shows every byte of the arena over time."""
 
 _RUN = """examples:
   lowtide run model-cortex-m4
   lowtide run model-cortex-m4 --input x.npy
   lowtide run model-cortex-m4 --artifact elf --seed 7
 
-The emulated microcontroller has the RAM that report.json claims and not a byte more; any access outside of it is an error.
-What was measured (instructions, stack) is written back to report.json."""
+The emulated microcontroller has the RAM that report.json claims and not a byte more; any access outside of it is an
+error. What was measured (instructions, stack) is written back to report.json."""
 
 _VERIFY = """examples:
   lowtide verify model.tflite --target cortex-m4 --golden golden.npz
   lowtide verify model.tflite --target rv32imac -n 5
 
 Integers must agree bit for bit, floats within 1e-4 of the outputs' range. Exit code 3 where they don't.
-Without --golden the reference is LiteRT (pip install lowtide[litert]), which is not the exact oracle for int8: LiteRT Micro is."""
+Without --golden the reference is LiteRT (pip install lowtide[litert]), which is not the exact oracle for int8:
+LiteRT Micro is."""
 
 _PLAN_TFLITE = """examples:
   lowtide plan-tflite model.tflite -o planned.tflite
 
-For those who stay with LiteRT Micro: the runtime takes the tensors' places from the planned file instead of working them out when
-it starts. The model is the same otherwise, and so are its results. Scratch memory of operators comes on top, as before."""
+For those who stay with LiteRT Micro: the runtime takes the tensors' places from the planned file instead of working
+them out when it starts. The model is the same otherwise, and so are its results. Scratch memory of operators comes on
+top, as before."""
 
 
 def parse_size(text: str) -> int:
     """Bytes from `32768`, `32K`, `1.5M`; `argparse.ArgumentTypeError` for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower(), re.ASCII)
     if match is None or match[2] not in _UNITS:
         raise argparse.ArgumentTypeError(f"'{text}' is not a size; write bytes, or 32K, 1.5M")
-    return int(float(match[1]) * _UNITS[match[2]])
+    # Not float, which rounds: every byte counts.
+    size = Fraction(match[1]) * _UNITS[match[2]]
+    if size < 1 or (_UNITS[match[2]] == 1 and size.denominator != 1):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number of bytes")
+    return int(size)
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
+def _natural(least: int, most: int, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 20 and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {least} to {most}")
     return int(text)
+
+
+_count = partial(_natural, 1, 10_000)
+_seed = partial(_natural, 0, 2**64 - 1)
 
 
 def make_parser(version: str) -> argparse.ArgumentParser:
     """The parser; each command sets `command` to its name."""
     parser = argparse.ArgumentParser(
         prog="lowtide",
-        description="Fits trained neural networks into the least SRAM a microcontroller can have, and proves the number.",
-        epilog="exit codes: 0 done, 1 the input's fault, 2 usage, 3 outputs differ from the reference, 70 a bug of lowtide",
+        description="Fits trained neural networks into the least SRAM a microcontroller can have, and proves it.",
+        epilog="exit codes: 0 done, 1 the input's fault, 2 usage, 3 outputs differ from the reference, "
+        "70 a bug of lowtide, 130 interrupted, 143 terminated",
     )
     parser.add_argument("--version", action="version", version=f"lowtide {version}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -108,7 +121,9 @@ def _add_compile(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = _command(commands, "compile", "compile a network into artifacts for a core", _COMPILE)
     command.add_argument("model", type=Path, help=".tflite, or .mlir/.mlirbc with TOSA or linalg on tensors")
     _add_target(command)
-    command.add_argument("--ram", type=parse_size, metavar="BYTES", help="refuse what needs more RAM than this: 32768, 32K")
+    command.add_argument(
+        "--ram", type=parse_size, metavar="BYTES", help="refuse what needs more RAM than this: 32768, 32K"
+    )
     command.add_argument(
         "--objective", choices=OBJECTIVES, default="untiled", help="what to look for; untiled leaves layers whole"
     )
@@ -124,8 +139,10 @@ def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--input", type=Path, action="append", default=[], metavar="X.npy", help="one for each network input, in order"
     )
-    command.add_argument("--seed", type=int, default=0, help="of the random input used without --input (default 0)")
-    command.add_argument("--backend", default="unicorn", help="unicorn (default), qemu or host")
+    command.add_argument("--seed", type=_seed, default=0, help="of the random input used without --input (default 0)")
+    command.add_argument(
+        "--backend", default="unicorn", metavar="NAME", help="where to run it: unicorn (default) or host"
+    )
     command.add_argument(
         "--artifact", choices=("o", "elf"), default="o", help="run the object file (default) or the embedded ELF"
     )
@@ -137,9 +154,11 @@ def _add_verify(commands: _Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("model", type=Path)
     _add_target(command)
     command.add_argument("--golden", type=Path, metavar="FILE.npz", help="stored inputs x and outputs y, one run a row")
-    command.add_argument("-n", "--count", type=_positive, default=20, help="number of runs (default 20)")
-    command.add_argument("--seed", type=int, default=0, help="of the random inputs without --golden")
-    command.add_argument("--backend", default=None, help="unicorn, qemu or host (default: what can run the core)")
+    command.add_argument("-n", "--count", type=_count, default=20, help="number of runs (default 20)")
+    command.add_argument("--seed", type=_seed, default=0, help="of the random inputs without --golden")
+    command.add_argument(
+        "--backend", metavar="NAME", help="where to run it (default: unicorn, or host for a core it lacks)"
+    )
     command.add_argument("-o", "--out", type=Path, metavar="DIR", help="keep the artifacts there")
     _add_until(command)
 

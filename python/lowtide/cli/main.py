@@ -2,54 +2,108 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import os
+import signal
 import sys
-import traceback
+import time
 from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
-from rich.console import Console
+from lowtide.cli.signals import Interrupts
+from lowtide.errors import InternalError, LowtideError
 
-from lowtide.errors import InputError, InternalError, LowtideError, MismatchError
+if TYPE_CHECKING:
+    from lowtide.cli.streams import Output
 
 VERSION = "0.1.0"
-_INTERRUPTED = 130
+# The machine's fault, not ours and not the model's.
+_MACHINE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENAMETOOLONG, errno.ELOOP, errno.ESTALE,
+}  # fmt: skip
+
+
+def script() -> NoReturn:
+    """The whole process: runs the command that the arguments name, and exits."""
+    code = main()
+    # Nothing is left to interrupt, and a traceback of the interpreter's end would tell nobody anything.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    from lowtide.cli.arguments import make_parser
+    with Interrupts() as interrupts:
+        try:
+            # Even loading the libraries is cut short by Ctrl-C without a traceback.
+            from lowtide.cli.streams import Output, prepare_streams
 
-    arguments = make_parser(VERSION).parse_args(argv)
-    errors = Console(stderr=True, soft_wrap=True)
+            prepare_streams()
+            console, errors = Output(), Output(stderr=True)
+            code = _guarded(argv, console, errors, interrupts)
+            return _flushed(code, console, errors)
+        except KeyboardInterrupt:
+            with contextlib.suppress(OSError):
+                os.write(2, b"lowtide: interrupted\n")
+            return interrupts.exit_code
+
+
+def _guarded(argv: Sequence[str] | None, console: Output, errors: Output, interrupts: Interrupts) -> int:
+    """Run the command; every failure but an interrupt becomes a message and an exit code."""
+    from lowtide.cli.arguments import make_parser
+    from lowtide.cli.commands import COMMANDS
+
     try:
-        COMMANDS[arguments.command](arguments, Console(soft_wrap=True), errors)
+        arguments = make_parser(VERSION).parse_args(argv)
+        with _progress(errors, getattr(arguments, "verbose", False), interrupts) as listen:
+            show = COMMANDS[arguments.command](arguments, listen)
+        interrupts.check()
+        show(console)
+    except SystemExit as usage:
+        return usage.code if isinstance(usage.code, int) else 2
     except LowtideError as error:
-        _say(errors, f"lowtide: {error}")
-        if error.exit_code == InternalError.exit_code:
-            _say(errors, _how_to_report())
+        interrupts.check()
+        report = f"\n{_how_to_report()}" if isinstance(error, InternalError) else ""
+        errors.print(f"lowtide: {error}{report}")
         return error.exit_code
-    except KeyboardInterrupt:
-        _say(errors, "lowtide: interrupted; nothing was written")
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # the reader of our output has left: not an error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            return _bug(errors)
-        _say(errors, f"lowtide: {error.strerror}: {error.filename}\n  remedy: free some space or choose another folder")
-        return InputError.exit_code
+        interrupts.check()
+        return _machine_fault(errors, error) if error.errno in _MACHINE else _bug(errors)
+    except MemoryError:
+        errors.print("lowtide: this machine has not enough memory for it")
+        return 1
     except Exception:
+        interrupts.check()
         return _bug(errors)
     return 0
 
 
-def _bug(errors: Console) -> int:
-    _say(errors, f"lowtide: this is a bug of lowtide\n{traceback.format_exc()}{_how_to_report()}")
+def _flushed(code: int, console: Output, errors: Output) -> int:
+    """The exit code, once all that was printed is on its way."""
+    try:
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] (it is None where it was closed)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        console.on_broken_pipe()
+    except OSError as error:
+        console.on_broken_pipe()
+        return code or _machine_fault(errors, error)
+    return code
+
+
+def _machine_fault(errors: Output, error: OSError) -> int:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    place = f" at {error.filename}" if error.filename else ""
+    errors.print(f"lowtide{place}: {reason}\n  remedy: free some space, or choose another place")
+    return 1
+
+
+def _bug(errors: Output) -> int:
+    import traceback
+
+    errors.print(f"lowtide: this is a bug of lowtide\n{traceback.format_exc()}{_how_to_report()}")
     return InternalError.exit_code
 
 
@@ -60,112 +114,27 @@ def _how_to_report() -> str:
     )
 
 
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False)
-
-
 @contextlib.contextmanager
-def _progress(errors: Console) -> Generator[Callable[[str], None]]:
-    """A spinner with the current stage on a terminal; silent elsewhere."""
-    if not errors.is_terminal:
-        yield lambda _: None
-        return
-    with errors.status("starting") as status:
-        yield lambda stage: status.update(f"{stage} …")
+def _progress(errors: Output, verbose: bool, interrupts: Interrupts) -> Generator[Callable[[str], None]]:
+    """What is going on: a spinner on a terminal, with `-v` a line for each stage when it is done."""
+    current: list[tuple[str, float]] = []
 
+    def finish() -> None:
+        if current and verbose:
+            name, start = current.pop()
+            errors.print(f"  {name:<12}{time.perf_counter() - start:8.3f} s")
 
-def _compile(arguments: argparse.Namespace, console: Console, errors: Console) -> None:
-    from lowtide.artifact import compile_model
-    from lowtide.cli.show import show_compiled, show_stages
+    def listen(stage: str) -> None:
+        interrupts.check()
+        finish()
+        current[:] = [(stage, time.perf_counter())]
+        if status is not None:
+            status.update(f"{stage} …")
 
-    with _progress(errors) as listen:
-        artifact = compile_model(
-            arguments.model,
-            target=arguments.target,
-            ram=arguments.ram,
-            objective=arguments.objective,
-            out=arguments.out,
-            until=arguments.until,
-            keep_input=arguments.keep_input,
-            dump_dir=arguments.dump_dir,
-            listen=listen,
-        )
-    if arguments.verbose:
-        show_stages(console, artifact.report)
-    show_compiled(console, artifact)
-
-
-def _run(arguments: argparse.Namespace, console: Console, errors: Console) -> None:
-    import numpy as np
-
-    from lowtide.artifact import load
-    from lowtide.cli.show import show_run
-    from lowtide.verification import run_artifact
-
-    with _progress(errors) as listen:
-        listen("running")
-        kind = "elf" if arguments.artifact == "elf" else "object"
-        result = run_artifact(
-            arguments.directory, arguments.input, seed=arguments.seed, backend=arguments.backend, kind=kind
-        )
-    if arguments.save is not None:
-        try:
-            np.save(arguments.save, result.outputs[0])
-        except OSError as error:
-            raise InputError("run", f"cannot write the output: {error.strerror}", where=str(arguments.save)) from error
-    show_run(console, result, load(arguments.directory).report)
-
-
-def _verify(arguments: argparse.Namespace, console: Console, errors: Console) -> None:
-    from lowtide.cli.show import show_stages, show_verification
-    from lowtide.verification import verify_model
-
-    with _progress(errors) as listen:
-        outcome = verify_model(
-            arguments.model,
-            target=arguments.target,
-            golden=arguments.golden,
-            count=arguments.count,
-            seed=arguments.seed,
-            backend=arguments.backend,
-            out=arguments.out,
-            until=arguments.until,
-            listen=listen,
-        )
-    if arguments.verbose:
-        show_stages(console, outcome.report)
-    show_verification(console, outcome)
-    if not outcome.passed:
-        raise MismatchError("verify", "the outputs differ from the reference", where=str(arguments.model))
-
-
-def _inspect(arguments: argparse.Namespace, console: Console, errors: Console) -> None:
-    from lowtide.cli.show import show_graph
-    from lowtide.lower import inspect_model
-
-    with _progress(errors) as listen:
-        graph = inspect_model(arguments.model, until=arguments.until, listen=listen)
-    show_graph(console, graph)
-
-
-def _plan_tflite(arguments: argparse.Namespace, console: Console, errors: Console) -> None:
-    from lowtide.cli.show import show_offline_plan
-    from lowtide.plan_tflite import plan_tflite
-
-    with _progress(errors) as listen:
-        listen("planning")
-        plan = plan_tflite(arguments.model, arguments.out)
-    show_offline_plan(console, plan, arguments.out)
-
-
-COMMANDS: dict[str, Callable[[argparse.Namespace, Console, Console], None]] = {
-    "compile": _compile,
-    "run": _run,
-    "verify": _verify,
-    "inspect": _inspect,
-    "plan-tflite": _plan_tflite,
-}
+    with errors.status("starting") if errors.is_terminal else contextlib.nullcontext() as status:
+        yield listen
+        finish()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

@@ -7,23 +7,21 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from lowtide.artifact import Artifact
+from lowtide.cli.table import Column, middle_cut, table_lines
+from lowtide.emulate import RunResult
+from lowtide.graph.bound import step_bytes, untiled_bound
 from lowtide.graph.graph import Graph, Tensor
 from lowtide.plan_tflite import OfflinePlan
 from lowtide.report.report import Report
-from lowtide.emulate import RunResult
 from lowtide.verification import Verification
 
 
 def show_compiled(console: Console, artifact: Artifact) -> None:
     """The figures of a compile and where its files are."""
     report = artifact.report
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(justify="left")
-    table.add_column(justify="right")
-    table.add_column(justify="left", style="dim")
     saved = f"{report.arena_bytes / report.baseline_bytes:.0%} of layer by layer ({report.baseline_bytes:,})"
     proven = "proven least for this plan" if report.arena_bytes == report.allocation_bound_bytes else "not proven least"
     rows = [
@@ -34,28 +32,22 @@ def show_compiled(console: Console, artifact: Artifact) -> None:
         ("flash", report.flash_bytes, f"code {report.code_bytes:,} + constants {report.weights_bytes:,}"),
         ("MACs", report.macs, "of one inference"),
     ]
-    for name, value, note in rows:
-        table.add_row(name, f"{value:,}", note)
-    console.print(table)
+    figures = [f"{value:,}" for _, value, _ in rows]
+    widest = max(map(len, figures))
+    for (name, _, note), figure in zip(rows, figures, strict=True):
+        console.print(Text.assemble(f"{name:<7}  {figure:>{widest}}  ", (note, "dim")))
     if report.external_symbols:
         console.print(
-            f"{report.target} has no FPU and the network is float: there is the .o alone, and the firmware's compiler library "
-            f"must supply {', '.join(report.external_symbols)}",
-            highlight=False,
+            f"{report.target} has no FPU and the network is float: there is the .o alone (no .elf), and the firmware's "
+            f"compiler library must supply {', '.join(report.external_symbols)}"
         )
-    console.print(f"written to {artifact.directory}", highlight=False)
-
-
-def show_stages(console: Console, report: Report) -> None:
-    """The stages with their times."""
-    for name, seconds in report.stages:
-        console.print(f"  {name:<12}{seconds:8.3f} s", highlight=False)
+    console.print(f"written to {artifact.directory}")
 
 
 def show_run(console: Console, result: RunResult, report: Report) -> None:
     """Outputs and what was measured."""
     for slot, output in zip(report.outputs, result.outputs, strict=True):
-        console.print(f"{slot.tensor.name} = {np.array2string(output, threshold=64)}", highlight=False, markup=False)
+        console.print(f"{slot.tensor.name} = {np.array2string(output, threshold=64)}")
     measured = [
         ("instructions", result.instructions, ""),
         ("stack used", result.stack_used_bytes, f"of {report.stack_bytes:,} bytes"),
@@ -63,7 +55,7 @@ def show_run(console: Console, result: RunResult, report: Report) -> None:
     ]
     for name, value, note in measured:
         if value is not None:
-            console.print(f"{name:<14}{value:>14,} {note}", highlight=False)
+            console.print(f"{name:<14}{value:>14,} {note}")
 
 
 def show_verification(console: Console, outcome: Verification) -> None:
@@ -73,58 +65,75 @@ def show_verification(console: Console, outcome: Verification) -> None:
     where = f"{outcome.emulated} emulated" + (
         f", {outcome.runs - outcome.emulated} on the host" if outcome.runs > outcome.emulated else ""
     )
-    console.print(f"{report.name} on {report.target}: {outcome.runs} runs ({where}) against {outcome.oracle}", highlight=False)
+    console.print(f"{report.name} on {report.target}: {outcome.runs} runs ({where}) against {outcome.oracle}")
     console.print(
         f"max difference {difference.max_abs:g}, {difference.count} of {difference.total} elements differ "
         f"({difference.relative:.2g} of the range)",
         highlight=False,
     )
-    console.print(f"arena {report.arena_bytes:,}, stack {report.stack_bytes:,}, RAM {report.sram_bytes:,} bytes", highlight=False)
+    console.print(f"arena {report.arena_bytes:,}, stack {report.stack_bytes:,}, RAM {report.sram_bytes:,} bytes")
     console.print("equal" if outcome.passed else "DIFFERENT", style="green" if outcome.passed else "bold red")
 
 
 def show_graph(console: Console, graph: Graph) -> None:
-    """The layers with shapes, MACs, weights and live bytes, and the peak."""
-    table = Table(box=None, pad_edge=False)
-    for heading, justify in (
-        ("step", "right"), ("layer", "left"), ("kind", "left"), ("inputs", "left"), ("output", "left"),
-        ("MACs", "right"), ("weights", "right"), ("live bytes", "right"), ("", "left"),
-    ):  # fmt: skip
-        table.add_column(heading, justify=justify, overflow="ellipsis", no_wrap=True)  # type: ignore[arg-type]
+    """The layers with shapes, MACs, weights and live bytes, and the peak, as wide as the console."""
     peak = graph.peak_step
-    for layer in graph.layers:
-        marked = layer.step == peak
-        table.add_row(
-            str(layer.step),
-            layer.name,
-            layer.kind,
-            " ".join(_shape(graph.tensors[i]) for i in layer.inputs),
-            _shape(graph.tensors[layer.output]),
-            f"{layer.macs:,}",
-            f"{layer.weights_bytes:,}",
-            f"{graph.live_bytes(layer.step):,}",
-            "← peak" if marked else "",
-            style="bold" if marked else "",
+    heading, *rows = layer_lines(graph, console.width)
+    console.print(Text(heading, "bold"))
+    for layer, row in zip(graph.layers, rows, strict=True):
+        console.print(Text(row, "bold" if layer.step == peak else ""))
+    if any("…" in row for row in rows):
+        console.print(
+            Text(f"names are cut to fit {console.width} columns; COLUMNS=200 in the environment gives room", "dim")
         )
-    console.print(table)
-    console.print(f"{graph.macs:,} MACs; layer by layer {graph.baseline_bytes:,} bytes", highlight=False)
-    held = sorted(graph.live(peak), key=lambda t: -t.nbytes)
-    console.print(f"the peak, at step {peak}, holds:", highlight=False)
-    for tensor in held:
-        console.print(f"  {tensor.nbytes:>10,}  {tensor.name}  {_shape(tensor)}", highlight=False, markup=False)
+    bound = untiled_bound(graph)
+    console.print(f"{graph.macs:,} MACs; layer by layer {graph.baseline_bytes:,} bytes")
+    console.print(f"with overlap at least {bound.nbytes:,} bytes ({bound.kind})")
+    console.print(f"the peak ({'←, ' if 0 < peak <= len(rows) else ''}step {peak}) holds:")
+    for tensor in sorted(graph.live(peak), key=lambda t: -t.nbytes):
+        shape = f"{_shape(tensor)} {tensor.dtype}"
+        name = middle_cut(tensor.name, max(console.width - 16 - len(shape), 16))
+        console.print(f"  {tensor.nbytes:>10,}  {name}  {shape}")
+
+
+def layer_lines(graph: Graph, width: int) -> list[str]:
+    """A heading and a line for each layer, of `width` characters where figures and short names fit."""
+    outputs = [graph.tensors[layer.output] for layer in graph.layers]
+    same = len({tensor.dtype for tensor in outputs}) == 1
+    peak = graph.peak_step
+    return table_lines(
+        [
+            Column("step", [str(layer.step) for layer in graph.layers], right=True),
+            Column("layer", [layer.name for layer in graph.layers], cut=True),
+            Column("kind", [layer.kind for layer in graph.layers]),
+            Column("inputs", [_shapes(graph, layer.inputs) for layer in graph.layers], optional=True),
+            Column(
+                "output",
+                [_shape(tensor) if same else f"{_shape(tensor)} {tensor.dtype}" for tensor in outputs],
+            ),
+            Column("MACs", [f"{layer.macs:,}" for layer in graph.layers], right=True),
+            Column("weights", [f"{layer.weights_bytes:,}" for layer in graph.layers], right=True),
+            Column("live", [f"{graph.live_bytes(layer.step):,}" for layer in graph.layers], right=True),
+            Column("bound", [f"{step_bytes(graph, layer.step):,}" for layer in graph.layers], right=True),
+            Column("", ["←" if layer.step == peak else "" for layer in graph.layers]),
+        ],
+        width,
+    )
+
+
+def _shapes(graph: Graph, indices: Sequence[int]) -> str:
+    return " ".join(_shape(graph.tensors[index]) for index in indices)
 
 
 def show_offline_plan(console: Console, plan: OfflinePlan, path: Path) -> None:
     """What a plan for LiteRT Micro saves, and where it is."""
     proven = "proven least" if plan.arena_bytes == plan.bound_bytes else f"at least {plan.bound_bytes:,}"
-    console.print(
-        f"activations in LiteRT Micro: {plan.greedy_bytes:,} → {plan.arena_bytes:,} bytes ({proven})", highlight=False
-    )
-    console.print(f"written to {path}", highlight=False, markup=False)
+    console.print(f"activations in LiteRT Micro: {plan.greedy_bytes:,} → {plan.arena_bytes:,} bytes ({proven})")
+    console.print(f"written to {path}")
 
 
 def _shape(tensor: Tensor) -> str:
-    return "×".join(str(extent) for extent in _drop_batch(tensor.shape)) + f" {tensor.dtype}"
+    return "×".join(str(extent) for extent in _drop_batch(tensor.shape)) or "scalar"
 
 
 def _drop_batch(shape: Sequence[int]) -> Sequence[int]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import secrets
+import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Generator, Sequence
@@ -27,6 +30,7 @@ _COMMON_FLAGS = (
     # IREE makes f64 arithmetic f32 otherwise, without a word.
     "--iree-input-demote-f64-to-f32=false",
 )
+_NO_ROOM = re.compile(r"No space left on device|File too large|Disk quota exceeded", re.IGNORECASE)
 _ERROR = re.compile(r"(?:^|[\s:])(?:fatal )?error: ", re.MULTILINE)
 # What follows is the module.
 _WHOLE_MODULE = "note: see current operation"
@@ -58,8 +62,13 @@ def target_flags(target: Target) -> tuple[str, ...]:
 def scratch_directory() -> Generator[Path]:
     """A temporary folder that is gone afterwards, Ctrl-C included; `InputError` where there is no room for one."""
     try:
-        with tempfile.TemporaryDirectory(prefix="lowtide-") as name:
-            yield Path(name)
+        scratch = Path(tempfile.gettempdir()).resolve() / f"lowtide-{secrets.token_hex(8)}"
+        try:
+            scratch.mkdir(mode=0o700)
+            yield scratch
+        finally:
+            # Named before it was made, so that an interrupt at any moment finds it.
+            shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         message = f"cannot write the intermediate files: {error.strerror or error}"
         raise InputError("codegen", message, where=error.filename, remedy="free some space, or set TMPDIR") from error
@@ -118,6 +127,13 @@ def run_tool(name: Tool, arguments: Sequence[str], scratch: Path, *, timeout: fl
         )
     except subprocess.TimeoutExpired:
         raise InternalError("codegen", f"{name} did not end within {timeout:g} seconds") from None
+    if _NO_ROOM.search(done.stderr) or done.returncode == -signal.SIGXFSZ:
+        raise InputError(
+            "codegen",
+            "there is no room for the intermediate files",
+            where=str(scratch),
+            remedy="free some space, or set TMPDIR",
+        )
     if done.returncode != 0 or _ERROR.search(done.stderr):
         raise InternalError("codegen", f"{name} failed ({_ending(done.returncode)})\n{_essence(done.stderr, scratch)}")
 

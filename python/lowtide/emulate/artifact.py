@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ class ArtifactView:
         target: the core it was compiled for.
         arena_bytes, stack_bytes, data_bytes: the three parts of `sram_bytes`, as the report claims them.
         inputs, outputs: what the caller writes to and reads from the arena.
+        digests: SHA-256 of the files, by name, as they were compiled; files that it does not name may hold anything.
     """
 
     directory: Path
@@ -37,19 +39,33 @@ class ArtifactView:
     sram_bytes: int
     inputs: tuple[Slot, ...]
     outputs: tuple[Slot, ...]
+    digests: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def file(self, suffix: str) -> Path:
-        """NAME + suffix in the folder; `InputError` where it is missing."""
+        """NAME + suffix in the folder; `InputError` where it is missing or has changed since it was compiled."""
         path = self.directory / f"{self.name}{suffix}"
         if not path.is_file():
             raise InputError("run", f"{path.name} is missing", where=str(self.directory), remedy=_REMEDY)
+        digest = self.digests.get(path.name)
+        # Damaged code would look like a bug of the compiler, and native code would take this process along.
+        if digest is not None and digest != _digest(path):
+            message = f"{path.name} has changed since it was compiled"
+            raise InputError("run", message, where=str(self.directory), remedy="compile again")
         return path
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError("run", f"can't be read: {error.strerror}", where=str(path), remedy=_REMEDY) from error
 
 
 def load_artifact(directory: Path) -> ArtifactView:
     """Read `report.json` in that folder; `InputError` where the folder or the report is missing or damaged."""
     if not directory.is_dir():
-        raise InputError("run", "no such folder", where=str(directory), remedy=_REMEDY)
+        message = "not a folder" if directory.exists() else "no such folder"
+        raise InputError("run", message, where=str(directory), remedy=_REMEDY)
     path = directory / "report.json"
     try:
         loaded: object = json.loads(path.read_text(encoding="utf-8"))
@@ -63,7 +79,7 @@ def load_artifact(directory: Path) -> ArtifactView:
         message = f"the report has no {error.args[0]!r}"
     except UsageError as error:
         message = error.message
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         message = f"the report is damaged: {error}"
     raise InputError("run", message, where=str(path), remedy=_REMEDY)
 
@@ -87,6 +103,7 @@ def _view(directory: Path, report: Mapping[str, Any]) -> ArtifactView:
         sram_bytes=sram,
         inputs=_slots(report["inputs"], arena),
         outputs=_slots(report["outputs"], arena),
+        digests={str(file): str(digest) for file, digest in _mapping(report.get("files", {})).items()},
     )
 
 

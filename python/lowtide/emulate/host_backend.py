@@ -39,7 +39,7 @@ class HostSession:
             module = runtime.VmModule.copy_buffer(self._context.instance, path.read_bytes())
             self._context.add_vm_module(module)
             self._main = self._context.modules[module.name]["main"]
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except (OSError, ValueError, RuntimeError, LookupError) as error:
             message = f"IREE's runtime can't load it: {str(error).splitlines()[0]}"
             raise InputError("run", message, where=str(path), remedy="compile again") from error
 

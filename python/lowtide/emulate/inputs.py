@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -12,13 +14,17 @@ from lowtide.emulate.backend import Array
 from lowtide.errors import InputError, UsageError
 from lowtide.network import DTYPE_BYTES, IoTensor
 
+_NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
+
 
 def random_inputs(tensors: Sequence[IoTensor], seed: int) -> tuple[Array, ...]:
     """One array per tensor, the same for the same seed.
 
     Integers of 8 and 16 bits take their whole range, wider ones 0 to 127 (they are indices or counts); floats are
-    uniform in [-1, 1).
+    uniform in [-1, 1). `UsageError` for a seed below 0.
     """
+    if seed < 0:
+        raise UsageError("run", f"the seed is {seed}", remedy="give --seed a whole number from 0")
     generator = np.random.default_rng(seed)
     return tuple(_random(tensor, generator) for tensor in tensors)
 
@@ -49,16 +55,64 @@ def load_inputs(paths: Sequence[Path], tensors: Sequence[IoTensor]) -> tuple[Arr
 
 
 def _load(path: Path, tensor: IoTensor) -> Array:
-    try:
-        loaded: object = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError("run", f"can't be read: {error}", where=str(path), remedy="give a .npy file") from error
-    if not isinstance(loaded, np.ndarray):
+    remedy = "give a .npy file, as numpy.save writes it"
+    if _magic(path, "run", remedy) == _ZIP:
         raise InputError("run", "is an .npz archive", where=str(path), remedy="save each input with numpy.save")
-    return fit_input(cast("Array", loaded), tensor, str(path))
+    return fit_input(cast("Array", _read(path, None, "run", remedy)), tensor, str(path))
 
 
-def fit_input(array: Array, tensor: IoTensor, where: str) -> Array:
+def load_arrays(path: Path, names: Sequence[str], stage: str, remedy: str) -> dict[str, Array]:
+    """Arrays of an `.npz` file by name; `InputError` with that stage and remedy where one can't be read."""
+    if _magic(path, stage, remedy) != _ZIP:
+        raise InputError(stage, "can't be read: it is not an .npz archive", where=str(path), remedy=remedy)
+    return {name: cast("Array", _read(path, name, stage, remedy)) for name in names}
+
+
+def _magic(path: Path, stage: str, remedy: str) -> bytes:
+    """The file's first bytes; `InputError` unless they are numpy's: it would take any other for a pickle."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_NPY))
+    except OSError as error:
+        raise InputError(stage, f"can't be read: {error.strerror}", where=str(path), remedy=remedy) from error
+    if start.startswith(_ZIP):
+        return _ZIP
+    if start != _NPY:
+        raise InputError(stage, "can't be read: it is no file of numpy's", where=str(path), remedy=remedy)
+    return _NPY
+
+
+def _read(path: Path, name: str | None, stage: str, remedy: str) -> object:
+    """The array of a .npy file, or the one of that name in an .npz file."""
+    try:
+        if name is None:
+            return np.load(path, allow_pickle=False)
+        with np.load(path, allow_pickle=False) as file:
+            array: object = file[name]
+    except MemoryError:
+        reason = "it claims more elements than memory holds"
+    except KeyError:
+        reason = f"it has no array {name}"
+    # What zipfile, zlib and numpy raise for damaged files; RuntimeError and NotImplementedError for encrypted ones.
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        EOFError,
+        RuntimeError,
+        SyntaxError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        reason = f"can't be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+    else:
+        if isinstance(array, np.ndarray):
+            return cast("Array", array)
+        reason = f"its {name} is not an array"
+    raise InputError(stage, reason, where=str(path), remedy=remedy)
+
+
+def fit_input(array: Array, tensor: IoTensor, where: str, *, stage: str = "run") -> Array:
     """The array with the tensor's shape, contiguous; a batch dimension of 1 may be missing.
 
     Raises:
@@ -66,12 +120,13 @@ def fit_input(array: Array, tensor: IoTensor, where: str) -> Array:
     """
     wanted = f"{tensor.dtype}{list(tensor.shape)}"
     found = f"{array.dtype.name}{list(array.shape)}"
-    message = f"holds {found}, input {tensor.name} is {wanted}"
+    message = f"holds {found}, the network's {tensor.name} is {wanted}"
     if array.dtype.name != tensor.dtype:
-        raise InputError("run", message, where=where, remedy=_dtype_remedy(array, tensor))
+        raise InputError(stage, message, where=where, remedy=_dtype_remedy(array, tensor))
     without_batch = tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
     if array.shape not in (tensor.shape, without_batch):
-        raise InputError("run", message, where=where, remedy=f"reshape it to {list(tensor.shape)}")
+        remedy = f"reshape it to {list(tensor.shape)}"
+        raise InputError(stage, message, where=where, remedy=remedy)
     return np.ascontiguousarray(array).astype(tensor.dtype, copy=False).reshape(tensor.shape)
 
 

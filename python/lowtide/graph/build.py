@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from lowtide.graph.graph import Graph, Layer, Tensor
+from collections.abc import Mapping
+
+from lowtide.graph.graph import Graph, Layer, Overlap, Tensor
 from lowtide.graph.macs import macs_of
+from lowtide.graph.nest import LayerBody
+from lowtide.graph.profile import Profile
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import Block, BlockArgument, Module, Operation, RankedTensorType, StringAttr, Value
-from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, role_of
-from lowtide.normalise.outline import LAYER, main_function
+from lowtide.kernels.library import kernel_for
+from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, network_function, role_of
+from lowtide.normalise.outline import LAYER
 
 
 def build_graph(module: Module) -> Graph:
     """The graph of a module that `lowtide-outline` has processed."""
-    builder = _Builder({name: macs_of(body.result) for name, body in layer_bodies(module).items()})
-    return builder.build(main_function(module).regions[0].blocks[0])
+    return _Builder(layer_bodies(module)).build(network_function(module, "graph").regions[0].blocks[0])
 
 
 class _Builder:
-    def __init__(self, macs: dict[str, int]) -> None:
-        self._macs = macs
+    def __init__(self, bodies: Mapping[str, LayerBody]) -> None:
+        self._bodies = bodies
+        self._macs = {name: macs_of(body.result) for name, body in bodies.items()}
+        self._profiles: dict[tuple[str, int], Profile] = {}
         self._buffers: dict[Value, int] = {}
         self._rows: list[dict[str, int]] = []
         self._values: list[tuple[Value, str]] = []
@@ -54,6 +60,8 @@ class _Builder:
         for value in activations:
             self._rows[self._buffers[value]]["last_use"] = step
         name = StringAttr(op.attributes[LAYER]).value
+        function = str(op.attributes["callee"]).removeprefix("@")
+        overlaps: tuple[Overlap, ...] = ()
         destination = operands[-1]
         if destination in self._buffers:  # another part of a tensor that an earlier layer began
             index = self._buffers[destination]
@@ -61,7 +69,7 @@ class _Builder:
             self._rows[index]["last_use"] = step
         else:
             self._add(op.results[0], name, producer=step)
-        function = str(op.attributes["callee"]).removeprefix("@")
+            overlaps = self._overlaps(function, operands)
         self._layers.append(
             Layer(
                 step=step,
@@ -72,8 +80,29 @@ class _Builder:
                 output=self._buffers[op.results[0]],
                 macs=self._macs[function],
                 weights_bytes=sum(bytes_of(v) for v in operands[:-1] if _is_weight(v)),
+                overlaps=overlaps,
             )
         )
+
+    def _overlaps(self, function: str, operands: list[Value]) -> tuple[Overlap, ...]:
+        """What the kernel allows of each tensor that it reads; of one it takes twice, the stricter distances."""
+        found: dict[int, Overlap] = {}
+        for argument, operand in enumerate(operands[:-1]):
+            if operand in self._buffers:
+                profile = self._profile(function, argument, bytes_of(operand), bytes_of(operands[-1]))
+                index = self._buffers[operand]
+                seen = found.get(index, Overlap(index, profile.forwards, profile.backwards))
+                distances = max(seen.forwards, profile.forwards), max(seen.backwards, profile.backwards)
+                found[index] = Overlap(index, *distances)
+        return tuple(found.values())
+
+    def _profile(self, function: str, argument: int, input_bytes: int, output_bytes: int) -> Profile:
+        """The kernel's profile: the same for every call of the function, and it takes its time."""
+        key = function, argument
+        if key not in self._profiles:
+            body = self._bodies[function]
+            self._profiles[key] = kernel_for(body).profile(body, argument, input_bytes, output_bytes)
+        return self._profiles[key]
 
     def _tensors(self) -> tuple[Tensor, ...]:
         found: list[Tensor] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from lowtide.network import DTYPE_BYTES, DType
 
@@ -34,6 +35,21 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class Overlap:
+    """What a layer's kernel allows where the layer is the last to use an input, in bytes (see `lowtide.graph.profile`).
+
+    Attributes:
+        tensor: the input.
+        forwards: D: run forwards, the output may start at the input's start less D, or lower.
+        backwards: D': run backwards, the output may end at the input's end plus D', or higher.
+    """
+
+    tensor: int
+    forwards: int
+    backwards: int
+
+
+@dataclass(frozen=True)
 class Layer:
     """One layer: what one call computes.
 
@@ -46,6 +62,8 @@ class Layer:
         output: index of the tensor it writes, whole or in part.
         macs: multiply-accumulates, taps in the padding counted as if they ran.
         weights_bytes: constants it reads.
+        overlaps: one for each input, which its output may overlap if it dies here; none where the output was begun
+            before.
     """
 
     step: int
@@ -56,6 +74,7 @@ class Layer:
     output: int
     macs: int
     weights_bytes: int
+    overlaps: tuple[Overlap, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,22 @@ class Graph:
     tensors: tuple[Tensor, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    def reordered(self, order: Sequence[int]) -> Graph:
+        """The same network in another order.
+
+        Args:
+            order: each layer's step here, in the new order; a tensor's readers stay between the same writers of it.
+        """
+        layers = tuple(replace(self.layers[old - 1], step=new) for new, old in enumerate(order, start=1))
+        first = {index: 0 for index in self.inputs}
+        last = dict(first)
+        for layer in layers:
+            first.setdefault(layer.output, layer.step)
+            last.update(dict.fromkeys((*layer.inputs, layer.output), layer.step))
+        last.update(dict.fromkeys(self.outputs, len(layers) + 1))
+        tensors = tuple(replace(t, producer=first[t.index], last_use=last[t.index]) for t in self.tensors)
+        return replace(self, layers=layers, tensors=tensors)
 
     @property
     def macs(self) -> int:
@@ -89,13 +124,3 @@ class Graph:
     def peak_step(self) -> int:
         """The first step at which `baseline_bytes` are live."""
         return max(range(len(self.layers) + 2), key=lambda step: (self.live_bytes(step), -step))
-
-    @property
-    def between_bytes(self) -> int:
-        """A lower bound for any execution that leaves layers whole, overlap included.
-
-        Before a layer starts all it will read and all that waits must be there, and so must all it wrote when it ends:
-        the largest sum over the moments between layers.
-        """
-        moments = range(len(self.layers) + 1)
-        return max(sum(t.nbytes for t in self.tensors if t.producer <= m < t.last_use) for m in moments)

@@ -19,6 +19,20 @@ def apply_map(amap: AffineMap, dims: Index) -> Index:
     return tuple(_apply(expr, dims) for expr in amap.results)
 
 
+def is_linear(amap: AffineMap) -> bool:
+    """True where `apply_map` gives the map's results for any dimension values."""
+    return all(map(_is_linear, amap.results))
+
+
+def _is_linear(expr: AffineExpr) -> bool:
+    if isinstance(expr, AffineAddExpr):
+        return _is_linear(expr.lhs) and _is_linear(expr.rhs)
+    if isinstance(expr, AffineMulExpr):
+        sides = (expr.lhs, expr.rhs)
+        return all(map(_is_linear, sides)) and any(isinstance(side, AffineConstantExpr) for side in sides)
+    return isinstance(expr, AffineDimExpr | AffineConstantExpr)
+
+
 def dimension_of(expr: AffineExpr) -> int | None:
     """The dimension that the expression is, or None where it is anything else."""
     return expr.position if isinstance(expr, AffineDimExpr) else None

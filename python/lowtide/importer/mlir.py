@@ -17,19 +17,9 @@ from lowtide.ir import (
     run_pipeline,
 )
 from lowtide.network import IoTensor
-from lowtide.normalise.analysis import ELEMENTS
+from lowtide.normalise.analysis import ELEMENTS, network_function
 
 STAGE = "importer"
-
-
-def network_function(module: Module, where: str) -> func.FuncOp:
-    """The module's public function; `InputError` where there isn't exactly one."""
-    functions = [view for view in module.body.operations if isinstance(view, func.FuncOp) and not view.is_external]
-    public = [f for f in functions if "sym_visibility" not in f.operation.attributes]
-    if len(public) != 1:
-        message = f"the module has {len(public)} public functions with a body, one is wanted"
-        raise InputError(STAGE, message, where=where, remedy="mark helpers private; they are inlined")
-    return public[0]
 
 
 def import_mlir(path: Path, context: Context) -> tuple[Module, tuple[IoTensor, ...], tuple[IoTensor, ...]]:
@@ -43,7 +33,7 @@ def import_mlir(path: Path, context: Context) -> tuple[Module, tuple[IoTensor, .
     """
     module = read_module(path, context, stage=STAGE)
     where = str(path)
-    function = network_function(module, where)
+    function = network_function(module, STAGE)
     if _uses_tosa(function):
         _fix_batch(module, function)
     types: FunctionType = function.type

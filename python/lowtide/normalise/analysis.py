@@ -6,15 +6,19 @@ import math
 from collections.abc import Iterator
 from enum import Enum, auto
 
+from lowtide.errors import InputError
 from lowtide.ir import (
     ArrayAttr,
     Block,
     DenseElementsAttr,
     DenseI64ArrayAttr,
+    Module,
     Operation,
     RankedTensorType,
+    StringAttr,
     Type,
     Value,
+    func,
 )
 from lowtide.network import DTYPE_BYTES, DType
 
@@ -54,6 +58,13 @@ _BY_NAME = {
     "linalg.map": Role.POINT,
     "linalg.reduce": Role.REDUCE,
 }
+_POINTWISE = frozenset(
+    (
+        *("abs", "add", "ceil", "copy", "div", "div_unsigned", "elementwise", "erf", "exp", "floor", "log", "max"),
+        *("min", "mul", "negf", "powf", "reciprocal", "round", "rsqrt", "select", "sqrt", "square", "sub", "tanh"),
+    )
+)
+"""Named linalg operations that are element by element."""
 
 
 def role_of(op: Operation) -> Role:
@@ -62,17 +73,23 @@ def role_of(op: Operation) -> Role:
         return _BY_NAME[op.name]
     if op.name == "linalg.generic":
         return _role_of_generic(op)
-    return Role.ROOT if op.name.startswith("linalg.") else Role.OTHER
+    dialect, _, word = op.name.partition(".")
+    if dialect != "linalg":
+        return Role.OTHER
+    return Role.POINT if word in _POINTWISE else Role.ROOT
 
 
 def _role_of_generic(op: Operation) -> Role:
-    names = {view.operation.name for view in op.regions[0].blocks[0].operations}
+    operations = [view.operation for view in op.regions[0].blocks[0].operations]
+    names = {inner.name for inner in operations}
+    tables = [inner.operands[0] for inner in operations if inner.name == "tensor.extract"]
     if not any("reduction" in str(kind) for kind in ArrayAttr(op.attributes["iterator_types"])):
-        # a gather: reads a table at a place that depends on the loop as well as on data
-        return Role.ROOT if {"tensor.extract", "linalg.index"} <= names else Role.POINT
+        # a gather: reads an activation anywhere, or a table at a place that depends on the loop as well as on data
+        gathers = "linalg.index" in names or not all(map(is_constant, tables))
+        return Role.ROOT if tables and gathers else Role.POINT
     activations = [v for v in op.operands[:-1] if isinstance(v.type, RankedTensorType) and not is_constant(v)]
     contraction = names & {"arith.muli", "arith.mulf"} and len(op.operands) > 2
-    return Role.ROOT if contraction or len(activations) > 1 else Role.REDUCE
+    return Role.ROOT if contraction or tables or len(activations) > 1 else Role.REDUCE
 
 
 ELEMENTS: dict[str, DType] = {
@@ -133,6 +150,25 @@ def _within(inner: Operation, outer: Operation) -> bool:
             return True
         parent = parent.operation.parent
     return False
+
+
+def network_function(module: Module, stage: str) -> func.FuncOp:
+    """The module's public function with a body.
+
+    Raises:
+        InputError: there isn't exactly one.
+    """
+    functions = [view for view in module.body.operations if isinstance(view, func.FuncOp) and not view.is_external]
+    public = [f for f in functions if _is_public(f.operation)]
+    if len(public) != 1:
+        message = f"the module has {len(public)} public functions with a body, one is wanted"
+        raise InputError(stage, message, remedy="mark helpers private; they are inlined")
+    return public[0]
+
+
+def _is_public(op: Operation) -> bool:
+    name = "sym_visibility"
+    return name not in op.attributes or StringAttr(op.attributes[name]).value == "public"
 
 
 def users_of(value: Value, function_block: Block) -> list[Operation]:

@@ -40,17 +40,18 @@ class _Cutter:
         role = role_of(op)
         if role in (Role.CONSTANT, Role.EMPTY):
             return
-        if role is Role.OTHER:  # return, or an op that later stages refuse by name
+        if role is Role.OTHER:  # return
             for operand in op.operands:
-                self._need(operand)
+                self._store(operand)
             return
-        if role in (Role.ROOT, Role.INSERT):
-            for operand in operands_of(op):
-                if role is Role.ROOT or operand == op.operands[1]:
-                    self._need(operand)
         if role is Role.INSERT:
+            self._store(op.operands[1])
             self.buffered.add(op.results[0])
             return
+        if role is Role.ROOT:
+            for operand in operands_of(op):
+                # a table that scalar code reads anywhere must be there
+                (self._need if operand in op.operands else self._store)(operand)
         sources = self._sources_of(op.results[0])
         starts_layer = role is Role.ROOT or (role is Role.REDUCE and not reduces_trailing(op))
         has_end = any(v in self.buffered for v in self._chain(op.results[0]))
@@ -70,25 +71,28 @@ class _Cutter:
             self._sources[value] = frozenset[Value]().union(*(self._sources_of(v) for v in operands_of(op)))
         return self._sources[value]
 
+    def _store(self, value: Value) -> None:
+        """Have the value in memory."""
+        op = defining(value)
+        if op is None or role_of(op) in (Role.CONSTANT, Role.EMPTY):
+            return
+        if role_of(op) is Role.RESHAPE:
+            self._store(op.operands[0])
+        else:
+            self.buffered.add(value)
+
     def _need(self, value: Value) -> None:
         """Have the value in memory, or computed from memory by index arithmetic alone."""
         op = defining(value)
         if op is None or value in self.buffered:
             return
         match role_of(op):
-            case Role.PAD | Role.SLICE if not self._is_result(value):
+            case Role.PAD | Role.SLICE | Role.RESHAPE:
                 self._need(op.operands[0])
-            case Role.RESHAPE:
-                self._need(op.operands[0])
-            case Role.CONSTANT | Role.EMPTY:
-                pass
-            case _ if self._sources_of(value) or self._is_result(value):
+            case _ if self._sources_of(value):
                 self.buffered.add(value)
             case _:
                 pass
-
-    def _is_result(self, value: Value) -> bool:
-        return any(role_of(user) is Role.OTHER for user in users_of(value, self._block))
 
     def _chain(self, value: Value, through_reductions: bool = False) -> list[Value]:
         """`value` and what follows it element by element, each the only use of the one before."""

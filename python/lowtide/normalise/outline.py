@@ -26,29 +26,27 @@ from lowtide.ir import (
     run_pipeline,
 )
 from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
+from lowtide.normalise.check import check_network
 from lowtide.normalise.materialise import buffered_tensors
 from lowtide.normalise.naming import kind_of, layer_name
+from lowtide.normalise.own import separate
 from lowtide.passes import Pass
 
+STAGE = "outline"
 LAYERS = "layers"
 LAYER = "lowtide.layer"
 GENERALISE = "builtin.module(func.func(linalg-generalize-named-ops))"
 
 
-def main_function(module: Module) -> func.FuncOp:
-    """The network's function: the only public one of the module."""
-    functions = [view for view in module.body.operations if isinstance(view, func.FuncOp)]
-    found = [f for f in functions if "sym_visibility" not in f.operation.attributes]
-    if len(found) != 1:
-        raise InternalError("outline", f"expected one public function, found {len(found)}")
-    return found[0]
-
-
 def run(module: Module, _: Mapping[str, str]) -> None:
-    """Outline every layer of the module's function."""
+    """Outline every layer of the module's function.
+
+    Raises:
+        InputError: the function holds what no layer can; `lowtide-normalise` says the same, or removes it.
+    """
     with module.context, module.operation.location:
-        main = main_function(module)
-        block = main.regions[0].blocks[0]
+        block = check_network(module, STAGE).regions[0].blocks[0]
+        separate(block)
         bodies = Operation.create("builtin.module", regions=1)
         bodies.regions[0].blocks.append()
         bodies.attributes["sym_name"] = StringAttr.get(LAYERS)

@@ -18,13 +18,18 @@ class Plan:
     Attributes:
         objective: what was asked for; `untiled` leaves every layer whole.
         strategy: which of `lowtide.alloc.STRATEGIES` places the buffers.
+        order: the layers in the order in which they run, numbered from 1 in the model's; empty for the model's own.
     """
 
     objective: Objective
     strategy: str = "auto"
+    order: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise UsageError(
-                "plan", f"unknown objective '{self.objective}'", remedy=f"choose one of {', '.join(OBJECTIVES)}"
-            )
+        check_objective(self.objective)
+
+
+def check_objective(objective: str) -> None:
+    """Raises UsageError for the name of no objective."""
+    if objective not in OBJECTIVES:
+        raise UsageError("plan", f"unknown objective '{objective}'", remedy=f"choose one of {', '.join(OBJECTIVES)}")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from lowtide.errors import InputError
+from lowtide.graph.bound import BoundKind
 from lowtide.network import IoTensor, Slot
+from lowtide.output import REPORT, write_file
 from lowtide.report.memory_map import PlacedBuffer
-
-FILE = "report.json"
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,15 @@ class Report:
     Attributes:
         sram_bytes: arena + stack + data; what `--ram` bounds.
         baseline_bytes: layer by layer with a perfect allocator, no overlap and no tiling.
-        untiled_bound_bytes: no execution that leaves layers whole can do with less: what must be there between two layers.
+        untiled_bound_bytes: no execution that leaves layers whole and in this order can do with less.
+        untiled_bound_kind: where that comes from, "between layers" or "within a layer".
         allocation_bound_bytes: no arena can be smaller for this plan, proven by the allocator.
         flash_bytes: code, constants and initial data of the linked object.
         weights_bytes: constants alone.
         macs: multiply-accumulates of this plan; baseline_macs those of the untiled network.
         instructions, stack_used_bytes: of one inference; None until `lowtide run` has measured them.
         external_symbols: functions that the firmware's compiler library must supply.
+        files: name and SHA-256 of the other files of the folder.
         buffers: name, size, offset, first and last step; `steps` names the steps.
         stages: name and seconds.
     """
@@ -44,6 +46,7 @@ class Report:
     sram_bytes: int
     baseline_bytes: int
     untiled_bound_bytes: int
+    untiled_bound_kind: BoundKind
     allocation_bound_bytes: int
     flash_bytes: int
     code_bytes: int
@@ -54,6 +57,7 @@ class Report:
     stack_used_bytes: int | None
     keep_input: bool
     external_symbols: tuple[str, ...]
+    files: tuple[tuple[str, str], ...]
     inputs: tuple[Slot, ...]
     outputs: tuple[Slot, ...]
     steps: tuple[str, ...]
@@ -63,6 +67,7 @@ class Report:
     def to_json(self) -> str:
         """The file's text."""
         content: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
+        content["files"] = dict(self.files)
         content["inputs"] = [_slot(slot) for slot in self.inputs]
         content["outputs"] = [_slot(slot) for slot in self.outputs]
         content["buffers"] = [asdict(buffer) for buffer in self.buffers]
@@ -85,10 +90,11 @@ def _read_slot(row: Mapping[str, Any]) -> Slot:
 
 def read_report(directory: Path) -> Report:
     """Read a folder's report; `InputError` where it is missing or damaged."""
-    path = directory / FILE
+    path = directory / REPORT
     remedy = "compile the model again"
     try:
         row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        row["files"] = tuple(row["files"].items())
         row["inputs"] = tuple(_read_slot(slot) for slot in row["inputs"])
         row["outputs"] = tuple(_read_slot(slot) for slot in row["outputs"])
         row["buffers"] = tuple(PlacedBuffer(**buffer) for buffer in row["buffers"])
@@ -98,20 +104,19 @@ def read_report(directory: Path) -> Report:
         return Report(**row)
     except OSError as error:
         raise InputError("report", f"cannot read it: {error.strerror}", where=str(path), remedy=remedy) from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError("report", f"it is damaged: {error}", where=str(path), remedy=remedy) from error
+
+
+def file_digests(directory: Path) -> tuple[tuple[str, str], ...]:
+    """Name and SHA-256 of the files in a folder, by name."""
+    paths = sorted(directory.iterdir())
+    return tuple((path.name, sha256(path.read_bytes()).hexdigest()) for path in paths)
 
 
 def update_report(directory: Path, report: Report) -> None:
     """Replace a folder's report in one step."""
-    path = directory / FILE
-    temporary = path.with_suffix(".json.new")
-    try:
-        temporary.write_text(report.to_json(), encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError("report", f"cannot write it: {error.strerror}", where=str(path)) from error
+    write_file(directory / REPORT, report.to_json(), "report")
 
 
 def step_names(layers: Sequence[str]) -> tuple[str, ...]:

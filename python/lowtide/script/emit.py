@@ -30,6 +30,13 @@ def script_for(plan: Plan) -> str:
 
 
 def _steps(plan: Plan) -> list[str]:
+    steps: list[str] = []
+    if plan.order:
+        steps.append(_step("schedule", f"order = [{', '.join(map(str, plan.order))}]"))
     # JSON's escapes for quotes and backslashes are MLIR's too.
-    strategy = json.dumps(plan.strategy, ensure_ascii=False)
-    return [f'"lowtide.allocate"(%arg0) {{strategy = {strategy}}} : (!transform.any_op) -> ()']
+    steps.append(_step("allocate", f"strategy = {json.dumps(plan.strategy, ensure_ascii=False)}"))
+    return steps
+
+
+def _step(name: str, attributes: str) -> str:
+    return f'"lowtide.{name}"(%arg0) {{{attributes}}} : (!transform.any_op) -> ()'

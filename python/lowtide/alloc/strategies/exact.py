@@ -37,6 +37,8 @@ def improved(problem: Problem, start: Solution, effort: float = EFFORT) -> Solut
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = SEED
+    # It would leave Ctrl-C ending the process on the spot, files and all.
+    solver.parameters.catch_sigint_signal = False
     solver.parameters.max_deterministic_time = effort
     status = solver.solve(program.model)
     bound = max(start.bound_bytes, min(start.arena_bytes, int(solver.best_objective_bound)))

@@ -36,6 +36,7 @@ class SatParameters:
     num_workers: int
     random_seed: int
     max_deterministic_time: float
+    catch_sigint_signal: bool
 
 class CpSolver:
     parameters: SatParameters

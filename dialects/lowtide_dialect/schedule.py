@@ -1,0 +1,68 @@
+"""`lowtide.schedule`: in which order a module's layers run. See schedule.md."""
+
+# No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
+
+from lowtide.ir import (
+    ArrayAttr,
+    IntegerAttr,
+    MemoryEffectInstancesList,
+    MemoryEffectsOpInterface,
+    ext,
+    transform,
+)
+from lowtide_dialect.dialect import LowtideDialect
+from lowtide_dialect.payload import enclosing_module, refuse
+
+ORDER_ATTRIBUTE = "lowtide.order"
+
+
+class ScheduleOp(ext.Operation, dialect=LowtideDialect, name="schedule"):
+    """Reads a handle to a module, or to anything inside one, and notes the order of layers on that module."""
+
+    target: ext.Operand[transform.AnyOpType | transform.OperationType]
+    order: ArrayAttr
+
+
+class _Effects(MemoryEffectsOpInterface):
+    @staticmethod
+    def get_effects(op: ScheduleOp, effects: MemoryEffectInstancesList) -> None:
+        transform.only_reads_handle(op.op_operands, effects)
+        transform.modifies_payload(effects)
+
+
+class _Apply(transform.TransformOpInterface):
+    @staticmethod
+    def apply(
+        op: ScheduleOp,
+        _rewriter: transform.TransformRewriter,
+        _results: transform.TransformResults,
+        state: transform.TransformState,
+    ) -> transform.DiagnosedSilenceableFailure:
+        return _apply(op, state)
+
+    @staticmethod
+    def allow_repeated_handle_operands(_op: ScheduleOp) -> bool:
+        return False
+
+
+def attach() -> None:
+    """Make the operation executable in the current context."""
+    _Apply.attach(ScheduleOp.OPERATION_NAME)
+    _Effects.attach(ScheduleOp.OPERATION_NAME)
+
+
+def _apply(op: ScheduleOp, state: transform.TransformState) -> transform.DiagnosedSilenceableFailure:
+    if not all(isinstance(number, IntegerAttr) for number in op.order):
+        return refuse(op, "the order is not a list of integers")
+    numbers = [IntegerAttr(number).value for number in op.order]
+    if sorted(numbers) != list(range(1, len(numbers) + 1)):
+        return refuse(op, f"the order does not name each of {len(numbers)} layers once, from 1 on")
+    targets = state.get_payload_ops(op.target)
+    if not targets:
+        return refuse(op, "the handle is empty: there is no module to schedule")
+    for target in targets:
+        module = enclosing_module(target.operation)
+        if module is None:
+            return refuse(op, f"'{target.name}' is not inside a module")
+        module.attributes[ORDER_ATTRIBUTE] = op.order
+    return transform.DiagnosedSilenceableFailure.Success

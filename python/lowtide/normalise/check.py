@@ -1,0 +1,174 @@
+"""Refuses, by name and place, what no layer can hold; what passes has a loop description (`lowtide.graph`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lowtide.errors import InputError
+from lowtide.graph.subscripts import dimension_of, is_linear
+from lowtide.ir import (
+    AffineMap,
+    AffineMapAttr,
+    ArrayAttr,
+    DenseElementsAttr,
+    DenseI64ArrayAttr,
+    FlatSymbolRefAttr,
+    Module,
+    Operation,
+    RankedTensorType,
+    ShapedType,
+    Value,
+    func,
+)
+from lowtide.normalise.analysis import ELEMENTS, Role, defining, is_constant, network_function, role_of
+from lowtide.normalise.naming import layer_name
+
+_CUT = "cut the network before it (--until TENSOR for a .tflite)"
+_STATIC = ("static_low", "static_high", "static_offsets", "static_sizes", "static_strides")
+_SCALAR_DIALECTS = ("arith.", "math.")
+_SCALAR_CODE = ("linalg.index", "linalg.yield", "tensor.extract")
+
+
+class NetworkCheck:
+    """Checks a module for one stage, whose name the messages bear."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+
+    def check(self, module: Module) -> func.FuncOp:
+        """The network's function.
+
+        Raises:
+            InputError: the first thing in program order that no layer can hold.
+        """
+        function = network_function(module, self._stage)
+        for view in module.body.operations:
+            if view != function and not view.operation.name.startswith("transform."):
+                raise self._refusal(f"the module holds '{view.operation.name}' beside the network", view.operation)
+        blocks = list(function.regions[0].blocks)
+        if len(blocks) != 1:
+            raise InputError(self._stage, "the network's function has control flow", where=f"@{function.name.value}")
+        for argument in blocks[0].arguments:
+            self._check_type(argument, f"input {argument.arg_number}")
+        for view in blocks[0].operations:
+            self._check_operation(view.operation)
+        return function
+
+    def _refusal(self, message: str, op: Operation, remedy: str | None = None) -> InputError:
+        return InputError(self._stage, message, where=f"'{layer_name(op)}' ({op.name})", remedy=remedy)
+
+    def _check_operation(self, op: Operation) -> None:
+        if op.name == "func.return":
+            self._check_return(op)
+            return
+        self._check_kind(op)
+        for result in op.results:
+            if role_of(op) is not Role.CONSTANT or isinstance(result.type, ShapedType):
+                self._check_type(result, f"'{layer_name(op)}' ({op.name})")
+        self._check_static(op)
+        if op.name == "tensor.pad":
+            self._check_pad(op)
+        if op.name.startswith("linalg."):
+            self._check_structured(op)
+
+    def _check_return(self, op: Operation) -> None:
+        if not len(op.operands):
+            raise InputError(self._stage, "the network returns nothing")
+        for operand in op.operands:
+            if is_undefined(operand):
+                raise self._refusal("the network returns a tensor that nobody wrote", op)
+
+    def _check_kind(self, op: Operation) -> None:
+        if op.name == "func.call":
+            callee = FlatSymbolRefAttr(op.attributes["callee"]).value
+            raise self._refusal(f"the call of @{callee} can't be inlined", op, "give it a body; unroll recursion")
+        structured = not op.name.startswith("linalg.") or (len(op.regions) == 1 and len(op.regions[0].blocks) == 1)
+        if role_of(op) is Role.OTHER or not structured:
+            raise self._refusal(f"no kernel takes '{op.name}'", op, _CUT)
+        if len(op.results) != 1:
+            raise self._refusal(f"no kernel gives {len(op.results)} results at once", op, _CUT)
+        if op.name == "bufferization.alloc_tensor" and len(op.operands):
+            raise self._refusal("an allocation with operands", op, "use tensor.empty")
+
+    def _check_type(self, value: Value, place: str) -> None:
+        kind = value.type
+        if not isinstance(kind, RankedTensorType):
+            raise InputError(self._stage, f"'{kind}' is not a ranked tensor", where=place)
+        if not kind.has_static_shape:
+            raise InputError(
+                self._stage,
+                f"'{kind}' has a dimension that is not known",
+                where=place,
+                remedy="fix every dimension in the model; only a leading batch dimension is made 1 for you",
+            )
+        if 0 in kind.shape:
+            raise InputError(self._stage, f"'{kind}' has no elements", where=place)
+        if kind.encoding is not None:
+            raise InputError(self._stage, f"'{kind}' is not a dense tensor", where=place)
+        if str(kind.element_type) not in ELEMENTS:
+            message = f"elements of type '{kind.element_type}' are not supported"
+            raise InputError(self._stage, message, where=place, remedy=f"use one of {', '.join(ELEMENTS)}")
+
+    def _check_static(self, op: Operation) -> None:
+        """Constants are dense, and so much of a view's place as is not constant is refused."""
+        for name in _STATIC:
+            if name in op.attributes and any(map(ShapedType.is_dynamic_size, DenseI64ArrayAttr(op.attributes[name]))):
+                raise self._refusal(f"its {name.removeprefix('static_')} are not constant", op)
+        is_tensor = op.name == "arith.constant" and isinstance(op.results[0].type, RankedTensorType)
+        if is_tensor and not isinstance(op.attributes["value"], DenseElementsAttr):
+            raise self._refusal("the constant's elements are not in the file", op, "write it as dense<…>")
+
+    def _check_pad(self, op: Operation) -> None:
+        operations = op.regions[0].blocks[0].operations
+        if not is_constant(operations[len(operations) - 1].operands[0]):
+            raise self._refusal("the value of the padding is not constant", op)
+
+    def _check_structured(self, op: Operation) -> None:
+        block = op.regions[0].blocks[0]
+        inside: set[Value] = set(block.arguments)
+        for inner in (view.operation for view in block.operations):
+            self._check_scalar(inner, op, inside)
+            inside.update(inner.results)
+        for operand, argument in zip(op.operands, block.arguments, strict=False):
+            if is_undefined(operand) and list(argument.uses):
+                raise self._refusal("reads a tensor that nobody wrote", op, "fill it first")
+        if op.name == "linalg.generic":
+            self._check_maps(op)
+
+    def _check_scalar(self, inner: Operation, op: Operation, inside: set[Value]) -> None:
+        known = inner.name.startswith(_SCALAR_DIALECTS) or inner.name in _SCALAR_CODE
+        if not known or len(inner.regions):
+            raise self._refusal(f"no kernel takes scalar code with '{inner.name}'", op, _CUT)
+        for operand in inner.operands:
+            if operand not in inside and not isinstance(operand.type, RankedTensorType) and not is_constant(operand):
+                raise self._refusal("scalar code takes a value that is not constant", op)
+
+    def _check_maps(self, op: Operation) -> None:
+        *inputs, output = (AffineMapAttr(attribute).value for attribute in ArrayAttr(op.attributes["indexing_maps"]))
+        if not all(is_linear(amap) for amap in (*inputs, output)):
+            raise self._refusal("a subscript is not linear in the loops", op, _CUT)
+        kinds = [str(kind) for kind in ArrayAttr(op.attributes["iterator_types"])]
+        parallel = {i for i, kind in enumerate(kinds) if "parallel" in kind}
+        if sorted(_dimensions(output)) != sorted(parallel):
+            raise self._refusal("the loops that are parallel are not the dimensions of the result", op, _CUT)
+
+
+def check_network(module: Module, stage: str) -> func.FuncOp:
+    """See `NetworkCheck`."""
+    return NetworkCheck(stage).check(module)
+
+
+def is_undefined(value: Value) -> bool:
+    """True for `tensor.empty` and views of it."""
+    op = defining(value)
+    if op is None:
+        return False
+    role = role_of(op)
+    return role is Role.EMPTY or (role in (Role.SLICE, Role.RESHAPE) and is_undefined(op.operands[0]))
+
+
+def _dimensions(amap: AffineMap) -> Iterator[int]:
+    for expr in amap.results:
+        dimension = dimension_of(expr)
+        if dimension is not None:
+            yield dimension

@@ -1,0 +1,104 @@
+"""Puts the layers of an outlined network into the order that the plan has noted on the module.
+
+Before: calls in the model's order. After: calls in that of `lowtide.order`, each buffer allocated just before the layer
+that begins it. Without the attribute nothing changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lowtide.errors import InputError
+from lowtide.ir import ArrayAttr, Block, IntegerAttr, Module, Operation, StringAttr
+from lowtide.normalise.analysis import defining, network_function
+from lowtide.normalise.outline import LAYER
+from lowtide.passes import Pass
+
+STAGE = "schedule"
+ORDER = "lowtide.order"
+
+
+def run(module: Module, options: Mapping[str, str]) -> None:
+    """Reorder the calls.
+
+    Options: `order`, the layers' numbers from 1 with commas between, overrides the module's attribute.
+
+    Raises:
+        InputError: the order is not one of all layers, or a layer comes before what it needs.
+    """
+    attributes = module.operation.attributes
+    order: list[int] = []
+    if ORDER in attributes:
+        order = [IntegerAttr(number).value for number in ArrayAttr(attributes[ORDER])]
+        del attributes[ORDER]
+    if "order" in options:
+        order = _numbers(options["order"])
+    if order:
+        with module.context:
+            _reorder(network_function(module, STAGE).regions[0].blocks[0], order)
+
+
+PASS = Pass("lowtide-schedule", "put the layers into the order that the plan has noted", run)
+
+
+def _numbers(text: str) -> list[int]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words):
+        raise InputError(STAGE, f"'{text}' is not a list of layers' numbers", remedy="write order=2,1,3")
+    return [int(word) for word in words]
+
+
+def _reorder(block: Block, order: list[int]) -> None:
+    operations = [view.operation for view in block.operations]
+    calls = [op for op in operations if op.name == "func.call"]
+    if sorted(order) != list(range(1, len(calls) + 1)):
+        raise InputError(STAGE, f"the order is not one of the network's {len(calls)} layers", where=str(order))
+    _check(calls, order)
+    terminator = operations[-1]
+    placed: set[Operation] = set()
+    for number in order:
+        _place(calls[number - 1], terminator, placed)
+    for op in operations[:-1]:
+        _place(op, terminator, placed)
+
+
+def _check(calls: list[Operation], order: list[int]) -> None:
+    """Every layer comes after those whose results it takes."""
+    numbers = {call.results[0]: number for number, call in enumerate(calls, start=1)}
+    done: set[int] = set()
+    for number in order:
+        for op in _computed_from(calls[number - 1]):
+            needed = numbers.get(op.results[0])
+            if needed is not None and needed not in done:
+                raise InputError(
+                    STAGE,
+                    f"layer {number} comes before layer {needed}, which it needs",
+                    where=f"'{StringAttr(calls[number - 1].attributes[LAYER]).value}'",
+                )
+        done.add(number)
+
+
+def _computed_from(op: Operation) -> list[Operation]:
+    """The operation's operands' operations, and what those that are no layers take themselves."""
+    found: list[Operation] = []
+    pending = [op]
+    while pending:
+        for operand in pending.pop().operands:
+            owner = defining(operand)
+            if owner is not None:
+                found.append(owner)
+                if owner.name != "func.call":
+                    pending.append(owner)
+    return found
+
+
+def _place(op: Operation, terminator: Operation, placed: set[Operation]) -> None:
+    """Move the operation to the end of what is placed, after what it takes."""
+    if op in placed:
+        return
+    placed.add(op)
+    for operand in op.operands:
+        owner = defining(operand)
+        if owner is not None:
+            _place(owner, terminator, placed)
+    op.move_before(terminator)

@@ -1,0 +1,167 @@
+"""Writes folders and files whole or not at all: aside first, then renamed, with nothing left over after an error."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from lowtide.errors import InputError, UsageError
+
+REPORT = "report.json"
+MEMORY_MAP = "memory_map.svg"
+SUFFIXES = (".o", ".h", ".elf", ".vmfb", ".plan.mlir")
+"""What follows NAME in the names of the other files of an output folder."""
+
+_ATTEMPTS = 100
+_LONGEST_SCRATCH_NAME = 40
+
+
+def check_replaceable(directory: Path, stage: str = "compile") -> Path:
+    """The folder's absolute path, links followed, if `replaced` may put a new one in its place.
+
+    That is so for a folder that is missing, empty, or holds nothing but what lowtide wrote.
+
+    Raises:
+        UsageError: it is a file, holds other files, or the process works in it.
+        InputError: it can't be read.
+    """
+    where, remedy = str(directory), "choose another -o DIR"
+    try:
+        here = Path.cwd()
+        resolved = directory.resolve()
+        names = sorted(entry.name for entry in resolved.iterdir()) if resolved.exists() else []
+    except NotADirectoryError as error:
+        raise UsageError(stage, "the output is not a folder", where=where, remedy=remedy) from error
+    except (OSError, RuntimeError) as error:
+        raise _refused(stage, directory, error, remedy) from error
+    if resolved == here or resolved in here.parents:
+        message = "the output folder is replaced whole, and it is the current folder or above it"
+        raise UsageError(stage, message, where=where, remedy="name a folder inside it: -o DIR")
+    foreign = [name for name in names if name not in _own_names(resolved)]
+    if foreign:
+        shown = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3} more" if len(foreign) > 3 else "")
+        message = f"the output folder is replaced whole, and holds what lowtide did not write: {shown}"
+        raise UsageError(stage, message, where=where, remedy=f"{remedy}, or empty it")
+    return resolved
+
+
+def _own_names(directory: Path) -> set[str]:
+    """The files that the `lowtide compile` which wrote the folder can have put there."""
+    try:
+        report: Any = json.loads((directory / REPORT).read_text(encoding="utf-8"))
+        name = str(report["name"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return set()
+    return {REPORT, MEMORY_MAP, *(f"{name}{suffix}" for suffix in SUFFIXES)}
+
+
+@contextmanager
+def replaced(directory: Path, stage: str = "compile") -> Generator[Path]:
+    """A new folder that takes the place of `directory` at the end; nothing is left of it after an error.
+
+    Args:
+        directory: as `check_replaceable` returned it.
+        stage: the stage to name in errors.
+
+    Raises:
+        InputError: the folder can't be made or put into place; `directory` is as it was.
+    """
+    # Named before it is made, so that an interrupt at any moment finds it.
+    scratch = _existing(directory.parent, stage) / f".{directory.name[:_LONGEST_SCRATCH_NAME]}.{secrets.token_hex(8)}"
+    try:
+        try:
+            scratch.mkdir()
+        except OSError as error:
+            raise _cannot_write(directory, stage, error) from error
+        yield scratch
+        try:
+            _swap(scratch, directory, scratch.with_name(f"{scratch.name}.old"))
+        except OSError as error:
+            raise _cannot_write(directory, stage, error) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _existing(folder: Path, stage: str) -> Path:
+    """The folder, or the nearest one above it that exists: the two are on one disk."""
+    try:
+        return next(parent for parent in (folder, *folder.parents) if parent.exists())
+    except OSError as error:
+        raise _cannot_write(folder, stage, error) from error
+
+
+def _swap(scratch: Path, directory: Path, old: Path) -> None:
+    """Rename `scratch` to `directory`; what was there waits as `old` until the new one is in place.
+
+    Others may do the same at the same time: then the last one's folder stays.
+    """
+    missing = [folder for folder in directory.parents if not folder.exists()]
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(_ATTEMPTS):
+            try:
+                scratch.rename(directory)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt + 1 == _ATTEMPTS:
+                    raise
+            shutil.rmtree(old, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                directory.rename(old)
+    except BaseException:
+        with suppress(OSError):
+            old.rename(directory)
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _cannot_write(directory: Path, stage: str, error: OSError) -> InputError:
+    remedy = "free some space or choose another -o DIR"
+    if error.errno in (errno.EBUSY, errno.EXDEV):
+        remedy = "it may be a mount point, which cannot be replaced: name a folder inside it"
+    elif error.errno in (errno.EEXIST, errno.ENOTDIR):
+        remedy = "a part of this path is a file: choose another -o DIR"
+    return _refused(stage, directory, error, remedy)
+
+
+def write_file(path: Path, data: bytes | str, stage: str) -> None:
+    """Write a file whole or not at all; a device or a pipe is written to as it is.
+
+    Args:
+        path: the file; links are followed.
+        data: bytes, or text for UTF-8.
+        stage: the stage to name in errors.
+
+    Raises:
+        InputError: it can't be written; what was there before still is.
+    """
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    try:
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+            return
+        aside = target.with_name(f".{target.name[:_LONGEST_SCRATCH_NAME]}.{secrets.token_hex(8)}")
+        try:
+            aside.write_bytes(content)
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:
+        raise _refused(stage, path, error, "free some space or choose another place") from error
+
+
+def _refused(stage: str, path: Path, error: OSError | RuntimeError, remedy: str) -> InputError:
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+    return InputError(stage, f"cannot write: {reason}", where=str(path), remedy=remedy)

@@ -1,0 +1,93 @@
+"""Runs a network that lowtide has lowered to loops inside the test's own process, by MLIR's execution engine."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lowtide.bufferise import allocate
+from lowtide.ir import (
+    ArrayAttr,
+    ExecutionEngine,
+    IntegerAttr,
+    Module,
+    StringAttr,
+    UnitAttr,
+    parse_module,
+    run_pipeline,
+)
+from lowtide.normalise.analysis import network_function
+from lowtide.passes import run_passes
+from lowtide.transform.interpreter import make_transform_context
+
+Array = NDArray[Any]
+PASSES = "lowtide-normalise,lowtide-outline,lowtide-bufferise,lowtide-allocate{alignment=8},lowtide-kernels"
+TO_LLVM = (
+    "builtin.module(expand-strided-metadata,lower-affine,convert-scf-to-cf,convert-math-to-llvm,convert-math-to-libm,"
+    "arith-expand,convert-to-llvm,reconcile-unrealized-casts)"
+)
+GUARD = 64
+FILL = 0x5A
+
+
+def lowered(text: str, passes: str = f"lowtide-import-tosa,{PASSES}") -> Module:
+    """The network of an MLIR text (TOSA or linalg), lowered to loops on one arena."""
+    module = parse_module(text, make_transform_context())
+    run_passes(module, passes)
+    return module
+
+
+def run(module: Module, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Array]:
+    """Run a module that `lowered` gave, which this changes; `outputs` give shapes and types alone.
+
+    The arena lies between guard bytes and is full of garbage before the inputs are written.
+    """
+    arena_bytes = _integers(module, allocate.ARENA)[0]
+    input_offsets, output_offsets = _integers(module, allocate.INPUTS), _integers(module, allocate.OUTPUTS)
+    with module.context:
+        main = network_function(module, "test")
+        main.operation.attributes["sym_name"] = StringAttr.get("network")
+        main.operation.attributes["llvm.emit_c_interface"] = UnitAttr.get()
+    run_pipeline(module, TO_LLVM)
+    engine = ExecutionEngine(module, opt_level=0)
+    memory = np.full(arena_bytes + 2 * GUARD + 64, FILL, np.uint8)
+    start = GUARD + -(memory.ctypes.data + GUARD) % 64
+    arena = memory[start : start + arena_bytes]
+    for array, offset in zip(inputs, input_offsets, strict=True):
+        arena[offset : offset + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    _call(engine.raw_lookup("_mlir_ciface_network"), arena)
+    assert np.all(memory[:start] == FILL) and np.all(memory[start + arena_bytes :] == FILL), "wrote outside the arena"
+    return [
+        arena[offset : offset + like.nbytes].view(like.dtype).reshape(like.shape)
+        for like, offset in zip(outputs, output_offsets, strict=True)
+    ]
+
+
+class _Descriptor(ctypes.Structure):
+    """MLIR's memref descriptor of rank 1."""
+
+    _fields_ = (
+        ("allocated", ctypes.c_void_p),
+        ("aligned", ctypes.c_void_p),
+        ("offset", ctypes.c_int64),
+        ("size", ctypes.c_int64),
+        ("stride", ctypes.c_int64),
+    )
+
+
+def _call(address: int, arena: Array) -> None:
+    # The engine's own wrapper takes an array with the address of each argument; the argument is a descriptor's address.
+    descriptor = ctypes.pointer(_Descriptor(arena.ctypes.data, arena.ctypes.data, 0, arena.size, 1))
+    packed = (ctypes.c_void_p * 1)(ctypes.addressof(descriptor))
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(packed))
+
+
+def _integers(module: Module, name: str) -> list[int]:
+    attribute = module.operation.attributes[name]
+    if isinstance(attribute, ArrayAttr):
+        return [IntegerAttr(element).value for element in attribute]
+    return [IntegerAttr(attribute).value]
