@@ -11,7 +11,7 @@ from lowtide.errors import InputError, UsageError
 from lowtide.lower import Lowered, identifier, lower
 from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
 from lowtide.plan.plan import Objective
-from lowtide.report.memory_map import memory_map_svg
+from lowtide.report.memory_map import PlacedBuffer, memory_map_svg
 from lowtide.report.report import Report, file_digests, read_report, step_names
 from lowtide.stages import Stages
 from lowtide.targets import Target, target_named
@@ -136,17 +136,23 @@ def _check_ram(needed: int, parts: str, lowered: Lowered, ram: int | None) -> No
     """Refuse what does not fit, and name what holds the memory."""
     if ram is None or needed <= ram:
         return
-    graph = lowered.graph
-    step = graph.peak_step
-    names = step_names([layer.name for layer in graph.layers])
-    live = f"{graph.live_bytes(step):,} bytes are live"
-    held = ", ".join(f"{t.nbytes:,} of '{t.name}'" for t in sorted(graph.live(step), key=lambda t: -t.nbytes))
+    names = step_names([layer.name for layer in lowered.graph.layers])
+    step = max(range(len(names)), key=lambda step: (_reach(lowered.buffers, step), -step))
+    live = [buffer for buffer in lowered.buffers if buffer.first <= step <= buffer.last]
+    held = ", ".join(f"{buffer.size:,} of '{buffer.name}'" for buffer in sorted(live, key=lambda b: -b.size))
+    shared = sum(buffer.size for buffer in live) - _reach(live, step)
+    overlap = f", {shared:,} of them shared" if shared > 0 else ""
     raise InputError(
         "allocate",
         f"the network needs {needed:,} bytes of RAM ({parts}), --ram gives {ram:,}",
-        where=f"step {step} of {len(graph.layers)}, '{names[step]}', where {live} ({held})",
+        where=f"step {step} of {len(names) - 2}, '{names[step]}', where the arena is fullest (bytes: {held}{overlap})",
         remedy=f"give it --ram {needed}, or take a smaller model",
     )
+
+
+def _reach(buffers: Sequence[PlacedBuffer], step: int) -> int:
+    """The arena's bytes below the highest buffer that is live at a step."""
+    return max((b.offset + b.size for b in buffers if b.first <= step <= b.last), default=0)
 
 
 def _check_dump_dir(dump_dir: Path, directory: Path) -> Path:

@@ -34,14 +34,14 @@ def check_replaceable(directory: Path, stage: str = "compile") -> Path:
     """
     where, remedy = str(directory), "choose another -o DIR"
     try:
-        here = Path.cwd()
+        here = _current()
         resolved = directory.resolve()
         names = sorted(entry.name for entry in resolved.iterdir()) if resolved.exists() else []
     except NotADirectoryError as error:
         raise UsageError(stage, "the output is not a folder", where=where, remedy=remedy) from error
     except (OSError, RuntimeError) as error:
         raise _refused(stage, directory, error, remedy) from error
-    if resolved == here or resolved in here.parents:
+    if here is not None and (resolved == here or resolved in here.parents):
         message = "the output folder is replaced whole, and it is the current folder or above it"
         raise UsageError(stage, message, where=where, remedy="name a folder inside it: -o DIR")
     foreign = [name for name in names if name not in _own_names(resolved)]
@@ -50,6 +50,14 @@ def check_replaceable(directory: Path, stage: str = "compile") -> Path:
         message = f"the output folder is replaced whole, and holds what lowtide did not write: {shown}"
         raise UsageError(stage, message, where=where, remedy=f"{remedy}, or empty it")
     return resolved
+
+
+def _current() -> Path | None:
+    """The current folder, unless somebody has removed it."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
 
 
 def _own_names(directory: Path) -> set[str]:
