@@ -74,17 +74,13 @@ def compile_model(
     stages = Stages(listen, None if dump_dir is None else _check_dump_dir(Path(dump_dir), place))
     with replaced(place) as scratch:
         lowered = lower(path, core, objective=objective, until=until, keep_input=keep_input, stages=stages)
-        arena = lowered.network.arena_bytes
-        # Before codegen, which takes the longest.
-        _check_ram(arena, "the arena alone, the stack comes on top", lowered, ram)
         with stages.stage("codegen"):
             code = generate(lowered.network, core, scratch)
         report = _report(path, core, objective, lowered, code, stages)
-        parts = f"arena {arena:,} + stack {report.stack_bytes:,} + data {report.data_bytes:,}"
-        _check_ram(report.sram_bytes, parts, lowered, ram)
+        _check_ram(report, ram)
         arena_budget = None if ram is None else ram - report.stack_bytes - report.data_bytes
         title = f"{report.name} on {report.target}"
-        picture = memory_map_svg(title, report.buffers, report.steps, max(arena, 1), arena_budget)
+        picture = memory_map_svg(title, report.buffers, report.steps, max(report.arena_bytes, 1), arena_budget)
         write_file(scratch / f"{report.name}.plan.mlir", lowered.script, "compile")
         write_file(scratch / MEMORY_MAP, picture, "compile")
         report = replace(report, files=file_digests(scratch))
@@ -132,21 +128,23 @@ def _report(
     )
 
 
-def _check_ram(needed: int, parts: str, lowered: Lowered, ram: int | None) -> None:
+def _check_ram(report: Report, ram: int | None) -> None:
     """Refuse what does not fit, and name what holds the memory."""
-    if ram is None or needed <= ram:
+    if ram is None or report.sram_bytes <= ram:
         return
-    names = step_names([layer.name for layer in lowered.graph.layers])
-    step = max(range(len(names)), key=lambda step: (_reach(lowered.buffers, step), -step))
-    live = [buffer for buffer in lowered.buffers if buffer.first <= step <= buffer.last]
+    steps = range(len(report.steps))
+    fullest = max(steps, key=lambda step: (_reach(report.buffers, step), -step))
+    live = [buffer for buffer in report.buffers if buffer.first <= fullest <= buffer.last]
     held = ", ".join(f"{buffer.size:,} of '{buffer.name}'" for buffer in sorted(live, key=lambda b: -b.size))
-    shared = sum(buffer.size for buffer in live) - _reach(live, step)
+    shared = sum(buffer.size for buffer in live) - _reach(live, fullest)
     overlap = f", {shared:,} of them shared" if shared > 0 else ""
+    place = f"step {fullest} of {len(steps) - 2}, '{report.steps[fullest]}'"
+    parts = f"arena {report.arena_bytes:,} + stack {report.stack_bytes:,} + data {report.data_bytes:,}"
     raise InputError(
         "allocate",
-        f"the network needs {needed:,} bytes of RAM ({parts}), --ram gives {ram:,}",
-        where=f"step {step} of {len(names) - 2}, '{names[step]}', where the arena is fullest (bytes: {held}{overlap})",
-        remedy=f"give it --ram {needed}, or take a smaller model",
+        f"the network needs {report.sram_bytes:,} bytes of RAM ({parts}), --ram gives {ram:,}",
+        where=f"{place}, where the arena is fullest (bytes: {held}{overlap})",
+        remedy=f"give it --ram {report.sram_bytes}, or take a smaller model",
     )
 
 
