@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +18,11 @@ from lowtide.ir import (
     Module,
     StringAttr,
     UnitAttr,
+    func,
     parse_module,
     run_pipeline,
 )
+from lowtide.network import Network
 from lowtide.normalise.analysis import network_function
 from lowtide.passes import run_passes
 from lowtide.transform.interpreter import make_transform_context
@@ -42,28 +45,48 @@ def lowered(text: str, passes: str = f"lowtide-import-tosa,{PASSES}") -> Module:
 
 
 def run(module: Module, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Array]:
-    """Run a module that `lowered` gave, which this changes; `outputs` give shapes and types alone.
-
-    The arena lies between guard bytes and is full of garbage before the inputs are written.
-    """
+    """Run a module that `lowered` gave, which this changes; `outputs` give shapes and types alone."""
     arena_bytes = _integers(module, allocate.ARENA)[0]
     input_offsets, output_offsets = _integers(module, allocate.INPUTS), _integers(module, allocate.OUTPUTS)
+    main = network_function(module, "test")
+    slots = [(offset, like.shape, like.dtype) for offset, like in zip(output_offsets, outputs, strict=True)]
+    return _execute(module, main, arena_bytes, list(zip(input_offsets, inputs, strict=True)), slots)
+
+
+def run_network(network: Network, inputs: Sequence[Array]) -> list[Array]:
+    """Run what `lowtide.lower.lower` gave."""
+    module = parse_module(network.body, make_transform_context())
+    functions = [view for view in module.body.operations if isinstance(view, func.FuncOp)]
+    main = next(function for function in functions if function.name.value == f"{network.name}_body")
+    given = [(slot.offset, array) for slot, array in zip(network.inputs, inputs, strict=True)]
+    slots = [(slot.offset, slot.tensor.shape, np.dtype(slot.tensor.dtype)) for slot in network.outputs]
+    return _execute(module, main, network.arena_bytes, given, slots)
+
+
+def _execute(
+    module: Module,
+    main: func.FuncOp,
+    arena_bytes: int,
+    inputs: Sequence[tuple[int, Array]],
+    outputs: Sequence[tuple[int, tuple[int, ...], np.dtype[Any]]],
+) -> list[Array]:
+    """The arena lies between guard bytes and is full of garbage before the inputs are written."""
     with module.context:
-        main = network_function(module, "test")
         main.operation.attributes["sym_name"] = StringAttr.get("network")
+        main.operation.attributes["sym_visibility"] = StringAttr.get("public")
         main.operation.attributes["llvm.emit_c_interface"] = UnitAttr.get()
     run_pipeline(module, TO_LLVM)
     engine = ExecutionEngine(module, opt_level=0)
     memory = np.full(arena_bytes + 2 * GUARD + 64, FILL, np.uint8)
     start = GUARD + -(memory.ctypes.data + GUARD) % 64
     arena = memory[start : start + arena_bytes]
-    for array, offset in zip(inputs, input_offsets, strict=True):
+    for offset, array in inputs:
         arena[offset : offset + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     _call(engine.raw_lookup("_mlir_ciface_network"), arena)
     assert np.all(memory[:start] == FILL) and np.all(memory[start + arena_bytes :] == FILL), "wrote outside the arena"
     return [
-        arena[offset : offset + like.nbytes].view(like.dtype).reshape(like.shape)
-        for like, offset in zip(outputs, output_offsets, strict=True)
+        arena[offset : offset + math.prod(shape) * kind.itemsize].view(kind).reshape(shape)
+        for offset, shape, kind in outputs
     ]
 
 

@@ -12,7 +12,7 @@ from lowtide.graph.bound import untiled_bound
 from lowtide.lower import Lowered, identifier, lower
 from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
 from lowtide.plan.plan import Objective
-from lowtide.report.memory_map import memory_map_svg
+from lowtide.report.memory_map import PlacedBuffer, memory_map_svg
 from lowtide.report.report import Report, file_digests, read_report, step_names
 from lowtide.stages import Stages
 from lowtide.targets import Target, target_named
@@ -75,17 +75,13 @@ def compile_model(
     stages = Stages(listen, None if dump_dir is None else _check_dump_dir(Path(dump_dir), place))
     with replaced(place) as scratch:
         lowered = lower(path, core, objective=objective, until=until, keep_input=keep_input, stages=stages)
-        arena = lowered.network.arena_bytes
-        # Before codegen, which takes the longest.
-        _check_ram(arena, "the arena alone, the stack comes on top", lowered, ram)
         with stages.stage("codegen"):
             code = generate(lowered.network, core, scratch)
         report = _report(path, core, objective, lowered, code, stages)
-        parts = f"arena {arena:,} + stack {report.stack_bytes:,} + data {report.data_bytes:,}"
-        _check_ram(report.sram_bytes, parts, lowered, ram)
+        _check_ram(report, ram)
         arena_budget = None if ram is None else ram - report.stack_bytes - report.data_bytes
         title = f"{report.name} on {report.target}"
-        picture = memory_map_svg(title, report.buffers, report.steps, max(arena, 1), arena_budget)
+        picture = memory_map_svg(title, report.buffers, report.steps, max(report.arena_bytes, 1), arena_budget)
         write_file(scratch / f"{report.name}.plan.mlir", lowered.script, "compile")
         write_file(scratch / MEMORY_MAP, picture, "compile")
         report = replace(report, files=file_digests(scratch))
@@ -135,21 +131,29 @@ def _report(
     )
 
 
-def _check_ram(needed: int, parts: str, lowered: Lowered, ram: int | None) -> None:
+def _check_ram(report: Report, ram: int | None) -> None:
     """Refuse what does not fit, and name what holds the memory."""
-    if ram is None or needed <= ram:
+    if ram is None or report.sram_bytes <= ram:
         return
-    graph = lowered.graph
-    step = graph.peak_step
-    names = step_names([layer.name for layer in graph.layers])
-    live = f"{graph.live_bytes(step):,} bytes are live"
-    held = ", ".join(f"{t.nbytes:,} of '{t.name}'" for t in sorted(graph.live(step), key=lambda t: -t.nbytes))
+    steps = range(len(report.steps))
+    fullest = max(steps, key=lambda step: (_reach(report.buffers, step), -step))
+    live = [buffer for buffer in report.buffers if buffer.first <= fullest <= buffer.last]
+    held = ", ".join(f"{buffer.size:,} of '{buffer.name}'" for buffer in sorted(live, key=lambda b: -b.size))
+    shared = sum(buffer.size for buffer in live) - _reach(live, fullest)
+    overlap = f", {shared:,} of them shared" if shared > 0 else ""
+    place = f"step {fullest} of {len(steps) - 2}, '{report.steps[fullest]}'"
+    parts = f"arena {report.arena_bytes:,} + stack {report.stack_bytes:,} + data {report.data_bytes:,}"
     raise InputError(
         "allocate",
-        f"the network needs {needed:,} bytes of RAM ({parts}), --ram gives {ram:,}",
-        where=f"step {step} of {len(graph.layers)}, '{names[step]}', where {live} ({held})",
-        remedy=f"give it --ram {needed}, or take a smaller model",
+        f"the network needs {report.sram_bytes:,} bytes of RAM ({parts}), --ram gives {ram:,}",
+        where=f"{place}, where the arena is fullest (bytes: {held}{overlap})",
+        remedy=f"give it --ram {report.sram_bytes}, or take a smaller model",
     )
+
+
+def _reach(buffers: Sequence[PlacedBuffer], step: int) -> int:
+    """The arena's bytes below the highest buffer that is live at a step."""
+    return max((b.offset + b.size for b in buffers if b.first <= step <= b.last), default=0)
 
 
 def _check_dump_dir(dump_dir: Path, directory: Path) -> Path:

@@ -34,17 +34,16 @@ def check_replaceable(directory: Path, stage: str = "compile") -> Path:
     """
     where, remedy = str(directory), "choose another -o DIR"
     try:
-        here = Path.cwd()
+        here = _current()
         resolved = directory.resolve()
-        names = sorted(entry.name for entry in resolved.iterdir()) if resolved.exists() else []
+        foreign = _foreign(resolved)
     except NotADirectoryError as error:
         raise UsageError(stage, "the output is not a folder", where=where, remedy=remedy) from error
     except (OSError, RuntimeError) as error:
         raise _refused(stage, directory, error, remedy) from error
-    if resolved == here or resolved in here.parents:
+    if here is not None and (resolved == here or resolved in here.parents):
         message = "the output folder is replaced whole, and it is the current folder or above it"
         raise UsageError(stage, message, where=where, remedy="name a folder inside it: -o DIR")
-    foreign = [name for name in names if name not in _own_names(resolved)]
     if foreign:
         shown = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3} more" if len(foreign) > 3 else "")
         message = f"the output folder is replaced whole, and holds what lowtide did not write: {shown}"
@@ -52,14 +51,49 @@ def check_replaceable(directory: Path, stage: str = "compile") -> Path:
     return resolved
 
 
-def _own_names(directory: Path) -> set[str]:
-    """The files that the `lowtide compile` which wrote the folder can have put there."""
+def _current() -> Path | None:
+    """The current folder, unless somebody has removed it."""
     try:
-        report: Any = json.loads((directory / REPORT).read_text(encoding="utf-8"))
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def _foreign(directory: Path) -> list[str]:
+    """What is in a folder that the `lowtide compile` which wrote its report can't have put there."""
+    for _ in range(_ATTEMPTS):
+        try:
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return []
+        try:
+            # The report first: another lowtide may be replacing the folder and removing this one.
+            own = _own_names(descriptor)
+            foreign = sorted({entry.name for entry in os.scandir(descriptor)} - own)
+            if not foreign or _is_at(descriptor, directory):
+                return foreign
+        finally:
+            os.close(descriptor)
+    return []
+
+
+def _own_names(descriptor: int) -> set[str]:
+    """The names that belong to the report in an open folder."""
+    try:
+        with os.fdopen(os.open(REPORT, os.O_RDONLY | os.O_NONBLOCK, dir_fd=descriptor), encoding="utf-8") as file:
+            report: Any = json.load(file)
         name = str(report["name"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set()
     return {REPORT, MEMORY_MAP, *(f"{name}{suffix}" for suffix in SUFFIXES)}
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open folder is still where it was."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

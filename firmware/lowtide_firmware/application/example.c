@@ -1,10 +1,8 @@
-/* Runs the network once on an input that is linked in, and prints what came out and what it took. */
+/* Runs the network once and prints what came out and what it took. The inputs are the bytes of a file that is linked
+   in, one input behind the other; without a file each input counts up from 0. */
 #include "memory.h"
 #include "network.h"
 #include "semihosting.h"
-
-/* The inputs' bytes, one input behind the other. */
-extern const unsigned char lt_input[];
 
 static unsigned char arena[LT_NET(_ARENA_BYTES)] __attribute__((aligned(LT_NET(_ARENA_ALIGNMENT)), section(".arena")));
 
@@ -14,6 +12,7 @@ typedef struct {
 
 #define PLACE(kind) \
   { LT_NET(kind##_OFFSET), LT_NET(kind##_BYTES) }
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static const place inputs[] = {
     PLACE(_INPUT0),
@@ -41,6 +40,36 @@ static const place outputs[] = {
 #endif
 };
 
+#ifdef LT_INPUT_FILE
+
+extern const unsigned char lt_input[], lt_input_end[];
+
+/* Returns 0, or -1 where the file hasn't the inputs' size. */
+static int fill_inputs(void) {
+  const unsigned char *next = lt_input;
+  for (size_t i = 0; i < COUNT(inputs); ++i) {
+    if ((size_t)(lt_input_end - next) < inputs[i].bytes) {
+      return -1;
+    }
+    memcpy(arena + inputs[i].offset, next, inputs[i].bytes);
+    next += inputs[i].bytes;
+  }
+  return next == lt_input_end ? 0 : -1;
+}
+
+#else
+
+static int fill_inputs(void) {
+  for (size_t i = 0; i < COUNT(inputs); ++i) {
+    for (size_t at = 0; at < inputs[i].bytes; ++at) {
+      arena[inputs[i].offset + at] = (unsigned char)at;
+    }
+  }
+  return 0;
+}
+
+#endif
+
 static void print_figure(const char *name, uint64_t value) {
   lt_print(name);
   lt_print_number(value);
@@ -53,14 +82,13 @@ int main(void) {
     lt_print("the network can't be loaded\n");
     return 1;
   }
-  const unsigned char *next = lt_input;
-  for (size_t i = 0; i < sizeof inputs / sizeof *inputs; ++i) {
-    memcpy(arena + inputs[i].offset, next, inputs[i].bytes);
-    next += inputs[i].bytes;
+  if (fill_inputs() != 0) {
+    lt_print("the input file has not the size of the network's inputs\n");
+    return 1;
   }
   const lt_measurement measured = lt_measure(&call);
   print_figure("return code: ", (uint32_t)measured.return_code);
-  for (size_t i = 0; i < sizeof outputs / sizeof *outputs; ++i) {
+  for (size_t i = 0; i < COUNT(outputs); ++i) {
     lt_print("output: ");
     lt_print_hex(arena + outputs[i].offset, outputs[i].bytes);
     lt_print("\n");

@@ -1,5 +1,5 @@
-/* Runs the network on an arena that the host gives, for tests: reads arena.in, writes result.out and arena.out.
-   Bytes around the arena tell whether something was written beside it. */
+/* Runs the network on the arenas that the host gives, one behind the other in arena.in. For each it appends a result to
+   result.out and the arena to arena.out. Bytes around the arena tell whether something was written beside it. */
 #include "memory.h"
 #include "network.h"
 #include "semihosting.h"
@@ -12,33 +12,12 @@ static struct {
   unsigned char after[GUARD];
 } memory __attribute__((aligned(GUARD), section(".arena")));
 
-/* What result.out holds. */
+/* What result.out holds, once a run. */
 typedef struct {
   int32_t return_code;
   uint32_t stack_bytes, intact;
   uint64_t instructions;
 } result;
-
-static int load_arena(void) {
-  memset(&memory, GUARD_BYTE, sizeof memory);
-  const intptr_t file = lt_file_open("arena.in", LT_READ);
-  if (file == -1) {
-    return -1;
-  }
-  const int failed = lt_file_read(file, memory.arena, sizeof memory.arena);
-  lt_file_close(file);
-  return failed;
-}
-
-static int save(const char *name, const void *bytes, size_t count) {
-  const intptr_t file = lt_file_open(name, LT_WRITE);
-  if (file == -1) {
-    return -1;
-  }
-  const int failed = lt_file_write(file, bytes, count);
-  lt_file_close(file);
-  return failed;
-}
 
 static uint32_t guards_intact(void) {
   for (int i = 0; i < GUARD; ++i) {
@@ -49,12 +28,32 @@ static uint32_t guards_intact(void) {
   return 1;
 }
 
-int main(void) {
+/* Returns 0, or -1 where the network can't be loaded or a file can't be written. */
+static int run_once(intptr_t results, intptr_t arenas) {
   lt_call call;
-  if (load_arena() != 0 || lt_network_open(memory.arena, &call) != 0) {
-    return 1;
+  if (lt_network_open(memory.arena, &call) != 0) {
+    return -1;
   }
+  memset(memory.before, GUARD_BYTE, GUARD);
+  memset(memory.after, GUARD_BYTE, GUARD);
   const lt_measurement measured = lt_measure(&call);
   const result all = {measured.return_code, measured.stack_bytes, guards_intact(), measured.instructions};
-  return save("result.out", &all, sizeof all) != 0 || save("arena.out", memory.arena, sizeof memory.arena) != 0;
+  const int failed = lt_file_write(results, &all, sizeof all);
+  return failed != 0 ? failed : lt_file_write(arenas, memory.arena, sizeof memory.arena);
+}
+
+int main(void) {
+  const intptr_t given = lt_file_open("arena.in", LT_READ);
+  const intptr_t results = lt_file_open("result.out", LT_WRITE), arenas = lt_file_open("arena.out", LT_WRITE);
+  if (given == -1 || results == -1 || arenas == -1) {
+    return 1;
+  }
+  int failed = 0;
+  while (failed == 0 && lt_file_read(given, memory.arena, sizeof memory.arena) == 0) {
+    failed = run_once(results, arenas);
+  }
+  lt_file_close(given);
+  lt_file_close(results);
+  lt_file_close(arenas);
+  return failed == 0 ? 0 : 1;
 }

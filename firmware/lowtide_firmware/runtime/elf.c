@@ -89,6 +89,15 @@ static bool relocate(uint8_t *base, const uint32_t *table) {
   return true;
 }
 
+/* What was written as data will be fetched as instructions. */
+static void synchronise(void) {
+#if defined(__riscv)
+  __asm__ volatile(".word 0x0000100f" ::: "memory"); /* fence.i, which assemblers want an extension's name for */
+#else
+  __asm__ volatile("dsb\n isb" ::: "memory");
+#endif
+}
+
 static void *find(uint8_t *base, const uint32_t *table, const char *name) {
   const elf_symbol *symbol = (const elf_symbol *)(base + table[SYMTAB]);
   const char *names = (const char *)(base + table[STRTAB]);
@@ -125,5 +134,9 @@ void *lt_elf_load(const void *image, void *memory, const char *symbol) {
       table[dynamic->tag] = dynamic->value;
     }
   }
-  return relocate(base, table) ? find(base, table, symbol) : NULL;
+  if (!relocate(base, table)) {
+    return NULL;
+  }
+  synchronise();
+  return find(base, table, symbol);
 }

@@ -16,7 +16,7 @@ typedef struct {
   int return_code;
   /* From the call to the lowest byte written; LT_STACK_OVERFLOW where that was the last byte of the stack. */
   uint32_t stack_bytes;
-  /* From the call to the return, both included. Right under QEMU with `-icount shift=7`, not on a real Arm. */
+  /* From the call to the return, both included. Right under QEMU with the `-icount shift` of boards.json, not on a real Arm. */
   uint64_t instructions;
 } lt_measurement;
 

@@ -21,8 +21,14 @@ def _host() -> Backend:
     return HostBackend()
 
 
+def _qemu() -> Backend:
+    from lowtide.emulate.qemu_backend import QemuBackend
+
+    return QemuBackend()
+
+
 # The backends by name; a backend's libraries are imported when it is asked for.
-BACKENDS: dict[str, Callable[[], Backend]] = {"unicorn": _unicorn, "host": _host}
+BACKENDS: dict[str, Callable[[], Backend]] = {"unicorn": _unicorn, "qemu": _qemu, "host": _host}
 
 
 def backend_named(name: str) -> Backend:

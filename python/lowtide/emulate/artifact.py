@@ -45,6 +45,9 @@ class ArtifactView:
         """NAME + suffix in the folder; `InputError` where it is missing or has changed since it was compiled."""
         path = self.directory / f"{self.name}{suffix}"
         if not path.is_file():
+            if self.digests and path.name not in self.digests:
+                message = f"there is no {path.name}: a float network on a core without FPU has the .o alone"
+                raise InputError("run", message, where=str(self.directory), remedy="run --backend host")
             raise InputError("run", f"{path.name} is missing", where=str(self.directory), remedy=_REMEDY)
         digest = self.digests.get(path.name)
         # Damaged code would look like a bug of the compiler, and native code would take this process along.

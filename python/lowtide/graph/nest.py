@@ -107,14 +107,19 @@ class LayerBody:
     Attributes:
         arguments: type of each tensor argument, the destination last.
         result: what is stored.
-        offsets: where in the destination the result's first element goes (concat writes a part of it).
+        offsets, strides: where in the destination the result's elements go (concat writes a part of it).
         destination: shape of the destination.
     """
 
     arguments: tuple[Type, ...]
     result: Node
     offsets: Shape
+    strides: Shape
     destination: Shape
+
+    def target(self, index: Index) -> Index:
+        """Subscripts in the destination of an element of the result."""
+        return tuple(i * s + o for i, s, o in zip(index, self.strides, self.offsets, strict=True))
 
 
 def iteration_space(node: Structured) -> tuple[Var, ...]:

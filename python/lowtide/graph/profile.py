@@ -64,7 +64,7 @@ def profile_of(body: LayerBody, argument: int, input_bytes: int, output_bytes: i
         distances in [-input_bytes, output_bytes]; never less than what is safe.
     """
     loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(body.result.shape))
-    target = tuple(Linear.of(var) + offset for var, offset in zip(loops, body.offsets, strict=True))
+    target = body.target(tuple(Linear.of(var) for var in loops))
     size = output_bytes // math.prod(body.destination)
     first = _values(row_major(body.destination, target), loops) * size
     low, high = _reads(body, argument, loops, input_bytes)

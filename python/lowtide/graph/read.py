@@ -32,7 +32,7 @@ from lowtide.ir import (
     Value,
     func,
 )
-from lowtide.normalise.analysis import defining
+from lowtide.normalise.analysis import defining, is_constant
 from lowtide.normalise.outline import LAYERS
 
 
@@ -62,11 +62,16 @@ def read_layer(function: func.FuncOp) -> LayerBody:
     terminator = block.operations[len(block.operations) - 1]
     returned = terminator.operands[0]
     owner = defining(returned)
-    if owner is not None and owner.name == "tensor.insert_slice":
-        result, offsets = reader.node(owner.operands[0]), _static(owner, "static_offsets")
-    else:
-        result, offsets = reader.node(returned), (0,) * len(shape_of(returned))
-    return LayerBody(tuple(argument.type for argument in block.arguments), result, offsets, shape_of(returned))
+    arguments, destination = tuple(argument.type for argument in block.arguments), shape_of(returned)
+    if owner is None or owner.name != "tensor.insert_slice":
+        rank = len(destination)
+        return LayerBody(arguments, reader.node(returned), (0,) * rank, (1,) * rank, destination)
+    result = _reshaped(reader.node(owner.operands[0]), _static(owner, "static_sizes"))
+    return LayerBody(arguments, result, _static(owner, "static_offsets"), _static(owner, "static_strides"), destination)
+
+
+def _reshaped(node: Node, shape: Shape) -> Node:
+    return node if node.shape == shape else Reshaped(node, shape)
 
 
 def _static(op: Operation, name: str) -> Shape:
@@ -100,15 +105,17 @@ class _Reader:
             case "linalg.fill":
                 node = Filled(shape, op.operands[0])
             case "tensor.pad":
-                terminator = op.regions[0].blocks[0].operations[0]
-                node = Padded(self.node(op.operands[0]), _static(op, "static_low"), shape, terminator.operands[0])
+                low, scalar = _static(op, "static_low"), _terminator(op).operands[0]
+                node = Padded(self.node(op.operands[0]), low, shape, scalar)
             case "tensor.extract_slice":
                 offsets, strides = _static(op, "static_offsets"), _static(op, "static_strides")
-                node = Sliced(self.node(op.operands[0]), offsets, strides, shape)
+                part = Sliced(self.node(op.operands[0]), offsets, strides, _static(op, "static_sizes"))
+                node = _reshaped(part, shape)
             case "tensor.collapse_shape" | "tensor.expand_shape":
                 node = Reshaped(self.node(op.operands[0]), shape)
             case "linalg.generic":
-                node = self._structured(op, shape)
+                scalar = _fill_value(op)
+                node = self._structured(op, shape) if scalar is None else Filled(shape, scalar)
             case _:
                 raise InternalError("graph", f"no loop description for '{op.name}'", where=str(op.location))
         return node
@@ -120,6 +127,19 @@ class _Reader:
         extents = _extents(len(kinds), maps, [shape_of(operand) for operand in operands], op)
         inputs = tuple(self.node(operand) for operand in operands[:-1])
         return Structured(op, inputs, self.node(operands[-1]), maps, extents, kinds, shape)
+
+
+def _terminator(op: Operation) -> Operation:
+    operations = op.regions[0].blocks[0].operations
+    return operations[len(operations) - 1].operation
+
+
+def _fill_value(op: Operation) -> Value | None:
+    """The scalar that a generic op writes everywhere, if it is a fill."""
+    yielded = _terminator(op).operands[0]
+    if isinstance(yielded, BlockArgument) and yielded.owner == op.regions[0].blocks[0]:
+        yielded = op.operands[yielded.arg_number]
+    return yielded if is_constant(yielded) and not isinstance(yielded.type, ShapedType) else None
 
 
 def _kind(attribute: Attribute) -> Kind:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lowtide.errors import InputError
+from lowtide.importer.resources import inline_resources
 from lowtide.ir import (
     Context,
     FunctionType,
@@ -17,7 +19,7 @@ from lowtide.ir import (
     run_pipeline,
 )
 from lowtide.network import IoTensor
-from lowtide.normalise.analysis import ELEMENTS, network_function
+from lowtide.normalise.analysis import ELEMENTS, defining, network_function
 
 STAGE = "importer"
 
@@ -33,7 +35,8 @@ def import_mlir(path: Path, context: Context) -> tuple[Module, tuple[IoTensor, .
     """
     module = read_module(path, context, stage=STAGE)
     where = str(path)
-    function = network_function(module, STAGE)
+    function = network_function(module, STAGE, where)
+    inline_resources(module)
     if _uses_tosa(function):
         _fix_batch(module, function)
     types: FunctionType = function.type
@@ -48,21 +51,27 @@ def _uses_tosa(function: func.FuncOp) -> bool:
 
 
 def _fix_batch(module: Module, function: func.FuncOp) -> None:
+    """Make a dynamic leading dimension of each input 1, and let MLIR find out what that makes of all others."""
     block = function.regions[0].blocks[0]
-    for argument in block.arguments:
-        tensor = argument.type
-        if isinstance(tensor, RankedTensorType) and tensor.rank and tensor.is_dynamic_dim(0):
-            argument.set_type(RankedTensorType.get([1, *list(tensor.shape)[1:]], tensor.element_type))
-    _retype(function)
-    run_pipeline(module, "builtin.module(func.func(tosa-infer-shapes),canonicalize)", stage=STAGE)
+    with module.context, function.operation.location:
+        for argument in block.arguments:
+            tensor = argument.type
+            if isinstance(tensor, RankedTensorType) and tensor.rank and tensor.is_dynamic_dim(0):
+                argument.set_type(RankedTensorType.get([1, *list(tensor.shape)[1:]], tensor.element_type))
+        _retype(function, function.type.results)
+        run_pipeline(module, "builtin.module(func.func(tosa-infer-shapes))", stage=STAGE)
+        terminator = block.operations[len(block.operations) - 1]
+        for position, operand in enumerate(terminator.operands):
+            cast = defining(operand)
+            if cast is not None and cast.name == "tensor.cast":
+                terminator.operands[position] = cast.operands[0]
+        _retype(function, [operand.type for operand in terminator.operands])
+        run_pipeline(module, "builtin.module(canonicalize)", stage=STAGE)
 
 
-def _retype(function: func.FuncOp) -> None:
-    block = function.regions[0].blocks[0]
-    inputs: list[Type] = [argument.type for argument in block.arguments]
-    with function.operation.context:
-        kind = FunctionType.get(inputs, list(function.type.results))
-        function.operation.attributes["function_type"] = TypeAttr.get(kind)
+def _retype(function: func.FuncOp, results: Sequence[Type]) -> None:
+    inputs = [argument.type for argument in function.regions[0].blocks[0].arguments]
+    function.operation.attributes["function_type"] = TypeAttr.get(FunctionType.get(inputs, results))
 
 
 def _io(type_: Type, name: str, where: str) -> IoTensor:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lowtide.errors import InputError
 from lowtide.ir import Module, run_pipeline
+from lowtide.normalise.check import CUT
 from lowtide.passes import Pass
 
+STAGE = "importer"
 PIPELINE = (
     "builtin.module("
     "func.func(tosa-infer-shapes,tosa-make-broadcastable,tosa-to-linalg-named,tosa-layerwise-constant-fold),"
@@ -19,9 +22,16 @@ PIPELINE = (
 
 
 def run(module: Module, _: Mapping[str, str]) -> None:
-    """Lower every TOSA operation of the module; a module without any only loses foreign attributes."""
+    """Lower every TOSA operation of the module; a module without any only loses foreign attributes.
+
+    Raises:
+        InputError: an operation that MLIR can't lower, with MLIR's diagnostics.
+    """
     attributes = module.operation.attributes
-    run_pipeline(module, PIPELINE, stage="importer")
+    try:
+        run_pipeline(module, PIPELINE, stage=STAGE)
+    except InputError as error:
+        raise InputError(STAGE, error.message, remedy=CUT) from None
     for name in list(attributes):
         if name.startswith(("tosa.", "tfl.", "tf.")):
             del attributes[name]

@@ -72,7 +72,7 @@ class PullEmitter:
 
         def store() -> None:
             value = self._value(result, index)
-            target = [self._indices.value(i + offset) for i, offset in zip(index, self._body.offsets, strict=True)]
+            target = [self._indices.value(i) for i in self._body.target(index)]
             memref.store(value, self._arguments[-1], target)
 
         self._nest([var for var in loops if var.extent > 1], [(result, index)], store)

@@ -152,7 +152,7 @@ def _within(inner: Operation, outer: Operation) -> bool:
     return False
 
 
-def network_function(module: Module, stage: str) -> func.FuncOp:
+def network_function(module: Module, stage: str, where: str | None = None) -> func.FuncOp:
     """The module's public function with a body.
 
     Raises:
@@ -162,7 +162,7 @@ def network_function(module: Module, stage: str) -> func.FuncOp:
     public = [f for f in functions if _is_public(f.operation)]
     if len(public) != 1:
         message = f"the module has {len(public)} public functions with a body, one is wanted"
-        raise InputError(stage, message, remedy="mark helpers private; they are inlined")
+        raise InputError(stage, message, where=where, remedy="mark helpers private; they are inlined")
     return public[0]
 
 

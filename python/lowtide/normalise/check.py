@@ -23,7 +23,7 @@ from lowtide.ir import (
 from lowtide.normalise.analysis import ELEMENTS, Role, defining, is_constant, network_function, role_of
 from lowtide.normalise.naming import layer_name
 
-_CUT = "cut the network before it (--until TENSOR for a .tflite)"
+CUT = "cut the network before it (--until TENSOR for a .tflite)"
 _STATIC = ("static_low", "static_high", "static_offsets", "static_sizes", "static_strides")
 _SCALAR_DIALECTS = ("arith.", "math.")
 _SCALAR_CODE = ("linalg.index", "linalg.yield", "tensor.extract")
@@ -42,9 +42,6 @@ class NetworkCheck:
             InputError: the first thing in program order that no layer can hold.
         """
         function = network_function(module, self._stage)
-        for view in module.body.operations:
-            if view != function and not view.operation.name.startswith("transform."):
-                raise self._refusal(f"the module holds '{view.operation.name}' beside the network", view.operation)
         blocks = list(function.regions[0].blocks)
         if len(blocks) != 1:
             raise InputError(self._stage, "the network's function has control flow", where=f"@{function.name.value}")
@@ -52,6 +49,9 @@ class NetworkCheck:
             self._check_type(argument, f"input {argument.arg_number}")
         for view in blocks[0].operations:
             self._check_operation(view.operation)
+        for view in module.body.operations:
+            if view != function and not view.operation.name.startswith("transform."):
+                raise self._refusal(f"the module holds '{view.operation.name}' beside the network", view.operation)
         return function
 
     def _refusal(self, message: str, op: Operation, remedy: str | None = None) -> InputError:
@@ -84,9 +84,9 @@ class NetworkCheck:
             raise self._refusal(f"the call of @{callee} can't be inlined", op, "give it a body; unroll recursion")
         structured = not op.name.startswith("linalg.") or (len(op.regions) == 1 and len(op.regions[0].blocks) == 1)
         if role_of(op) is Role.OTHER or not structured:
-            raise self._refusal(f"no kernel takes '{op.name}'", op, _CUT)
+            raise self._refusal(f"no kernel takes '{op.name}'", op, CUT)
         if len(op.results) != 1:
-            raise self._refusal(f"no kernel gives {len(op.results)} results at once", op, _CUT)
+            raise self._refusal(f"no kernel gives {len(op.results)} results at once", op, CUT)
         if op.name == "bufferization.alloc_tensor" and len(op.operands):
             raise self._refusal("an allocation with operands", op, "use tensor.empty")
 
@@ -138,7 +138,7 @@ class NetworkCheck:
     def _check_scalar(self, inner: Operation, op: Operation, inside: set[Value]) -> None:
         known = inner.name.startswith(_SCALAR_DIALECTS) or inner.name in _SCALAR_CODE
         if not known or len(inner.regions):
-            raise self._refusal(f"no kernel takes scalar code with '{inner.name}'", op, _CUT)
+            raise self._refusal(f"no kernel takes scalar code with '{inner.name}'", op, CUT)
         for operand in inner.operands:
             if operand not in inside and not isinstance(operand.type, RankedTensorType) and not is_constant(operand):
                 raise self._refusal("scalar code takes a value that is not constant", op)
@@ -146,11 +146,11 @@ class NetworkCheck:
     def _check_maps(self, op: Operation) -> None:
         *inputs, output = (AffineMapAttr(attribute).value for attribute in ArrayAttr(op.attributes["indexing_maps"]))
         if not all(is_linear(amap) for amap in (*inputs, output)):
-            raise self._refusal("a subscript is not linear in the loops", op, _CUT)
+            raise self._refusal("a subscript is not linear in the loops", op, CUT)
         kinds = [str(kind) for kind in ArrayAttr(op.attributes["iterator_types"])]
         parallel = {i for i, kind in enumerate(kinds) if "parallel" in kind}
         if sorted(_dimensions(output)) != sorted(parallel):
-            raise self._refusal("the loops that are parallel are not the dimensions of the result", op, _CUT)
+            raise self._refusal("the loops that are parallel are not the dimensions of the result", op, CUT)
 
 
 def check_network(module: Module, stage: str) -> func.FuncOp:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lowtide.ir import Module, run_pipeline
+from lowtide.ir import Module, Operation, run_pipeline
 from lowtide.normalise.analysis import network_function
 from lowtide.normalise.check import check_network
 from lowtide.normalise.static import make_static
@@ -28,9 +28,18 @@ def run(module: Module, _: Mapping[str, str]) -> None:
     """
     network_function(module, STAGE)
     run_pipeline(module, PIPELINE, stage=STAGE)
-    for block in network_function(module, STAGE).regions[0].blocks:
+    function = network_function(module, STAGE)
+    strip_attributes(function.operation)
+    for block in function.regions[0].blocks:
         make_static(block)
     check_network(module, STAGE)
+
+
+def strip_attributes(function: Operation) -> None:
+    """Drop what a front end notes on the function and its arguments; it would mean something else to IREE."""
+    for name in list(function.attributes):
+        if name not in ("sym_name", "function_type"):
+            del function.attributes[name]
 
 
 PASS = Pass("lowtide-normalise", "bring a linalg network into the form that layers are cut from", run)

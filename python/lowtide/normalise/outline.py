@@ -7,6 +7,7 @@ in generic form. Equal bodies are one function.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -75,7 +76,7 @@ class _Outliner:
         # by result: an operation's hash changes with its operands
         self._order = {result: i for i, view in enumerate(block.operations) for result in view.operation.results}
         self._by_text: dict[str, str] = {}
-        self._counts: dict[str, int] = {}
+        self._names = {StringAttr(view.attributes["sym_name"]).value for view in module.body.operations}
 
     def replace_all(self, buffered: list[Value]) -> None:
         boundary = set(buffered)
@@ -137,13 +138,16 @@ class _Outliner:
             op = owner
         return False
 
+    def _new_name(self, kind: str) -> str:
+        return next(name for i in itertools.count() if (name := f"{kind}_{i}") not in self._names)
+
     def _outline(self, value: Value, part: _Slice) -> str:
         """Name of a function with this body: a new one, or an equal one made before."""
         root = defining(value)
         assert root is not None
         types = [v.type for v in part.inputs] + [value.type]
         kind = kind_of(part.operations)
-        name = f"{kind}_{self._counts.get(kind, 0)}"
+        name = self._new_name(kind)
         with InsertionPoint(self._bodies), root.location:
             function = func.FuncOp(name, FunctionType.get(types, [value.type]), visibility="private")
         _fill(function, value, part)
@@ -152,7 +156,7 @@ class _Outliner:
             function.operation.erase()
             return self._by_text[text]
         self._by_text[text] = name
-        self._counts[kind] = self._counts.get(kind, 0) + 1
+        self._names.add(name)
         with InsertionPoint.at_block_begin(self._module.body), root.location:
             declaration = func.FuncOp(name, FunctionType.get(types, [value.type]), visibility="private")
             declaration.attributes["function_type"] = TypeAttr.get(FunctionType.get(types, [value.type]))

@@ -13,5 +13,5 @@ TARGET = Target(
     pointer_bytes=4,
     buffer_alignment=4,
     emulator="cortex-m3",
-    qemu_machine="",
+    qemu_machine="mps2-an385",
 )

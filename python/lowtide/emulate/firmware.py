@@ -1,0 +1,169 @@
+"""Builds the firmware that runs a network on an emulated board: its C sources, a compiler found on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from lowtide.emulate.artifact import ArtifactView
+from lowtide.errors import InputError, InternalError, UsageError
+from lowtide.targets import Target
+
+CompilerKind = Literal["zig", "gcc"]
+
+_GCC = {"arm": "arm-none-eabi-gcc", "riscv": "riscv64-unknown-elf-gcc"}
+_HOST = "run --backend host"
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board that QEMU emulates, for one target; the words come from the firmware's boards.json.
+
+    Attributes:
+        name: the word after `-DLOWTIDE_BOARD=` and the name of its linker script.
+        family: "arm" or "riscv", the folder of its assembly.
+        qemu: the command that starts it, without a program.
+        instruction_shift: QEMU's `-icount shift` with which the firmware counts instructions exactly.
+        defines: the C macros that describe its clock.
+        flags: the core, in each compiler's words.
+    """
+
+    name: str
+    family: str
+    qemu: tuple[str, ...]
+    instruction_shift: int
+    defines: tuple[str, ...]
+    flags: dict[CompilerKind, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A C compiler: how it is called, and in which words boards.json talks to it."""
+
+    kind: CompilerKind
+    command: tuple[str, ...]
+
+
+def firmware_directory() -> Path:
+    """The folder with the C sources: the checkout's, or that of the installed package `lowtide_firmware`."""
+    checkout = Path(__file__).parents[3] / "firmware" / "lowtide_firmware"
+    if (checkout / "boards.json").is_file():
+        return checkout
+    spec = importlib.util.find_spec("lowtide_firmware")
+    if spec is None or spec.origin is None:
+        raise InternalError("run", "the firmware's sources are not installed")
+    return Path(spec.origin).parent
+
+
+def board_of(target: Target) -> Board:
+    """The board with that core; `UsageError` where QEMU has none."""
+    described = _description()
+    for name, entry in described["boards"].items():
+        if target.name in entry["targets"]:
+            core = described["targets"][target.name]
+            return Board(
+                name=name,
+                family=entry["family"],
+                qemu=(*entry["qemu"], *described["run"], *core["qemu"]),
+                instruction_shift=entry["instruction_shift"],
+                defines=tuple(entry["defines"]),
+                flags={"zig": tuple(core["zig"]), "gcc": tuple(core["gcc"])},
+            )
+    raise UsageError("run", f"QEMU has no board for {target.name}", remedy=_HOST)
+
+
+def find_compiler(family: str) -> Compiler:
+    """Zig's C compiler (the Python package, or on the path), else the cross-gcc; `UsageError` where there is none."""
+    if importlib.util.find_spec("ziglang") is not None:
+        return Compiler("zig", (sys.executable, "-m", "ziglang", "cc"))
+    if (zig := shutil.which("zig")) is not None:
+        return Compiler("zig", (zig, "cc"))
+    if (gcc := shutil.which(_GCC[family])) is not None:
+        return Compiler("gcc", (gcc,))
+    remedy = f"pip install 'lowtide[firmware]', or install {_GCC[family]} (Debian: gcc-{_GCC[family][:-4]}), or {_HOST}"
+    raise UsageError("run", "no C compiler for the board was found", remedy=remedy)
+
+
+def build_runner(artifact: ArtifactView, kind: Literal["object", "elf"], board: Board, directory: Path) -> Path:
+    """Compile the test firmware around NAME.o or NAME.elf.
+
+    Args:
+        artifact: the network.
+        kind: link NAME.o, or carry NAME.elf and load it at run time.
+        board: where it will run.
+        directory: an empty folder, which keeps the program and what it was made of.
+
+    Returns:
+        the program, for QEMU's `-kernel`.
+
+    Raises:
+        UsageError: there is no compiler.
+        InputError: a file is missing, the object needs what no library supplies, or the board's memory is too small.
+    """
+    compiler = find_compiler(board.family)
+    sources = firmware_directory()
+    for script in (sources / "sections.ld", sources / "boards" / f"{board.name}.ld"):
+        shutil.copy(script, directory)
+    code = artifact.file(".o" if kind == "object" else ".elf")
+    shutil.copy(artifact.file(".h"), directory / "network_header.h")
+    shutil.copy(code, directory / f"network{code.suffix}")
+    # The linker scripts, and the file that is included as bytes, are looked up in the working directory.
+    command = _command(compiler, board, sources, artifact.name, code)
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode != 0:
+        raise _refusal(done.stderr, code)
+    return directory / "firmware.elf"
+
+
+def _command(compiler: Compiler, board: Board, sources: Path, name: str, code: Path) -> list[str]:
+    described = _description()
+    own = described["compilers"][compiler.kind]
+    defines = [*board.defines, f"LT_NAME={name}", 'LT_HEADER="network_header.h"']
+    application = sources / "application"
+    parts = [*sorted((sources / "runtime").glob("*.c")), *sorted((sources / "runtime" / board.family).glob("*.S"))]
+    parts += [application / "runner.c", application / f"network_{'elf' if code.suffix == '.elf' else 'object'}.c"]
+    linked = ["network.o"]
+    if code.suffix == ".elf":
+        defines += ['LT_ELF_FILE="network.elf"', f"LT_FILES_HASH={hashlib.sha256(code.read_bytes()).hexdigest()}"]
+        parts.append(application / "blob.S")
+        linked = []
+    return [
+        *compiler.command,
+        *board.flags[compiler.kind],
+        *described["compile"],
+        *own["compile"],
+        *(f"-D{define}" for define in defines),
+        "-I.",
+        f"-I{sources / 'runtime'}",
+        f"-I{application}",
+        *map(str, parts),
+        *linked,
+        *("-T", f"{board.name}.ld"),
+        *described["link"],
+        *own["link"],
+        *("-o", "firmware.elf"),
+    ]
+
+
+def _refusal(stderr: str, code: Path) -> InputError:
+    lines = [line.strip() for line in stderr.splitlines()]
+    told = [
+        line for line in lines if any(word in line for word in ("error:", "undefined", "will not fit", "overflowed"))
+    ]
+    message = f"the firmware around it does not build: {told[0] if told else stderr.strip() or 'the compiler failed'}"
+    if any("will not fit" in line or "overflowed" in line for line in told):
+        return InputError("run", message, where=code.name, remedy=f"it is too large for the board: {_HOST}")
+    return InputError("run", message, where=code.name, remedy=f"compile again, or {_HOST}")
+
+
+@cache
+def _description() -> dict[str, Any]:
+    return json.loads((firmware_directory() / "boards.json").read_text(encoding="utf-8"))

@@ -1,0 +1,65 @@
+"""The real models beside the repository, with what is known of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A model and the figures of ../shared/models/README.md.
+
+    Attributes:
+        file: below ../shared/models.
+        live: bytes that a layer-by-layer executor with a perfect allocator needs, PADs folded.
+        overlap: the bound where an operator may also overwrite what it no longer reads of a dying input.
+        integer: int8 or uint8: outputs are compared bit for bit.
+        large: above 50 MMACs.
+    """
+
+    file: str
+    live: int
+    overlap: int
+    integer: bool = True
+    large: bool = False
+
+    @property
+    def name(self) -> str:
+        """The file's stem."""
+        return Path(self.file).name
+
+    @property
+    def path(self) -> Path:
+        """The model."""
+        return SHARED / "models" / f"{self.file}.tflite"
+
+    @property
+    def golden(self) -> Path:
+        """Stored inputs and outputs."""
+        return SHARED / "golden" / f"{self.name}.npz"
+
+
+MODELS = (
+    Known("mlperf-tiny/kws_ref_model", 16_000, 8_384),
+    Known("mlperf-tiny/vww_96_int8", 55_296, 36_864),
+    Known("mlperf-tiny/pretrainedResnet_quant", 49_152, 33_296),
+    Known("mlperf-tiny/pretrainedResnet", 196_608, 133_184, integer=False),
+    Known("mlperf-tiny/vww_96_float", 221_184, 147_456, integer=False),
+    Known("mlperf-tiny/ad01_int8", 768, 768),
+    Known("mlperf-tiny/ad01_fp32", 3_072, 3_072, integer=False),
+    Known("tflm/person_detect", 55_296, 36_864),
+    Known("tflm/micro_speech_quantized", 5_960, 4_157),
+    Known("tflm/hello_world_int8", 32, 32),
+    Known("tflm/hello_world_float", 128, 128, integer=False),
+    Known("fdt-paper/text_class", 17_408, 17_408, integer=False),
+    Known("fdt-paper/magic_wand", 13_824, 12_288, integer=False),
+    Known("fdt-paper/cifar10", 144_000, 115_876, integer=False),
+    Known("mcunet/mcunet-10fps_vww", 61_440, 49_968),
+    Known("mcunet/mcunet-5fps_vww", 96_000, 76_800),
+    Known("mcunet/mcunet-320kb-1mb_imagenet", 340_736, 196_656, large=True),
+    Known("mcunet/mbv2-w0.35-r144_imagenet", 311_040, 248_832),
+    Known("mcunet/tf2_mobilenet_v2_1.0_224_ptq", 1_505_280, 1_204_224, large=True),
+)

@@ -1,0 +1,52 @@
+"""Real models against stored outputs of LiteRT Micro, in an emulated core with exactly the memory that is claimed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import lowtide
+from shared_models import MODELS, SHARED, Known
+
+pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the real models are not beside the repository (../shared)")
+
+
+def _verify(known: Known, target: str, count: int, out: Path) -> lowtide.Verification:
+    outcome = lowtide.verify(known.path, target=target, golden=known.golden, count=count, out=out)
+    assert outcome.passed, outcome.difference
+    if known.integer:
+        assert outcome.difference.count == 0
+    report = outcome.report
+    buffers = json.loads((out / "report.json").read_text(encoding="utf-8"))["buffers"]
+    assert report.arena_bytes <= known.overlap + 16 * len(buffers)
+    assert report.baseline_bytes == known.live
+    assert report.untiled_bound_bytes <= report.allocation_bound_bytes <= report.arena_bytes
+    assert report.arena_bytes == max(buffer["offset"] + buffer["size"] for buffer in buffers)
+    used = outcome.result.stack_used_bytes
+    assert used is not None and used <= report.stack_bytes <= 1_024
+    assert report.data_bytes == 0
+    return outcome
+
+
+def _targets(known: Known) -> tuple[str, str]:
+    return ("cortex-m4", "rv32imac" if known.integer else "rv32imafc")
+
+
+CASES = [pytest.param(known, target, id=f"{known.name}-{target}") for known in MODELS for target in _targets(known)]
+
+
+@pytest.mark.parametrize(("known", "target"), CASES)
+def test_stored_outputs(known: Known, target: str, tmp_path: Path) -> None:
+    """All stored runs; of the large models one, emulated."""
+    outcome = _verify(known, target, 1 if known.large else 10, tmp_path / "out")
+    assert outcome.emulated == outcome.runs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("known", "target"), [case for case in CASES if case.values[0].large])  # type: ignore[union-attr]
+def test_all_stored_outputs_of_large_models(known: Known, target: str, tmp_path: Path) -> None:
+    """Emulated once, the other runs on the host: the same IR."""
+    outcome = _verify(known, target, 10, tmp_path / "out")
+    assert (outcome.runs, outcome.emulated) == (10, 1)
