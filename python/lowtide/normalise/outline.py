@@ -28,14 +28,13 @@ from lowtide.ir import (
 )
 from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
 from lowtide.normalise.check import check_network
+from lowtide.normalise.form import LAYER, LAYERS
 from lowtide.normalise.materialise import buffered_tensors
 from lowtide.normalise.naming import kind_of, layer_name
 from lowtide.normalise.own import separate
 from lowtide.passes import Pass
 
 STAGE = "outline"
-LAYERS = "layers"
-LAYER = "lowtide.layer"
 GENERALISE = "builtin.module(func.func(linalg-generalize-named-ops))"
 
 
