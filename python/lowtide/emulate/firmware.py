@@ -19,7 +19,6 @@ from lowtide.targets import Target
 
 CompilerKind = Literal["zig", "gcc"]
 
-_GCC = {"arm": "arm-none-eabi-gcc", "riscv": "riscv64-unknown-elf-gcc"}
 _HOST = "run --backend host"
 
 
@@ -30,7 +29,8 @@ class Board:
     Attributes:
         name: the word after `-DLOWTIDE_BOARD=` and the name of its linker script.
         family: "arm" or "riscv", the folder of its assembly.
-        qemu: the command that starts it, without a program.
+        qemu: the command that starts it, without a program and without counting.
+        qemu_package: the Debian package that has it.
         instruction_shift: QEMU's `-icount shift` with which the firmware counts instructions exactly.
         defines: the C macros that describe its clock.
         flags: the core, in each compiler's words.
@@ -39,6 +39,7 @@ class Board:
     name: str
     family: str
     qemu: tuple[str, ...]
+    qemu_package: str
     instruction_shift: int
     defines: tuple[str, ...]
     flags: dict[CompilerKind, tuple[str, ...]]
@@ -73,6 +74,7 @@ def board_of(target: Target) -> Board:
                 name=name,
                 family=entry["family"],
                 qemu=(*entry["qemu"], *described["run"], *core["qemu"]),
+                qemu_package=described["families"][entry["family"]]["qemu_package"],
                 instruction_shift=entry["instruction_shift"],
                 defines=tuple(entry["defines"]),
                 flags={"zig": tuple(core["zig"]), "gcc": tuple(core["gcc"])},
@@ -86,9 +88,10 @@ def find_compiler(family: str) -> Compiler:
         return Compiler("zig", (sys.executable, "-m", "ziglang", "cc"))
     if (zig := shutil.which("zig")) is not None:
         return Compiler("zig", (zig, "cc"))
-    if (gcc := shutil.which(_GCC[family])) is not None:
+    name: str = _description()["families"][family]["gcc"]
+    if (gcc := shutil.which(name)) is not None:
         return Compiler("gcc", (gcc,))
-    remedy = f"pip install 'lowtide[firmware]', or install {_GCC[family]} (Debian: gcc-{_GCC[family][:-4]}), or {_HOST}"
+    remedy = f"pip install 'lowtide[firmware]', or install {name} (Debian: gcc-{name[:-4]}), or {_HOST}"
     raise UsageError("run", "no C compiler for the board was found", remedy=remedy)
 
 
