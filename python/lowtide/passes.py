@@ -38,11 +38,13 @@ class Pass:
         name: as pipelines and `lowtide-opt` call it, `lowtide-…`.
         description: one line, without a full stop.
         run: rewrites the module in place; gets the options of the pipeline text, values as written.
+        options: the names it knows.
     """
 
     name: str
     description: str
     run: Callable[[ir.Module, Mapping[str, str]], None]
+    options: tuple[str, ...] = ()
 
 
 class _Registry(Mapping[str, Pass]):
@@ -144,6 +146,11 @@ def check_step(step: Step, context: ir.Context) -> None:
     from lowtide.ir import PassManager
 
     if step.ours:
+        known = PASSES[step.name].options
+        unknown = [name for name in step.options if name not in known]
+        if unknown:
+            remedy = f"it knows {', '.join(known)}" if known else "it has none"
+            raise UsageError("pipeline", f"{step.name} has no option '{unknown[0]}'", where=step.text, remedy=remedy)
         return
     try:
         PassManager.parse(f"{_ANCHOR}({step.text})", context)

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from shared_models import MODELS, SHARED, Known
 
 import lowtide
-from shared_models import MODELS, SHARED, Known
 
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the real models are not beside the repository (../shared)")
 

@@ -27,7 +27,7 @@ def rename(module: Module, options: Mapping[str, str]) -> None:
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes, "PASSES", {"lowtide-rename": Pass("lowtide-rename", "test", rename)})
+    monkeypatch.setattr(passes, "PASSES", {"lowtide-rename": Pass("lowtide-rename", "test", rename, options=("to",))})
 
 
 def test_a_pipeline_splits_at_top_level_only() -> None:
@@ -122,3 +122,10 @@ def test_a_pass_registered_under_another_name_is_a_bug(monkeypatch: pytest.Monke
     monkeypatch.setitem(passes._WHERE, "lowtide-alias", passes._WHERE["lowtide-outline"])  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(InternalError, match="is called lowtide-outline"):
         PASSES["lowtide-alias"]
+
+
+@pytest.mark.usefixtures("registry")
+def test_an_option_that_the_pass_does_not_know_is_refused(module: Module) -> None:
+    with pytest.raises(UsageError, match="lowtide-rename has no option 'from'") as caught:
+        run_passes(module, "lowtide-rename{from=x}")
+    assert caught.value.remedy == "it knows to"

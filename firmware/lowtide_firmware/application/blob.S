@@ -1,5 +1,5 @@
-/* The files that the firmware carries, as they are. The build also defines LT_FILES_HASH: a compiler's cache knows the
-   command, but not the bytes of these files. */
+/* The files that the firmware carries, as they are. The build also defines LT_FILES_HASH, for a compiler's cache knows
+   the command, but not the bytes of these files. */
   .section .rodata.blob, "a"
 
 #ifdef LT_INPUT_FILE

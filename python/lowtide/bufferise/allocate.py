@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from lowtide.alloc import Problem, Solution, solve
 from lowtide.bufferise.overlap import note_directions, overlap_choices
 from lowtide.bufferise.roots import Root, buffer_roots, root_of, steps_of
+from lowtide.errors import InputError, UsageError
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import (
     ArrayAttr,
@@ -24,11 +25,10 @@ from lowtide.ir import (
     func,
     memref,
 )
-from lowtide.normalise.analysis import network_function
+from lowtide.normalise.form import ARENA, outlined_network
 from lowtide.passes import Pass
 
 STAGE = "allocate"
-ARENA = "lowtide.arena_bytes"
 BOUND = "lowtide.allocation_bound_bytes"
 INPUTS = "lowtide.input_offsets"
 OUTPUTS = "lowtide.output_offsets"
@@ -44,32 +44,57 @@ def run(module: Module, options: Mapping[str, str]) -> None:
 
     Options, which override the module's attributes: `strategy`; `alignment` in bytes; `keep-input` (0 or 1); `overlap`
     (1: a layer may write over the part of a dying input that it no longer reads; 0: buffers share no byte at any step).
+
+    Raises:
+        UsageError: a value that is none for its option.
+        InputError: the module is not what `lowtide-bufferise` gives, or an attribute of it is wrong.
     """
     with module.context, module.operation.location:
-        function = network_function(module, STAGE)
-        alignment = int(options.get("alignment", _integer(module, ALIGNMENT, 4)))
-        keep = bool(int(options.get("keep-input", _integer(module, KEEP_INPUT, 0))))
+        function = outlined_network(module, STAGE, on="buffers")
+        alignment = _number(module, options, "alignment", ALIGNMENT, 4)
+        if alignment < 1:
+            raise UsageError(STAGE, f"an alignment of {alignment} bytes", remedy="give 1 or more")
+        keep = bool(_number(module, options, "keep-input", KEEP_INPUT, 0))
         strategy = options.get("strategy", _strategy(module))
-        overlap = bool(int(options.get("overlap", _integer(module, OVERLAP, 1))))
+        overlap = bool(_number(module, options, "overlap", OVERLAP, 1))
         steps = steps_of(function)
         roots = buffer_roots(function, steps, alignment, keep)
-        calls, choices = overlap_choices(steps, roots, layer_bodies(module)) if overlap else ((), ())
+        calls, choices = overlap_choices(steps, roots, layer_bodies(module, STAGE)) if overlap else ((), ())
         solution = solve(Problem(tuple(root.buffer for root in roots), choices), strategy)
         note_directions(calls, solution.choices)
         apply_solution(module, function, roots, solution)
 
 
-PASS = Pass("lowtide-allocate", "give every buffer an offset in one arena", run)
+PASS = Pass(
+    "lowtide-allocate",
+    "give every buffer an offset in one arena",
+    run,
+    options=("strategy", "alignment", "keep-input", "overlap"),
+)
 
 
-def _integer(module: Module, name: str, default: int) -> int:
-    attributes = module.operation.attributes
-    return IntegerAttr(attributes[name]).value if name in attributes else default
+def _number(module: Module, options: Mapping[str, str], option: str, attribute: str, default: int) -> int:
+    """An option's value, else the attribute's, else the default; a flag may be `true` or `false`."""
+    if option in options:
+        text = {"true": "1", "false": "0"}.get(options[option], options[option])
+        if not text.isdecimal():
+            raise UsageError(STAGE, f"{option} is a number, not '{options[option]}'")
+        return int(text)
+    if attribute not in module.operation.attributes:
+        return default
+    value = module.operation.attributes[attribute]
+    if not isinstance(value, IntegerAttr):
+        raise InputError(STAGE, f"the module's attribute {attribute} is no number: {value}")
+    return value.value
 
 
 def _strategy(module: Module) -> str:
-    attributes = module.operation.attributes
-    return StringAttr(attributes[STRATEGY]).value if STRATEGY in attributes else "auto"
+    if STRATEGY not in module.operation.attributes:
+        return "auto"
+    value = module.operation.attributes[STRATEGY]
+    if not isinstance(value, StringAttr):
+        raise InputError(STAGE, f"the module's attribute {STRATEGY} is no name: {value}")
+    return value.value
 
 
 def apply_solution(module: Module, function: func.FuncOp, roots: list[Root], solution: Solution) -> None:

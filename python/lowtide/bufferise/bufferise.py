@@ -27,7 +27,7 @@ from lowtide.ir import (
     tensor,
 )
 from lowtide.normalise.analysis import network_function
-from lowtide.normalise.outline import LAYER, LAYERS
+from lowtide.normalise.form import LAYER, layers_of, outlined_network
 from lowtide.passes import Pass
 
 STAGE = "bufferise"
@@ -39,11 +39,17 @@ PIPELINE = (
 
 
 def run(module: Module, _: Mapping[str, str]) -> None:
-    """Bufferise the module's function; `InternalError` where a copy or a second allocation appears."""
+    """Bufferise the module's function.
+
+    Raises:
+        InputError: the module is not what `lowtide-outline` gives.
+        InternalError: a copy or a second allocation appeared.
+    """
     with module.context, module.operation.location:
-        wanted = _count(network_function(module, STAGE), "bufferization.alloc_tensor")
-        names = [call.attributes[LAYER] for call in _calls(network_function(module, STAGE))]
-        layers = detach_layers(module)
+        main = outlined_network(module, STAGE, on="tensors")
+        wanted = _count(main, "bufferization.alloc_tensor")
+        names = [call.attributes[LAYER] for call in _calls(main)]
+        layers = detach_layers(module, STAGE)
         declared = [view for view in module.body.operations if isinstance(view, func.FuncOp) and view.is_external]
         for function in declared:
             _give_placeholder(function)
@@ -51,8 +57,8 @@ def run(module: Module, _: Mapping[str, str]) -> None:
         for function in declared_functions(module):
             _make_declaration(function)
         module.body.append(layers)
-        main = network_function(module, STAGE)
         # bufferization makes new calls, in the same order, without our attribute
+        main = network_function(module, STAGE)
         for call, name in zip(_calls(main), names, strict=True):
             call.attributes[LAYER] = name
         made, copies = _count(main, "memref.alloc"), _count(main, "memref.copy")
@@ -65,12 +71,9 @@ def run(module: Module, _: Mapping[str, str]) -> None:
 PASS = Pass("lowtide-bufferise", "turn tensors into buffers, one allocation each and no copies", run)
 
 
-def detach_layers(module: Module) -> Operation:
+def detach_layers(module: Module, stage: str) -> Operation:
     """Take the nested module with the layers' bodies out of the module."""
-    for view in module.body.operations:
-        if view.operation.name == "builtin.module" and LAYERS in str(view.operation.attributes["sym_name"]):
-            return view.operation.detach_from_parent().operation
-    raise InternalError("bufferise", "the module has no outlined layers", remedy="run lowtide-outline first")
+    return layers_of(module, stage).detach_from_parent().operation
 
 
 def declared_functions(module: Module) -> list[func.FuncOp]:

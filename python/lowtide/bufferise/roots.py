@@ -12,7 +12,7 @@ from lowtide.errors import InternalError
 from lowtide.ir import BlockArgument, MemRefType, Operation, OpResult, StringAttr, Value, func
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import element_dtype
-from lowtide.normalise.outline import LAYER
+from lowtide.normalise.form import LAYER
 
 _VIEWS = {"memref.expand_shape", "memref.collapse_shape", "memref.cast", "memref.reshape", "memref.reinterpret_cast"}
 

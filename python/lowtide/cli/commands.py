@@ -42,7 +42,6 @@ def _run(arguments: Namespace, listen: Listener) -> Show:
 
     listen("run")
     kind = "elf" if arguments.artifact == "elf" else "object"
-    report = load(arguments.directory).report
     result = run_artifact(
         arguments.directory, arguments.input, seed=arguments.seed, backend=arguments.backend, kind=kind
     )
@@ -50,6 +49,7 @@ def _run(arguments: Namespace, listen: Listener) -> Show:
         content = BytesIO()
         np.save(content, result.outputs[0])
         write_file(arguments.save, content.getvalue(), "run")
+    report = load(arguments.directory).report
     return lambda console: show_run(console, result, report)
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
+from typing import Any
 
 from rich.console import Console
+from rich.text import Text
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 class Output(Console):
@@ -15,10 +20,22 @@ class Output(Console):
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich prints, but no name of a file or a tensor gives orders to the terminal."""
+        super().print(*(_harmless(item) for item in objects), **options)
+
     def on_broken_pipe(self) -> None:
         """What can't be printed doesn't change what the command does, nor its exit code."""
         self.quiet = True
         silence(2 if self.stderr else 1)
+
+
+def _harmless(item: object) -> object:
+    if isinstance(item, str):
+        return _CONTROL.sub("\ufffd", item)
+    if isinstance(item, Text):
+        item.plain = _CONTROL.sub("\ufffd", item.plain)
+    return item
 
 
 def silence(descriptor: int) -> None:

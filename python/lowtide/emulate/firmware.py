@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,6 @@ from lowtide.targets import Target
 
 CompilerKind = Literal["zig", "gcc"]
 
-_GCC = {"arm": "arm-none-eabi-gcc", "riscv": "riscv64-unknown-elf-gcc"}
 _HOST = "run --backend host"
 
 
@@ -30,7 +30,8 @@ class Board:
     Attributes:
         name: the word after `-DLOWTIDE_BOARD=` and the name of its linker script.
         family: "arm" or "riscv", the folder of its assembly.
-        qemu: the command that starts it, without a program.
+        qemu: the command that starts it, without a program and without counting.
+        qemu_package: the Debian package that has it.
         instruction_shift: QEMU's `-icount shift` with which the firmware counts instructions exactly.
         defines: the C macros that describe its clock.
         flags: the core, in each compiler's words.
@@ -39,6 +40,7 @@ class Board:
     name: str
     family: str
     qemu: tuple[str, ...]
+    qemu_package: str
     instruction_shift: int
     defines: tuple[str, ...]
     flags: dict[CompilerKind, tuple[str, ...]]
@@ -73,6 +75,7 @@ def board_of(target: Target) -> Board:
                 name=name,
                 family=entry["family"],
                 qemu=(*entry["qemu"], *described["run"], *core["qemu"]),
+                qemu_package=described["families"][entry["family"]]["qemu_package"],
                 instruction_shift=entry["instruction_shift"],
                 defines=tuple(entry["defines"]),
                 flags={"zig": tuple(core["zig"]), "gcc": tuple(core["gcc"])},
@@ -86,9 +89,10 @@ def find_compiler(family: str) -> Compiler:
         return Compiler("zig", (sys.executable, "-m", "ziglang", "cc"))
     if (zig := shutil.which("zig")) is not None:
         return Compiler("zig", (zig, "cc"))
-    if (gcc := shutil.which(_GCC[family])) is not None:
+    name: str = _description()["families"][family]["gcc"]
+    if (gcc := shutil.which(name)) is not None:
         return Compiler("gcc", (gcc,))
-    remedy = f"pip install 'lowtide[firmware]', or install {_GCC[family]} (Debian: gcc-{_GCC[family][:-4]}), or {_HOST}"
+    remedy = f"pip install 'lowtide[firmware]', or install {name} (Debian: gcc-{name[:-4]}), or {_HOST}"
     raise UsageError("run", "no C compiler for the board was found", remedy=remedy)
 
 
@@ -110,29 +114,34 @@ def build_runner(artifact: ArtifactView, kind: Literal["object", "elf"], board: 
     """
     compiler = find_compiler(board.family)
     sources = firmware_directory()
-    for script in (sources / "sections.ld", sources / "boards" / f"{board.name}.ld"):
-        shutil.copy(script, directory)
     code = artifact.file(".o" if kind == "object" else ".elf")
-    shutil.copy(artifact.file(".h"), directory / "network_header.h")
-    shutil.copy(code, directory / f"network{code.suffix}")
+    copies = {
+        "sections.ld": sources / "sections.ld",
+        f"{board.name}.ld": sources / "boards" / f"{board.name}.ld",
+        "network_header.h": artifact.file(".h"),
+        f"network{code.suffix}": code,
+    }
     # The linker scripts, and the file that is included as bytes, are looked up in the working directory.
-    command = _command(compiler, board, sources, artifact.name, code)
+    for name, path in copies.items():
+        shutil.copy(path, directory / name)
+    command = _command(compiler, board, sources, artifact.name, code, _digest(copies.values()))
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         raise _refusal(done.stderr, code)
     return directory / "firmware.elf"
 
 
-def _command(compiler: Compiler, board: Board, sources: Path, name: str, code: Path) -> list[str]:
+def _command(compiler: Compiler, board: Board, sources: Path, name: str, code: Path, digest: str) -> list[str]:
     described = _description()
     own = described["compilers"][compiler.kind]
-    defines = [*board.defines, f"LT_NAME={name}", 'LT_HEADER="network_header.h"']
+    # Zig's cache doesn't look into some of the files, and takes others from the folder of an earlier build.
+    defines = [*board.defines, f"LT_NAME={name}", 'LT_HEADER="network_header.h"', f"LT_FILES_HASH={digest}"]
     application = sources / "application"
     parts = [*sorted((sources / "runtime").glob("*.c")), *sorted((sources / "runtime" / board.family).glob("*.S"))]
     parts += [application / "runner.c", application / f"network_{'elf' if code.suffix == '.elf' else 'object'}.c"]
     linked = ["network.o"]
     if code.suffix == ".elf":
-        defines += ['LT_ELF_FILE="network.elf"', f"LT_FILES_HASH={hashlib.sha256(code.read_bytes()).hexdigest()}"]
+        defines.append('LT_ELF_FILE="network.elf"')
         parts.append(application / "blob.S")
         linked = []
     return [
@@ -151,6 +160,13 @@ def _command(compiler: Compiler, board: Board, sources: Path, name: str, code: P
         *own["link"],
         *("-o", "firmware.elf"),
     ]
+
+
+def _digest(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _refusal(stderr: str, code: Path) -> InputError:

@@ -50,7 +50,7 @@ class HostSession:
         signless = [_signless(np.ascontiguousarray(array)) for array in inputs]
         try:
             returned = self._main(*signless)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise InternalError(
                 "run", f"IREE's runtime failed: {error}", where=str(self._artifact.directory)
             ) from error

@@ -26,7 +26,6 @@ Bytes = npt.NDArray[np.uint8]
 _RESULT = struct.Struct("<iII4xQ")
 _STACK_OVERFLOW = 0xFFFF_FFFF
 _STACK_ALIGNMENT = {"arm": 8, "riscv": 16}
-_PACKAGES = {"arm": "qemu-system-arm", "riscv": "qemu-system-misc"}
 _LONGEST_SECONDS = 3600
 _SEED = 1
 
@@ -186,6 +185,6 @@ class QemuSession:
 def _find_qemu(board: Board) -> str:
     found = shutil.which(board.qemu[0])
     if found is None:
-        remedy = f"install QEMU (Debian: {_PACKAGES[board.family]}), or run --backend host"
+        remedy = f"install QEMU (Debian: {board.qemu_package}), or run --backend host"
         raise UsageError("run", f"{board.qemu[0]} is not installed", remedy=remedy)
     return found

@@ -12,7 +12,7 @@ from lowtide.graph.read import layer_bodies
 from lowtide.ir import Block, BlockArgument, Module, Operation, RankedTensorType, StringAttr, Value
 from lowtide.kernels.library import kernel_for
 from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, network_function, role_of
-from lowtide.normalise.outline import LAYER
+from lowtide.normalise.form import LAYER
 
 
 def build_graph(module: Module) -> Graph:

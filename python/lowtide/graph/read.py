@@ -28,12 +28,11 @@ from lowtide.ir import (
     Module,
     Operation,
     ShapedType,
-    StringAttr,
     Value,
     func,
 )
 from lowtide.normalise.analysis import defining, is_constant
-from lowtide.normalise.outline import LAYERS
+from lowtide.normalise.form import layers_of
 
 
 def shape_of(value: Value) -> Shape:
@@ -41,14 +40,10 @@ def shape_of(value: Value) -> Shape:
     return tuple(value.type.shape) if isinstance(value.type, ShapedType) else ()
 
 
-def layer_bodies(module: Module) -> dict[str, LayerBody]:
+def layer_bodies(module: Module, stage: str = "graph") -> dict[str, LayerBody]:
     """The loop descriptions of the layers that `lowtide-outline` put into the module, by function name."""
-    for view in module.body.operations:
-        op = view.operation
-        if op.name == "builtin.module" and StringAttr(op.attributes["sym_name"]).value == LAYERS:
-            functions = op.regions[0].blocks[0].operations
-            return {f.name.value: read_layer(f) for f in functions if isinstance(f, func.FuncOp)}
-    raise InternalError("graph", "the module has no outlined layers", remedy="run lowtide-outline first")
+    functions = layers_of(module, stage).regions[0].blocks[0].operations
+    return {f.name.value: read_layer(f) for f in functions if isinstance(f, func.FuncOp)}
 
 
 def read_layer(function: func.FuncOp) -> LayerBody:

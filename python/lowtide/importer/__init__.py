@@ -32,6 +32,9 @@ def import_model(path: Path, context: Context, until: Sequence[str] = ()) -> Imp
     """
     if not path.exists():
         raise InputError("importer", "no such file", where=str(path))
+    # A device or a pipe would be read without end.
+    if not path.is_file():
+        raise InputError("importer", "not a file", where=str(path))
     if path.suffix not in IMPORTERS:
         known = ", ".join(IMPORTERS)
         raise InputError("importer", f"'{path.suffix}' is not a model format", where=str(path), remedy=f"use {known}")

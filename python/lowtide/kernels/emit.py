@@ -10,8 +10,10 @@ from lowtide.errors import InternalError
 from lowtide.graph.read import read_layer
 from lowtide.ir import FlatSymbolRefAttr, InsertionPoint, Module, StringAttr, UnitAttr, func, run_pipeline
 from lowtide.kernels.library import kernel_for
+from lowtide.normalise.form import outlined_network
 from lowtide.passes import Pass
 
+STAGE = "kernels"
 CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh}),canonicalize,cse)"
 # IREE's inliner honours only this spelling
 NO_INLINE = "llvm.no_inline"
@@ -20,20 +22,21 @@ NO_INLINE = "llvm.no_inline"
 def run(module: Module, _: Mapping[str, str]) -> None:
     """Emit every layer's kernel in the directions its callers ask for; several callers share one function."""
     with module.context, module.operation.location:
-        layers = detach_layers(module)
+        outlined_network(module, STAGE, on="buffers")
+        layers = detach_layers(module, STAGE)
         block = layers.regions[0].blocks[0]
         bodies = {view.name.value: view for view in block.operations if isinstance(view, func.FuncOp)}
         callers = _callers(module)
         for declaration in declared_functions(module):
             name = declaration.name.value
             if name not in bodies:
-                raise InternalError("kernels", f"layer '{name}' has no body")
+                raise InternalError(STAGE, f"layer '{name}' has no body")
             for direction in DIRECTIONS:
                 calls = callers.get((name, direction), [])
                 if calls:
                     _define(declaration, bodies[name], direction, calls)
             declaration.operation.erase()
-        run_pipeline(module, CLEAN_UP, stage="kernels", error=InternalError)
+        run_pipeline(module, CLEAN_UP, stage=STAGE, error=InternalError)
 
 
 PASS = Pass("lowtide-kernels", "replace each layer by its kernel's loops", run)

@@ -20,6 +20,9 @@ from lowtide.normalise.analysis import (
     users_of,
 )
 
+DEPTH = 64
+"""Operations in a row after which a tensor gets a buffer, whatever they are: kernels nest as deep."""
+
 
 def buffered_tensors(block: Block) -> list[Value]:
     """The tensors to be given a buffer, in program order; function arguments are not among them."""
@@ -35,6 +38,7 @@ class _Cutter:
         self._block = block
         self.buffered: set[Value] = set()
         self._sources: dict[Value, frozenset[Value]] = {}
+        self._depths: dict[Value, int] = {}
 
     def visit(self, op: Operation) -> None:
         role = role_of(op)
@@ -53,10 +57,18 @@ class _Cutter:
                 # a table that scalar code reads anywhere must be there
                 (self._need if operand in op.operands else self._store)(operand)
         sources = self._sources_of(op.results[0])
+        self._depths[op.results[0]] = 1 + max((self._depth(v) for v in operands_of(op)), default=0)
+        if sources and self._depths[op.results[0]] > DEPTH and role is not Role.RESHAPE:
+            self.buffered.add(op.results[0])
+            return
         starts_layer = role is Role.ROOT or (role is Role.REDUCE and not reduces_trailing(op))
         has_end = any(v in self.buffered for v in self._chain(op.results[0]))
         if (starts_layer or len(sources) > 1) and not has_end:
             self.buffered.add(self._cut(op.results[0], through_reductions=role is Role.REDUCE))
+
+    def _depth(self, value: Value) -> int:
+        """Operations between the value and what is in memory."""
+        return 0 if value in self.buffered else self._depths.get(value, 0)
 
     def _sources_of(self, value: Value) -> frozenset[Value]:
         """The buffered tensors and arguments that the value is computed from."""

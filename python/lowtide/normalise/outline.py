@@ -28,15 +28,15 @@ from lowtide.ir import (
 )
 from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
 from lowtide.normalise.check import check_network
+from lowtide.normalise.form import LAYER, LAYERS
 from lowtide.normalise.materialise import buffered_tensors
 from lowtide.normalise.naming import kind_of, layer_name
 from lowtide.normalise.own import separate
 from lowtide.passes import Pass
 
 STAGE = "outline"
-LAYERS = "layers"
-LAYER = "lowtide.layer"
-GENERALISE = "builtin.module(func.func(linalg-generalize-named-ops))"
+# Scalar operands inlined, so that kernels see zero points and fill values as the constants they are.
+GENERALISE = "builtin.module(func.func(linalg-generalize-named-ops,linalg-inline-scalar-operands))"
 
 
 def run(module: Module, _: Mapping[str, str]) -> None:
@@ -52,7 +52,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
         bodies.regions[0].blocks.append()
         bodies.attributes["sym_name"] = StringAttr.get(LAYERS)
         module.body.append(bodies)
-        outliner = _Outliner(module, bodies.regions[0].blocks[0], block)
+        outliner = _Outliner(module, bodies.regions[0].blocks[0])
         outliner.replace_all(buffered_tensors(block))
         _erase_dead(block)
         run_pipeline(bodies, GENERALISE, stage="outline", error=InternalError)
@@ -63,18 +63,19 @@ PASS = Pass("lowtide-outline", "move each layer into a function that writes its 
 
 @dataclass
 class _Slice:
-    """What one buffered tensor is computed from: operations in program order, and the tensors they take."""
+    """What one buffered tensor is computed from: operations, and the tensors they take.
 
-    operations: list[Operation] = field(default_factory=list[Operation])
-    inputs: list[Value] = field(default_factory=list[Value])
+    Both are in the order in which operands lead to them, so that equal layers read equal whatever moved in the program.
+    """
+
+    operations: dict[Operation, None] = field(default_factory=dict[Operation, None])
+    inputs: dict[Value, None] = field(default_factory=dict[Value, None])
 
 
 class _Outliner:
-    def __init__(self, module: Module, bodies: Block, block: Block) -> None:
+    def __init__(self, module: Module, bodies: Block) -> None:
         self._module = module
         self._bodies = bodies
-        # by result: an operation's hash changes with its operands
-        self._order = {result: i for i, view in enumerate(block.operations) for result in view.operation.results}
         self._by_text: dict[str, str] = {}
         self._names = {StringAttr(view.attributes["sym_name"]).value for view in module.body.operations}
 
@@ -90,7 +91,6 @@ class _Outliner:
         part = self._slice(value, boundary)
         name = self._outline(value, part)
         with InsertionPoint(root), root.location:
-            arguments = [v for v in part.inputs]
             if root.name == "tensor.insert_slice":
                 destination = root.operands[1]
                 owner = defining(destination)
@@ -98,7 +98,7 @@ class _Outliner:
                     destination = bufferization.alloc_tensor(destination.type, [])
             else:
                 destination = bufferization.alloc_tensor(value.type, [])
-            call = func.CallOp([value.type], FlatSymbolRefAttr.get(name), [*arguments, destination])
+            call = func.CallOp([value.type], FlatSymbolRefAttr.get(name), [*part.inputs, destination])
             call.attributes[LAYER] = StringAttr.get(layer_name(root))
         result = call.results[0]
         value.replace_all_uses_with(result)
@@ -107,21 +107,21 @@ class _Outliner:
 
     def _slice(self, value: Value, boundary: set[Value]) -> _Slice:
         """The backward slice from `value` to buffered tensors, arguments and constants that are tables."""
-        operations: set[Operation] = set()
-        inputs: dict[Value, None] = {}
-        pending = [value]
-        while pending:
-            current = pending.pop()
-            op = defining(current)
-            if op is None or self._is_input(current, op, boundary - {value}):
-                inputs[current] = None
-                continue
-            if op in operations:
-                continue
-            operations.add(op)
-            skip = {op.operands[1]} if op.name == "tensor.insert_slice" else set[Value]()
-            pending.extend(v for v in reversed(list(operands_of(op))) if v not in skip)
-        return _Slice(sorted(operations, key=lambda op: self._order[op.results[0]]), list(inputs))
+        part = _Slice()
+        self._visit(value, boundary - {value}, part)
+        return part
+
+    def _visit(self, value: Value, boundary: set[Value], part: _Slice) -> None:
+        op = defining(value)
+        if op is None or self._is_input(value, op, boundary):
+            part.inputs[value] = None
+            return
+        if op in part.operations:
+            return
+        for position, operand in enumerate(operands_of(op)):
+            if op.name != "tensor.insert_slice" or position != 1:
+                self._visit(operand, boundary, part)
+        part.operations[op] = None
 
     def _is_input(self, value: Value, op: Operation, boundary: set[Value]) -> bool:
         """True for a tensor in memory, a view of one and a table."""
@@ -146,7 +146,7 @@ class _Outliner:
         root = defining(value)
         assert root is not None
         types = [v.type for v in part.inputs] + [value.type]
-        kind = kind_of(part.operations)
+        kind = kind_of(list(part.operations))
         name = self._new_name(kind)
         with InsertionPoint(self._bodies), root.location:
             function = func.FuncOp(name, FunctionType.get(types, [value.type]), visibility="private")

@@ -8,6 +8,7 @@ from lowtide.alloc.problem import Problem, Solution
 from lowtide.alloc.strategies.auto import auto
 from lowtide.alloc.strategies.exact import exact
 from lowtide.alloc.strategies.first_fit import first_fit
+from lowtide.alloc.strategies.local_search import local_search
 
 Strategy = Callable[[Problem], Solution]
 
@@ -15,6 +16,7 @@ STRATEGIES: dict[str, Strategy] = {
     "auto": auto,
     "exact": exact,
     "first-fit": first_fit,
+    "local-search": local_search,
 }
 
 __all__ = ["STRATEGIES", "Strategy"]

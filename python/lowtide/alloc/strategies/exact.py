@@ -1,4 +1,4 @@
-"""CP-SAT, hinted by first-fit: the least arena, or the best one in a fixed effort with its proven bound.
+"""CP-SAT, hinted by local search: the least arena, or the best one in a fixed effort with its proven bound.
 
 One worker, a fixed seed and a limit in the solver's deterministic time: the same problem always has the same
 answer.
@@ -14,7 +14,7 @@ from ortools.sat.python import cp_model
 
 from lowtide.alloc.liveness import live_pairs
 from lowtide.alloc.problem import Forbidden, Problem, Solution
-from lowtide.alloc.strategies.first_fit import first_fit
+from lowtide.alloc.strategies.local_search import local_search
 
 NAME = "exact"
 EFFORT = 10.0
@@ -26,7 +26,7 @@ Pair = tuple[int, int]
 
 def exact(problem: Problem) -> Solution:
     """The optimum with its proof within `EFFORT`, else the best found and the best bound proven."""
-    return improved(problem, first_fit(problem))
+    return improved(problem, local_search(problem))
 
 
 def improved(problem: Problem, start: Solution, effort: float = EFFORT) -> Solution:

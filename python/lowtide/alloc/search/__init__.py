@@ -1,0 +1,1 @@
+"""The searches behind the strategies: a complete tree search without overlap, a climb over orders for the rest."""

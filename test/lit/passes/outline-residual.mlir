@@ -1,0 +1,18 @@
+// lowtide-outline: the sum of two activations is a layer, with the clamp that follows; what comes before stays apart.
+// RUN: lowtide-opt %s --lowtide-import-tosa --lowtide-normalise --lowtide-outline | FileCheck %s
+
+// CHECK:      func.func @main(%[[X:.*]]: tensor<1x4x4x2xf32>)
+// CHECK-NEXT: %[[B0:.*]] = bufferization.alloc_tensor()
+// CHECK-NEXT: %[[P:.*]] = call @pool_0(%[[X]], %[[B0]])
+// CHECK-NEXT: %[[B1:.*]] = bufferization.alloc_tensor()
+// CHECK-NEXT: %[[Y:.*]] = call @map_0({{%.*}}, {{%.*}}, %[[B1]])
+// CHECK-NEXT: return %[[Y]]
+// CHECK:      func.func private @map_0
+// CHECK:      arith.addf
+// CHECK:      arith.minimumf
+func.func @main(%x: tensor<1x4x4x2xf32>) -> tensor<1x4x4x2xf32> {
+  %0 = tosa.max_pool2d %x {kernel = array<i64: 3, 3>, pad = array<i64: 1, 1, 1, 1>, stride = array<i64: 1, 1>} : (tensor<1x4x4x2xf32>) -> tensor<1x4x4x2xf32>
+  %1 = tosa.add %x, %0 : (tensor<1x4x4x2xf32>, tensor<1x4x4x2xf32>) -> tensor<1x4x4x2xf32>
+  %2 = tosa.clamp %1 {min_val = 0.0 : f32, max_val = 6.0 : f32} : (tensor<1x4x4x2xf32>) -> tensor<1x4x4x2xf32>
+  return %2 : tensor<1x4x4x2xf32>
+}

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Measures every model that has stored outputs and prints docs/results.md.
+
+python tools/results.py > docs/results.md
+
+The models and their stored outputs are not part of the repository: they lie beside it, in ../shared. Each is compiled,
+run in the emulated core and compared with its stored outputs; a mismatch ends the command with exit code 3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "python"), str(ROOT / "dialects")]
+
+import lowtide  # noqa: E402
+from lowtide.verification import EMULATED_MACS, FLOAT_TOLERANCE  # noqa: E402
+
+TEMPLATE = Path(__file__).with_suffix(".md.jinja")
+SHARED = ROOT.parent / "shared"
+DIGITS = ROOT / "examples" / "digits"
+ARM = "cortex-m4"
+# Whole arenas of LiteRT Micro with CMSIS-NN in bytes; their source is in the page's text. MobileNetV2 in LiteRT
+# Micro's own file.
+LITERT_MICRO = {
+    "kws_ref_model": "22,916",
+    "vww_96_int8": "100,804",
+    "pretrainedResnet_quant": "55,092",
+    "ad01_int8": "2,676",
+    "person_detect": "82,420",
+    "tf2_mobilenet_v2_1.0_224_ptq": "2.6 M",
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file with its stored inputs and outputs."""
+
+    path: Path
+    golden: Path
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model, verified on a Cortex-M4 and on a RISC-V core."""
+
+    name: str
+    arm: lowtide.Verification
+    riscv: lowtide.Verification
+
+    @property
+    def worst(self) -> float:
+        """The larger of the two differences from the stored outputs, as a fraction of their range."""
+        return max(self.arm.difference.relative, self.riscv.difference.relative)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="measure this model alone")
+    options = parser.parse_args(argv)
+    models = [model for model in find_models() if not options.only or model.path.stem in options.only]
+    if not models:
+        parser.error(f"none of the models is named {' or '.join(options.only)}")
+    try:
+        rows = [measure(model) for model in models]
+    except lowtide.LowtideError as error:
+        print(f"results: {error}", file=sys.stderr)
+        return error.exit_code
+    sys.stdout.write(page(rows))
+    return 0
+
+
+def find_models() -> list[Model]:
+    """The example first, then those of ../shared that have stored outputs, in the order of their paths."""
+    own = [Model(DIGITS / "digits_int8.tflite", DIGITS / "digits_golden.npz")]
+    paths = sorted((SHARED / "models").rglob("*.tflite"))
+    if not paths:
+        print(f"results: no models in {SHARED / 'models'}", file=sys.stderr)
+    others = [Model(path, SHARED / "golden" / f"{path.stem}.npz") for path in paths]
+    return own + [model for model in others if model.golden.is_file()]
+
+
+def measure(model: Model) -> Measured:
+    """Verify on both cores; `MismatchError` where the outputs differ."""
+    arm = _verify(model, ARM)
+    core = "rv32imac" if _is_integer(arm) else "rv32imafc"
+    return Measured(model.path.stem, arm, _verify(model, core))
+
+
+def _verify(model: Model, target: str) -> lowtide.Verification:
+    start = time.monotonic()
+    outcome = lowtide.verify(model.path, target=target, golden=model.golden)
+    print(f"{model.path.stem} on {target}: {time.monotonic() - start:.1f} s", file=sys.stderr)
+    if not outcome.passed:
+        raise lowtide.MismatchError("results", f"differs from {model.golden.name} on {target}", where=str(model.path))
+    return outcome
+
+
+def _is_integer(outcome: lowtide.Verification) -> bool:
+    return all(slot.tensor.dtype != "float32" for slot in outcome.report.outputs)
+
+
+def page(rows: Sequence[Measured]) -> str:
+    """The text of docs/results.md."""
+    environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(
+        rows=rows,
+        arm=ARM,
+        objective=rows[0].arm.report.objective,
+        bytes=_grouped,
+        litert_micro=LITERT_MICRO,
+        tolerance=FLOAT_TOLERANCE,
+        limit=EMULATED_MACS // 1_000_000,
+        large=[row.name for row in rows if row.arm.report.macs > EMULATED_MACS],
+    )
+
+
+def _grouped(count: int) -> str:
+    return f"{count:,}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
