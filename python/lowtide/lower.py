@@ -107,13 +107,14 @@ def lower(
         # outlining changes the module, and the script is for the one before it
         original = _outlined_graph(_copy(module))
         plan = plan_untiled(original, target.buffer_alignment, keep_input=keep_input)
-        graph = original.reordered(plan.order) if plan.order else original
         script = script_for(plan)
     with stages.stage("transform", module):
         apply_script(module, script, name="plan")
     with stages.stage("outline", module):
         PASSES["lowtide-outline"].run(module, {})
         PASSES["lowtide-schedule"].run(module, {})
+    with stages.stage("graph"):
+        graph = original.reordered(plan.order) if plan.order else original
     with stages.stage("bufferise", module):
         PASSES["lowtide-bufferise"].run(module, {})
     with stages.stage("allocate", module):

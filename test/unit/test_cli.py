@@ -50,7 +50,7 @@ def test_usage_errors_are_2_and_show_the_usage(arguments: tuple[str, ...]) -> No
 
 
 def test_help_teaches() -> None:
-    for command in ("compile", "run", "verify", "inspect"):
+    for command in ("compile", "run", "verify", "inspect", "plan-tflite"):
         help_text = lowtide(command, "--help")
         assert help_text.code == 0
         assert len(help_text.out) > 300
@@ -58,7 +58,7 @@ def test_help_teaches() -> None:
         assert max(map(len, help_text.out.splitlines())) <= 120
     top = lowtide("--help").out
     assert "exit codes" in top
-    assert all(command in top for command in ("compile", "run", "verify", "inspect"))
+    assert all(command in top for command in ("compile", "run", "verify", "inspect", "plan-tflite"))
     assert re.fullmatch(r"lowtide \d+\.\d+\.\d+\n", lowtide("--version").out)
 
 
@@ -103,8 +103,8 @@ def test_inspect_is_readable_at_80_columns(model: Path, monkeypatch: pytest.Monk
     assert max(map(len, lines)) <= 80
     assert all(line == line.rstrip() for line in lines)
     layers = [line for line in lines if re.match(r" *\d+  ", line)]
-    assert lines[0].split() == ["step", "layer", "kind", "output", "MACs", "weights", "live"]
-    figures = re.compile(r" *\d+  (\S.{10,}?)  +[a-z]+ +[\d×]+( \w+)? +[\d,]+ +[\d,]+ +[\d,]+(  ←)?")
+    assert lines[0].split() == ["step", "layer", "kind", "output", "MACs", "weights", "live", "bound"]
+    figures = re.compile(r" *\d+  (\S.{10,}?)  +[a-z]+ +[\d×]+( \w+)? +[\d,]+ +[\d,]+ +[\d,]+ +[\d,]+(  ←)?")
     assert all(figures.fullmatch(line) for line in layers), layers
     assert sum("←" in line for line in layers) == 1
     monkeypatch.setenv("COLUMNS", "300")
@@ -118,6 +118,7 @@ def test_inspect_says_where_the_peak_is() -> None:
     assert "the peak (←, step 3) holds:" in out
     assert re.search(r"^ +1,024  digits_1/re_lu_1/Relu  8×8×16 int8$", out, re.MULTILINE)
     assert "37,376 MACs; layer by layer 3,072 bytes" in out
+    assert "with overlap at least 2,063 bytes (within a layer)" in out
 
 
 def test_verbose_shows_stages_with_times(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _GAP = "  "
-_SHORTEST_NAME = 12
+_SHORTEST_NAME = 11
 _GOOD_NAME = 24
 
 
@@ -43,7 +43,7 @@ def middle_cut(text: str, width: int) -> str:
 
 
 def table_lines(columns: Sequence[Column], width: int) -> list[str]:
-    """The headings and the rows, of at most `width` characters where figures and names of 12 characters fit."""
+    """The headings and the rows, of at most `width` characters where figures and names of 11 characters fit."""
     kept = [column for column in columns if not column.optional]
     if _room(columns, width) >= min(_GOOD_NAME, *(column.width for column in columns if column.cut)):
         kept = list(columns)

@@ -38,7 +38,7 @@ def run(module: Module, options: Mapping[str, str]) -> None:
             _reorder(network_function(module, STAGE).regions[0].blocks[0], order)
 
 
-PASS = Pass("lowtide-schedule", "put the layers into the order that the plan has noted", run)
+PASS = Pass("lowtide-schedule", "put the layers into the order that the plan has noted", run, ("order",))
 
 
 def _numbers(text: str) -> list[int]:
