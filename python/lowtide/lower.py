@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lowtide.bufferise import allocate
+from lowtide.bufferise.accesses import layer_accesses
 from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.importer import ImportedModel, import_model
 from lowtide.ir import ArrayAttr, IntegerAttr, Module, StringAttr
-from lowtide.network import IoTensor, Network, Slot
+from lowtide.network import IoTensor, LayerAccess, Network, Slot
 from lowtide.normalise.analysis import network_function
 from lowtide.passes import PASSES
 from lowtide.plan.plan import Objective, Plan
@@ -32,6 +33,7 @@ class Lowered:
         graph: the layers and tensors, untiled.
         script: the transform script that was applied.
         buffers: where each buffer lies and when; steps are those of `graph`.
+        layers: what each layer reads and writes.
         bound_bytes: what the allocator proved no arena for this plan can be under.
     """
 
@@ -40,6 +42,7 @@ class Lowered:
     script: str
     buffers: tuple[PlacedBuffer, ...]
     bound_bytes: int
+    layers: tuple[LayerAccess, ...]
 
 
 def identifier(name: str) -> str:
@@ -105,7 +108,7 @@ def lower(
         PASSES["lowtide-kernels"].run(module, {})
     name = identifier(path.stem)
     network = _network(module, name, model.inputs, model.outputs, keep_input)
-    return Lowered(network, graph, script, _buffers(module), _integer(module, allocate.BOUND))
+    return Lowered(network, graph, script, _buffers(module), _integer(module, allocate.BOUND), layer_accesses(module))
 
 
 def _network(

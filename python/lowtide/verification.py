@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,8 @@ from lowtide.emulate.compare import Difference, compare_runs
 from lowtide.emulate.inputs import fit_input, load_arrays, load_inputs, random_inputs
 from lowtide.emulate.litert import LiteRtReference
 from lowtide.emulate.qemu_backend import QemuBackend
-from lowtide.emulate.unicorn_backend import UnicornBackend
+from lowtide.emulate.unicorn_backend import UnicornBackend, UnicornSession
+from lowtide.emulate.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.importer import IMPORTERS
 from lowtide.network import IoTensor
@@ -60,6 +61,7 @@ def run_artifact(
     seed: int = 0,
     backend: str = "unicorn",
     kind: ArtifactKind = "object",
+    witness: bool = False,
 ) -> RunResult:
     """Run a compiled network once and note in its report what was measured.
 
@@ -69,11 +71,13 @@ def run_artifact(
         seed: of the random inputs.
         backend: a name of `lowtide.emulate.BACKENDS`.
         kind: the shipped object file, or the embedded ELF (not on the host).
+        witness: run it once more, and check that every load from the arena reads what the right layer stored.
 
     Raises:
         InputError: the folder or an input is refused.
-        UsageError: the backend can't run this target.
-        InternalError: the code left its memory, or took more stack than the report claims.
+        UsageError: the backend can't run this target, or can't witness.
+        InternalError: the code left its memory, took more stack than the report claims, or a load read what it should
+            not.
     """
     folder = Path(directory)
     view = load_artifact(folder)
@@ -81,8 +85,11 @@ def run_artifact(
     arrays = _arrays(inputs, tensors) if inputs else random_inputs(tensors, seed)
     measures = backend == "unicorn"
     report = load(folder).report
-    result = _backend(backend, kind).open(view).run(arrays, probe=measures)
+    session = _backend(backend, kind).open(view)
+    result = session.run(arrays, probe=measures)
     _check_result(result, report, kind)
+    if witness:
+        result = replace(result, witnessed_loads=_witness(session, arrays, report))
     if result.instructions is not None and kind == "object":
         if load(folder).report.measured(None, None) != report.measured(None, None):
             raise InputError(
@@ -90,6 +97,15 @@ def run_artifact(
             )
         update_report(folder, report.measured(result.instructions, result.stack_used_bytes))
     return result
+
+
+def _witness(session: Session, inputs: Sequence[Array], report: Report) -> int:
+    """The number of loads that a further run was seen to make, all of them right."""
+    if not isinstance(session, UnicornSession):
+        raise UsageError("run", "only Unicorn can witness a run", remedy="leave out --backend, or --witness")
+    if not report.layers:
+        raise InputError("run", "the report does not say what the layers read and write", remedy="compile again")
+    return check_trace(session.trace(inputs), report.layers, report.buffers, report.arena_bytes).loads
 
 
 def _arrays(inputs: Sequence[Array | Path], tensors: Sequence[IoTensor]) -> tuple[Array, ...]:

@@ -53,6 +53,9 @@ def show_run(console: Console, result: RunResult, report: Report) -> None:
     for name, value, note in measured:
         if value is not None:
             console.print(f"{name:<14}{value:>14,} {note}")
+    if result.witnessed_loads is not None:
+        loads = f"all {result.witnessed_loads:,} loads from the arena"
+        console.print(f"witness: {loads} read what the right one of {len(report.layers)} layers stored")
 
 
 def show_verification(console: Console, outcome: Verification) -> None:
