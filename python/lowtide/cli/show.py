@@ -47,7 +47,7 @@ def show_run(console: Console, result: RunResult, report: Report) -> None:
         console.print(f"{slot.tensor.name} = {np.array2string(output, threshold=64)}")
     measured = [
         ("instructions", result.instructions, ""),
-        ("stack used", result.stack_used_bytes, f"of {report.stack_bytes:,} bytes"),
+        ("stack used", result.stack_used_bytes, f"bytes; {report.stack_bytes:,} claimed for the object"),
         ("arena touched", result.arena_touched_bytes, f"of {report.arena_bytes:,} bytes"),
     ]
     for name, value, note in measured:
