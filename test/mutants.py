@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lowtide.alloc import Forbidden, Solution
+from lowtide.alloc import Buffer, Forbidden, Solution
 from lowtide.bufferise import allocate
 from lowtide.bufferise.accesses import layer_accesses, note_accesses
 from lowtide.bufferise.overlap import note_directions, overlap_choices
@@ -79,8 +79,7 @@ def witness(module: Module, overlap: Overlap, shift: int, folder: Path) -> Witne
         picked = [overlap.direction if number == overlap.layer else 0 for number in range(len(choices))]
         note_directions(calls, picked)
         note_accesses(module, steps, roots, bodies)
-        sizes = {root.buffer.name: root.buffer.size for root in roots}
-        places = _places(sizes, str(overlap.forbidden.a), str(overlap.forbidden.b), shift)
+        places = _places([root.buffer for root in roots], str(overlap.forbidden.a), str(overlap.forbidden.b), shift)
         offsets = tuple(places[root.buffer.name] for root in roots)
         arena = max(offset + root.buffer.size for offset, root in zip(offsets, roots, strict=True))
         tensors = [_tensor(MemRefType(argument.type)) for argument in function.regions[0].blocks[0].arguments]
@@ -92,13 +91,14 @@ def witness(module: Module, overlap: Overlap, shift: int, folder: Path) -> Witne
     return _run(module, tensors, placed, layer_accesses(module), arena, folder)
 
 
-def _places(sizes: Mapping[str, int], a: str, b: str, shift: int) -> dict[str, int]:
+def _places(buffers: Sequence[Buffer], a: str, b: str, shift: int) -> dict[str, int]:
+    """Offsets: `a` and `b` `shift` bytes apart, the others above them."""
     places = {a: max(0, -shift), b: max(0, shift)}
-    end = max(places[name] + sizes[name] for name in (a, b))
-    for name, size in sizes.items():
-        if name not in places:
-            places[name] = end
-            end += size
+    end = max(places[buffer.name] + buffer.size for buffer in buffers if buffer.name in places)
+    for buffer in buffers:
+        if buffer.name not in places:
+            places[buffer.name] = -(-end // buffer.alignment) * buffer.alignment
+            end = places[buffer.name] + buffer.size
     return places
 
 
@@ -128,5 +128,5 @@ def _run(
     code, _ = build_object(network, TARGET, prepare_body(network), folder)
     (folder / "net.o").write_bytes(code)
     view = ArtifactView(folder, "net", TARGET, arena, STACK, 0, arena + STACK, inputs, (output,))
-    trace = UnicornBackend().open(view).trace(random_inputs(list(tensors), 0))
+    _, trace = UnicornBackend().open(view).trace(random_inputs(list(tensors), 0))
     return check_trace(trace, layers, placed, arena)

@@ -89,7 +89,7 @@ def run_artifact(
     result = session.run(arrays, probe=measures)
     _check_result(result, report, kind)
     if witness:
-        result = replace(result, witnessed_loads=_witness(session, arrays, report))
+        result = replace(result, witnessed_loads=_witness(session, arrays, result, report))
     if result.instructions is not None and kind == "object":
         if load(folder).report.measured(None, None) != report.measured(None, None):
             raise InputError(
@@ -99,13 +99,16 @@ def run_artifact(
     return result
 
 
-def _witness(session: Session, inputs: Sequence[Array], report: Report) -> int:
+def _witness(session: Session, inputs: Sequence[Array], first: RunResult, report: Report) -> int:
     """The number of loads that a further run was seen to make, all of them right."""
     if not isinstance(session, UnicornSession):
         raise UsageError("run", "only Unicorn can witness a run", remedy="leave out --backend, or --witness")
     if not report.layers:
         raise InputError("run", "the report does not say what the layers read and write", remedy="compile again")
-    return check_trace(session.trace(inputs), report.layers, report.buffers, report.arena_bytes).loads
+    result, trace = session.trace(inputs)
+    if any(one.tobytes() != two.tobytes() for one, two in zip(first.outputs, result.outputs, strict=True)):
+        raise InternalError("witness", "the run gave other outputs than before, when it was not watched")
+    return check_trace(trace, report.layers, report.buffers, report.arena_bytes).loads
 
 
 def _arrays(inputs: Sequence[Array | Path], tensors: Sequence[IoTensor]) -> tuple[Array, ...]:

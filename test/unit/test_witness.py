@@ -16,7 +16,12 @@ from single_layers import Single, conv, dense, depthwise, moved, pool
 from tosa_nets import TosaNet, Value, Window
 
 from lowtide.artifact import compile_model
-from lowtide.emulate.trace import Trace
+from lowtide.emulate import load_artifact
+from lowtide.emulate.cores import core_of
+from lowtide.emulate.link import link_object
+from lowtide.emulate.machine import Machine
+from lowtide.emulate.trace import Recorder, Trace
+from lowtide.emulate.unicorn_backend import UnicornBackend
 from lowtide.emulate.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.lower import normalised
@@ -94,19 +99,23 @@ def test_the_report_is_held_to(folder: Path) -> None:
         run_artifact(folder, witness=True)
 
 
+def test_too_large_a_run_is_refused(folder: Path) -> None:
+    view = load_artifact(folder)
+    session = UnicornBackend().open(view)
+    machine = Machine(core_of(view.target), link_object(view), session.layout, explain=False, count=False)
+    recorder = Recorder(machine, session.layout.arena, capacity=100)
+    machine.reset()
+    with pytest.raises(InternalError, match="stopped before"):
+        machine.call(link_object(view).entry, [session.layout.arena.start])
+    assert recorder.full
+
+
 def test_only_unicorn_witnesses(folder: Path) -> None:
     with pytest.raises(UsageError, match="only Unicorn"):
         run_artifact(folder, backend="host", witness=True)
 
 
 # -- one byte too far is seen --------------------------------------------------------------------------------------
-
-
-def _concat(axis: int) -> Single:
-    def build(net: TosaNet, x: list[Value]) -> Value:
-        return net.concat([x[0], x[1]], axis)
-
-    return Single(f"concat {axis}", ((1, 4, 3, 2), (1, 4, 3, 2)), build)
 
 
 def _int8_add(net: TosaNet, x: list[Value]) -> Value:
@@ -127,14 +136,13 @@ MORE = [
     conv((7, 7), (2, 2), Window((3, 3), ((2, 2), (2, 2)), dilation=(2, 2))),
     depthwise((7, 7), 2, 1, Window((3, 3), SAME, (2, 2))),
     depthwise((5, 5), 1, 3, Window((3, 3), SAME)),
-    pool((5, 5), 2, Window((3, 3), SAME), "avg"),
+    pool((5, 5), 2, Window((3, 3)), "avg"),
     dense(5, 3, 3),
     dense(4, 2, 5),
     dense(1, 6, 9),
     Single("add", ((1, 3, 4, 2), (1, 3, 4, 2)), _int8_add),
     Single("add with broadcast", ((1, 3, 4, 2), (1, 3, 1, 1)), _int8_add),
-    _concat(1),
-    _concat(3),
+    Single("concat", ((1, 4, 3, 2), (1, 4, 3, 2)), lambda n, x: n.concat([x[0], x[1]], 3)),
     moved("clamp", (1, 3, 4, 2), lambda n, x: n.clamp(x, -20, 30)),
     moved("transpose", (1, 3, 4, 2), lambda n, x: n.transpose(x, [0, 2, 1, 3])),
     moved("slice", (1, 4, 5, 3), lambda n, x: n.slice(x, [0, 0, 0, 1], [1, 4, 5, 2])),

@@ -12,6 +12,8 @@ import numpy.typing as npt
 import unicorn
 from unicorn.unicorn_py3.unicorn import uclib
 
+from lowtide.emulate.image import PAGE
+from lowtide.emulate.machine import Machine
 from lowtide.emulate.memory import Region
 from lowtide.emulate.native import hook_handle
 from lowtide.errors import InternalError, UsageError
@@ -38,41 +40,49 @@ class Trace:
 
 
 class _List(ctypes.Structure):
-    """What `record` gets; see trace.mlir."""
+    """What the callbacks get; see trace.mlir."""
 
     _fields_ = (
         ("entries", ctypes.c_void_p),
         ("count", ctypes.c_int64),
         ("capacity", ctypes.c_int64),
-        ("base", ctypes.c_int64),
+        ("low", ctypes.c_int64),
         ("bytes", ctypes.c_int64),
+        ("host", ctypes.c_void_p),
         ("stop", ctypes.c_void_p),
     )
     count: int
 
 
 class Recorder:
-    """Hooks an engine and keeps what it does to one region; must outlive the engine's runs."""
+    """Takes the place of one region of a machine and keeps what is done to it; must outlive the machine's runs.
 
-    def __init__(self, uc: unicorn.Uc, region: Region, capacity: int = CAPACITY) -> None:
+    The region becomes a device: Unicorn 2.1.4 miscomputes Thumb code under hooks on memory accesses.
+
+    Args:
+        machine: made without `explain`.
+        region: what to watch.
+        capacity: accesses after which the run is stopped.
+    """
+
+    def __init__(self, machine: Machine, region: Region, capacity: int = CAPACITY) -> None:
         if region.size >= _OFFSETS:
             raise UsageError("run", f"an arena of {region.size:,} bytes is too large to be witnessed")
         self._entries = np.empty(capacity, dtype=np.uint32)
+        pages = region.pages()
+        whole = len(pages) * PAGE
+        host = machine.bytes_of(region).ctypes.data
         stop = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
-        self._list = _List(self._entries.ctypes.data, 0, capacity, region.start, region.size, stop)
-        handle = ctypes.c_size_t()
-        status = uclib.uc_hook_add(
-            hook_handle(uc),
-            ctypes.byref(handle),
-            unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE,
-            _callback().address,
-            ctypes.addressof(self._list),
-            # A hook on a range of addresses makes Unicorn 2.1.4 miscompute Thumb code: watch all of them.
-            1,
-            0,
+        low = region.start - pages.start
+        self._list = _List(self._entries.ctypes.data, 0, capacity, low, region.size, host, stop)
+        user = ctypes.addressof(self._list)
+        callbacks = _callbacks()
+        machine.uc.mem_unmap(pages.start, whole)
+        status = uclib.uc_mmio_map(
+            hook_handle(machine.uc), pages.start, whole, callbacks.read, user, callbacks.write, user
         )
         if status != unicorn.UC_ERR_OK:
-            raise InternalError("run", f"Unicorn refused a hook (error {status})")
+            raise InternalError("run", f"Unicorn refused a mapping (error {status})")
 
     @property
     def full(self) -> bool:
@@ -87,18 +97,19 @@ class Recorder:
 
 
 @dataclass(frozen=True)
-class _Callback:
+class _Callbacks:
     engine: ExecutionEngine
-    address: int
+    read: int
+    write: int
 
 
 @cache
-def _callback() -> _Callback:
+def _callbacks() -> _Callbacks:
     source = Path(__file__).with_name("trace.mlir")
     with make_context() as context:
         engine = ExecutionEngine(parse_module(source.read_text(encoding="utf-8"), context, source.name), opt_level=2)
-    address = ctypes.c_uint64()
-    argument = ctypes.c_void_p(ctypes.addressof(address))
+    addresses = (ctypes.c_uint64 * 2)()
+    argument = ctypes.c_void_p(ctypes.addressof(addresses))
     packed = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.raw_lookup("address"))(ctypes.addressof(packed))
-    return _Callback(engine, address.value)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.raw_lookup("addresses"))(ctypes.addressof(packed))
+    return _Callbacks(engine, *addresses)

@@ -88,23 +88,23 @@ class UnicornSession:
         used = max(result.stack_used_bytes or 0, second.stack_used_bytes or 0)
         return replace(result, arena_touched_bytes=int(np.count_nonzero(changed)), stack_used_bytes=used)
 
-    def trace(self, inputs: Sequence[Array]) -> Trace:
+    def trace(self, inputs: Sequence[Array]) -> tuple[RunResult, Trace]:
         """Run once and record every access to the arena.
 
         Raises:
             UsageError: there are more than fit the memory that is set aside for them.
+            InternalError: as `run`.
         """
         check_inputs(self._artifact.inputs, inputs)
-        machine = Machine(self._core, self._image, self.layout, explain=True, count=False)
-        recorder = Recorder(machine.uc, self.layout.arena)
+        machine = Machine(self._core, self._image, self.layout, explain=False, count=False)
+        recorder = Recorder(machine, self.layout.arena)
         try:
-            self._call(machine, inputs, inverted=False)
+            result = self._run_on(machine, inputs, inverted=False, count=False)
         except InternalError:
-            if not recorder.full:
-                raise
-        if recorder.full:
-            raise UsageError("run", "the network is too large to be witnessed", remedy="witness a part: --until")
-        return recorder.trace()
+            if recorder.full:
+                raise UsageError("run", "the network is too large to be witnessed") from None
+            raise
+        return result, recorder.trace()
 
     def machine(self, count: bool) -> Machine:
         """The machine that runs with that `count` use."""

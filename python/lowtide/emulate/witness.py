@@ -8,7 +8,9 @@ held against the record; values play no part. Why nothing escapes:
   to follows from the bytes stored so far. That this holds is checked too: stores must fill the outputs of the report,
   layer by layer, to the byte.
 - *Which buffer a load means.* A layer's inputs are all live while it runs, and share no byte, or no load may touch
-  the bytes that they share. So an address tells the buffer, and a fixed offset tells the element.
+  the bytes that they share. So an address tells the buffer, and a fixed offset tells the element. The compiler may move
+  a load up past the last stores of the layer before, which don't touch it; where none of that layer's inputs lies, a
+  load is taken for one of the next layer's.
 - *What it reads.* Every byte remembers the buffer that it was last stored for. A load is right only if that is the
   input that lies there. An output that has run into an input too far, a buffer that lies over one that waits, an
   element that nobody has written: each leaves another memory.
@@ -59,8 +61,8 @@ def check_trace(
         InternalError: a load read what the wrong layer stored, or the stores are not those of the layers.
     """
     shadow = _Shadow(buffers, arena_bytes)
-    for layer, part in zip(layers, _parts(trace, layers), strict=True):
-        shadow.run(layer, part)
+    for layer, after, part in zip(layers, [*layers[1:], None], _parts(trace, layers), strict=True):
+        shadow.run(layer, after, part)
     shadow.check_end()
     stores = int(np.count_nonzero(trace.stores))
     return Witnessed(len(layers), len(trace.stores) - stores, stores)
@@ -93,8 +95,8 @@ class _Shadow:
             if buffer.first == 0:
                 self._holds[_bytes_of(buffer)] = number
 
-    def run(self, layer: LayerAccess, part: Trace) -> None:
-        """Check one layer's accesses, and note what it stored."""
+    def run(self, layer: LayerAccess, after: LayerAccess | None, part: Trace) -> None:
+        """Check one layer's accesses, early ones of the layer after it among them, and note what it stored."""
         places, times = _by_byte(part, stores=True)
         output = self._numbers[layer.output]
         self._check_stores(layer, places)
@@ -102,7 +104,10 @@ class _Shadow:
         stored_at[places] = times
         loaded, times = _by_byte(part, stores=False)
         found = np.where(stored_at[loaded] < times, output, self._holds[loaded])
-        wanted = self._wanted(layer)[loaded]
+        wanted = self._wanted(layer)
+        if after is not None:
+            wanted = np.where(wanted == _NOBODY, self._wanted(after), wanted)
+        wanted = wanted[loaded]
         wrong = np.flatnonzero((found != wanted) | (wanted < 0))
         if len(wrong):
             first = wrong[np.argmin(times[wrong])]
