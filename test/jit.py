@@ -90,7 +90,7 @@ def _execute(
     ]
 
 
-class _Descriptor(ctypes.Structure):
+class Descriptor(ctypes.Structure):
     """MLIR's memref descriptor of rank 1."""
 
     _fields_ = (
@@ -104,7 +104,7 @@ class _Descriptor(ctypes.Structure):
 
 def _call(address: int, arena: Array) -> None:
     # The engine's own wrapper takes an array with the address of each argument; the argument is a descriptor's address.
-    descriptor = ctypes.pointer(_Descriptor(arena.ctypes.data, arena.ctypes.data, 0, arena.size, 1))
+    descriptor = ctypes.pointer(Descriptor(arena.ctypes.data, arena.ctypes.data, 0, arena.size, 1))
     packed = (ctypes.c_void_p * 1)(ctypes.addressof(descriptor))
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(packed))
 

@@ -127,6 +127,7 @@ def _report(
         outputs=network.outputs,
         steps=step_names([layer.name for layer in graph.layers]),
         buffers=lowered.buffers,
+        layers=lowered.layers,
         stages=tuple(stages.seconds),
     )
 

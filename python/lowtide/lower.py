@@ -9,11 +9,12 @@ from io import BytesIO
 from pathlib import Path
 
 from lowtide.bufferise import allocate
+from lowtide.bufferise.accesses import layer_accesses
 from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.importer import ImportedModel, import_model
 from lowtide.ir import ArrayAttr, IntegerAttr, Module, StringAttr, parse_module
-from lowtide.network import IoTensor, Network, Slot
+from lowtide.network import IoTensor, LayerAccess, Network, Slot
 from lowtide.normalise.analysis import network_function
 from lowtide.passes import PASSES
 from lowtide.plan.plan import Objective, check_objective
@@ -35,6 +36,7 @@ class Lowered:
         baseline_bytes: what executing layer by layer in the model's own order needs, without overlap.
         script: the transform script that was applied.
         buffers: where each buffer lies and when; steps are those of `graph`.
+        layers: what each layer reads and writes.
         bound_bytes: what the allocator proved no arena for this plan can be under.
     """
 
@@ -44,6 +46,7 @@ class Lowered:
     script: str
     buffers: tuple[PlacedBuffer, ...]
     bound_bytes: int
+    layers: tuple[LayerAccess, ...]
 
 
 def identifier(name: str) -> str:
@@ -124,7 +127,15 @@ def lower(
         PASSES["lowtide-kernels"].run(module, {})
     name = identifier(path.stem)
     network = _network(module, name, model.inputs, model.outputs, keep_input)
-    return Lowered(network, graph, original.baseline_bytes, script, _buffers(module), _integer(module, allocate.BOUND))
+    return Lowered(
+        network=network,
+        graph=graph,
+        baseline_bytes=original.baseline_bytes,
+        script=script,
+        buffers=_buffers(module),
+        bound_bytes=_integer(module, allocate.BOUND),
+        layers=layer_accesses(module),
+    )
 
 
 def _network(

@@ -68,3 +68,24 @@ class Network:
     inputs: tuple[Slot, ...]
     outputs: tuple[Slot, ...]
     keep_input: bool
+
+
+@dataclass(frozen=True)
+class LayerAccess:
+    """What one layer of a lowered network reads and writes in the arena.
+
+    Attributes:
+        name: the model's name of its output.
+        function: its kernel.
+        direction: forwards or backwards: which way the kernel goes through its output.
+        inputs: names of the buffers that it reads.
+        output: name of the buffer that it writes.
+        stored_bytes: how much of the output it writes: each byte once.
+    """
+
+    name: str
+    function: str
+    direction: str
+    inputs: tuple[str, ...]
+    output: str
+    stored_bytes: int

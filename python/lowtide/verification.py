@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,8 @@ from lowtide.emulate.compare import Difference, compare_runs
 from lowtide.emulate.inputs import fit_input, load_arrays, load_inputs, random_inputs
 from lowtide.emulate.litert import LiteRtReference
 from lowtide.emulate.qemu_backend import QemuBackend
-from lowtide.emulate.unicorn_backend import UnicornBackend
+from lowtide.emulate.unicorn_backend import UnicornBackend, UnicornSession
+from lowtide.emulate.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.importer import IMPORTERS
 from lowtide.network import IoTensor
@@ -60,6 +61,7 @@ def run_artifact(
     seed: int = 0,
     backend: str = "unicorn",
     kind: ArtifactKind = "object",
+    witness: bool = False,
 ) -> RunResult:
     """Run a compiled network once and note in its report what was measured.
 
@@ -69,11 +71,13 @@ def run_artifact(
         seed: of the random inputs.
         backend: a name of `lowtide.emulate.BACKENDS`.
         kind: the shipped object file, or the embedded ELF (not on the host).
+        witness: run it once more, and check that every load from the arena reads what the right layer stored.
 
     Raises:
         InputError: the folder or an input is refused.
-        UsageError: the backend can't run this target.
-        InternalError: the code left its memory, or took more stack than the report claims.
+        UsageError: the backend can't run this target, or can't witness.
+        InternalError: the code left its memory, took more stack than the report claims, or a load read what it should
+            not.
     """
     folder = Path(directory)
     view = load_artifact(folder)
@@ -81,8 +85,11 @@ def run_artifact(
     arrays = _arrays(inputs, tensors) if inputs else random_inputs(tensors, seed)
     measures = backend == "unicorn"
     report = load(folder).report
-    result = _backend(backend, kind).open(view).run(arrays, probe=measures)
-    _check_result(result, report)
+    session = _backend(backend, kind).open(view)
+    result = session.run(arrays, probe=measures)
+    _check_result(result, report, kind)
+    if witness:
+        result = replace(result, witnessed_loads=_witness(session, arrays, result, report))
     if result.instructions is not None and kind == "object":
         if load(folder).report.measured(None, None) != report.measured(None, None):
             raise InputError(
@@ -90,6 +97,18 @@ def run_artifact(
             )
         update_report(folder, report.measured(result.instructions, result.stack_used_bytes))
     return result
+
+
+def _witness(session: Session, inputs: Sequence[Array], first: RunResult, report: Report) -> int:
+    """The number of loads that a further run was seen to make, all of them right."""
+    if not isinstance(session, UnicornSession):
+        raise UsageError("run", "only Unicorn can witness a run", remedy="leave out --backend, or --witness")
+    if not report.layers:
+        raise InputError("run", "the report does not say what the layers read and write", remedy="compile again")
+    result, trace = session.trace(inputs)
+    if any(one.tobytes() != two.tobytes() for one, two in zip(first.outputs, result.outputs, strict=True)):
+        raise InternalError("witness", "the run gave other outputs than before, when it was not watched")
+    return check_trace(trace, report.layers, report.buffers, report.arena_bytes).loads
 
 
 def _arrays(inputs: Sequence[Array | Path], tensors: Sequence[IoTensor]) -> tuple[Array, ...]:
@@ -110,10 +129,12 @@ def _backend(name: str, kind: ArtifactKind) -> Backend:
     return ELF_BACKENDS[name]("elf")
 
 
-def _check_result(result: RunResult, report: Report) -> None:
+def _check_result(result: RunResult, report: Report, kind: ArtifactKind = "object") -> None:
     used, stack_bytes = result.stack_used_bytes, report.stack_bytes
-    # what the compiler library's functions take is not in the claim, and the report says so
-    if used is not None and used > stack_bytes and not report.external_symbols:
+    # The claim is for the object file: the ELF is entered through IREE's own function. What the compiler library's
+    # functions take is not in it either, and the report says so.
+    claimed = kind == "object" and not report.external_symbols
+    if claimed and used is not None and used > stack_bytes:
         raise InternalError("run", f"the run took {used} bytes of stack, the report claims at most {stack_bytes}")
     if result.return_code != 0:
         raise InternalError("run", f"the network returned {result.return_code}")

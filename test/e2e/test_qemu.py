@@ -59,9 +59,10 @@ def test_it_counts_what_unicorn_counts(digits: Artifact) -> None:
     assert session.run(inputs, count=False).instructions is None
 
 
-def test_from_the_command_line(folder: Path) -> None:
+@pytest.mark.parametrize("kind", ["o", "elf"])
+def test_from_the_command_line(kind: str, folder: Path) -> None:
     need_board("cortex-m4")
-    outcome = lowtide("run", folder, "--backend", "qemu", "--seed", "1")
+    outcome = lowtide("run", folder, "--backend", "qemu", "--artifact", kind, "--seed", "1")
     assert outcome.code == 0, outcome
     assert "instructions" in outcome.text
 

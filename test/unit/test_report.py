@@ -23,7 +23,9 @@ KEYS = {
     "baseline_macs", "instructions", "stack_used_bytes", "buffers", "stages",
 }  # fmt: skip
 """What others may rely on."""
-MORE_KEYS = {"name", "objective", "keep_input", "external_symbols", "files", "inputs", "outputs", "steps", "untiled_bound_kind"}
+MORE_KEYS = {"name", "objective", "keep_input", "external_symbols", "files", "inputs", "outputs", "steps"} | {
+    "untiled_bound_kind", "layers",
+}  # fmt: skip
 
 
 def parsed(folder: Path) -> dict[str, Any]:

@@ -266,7 +266,7 @@ def test_reports_are_read_and_damage_is_named(tmp_path: Path, layer: Layer) -> N
 
 
 def test_an_unknown_backend_is_refused() -> None:
-    with pytest.raises(UsageError, match="choose one of unicorn, host"):
+    with pytest.raises(UsageError, match="choose one of unicorn, qemu, host"):
         backend_named("fpga")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from lowtide.alloc import Problem, Solution, solve
+from lowtide.bufferise.accesses import note_accesses
 from lowtide.bufferise.overlap import note_directions, overlap_choices
 from lowtide.bufferise.roots import Root, buffer_roots, root_of, steps_of
 from lowtide.errors import InputError, UsageError
@@ -62,6 +63,7 @@ def run(module: Module, options: Mapping[str, str]) -> None:
         calls, choices = overlap_choices(steps, roots, layer_bodies(module, STAGE)) if overlap else ((), ())
         solution = solve(Problem(tuple(root.buffer for root in roots), choices), strategy)
         note_directions(calls, solution.choices)
+        note_accesses(module, steps, roots, layer_bodies(module))
         apply_solution(module, function, roots, solution)
 
 

@@ -146,6 +146,11 @@ def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--artifact", choices=("o", "elf"), default="o", help="run the object file (default) or the embedded ELF"
     )
+    command.add_argument(
+        "--witness",
+        action="store_true",
+        help="run once more and check that every load from the arena reads what the right layer stored (unicorn)",
+    )
     command.add_argument("--save", type=Path, metavar="Y.npy", help="write the (first) output there")
 
 

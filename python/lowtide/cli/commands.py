@@ -43,7 +43,12 @@ def _run(arguments: Namespace, listen: Listener) -> Show:
     listen("run")
     kind = "elf" if arguments.artifact == "elf" else "object"
     result = run_artifact(
-        arguments.directory, arguments.input, seed=arguments.seed, backend=arguments.backend, kind=kind
+        arguments.directory,
+        arguments.input,
+        seed=arguments.seed,
+        backend=arguments.backend,
+        kind=kind,
+        witness=arguments.witness,
     )
     if arguments.save is not None:
         content = BytesIO()

@@ -50,12 +50,15 @@ def show_run(console: Console, result: RunResult, report: Report) -> None:
         console.print(f"{slot.tensor.name} = {np.array2string(output, threshold=64)}")
     measured = [
         ("instructions", result.instructions, ""),
-        ("stack used", result.stack_used_bytes, f"of {report.stack_bytes:,} bytes"),
+        ("stack used", result.stack_used_bytes, f"bytes; {report.stack_bytes:,} claimed for the object"),
         ("arena touched", result.arena_touched_bytes, f"of {report.arena_bytes:,} bytes"),
     ]
     for name, value, note in measured:
         if value is not None:
             console.print(f"{name:<14}{value:>14,} {note}")
+    if result.witnessed_loads is not None:
+        loads = f"all {result.witnessed_loads:,} loads from the arena"
+        console.print(f"witness: {loads} read what the right one of {len(report.layers)} layers stored")
 
 
 def show_verification(console: Console, outcome: Verification) -> None:

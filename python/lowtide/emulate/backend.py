@@ -26,6 +26,7 @@ class RunResult:
         stack_used_bytes: from the stack's top to the lowest byte written, rounded up to the ABI's stack alignment.
         arena_touched_bytes: arena bytes that held something: those of the inputs and every byte written by the run.
         return_code: what NAME_run returned.
+        witnessed_loads: loads from the arena that were seen to read what the right layer stored.
     """
 
     outputs: tuple[Array, ...]
@@ -33,6 +34,7 @@ class RunResult:
     stack_used_bytes: int | None
     arena_touched_bytes: int | None
     return_code: int
+    witnessed_loads: int | None = None
 
 
 class Session(Protocol):

@@ -51,7 +51,7 @@ def hook_blocks(uc: unicorn.Uc, counter: BlockCounter) -> None:
     """Count every executed block into `counter`, which must outlive the engine."""
     handle = ctypes.c_size_t()
     status = uclib.uc_hook_add(
-        _handle(uc),
+        hook_handle(uc),
         ctypes.byref(handle),
         unicorn.UC_HOOK_BLOCK,
         _callbacks().count_block,
@@ -79,7 +79,7 @@ def map_edge(uc: unicorn.Uc, address: int, size: int, host: int, valid: range) -
     edge = EdgePage(host, valid.start, valid.stop, stop, 0)
     user = ctypes.addressof(edge)
     callbacks = _callbacks()
-    _check(uclib.uc_mmio_map(_handle(uc), address, size, callbacks.read_edge, user, callbacks.write_edge, user))
+    _check(uclib.uc_mmio_map(hook_handle(uc), address, size, callbacks.read_edge, user, callbacks.write_edge, user))
     return edge
 
 
@@ -95,8 +95,8 @@ def _callbacks() -> _Callbacks:
     return _Callbacks(engine, *addresses)
 
 
-def _handle(uc: unicorn.Uc) -> ctypes.c_void_p:
-    # Unicorn's binding wraps every callback in Python; its C interface takes the engine's handle.
+def hook_handle(uc: unicorn.Uc) -> ctypes.c_void_p:
+    """The engine as Unicorn's C interface takes it: its binding would wrap every callback in Python."""
     return uc._uch  # pyright: ignore[reportPrivateUsage]
 
 

@@ -16,7 +16,8 @@ from lowtide.emulate.elf_loader import call_elf, load_elf
 from lowtide.emulate.link import link_object
 from lowtide.emulate.machine import Machine, StrayAccessError
 from lowtide.emulate.memory import Layout, make_layout
-from lowtide.errors import InternalError
+from lowtide.emulate.trace import Recorder, Trace
+from lowtide.errors import InternalError, UsageError
 
 ArtifactKind = Literal["object", "elf"]
 
@@ -86,6 +87,24 @@ class UnicornSession:
             changed[slot.offset : slot.offset + slot.tensor.nbytes] = True
         used = max(result.stack_used_bytes or 0, second.stack_used_bytes or 0)
         return replace(result, arena_touched_bytes=int(np.count_nonzero(changed)), stack_used_bytes=used)
+
+    def trace(self, inputs: Sequence[Array]) -> tuple[RunResult, Trace]:
+        """Run once and record every access to the arena.
+
+        Raises:
+            UsageError: there are more than fit the memory that is set aside for them.
+            InternalError: as `run`.
+        """
+        check_inputs(self._artifact.inputs, inputs)
+        machine = Machine(self._core, self._image, self.layout, explain=False, count=False)
+        recorder = Recorder(machine, self.layout.arena)
+        try:
+            result = self._run_on(machine, inputs, inverted=False, count=False)
+        except InternalError:
+            if recorder.full:
+                raise UsageError("run", "the network is too large to be witnessed") from None
+            raise
+        return result, recorder.trace()
 
     def machine(self, count: bool) -> Machine:
         """The machine that runs with that `count` use."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lowtide.diagnostics import place_of
 from lowtide.errors import InputError, UsageError
 from lowtide.importer.mlir import import_mlir
 from lowtide.importer.signless import make_signless
 from lowtide.importer.tflite import import_tflite
-from lowtide.ir import Context, Module, parse_module
+from lowtide.ir import Context, Module, Operation, RankedTensorType, WalkResult, parse_module
 from lowtide.network import IoTensor
+
+_MOST_ELEMENTS = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,29 @@ def import_model(path: Path, context: Context, until: Sequence[str] = ()) -> Imp
         raise InputError("importer", f"'{path.suffix}' is not a model format", where=str(path), remedy=f"use {known}")
     model = IMPORTERS[path.suffix](path, context, until)
     make_signless(model.module)
+    _check_sizes(model.module, str(path))
     return model
+
+
+def _check_sizes(module: Module, where: str) -> None:
+    """Refuse tensors that no microcontroller holds, before arrays of their size are made here."""
+    found: list[str] = []
+
+    def visit(op: Operation) -> WalkResult:
+        for type_ in (result.type for result in op.results):
+            if (
+                isinstance(type_, RankedTensorType)
+                and type_.has_static_shape
+                and math.prod(type_.shape) > _MOST_ELEMENTS
+            ):
+                # An exception would not come through MLIR's walk as it is.
+                found.append(f"'{type_}' of {op.name} at {place_of(op.location)}")
+                return WalkResult.INTERRUPT
+        return WalkResult.ADVANCE
+
+    module.operation.walk(visit)
+    if found:
+        raise InputError("importer", f"{found[0]} has more than {_MOST_ELEMENTS:,} elements", where=where)
 
 
 def _tflite(path: Path, context: Context, until: Sequence[str]) -> ImportedModel:

@@ -40,6 +40,8 @@ def pad_is_neutral(node: Structured, position: int, pad: Value) -> bool:
     operations = [view.operation for view in block.operations]
     yielded = operations[-1].operands[0]
     for op in operations[:-1]:
+        if op.name == "arith.constant":
+            continue
         operands: list[Abstract] = [values[v] if v in values else constant_of(v) for v in op.operands]
         # Only an accumulator that is a running maximum or minimum and nothing else stays on its side of the start.
         values[op.results[0]] = _interpret(op, operands, start if op.results[0] == yielded else None)

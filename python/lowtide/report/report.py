@@ -11,7 +11,7 @@ from typing import Any
 
 from lowtide.errors import InputError
 from lowtide.graph.bound import BoundKind
-from lowtide.network import IoTensor, Slot
+from lowtide.network import IoTensor, LayerAccess, Slot
 from lowtide.output import REPORT, write_file
 from lowtide.report.memory_map import PlacedBuffer
 
@@ -34,6 +34,7 @@ class Report:
         files: name and SHA-256 of the other files of the folder.
         buffers: name, size, offset, first and last step; `steps` names the steps.
         stages: name and seconds.
+        layers: what each layer reads and writes in the arena, and which way it runs.
     """
 
     model: str
@@ -46,7 +47,6 @@ class Report:
     sram_bytes: int
     baseline_bytes: int
     untiled_bound_bytes: int
-    untiled_bound_kind: BoundKind
     allocation_bound_bytes: int
     flash_bytes: int
     code_bytes: int
@@ -63,6 +63,8 @@ class Report:
     steps: tuple[str, ...]
     buffers: tuple[PlacedBuffer, ...]
     stages: tuple[tuple[str, float], ...]
+    layers: tuple[LayerAccess, ...] = ()
+    untiled_bound_kind: BoundKind = "between layers"
 
     def to_json(self) -> str:
         """The file's text."""
@@ -71,6 +73,7 @@ class Report:
         content["inputs"] = [_slot(slot) for slot in self.inputs]
         content["outputs"] = [_slot(slot) for slot in self.outputs]
         content["buffers"] = [asdict(buffer) for buffer in self.buffers]
+        content["layers"] = [asdict(layer) for layer in self.layers]
         content["stages"] = [{"name": name, "seconds": seconds} for name, seconds in self.stages]
         return json.dumps(content, indent=2) + "\n"
 
@@ -98,6 +101,9 @@ def read_report(directory: Path) -> Report:
         row["inputs"] = tuple(_read_slot(slot) for slot in row["inputs"])
         row["outputs"] = tuple(_read_slot(slot) for slot in row["outputs"])
         row["buffers"] = tuple(PlacedBuffer(**buffer) for buffer in row["buffers"])
+        row["layers"] = tuple(
+            LayerAccess(**{**layer, "inputs": tuple(layer["inputs"])}) for layer in row.get("layers", ())
+        )
         row["stages"] = tuple((stage["name"], stage["seconds"]) for stage in row["stages"])
         row["external_symbols"] = tuple(row["external_symbols"])
         row["steps"] = tuple(row["steps"])

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from lowtide.alloc.liveness import Live, live_pairs
 from lowtide.alloc.problem import Problem
-from lowtide.alloc.search.tree import ABORTED, BUFFER, INFEASIBLE, SECTION, SOLVED, Board, search
+from lowtide.alloc.search.board import BUFFER, SECTION, Board
+from lowtide.alloc.search.tree import ABORTED, INFEASIBLE, SOLVED, search
 
 Ints = NDArray[np.int64]
 

@@ -1,0 +1,115 @@
+"""Records every load and store of the arena while a machine runs."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import unicorn
+from unicorn.unicorn_py3.unicorn import uclib
+
+from lowtide.emulate.image import PAGE
+from lowtide.emulate.machine import Machine
+from lowtide.emulate.memory import Region
+from lowtide.emulate.native import hook_handle
+from lowtide.errors import InternalError, UsageError
+from lowtide.ir import ExecutionEngine, make_context, parse_module
+
+CAPACITY = 1 << 28
+"""Accesses at most; what is not used of the list takes no memory."""
+_OFFSETS = 1 << 27
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The accesses of one run, in order.
+
+    Attributes:
+        offsets: int64[n], of the first byte in the arena.
+        sizes: int64[n], bytes.
+        stores: bool[n], False for a load.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    stores: npt.NDArray[np.bool_]
+
+
+class _List(ctypes.Structure):
+    """What the callbacks get; see trace.mlir."""
+
+    _fields_ = (
+        ("entries", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+        ("capacity", ctypes.c_int64),
+        ("low", ctypes.c_int64),
+        ("bytes", ctypes.c_int64),
+        ("host", ctypes.c_void_p),
+        ("stop", ctypes.c_void_p),
+    )
+    count: int
+
+
+class Recorder:
+    """Takes the place of one region of a machine and keeps what is done to it; must outlive the machine's runs.
+
+    The region becomes a device: Unicorn 2.1.4 miscomputes Thumb code under hooks on memory accesses.
+
+    Args:
+        machine: made without `explain`.
+        region: what to watch.
+        capacity: accesses after which the run is stopped.
+    """
+
+    def __init__(self, machine: Machine, region: Region, capacity: int = CAPACITY) -> None:
+        if region.size >= _OFFSETS:
+            raise UsageError("run", f"an arena of {region.size:,} bytes is too large to be witnessed")
+        self._entries = np.empty(capacity, dtype=np.uint32)
+        pages = region.pages()
+        whole = len(pages) * PAGE
+        host = machine.bytes_of(region).ctypes.data
+        stop = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
+        low = region.start - pages.start
+        self._list = _List(self._entries.ctypes.data, 0, capacity, low, region.size, host, stop)
+        user = ctypes.addressof(self._list)
+        callbacks = _callbacks()
+        machine.uc.mem_unmap(pages.start, whole)
+        status = uclib.uc_mmio_map(
+            hook_handle(machine.uc), pages.start, whole, callbacks.read, user, callbacks.write, user
+        )
+        if status != unicorn.UC_ERR_OK:
+            raise InternalError("run", f"Unicorn refused a mapping (error {status})")
+
+    @property
+    def full(self) -> bool:
+        """Whether the run was stopped because the list is full."""
+        return self._list.count > len(self._entries)
+
+    def trace(self) -> Trace:
+        """What was recorded."""
+        entries = self._entries[: self._list.count]
+        sizes = (entries >> np.uint32(1) & np.uint32(15)).astype(np.int64) + 1
+        return Trace((entries >> np.uint32(5)).astype(np.int64), sizes, (entries & np.uint32(1)).astype(np.bool_))
+
+
+@dataclass(frozen=True)
+class _Callbacks:
+    engine: ExecutionEngine
+    read: int
+    write: int
+
+
+@cache
+def _callbacks() -> _Callbacks:
+    source = Path(__file__).with_name("trace.mlir")
+    with make_context() as context:
+        engine = ExecutionEngine(parse_module(source.read_text(encoding="utf-8"), context, source.name), opt_level=2)
+    addresses = (ctypes.c_uint64 * 2)()
+    argument = ctypes.c_void_p(ctypes.addressof(addresses))
+    packed = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.raw_lookup("addresses"))(ctypes.addressof(packed))
+    return _Callbacks(engine, *addresses)

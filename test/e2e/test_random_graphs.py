@@ -1,0 +1,66 @@
+"""Random networks of every operator, lowered with overlapping buffers, give numpy's numbers to the last bit.
+
+`LOWTIDE_TEST_SEED` starts another sequence; `python tools/random_graphs.py --count 2000 --seed N` runs many more.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, assume, given, note, seed, settings
+from random_graphs import ROOTS, STEPS, Graph, Tally, run
+
+SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
+
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
+
+
+@dataclass
+class Drawn:
+    """Choices by hypothesis, which shrinks them when a network fails."""
+
+    data: Any
+
+    def number(self, low: int, high: int) -> int:
+        return self.data.draw(st.integers(low, high))
+
+
+def _run_many(count: int, first: int, capsys: pytest.CaptureFixture[str]) -> Tally:
+    tally = Tally()
+
+    @seed(first)
+    @settings(database=None, deadline=None, print_blob=True, suppress_health_check=SLOW, max_examples=count)
+    @given(st.data())
+    def check(data: Any) -> None:
+        graph = Graph(Drawn(data))
+        note(f"LOWTIDE_TEST_SEED={SEED}; {', '.join(graph.operators)}")
+        outcome = run(graph)
+        assume(outcome.layers >= ROOTS)
+        tally.add(graph, outcome)
+        assert outcome.right
+
+    check()
+    with capsys.disabled():
+        print(f"\nseed {first}: {tally}")
+    return tally
+
+
+def _check(tally: Tally) -> None:
+    count = len(tally.outcomes)
+    assert sum(outcome.overlaps for outcome in tally.outcomes) >= count / 2
+    assert sum(outcome.residual for outcome in tally.outcomes) >= count / 2
+
+
+def test_random_graphs(capsys: pytest.CaptureFixture[str]) -> None:
+    _check(_run_many(60, SEED, capsys))
+
+
+@pytest.mark.slow
+def test_many_random_graphs(capsys: pytest.CaptureFixture[str]) -> None:
+    tally = _run_many(600, SEED + 1, capsys)
+    _check(tally)
+    assert tally.operators == set(STEPS)

@@ -1,0 +1,55 @@
+"""lowtide's passes on modules that are in the wrong form for them, and with options that are none."""
+
+from __future__ import annotations
+
+import pytest
+
+from lowtide.errors import InputError, LowtideError, UsageError
+from lowtide.ir import parse_module
+from lowtide.passes import run_passes
+from lowtide.transform.interpreter import make_transform_context
+
+NETWORK = """func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %e = tensor.empty() : tensor<4xf32>
+  %y = linalg.exp ins(%x : tensor<4xf32>) outs(%e : tensor<4xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}"""
+LOWERED = "lowtide-normalise,lowtide-outline,lowtide-bufferise"
+
+CASES: list[tuple[str, type[LowtideError], str]] = [
+    ("lowtide-bufferise", InputError, "bufferise: the module has no outlined layers\n  remedy: run lowtide-outline"),
+    ("lowtide-allocate", InputError, "allocate: the module has no outlined layers"),
+    ("lowtide-kernels", InputError, "kernels: the module has no outlined layers"),
+    ("lowtide-outline,lowtide-outline", InputError, "outline at 'func.call' (func.call): the call of @map_0 can't be"),
+    ("lowtide-outline,lowtide-allocate", InputError, "not on buffers\n  remedy: run this pass after lowtide-bufferise"),
+    ("lowtide-outline,lowtide-kernels", InputError, "kernels: the network's function is not on buffers"),
+    (f"{LOWERED},lowtide-bufferise", InputError, "bufferise: the network's function is not on tensors"),
+    (f"{LOWERED},lowtide-allocate,lowtide-allocate", InputError, "allocate: the arena is allocated already"),
+    (f"{LOWERED},lowtide-kernels,lowtide-kernels", InputError, "kernels: the module has no outlined layers"),
+    (f"{LOWERED},lowtide-allocate{{alignment=x}}", UsageError, "alignment is a number, not 'x'"),
+    (f"{LOWERED},lowtide-allocate{{alignment=0}}", UsageError, "an alignment of 0 bytes\n  remedy: give 1 or more"),
+    (f"{LOWERED},lowtide-allocate{{keep-input=maybe}}", UsageError, "keep-input is a number, not 'maybe'"),
+    (f"{LOWERED},lowtide-allocate{{strategy=x}}", UsageError, "unknown allocation strategy 'x'"),
+    (f"{LOWERED},lowtide-allocate{{order=x}}", UsageError, "lowtide-allocate has no option 'order'"),
+]
+
+
+@pytest.mark.parametrize(("pipeline", "error", "message"), CASES)
+def test_refused(pipeline: str, error: type[LowtideError], message: str) -> None:
+    module = parse_module(NETWORK, make_transform_context())
+    with pytest.raises(error) as caught:
+        run_passes(module, pipeline)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "message"),
+    [
+        ('lowtide.buffer_alignment = "x"', "attribute lowtide.buffer_alignment is no number"),
+        ("lowtide.strategy = 3", "attribute lowtide.strategy is no name"),
+    ],
+)
+def test_attributes_of_the_wrong_type(attribute: str, message: str) -> None:
+    module = parse_module(f"module attributes {{{attribute}}} {{ {NETWORK} }}", make_transform_context())
+    with pytest.raises(InputError, match=message):
+        run_passes(module, f"{LOWERED},lowtide-allocate")

@@ -1,0 +1,128 @@
+"""A layer's kernel, run on this machine with its output at any distance from one of its inputs."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import jit
+import numpy as np
+from numpy.typing import NDArray
+
+from lowtide.bufferise import allocate
+from lowtide.bufferise.overlap import DIRECTION
+from lowtide.graph.profile import Profile
+from lowtide.graph.read import layer_bodies
+from lowtide.ir import (
+    ArrayAttr,
+    ExecutionEngine,
+    FunctionType,
+    IndexType,
+    IntegerAttr,
+    Module,
+    Operation,
+    OpResult,
+    StringAttr,
+    TypeAttr,
+    UnitAttr,
+    Value,
+    run_pipeline,
+)
+from lowtide.kernels.library import kernel_for
+from lowtide.normalise.analysis import network_function
+from lowtide.passes import run_passes
+
+Array = NDArray[Any]
+BUFFERS = "lowtide-import-tosa,lowtide-normalise,lowtide-outline,lowtide-bufferise"
+
+
+def operations(module: Module, name: str) -> list[Operation]:
+    """The operations of that name in the network's function."""
+    block = network_function(module, "test").regions[0].blocks[0]
+    return [view.operation for view in block.operations if view.operation.name == name]
+
+
+def profiles(text: str, sizes: list[int], output_bytes: int) -> list[Profile]:
+    """What the only layer of a network allows of each of the network's inputs, `sizes` bytes large."""
+    module = jit.lowered(text, BUFFERS)
+    (call,) = operations(module, "func.call")
+    ((name, body),) = layer_bodies(module).items()
+    assert name == str(call.attributes["callee"]).removeprefix("@")
+    arguments = list(network_function(module, "test").regions[0].blocks[0].arguments)
+    places = [_root(operand) for operand in call.operands]
+    return [
+        kernel_for(body).profile(body, places.index(argument), size, output_bytes)
+        for argument, size in zip(arguments, sizes, strict=True)
+    ]
+
+
+def _root(value: Value) -> Value:
+    while isinstance(value, OpResult):
+        owner = OpResult(value).owner.operation
+        if not owner.operands:
+            break
+        value = owner.operands[0]
+    return value
+
+
+class Shifted:
+    """The compiled network of one layer in one direction; offsets are arguments.
+
+    Args:
+        text: the network.
+        direction: forwards or backwards.
+    """
+
+    def __init__(self, text: str, direction: str) -> None:
+        module = jit.lowered(text, BUFFERS)
+        run_passes(module, "lowtide-allocate{overlap=0 alignment=1}")
+        with module.context:
+            for call in operations(module, "func.call"):
+                call.attributes[DIRECTION] = StringAttr.get(direction)
+        run_passes(module, "lowtide-kernels")
+        _take_offsets(module)
+        run_pipeline(module, jit.TO_LLVM)
+        self._engine = ExecutionEngine(module, opt_level=2)
+        self._entry = self._engine.raw_lookup("_mlir_ciface_network")
+
+    def run(self, inputs: list[Array], like: Array, number: int, shift: int) -> Array:
+        """The output, where it starts `shift` bytes above input `number` and shares no byte with the others."""
+        room = like.nbytes + inputs[number].nbytes
+        near = like.nbytes
+        memory = np.zeros(2 * room + like.nbytes + sum(array.nbytes for array in inputs), np.uint8)
+        offsets: list[int] = []
+        end = 2 * room + like.nbytes
+        for position, array in enumerate(inputs):
+            offsets.append(near if position == number else end)
+            end += array.nbytes
+            memory[offsets[-1] : offsets[-1] + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        self._call(memory, [*offsets, near + shift])
+        return memory[near + shift : near + shift + like.nbytes].copy().view(like.dtype).reshape(like.shape)
+
+    def _call(self, memory: Array, offsets: list[int]) -> None:
+        descriptor = ctypes.pointer(jit.Descriptor(memory.ctypes.data, memory.ctypes.data, 0, memory.size, 1))
+        numbers = [ctypes.c_int64(offset) for offset in offsets]
+        packed = (ctypes.c_void_p * (1 + len(numbers)))(
+            ctypes.addressof(descriptor), *(ctypes.addressof(number) for number in numbers)
+        )
+        ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._entry)(ctypes.addressof(packed))
+
+
+def _take_offsets(module: Module) -> None:
+    """Make the offsets of the inputs and of the output arguments of the network's function."""
+    attributes = module.operation.attributes
+    places = [
+        IntegerAttr(item).value for name in (allocate.INPUTS, allocate.OUTPUTS) for item in ArrayAttr(attributes[name])
+    ]
+    assert len(set(places)) == len(places)
+    main = network_function(module, "test")
+    block = main.regions[0].blocks[0]
+    with module.context, main.location:
+        arguments = [block.add_argument(IndexType.get(), main.location) for _ in places]
+        for view in operations(module, "memref.view"):
+            constant = OpResult(view.operands[1]).owner.operation.attributes["value"]
+            view.operands[1] = arguments[places.index(IntegerAttr(constant).value)]
+        types = [argument.type for argument in block.arguments]
+        main.operation.attributes["function_type"] = TypeAttr.get(FunctionType.get(types, []))
+        main.operation.attributes["sym_name"] = StringAttr.get("network")
+        main.operation.attributes["llvm.emit_c_interface"] = UnitAttr.get()

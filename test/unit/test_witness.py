@@ -1,0 +1,204 @@
+"""The witness sees every load that reads what the wrong layer stored, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import jit
+import mutants
+import numpy as np
+import pytest
+from shifted import BUFFERS
+from single_layers import Single, conv, dense, depthwise, moved, pool
+from tosa_nets import TosaNet, Value, Window
+
+from lowtide.artifact import compile_model
+from lowtide.emulate import load_artifact
+from lowtide.emulate.cores import core_of
+from lowtide.emulate.link import link_object
+from lowtide.emulate.machine import Machine
+from lowtide.emulate.trace import Recorder, Trace
+from lowtide.emulate.unicorn_backend import UnicornBackend
+from lowtide.emulate.witness import check_trace
+from lowtide.errors import InputError, InternalError, UsageError
+from lowtide.lower import normalised
+from lowtide.network import LayerAccess
+from lowtide.passes import run_passes
+from lowtide.report.memory_map import PlacedBuffer
+from lowtide.stages import Stages
+from lowtide.verification import run_artifact
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "models"
+
+# x (4 bytes) → a: y = x reversed → b: z = y + x, all apart
+X, Y, Z = PlacedBuffer("x", 4, 0, 0, 2), PlacedBuffer("y", 4, 4, 1, 2), PlacedBuffer("z", 4, 8, 2, 3)
+A = LayerAccess("a", "map_0", "forwards", ("x",), "y", 4)
+B = LayerAccess("b", "map_1", "backwards", ("x", "y"), "z", 4)
+RIGHT = "l3 s4 l2 s5 l1 s6 l0 s7  l0 l4 s8 l1 l5 s9 l2 l6 s10 l3 l7 s11"
+
+
+def trace(text: str) -> Trace:
+    words = text.split()
+    offsets = np.array([int(word[1:]) for word in words])
+    return Trace(offsets, np.ones(len(words), np.int64), np.array([word[0] == "s" for word in words]))
+
+
+def test_right_run_is_clean() -> None:
+    seen = check_trace(trace(RIGHT), [A, B], [X, Y, Z], 12)
+    assert (seen.layers, seen.loads, seen.stores) == (2, 12, 8)
+
+
+def test_wide_accesses_are_seen_byte_by_byte() -> None:
+    wide = Trace(np.array([0, 4, 0, 4, 8]), np.full(5, 4), np.array([False, True, False, False, True]))
+    assert check_trace(wide, [A, B], [X, Y, Z], 12).loads == 3
+
+
+# each lies a little too far over x; its layer runs as it should
+OVER_X = "l3 s2 l2 s3 l1 s4 l0 s5 l0 l2 s8 l1 l3 s9 l2 l4 s10 l3 l5 s11"
+TWO_INPUTS = "l0 s3 l0 s4 l0 s5 l0 s6 l3 l4 s8 l0 l4 s9 l0 l4 s10 l0 l4 s11"
+OVER_KEPT = "l0 s4 l0 s5 l0 s6 l0 s7 l0 l7 s3 l0 s4 l0 s5 l0 s6"
+
+
+@pytest.mark.parametrize(
+    ("buffers", "text", "message"),
+    [
+        ((X, replace(Y, offset=2), Z), OVER_X, "byte 2 of 'x'.* which holds a byte of 'y'"),
+        ((X, replace(Y, offset=3), Z), TWO_INPUTS, "two of its inputs share"),
+        ((replace(X, last=3), Y, replace(Z, offset=3)), OVER_KEPT, "byte 3 of 'x' holds a byte of 'z'"),
+        ((replace(X, first=1), Y, Z), RIGHT, "what nobody has written"),
+        ((X, Y, Z), RIGHT.replace("l1 l5 s9", "l1 l9 s9"), "none of its inputs lies"),
+        ((X, Y, Z), RIGHT.replace("s9", "s3"), "outside its output 'z'"),
+        ((X, Y, Z), RIGHT.replace("s9", "s8"), "twice"),
+        ((X, Y, Z), RIGHT + " l4", "after its last layer"),
+        ((X, Y, Z), RIGHT.removesuffix("s11"), "not what the code stores"),
+    ],
+)
+def test_wrong_run_is_refused(buffers: tuple[PlacedBuffer, ...], text: str, message: str) -> None:
+    with pytest.raises(InternalError, match=message):
+        check_trace(trace(text), [A, B], buffers, 12)
+
+
+def test_run_is_witnessed(folder: Path) -> None:
+    loads = run_artifact(folder, witness=True).witnessed_loads
+    assert loads is not None and loads > 10_000
+
+
+def test_the_report_is_held_to(folder: Path) -> None:
+    path = folder / "report.json"
+    report = json.loads(path.read_text(encoding="utf-8"))
+    report["layers"][1]["inputs"] = ["input_0"]
+    path.write_text(json.dumps(report), encoding="utf-8")
+    with pytest.raises(InternalError, match="none of its inputs lies"):
+        run_artifact(folder, witness=True)
+    del report["layers"]
+    path.write_text(json.dumps(report), encoding="utf-8")
+    with pytest.raises(InputError, match="does not say what the layers read"):
+        run_artifact(folder, witness=True)
+
+
+def test_too_large_a_run_is_refused(folder: Path) -> None:
+    view = load_artifact(folder)
+    session = UnicornBackend().open(view)
+    machine = Machine(core_of(view.target), link_object(view), session.layout, explain=False, count=False)
+    recorder = Recorder(machine, session.layout.arena, capacity=100)
+    machine.reset()
+    with pytest.raises(InternalError, match="stopped before"):
+        machine.call(link_object(view).entry, [session.layout.arena.start])
+    assert recorder.full
+
+
+def test_only_unicorn_witnesses(folder: Path) -> None:
+    with pytest.raises(UsageError, match="only Unicorn"):
+        run_artifact(folder, backend="host", witness=True)
+
+
+# -- one byte too far is seen --------------------------------------------------------------------------------------
+
+
+def _int8_add(net: TosaNet, x: list[Value]) -> Value:
+    return net.add(x[0], x[1])
+
+
+SAME = ((1, 1), (1, 1))
+FEW = [
+    conv((5, 5), (2, 3), Window((3, 3), SAME)),
+    conv((7, 7), (3, 4), Window((3, 3), ((0, 0), (0, 0)), (2, 2))),
+    depthwise((5, 5), 3, 1, Window((3, 3), SAME)),
+    pool((6, 6), 2, Window((2, 2), stride=(2, 2)), "max"),
+]
+MORE = [
+    conv((5, 5), (3, 2), Window((1, 1))),
+    conv((5, 5), (2, 2), Window((3, 3), SAME, (2, 2))),
+    conv((7, 5), (1, 4), Window((3, 3), ((2, 0), (0, 2)), (2, 2))),
+    conv((7, 7), (2, 2), Window((3, 3), ((2, 2), (2, 2)), dilation=(2, 2))),
+    depthwise((7, 7), 2, 1, Window((3, 3), SAME, (2, 2))),
+    depthwise((5, 5), 1, 3, Window((3, 3), SAME)),
+    pool((5, 5), 2, Window((3, 3)), "avg"),
+    dense(5, 3, 3),
+    dense(4, 2, 5),
+    dense(1, 6, 9),
+    Single("add", ((1, 3, 4, 2), (1, 3, 4, 2)), _int8_add),
+    Single("add with broadcast", ((1, 3, 4, 2), (1, 3, 1, 1)), _int8_add),
+    Single("concat", ((1, 4, 3, 2), (1, 4, 3, 2)), lambda n, x: n.concat([x[0], x[1]], 3)),
+    moved("clamp", (1, 3, 4, 2), lambda n, x: n.clamp(x, -20, 30)),
+    moved("transpose", (1, 3, 4, 2), lambda n, x: n.transpose(x, [0, 2, 1, 3])),
+    moved("slice", (1, 4, 5, 3), lambda n, x: n.slice(x, [0, 0, 0, 1], [1, 4, 5, 2])),
+]
+
+
+def _mutate(make: Callable[[], jit.Module], folder: Path, limit: int = 1000) -> int:
+    """Check that each layer's closest overlap is clean, and one byte more is seen; the number of overlaps."""
+    found = mutants.overlaps(make())[:limit]
+    for number, overlap in enumerate(found):
+        mutants.witness(make(), overlap, overlap.allowed, folder / f"{number}")
+        with pytest.raises(InternalError, match="which holds a byte of"):
+            seen = mutants.witness(make(), overlap, overlap.beyond, folder / f"{number}beyond")
+            pytest.fail(f"{overlap}: {seen}")
+    return len(found)
+
+
+def _check_single(layer: Single, folder: Path) -> None:
+    net, output = layer.net("int8")
+    assert _mutate(lambda: jit.lowered(net.text([output]), BUFFERS), folder)
+
+
+@pytest.mark.parametrize("layer", FEW, ids=lambda layer: layer.name)
+def test_one_byte_too_far_is_seen(layer: Single, tmp_path: Path) -> None:
+    _check_single(layer, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", MORE, ids=lambda layer: layer.name)
+def test_one_byte_too_far_is_seen_in_any_layer(layer: Single, tmp_path: Path) -> None:
+    _check_single(layer, tmp_path)
+
+
+@pytest.mark.slow
+def test_one_byte_too_far_is_seen_in_kws(tmp_path: Path) -> None:
+    model = SHARED / "mlperf-tiny" / "kws_ref_model.tflite"
+    if not model.is_file():
+        pytest.skip("../shared/models is not there")
+
+    def make() -> jit.Module:
+        module = normalised(model, (), Stages()).module
+        run_passes(module, "lowtide-outline,lowtide-bufferise")
+        return module
+
+    # the first convolution, then a depthwise and a pointwise one, each in both directions
+    assert _mutate(make, tmp_path, 6) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    ["mlperf-tiny/kws_ref_model", "mlperf-tiny/pretrainedResnet_quant", "tflm/micro_speech_quantized"],
+)
+def test_real_networks_are_clean(name: str, tmp_path: Path) -> None:
+    model = SHARED / f"{name}.tflite"
+    if not model.is_file():
+        pytest.skip("../shared/models is not there")
+    compile_model(model, target="cortex-m4", out=tmp_path / "out")
+    assert run_artifact(tmp_path / "out", witness=True).witnessed_loads
