@@ -182,10 +182,11 @@ def write_file(path: Path, data: bytes | str, stage: str) -> None:
     """
     content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     try:
-        target = path.resolve()
-        if target.exists() and not target.is_file():
-            target.write_bytes(content)
+        # asked before links are followed: the link /dev/stdout leads to no path where it is a pipe
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
             return
+        target = path.resolve()
         aside = target.with_name(f".{target.name[:_LONGEST_SCRATCH_NAME]}.{secrets.token_hex(8)}")
         try:
             aside.write_bytes(content)

@@ -142,3 +142,35 @@ def test_a_buffer_outside_the_map_is_refused_by_name(buffer: PlacedBuffer) -> No
     with pytest.raises(InternalError, match=r"3 steps|arena of 3072") as caught:
         memory_map_svg("net", [*BUFFERS, buffer], STEPS, 3072)
     assert "'bad'" in str(caught.value)
+
+
+OVER = (
+    PlacedBuffer("input", 1000, 0, 0, 1),
+    PlacedBuffer("output", 1000, 100, 1, 2),
+    PlacedBuffer("small", 16, 1100, 0, 2),
+)
+
+
+def test_shared_bytes_are_striped_and_counted_once() -> None:
+    svg = memory_map_svg("net", OVER, STEPS, 1116)
+    group = next(group for group in ET.fromstring(svg).iter(f"{SVG}g") if group.get("class") == "shared")
+    (cell,) = group.findall(f"{SVG}rect")
+    x, y, width, height = figures(cell)
+    first, second, _ = (figures(rectangle) for rectangle in drawn(svg))
+    assert (x, width) == pytest.approx((second[0], first[0] + first[2] - second[0]), abs=0.02)
+    assert (y, height) == pytest.approx((first[1], second[1] + second[3] - first[1]), abs=0.02)
+    assert "peak at step 1, conv: 2,016 bytes live in 1,116" in texts(svg)
+    assert any("striped" in text for text in texts(svg))
+    assert not any("striped" in text for text in texts(memory_map_svg("net", BUFFERS, STEPS, 3072)))
+
+
+def test_labels_stand_where_a_buffer_is_alone() -> None:
+    svg = memory_map_svg("net", OVER, STEPS, 1116)
+    labels = next(group for group in ET.fromstring(svg).iter(f"{SVG}g") if group.get("class") == "labels")
+    places = {
+        text.text: float((text.get("transform") or "").removeprefix("translate(").split()[0])
+        for text in labels.findall(f"{SVG}text")
+    }
+    first, second, _ = (figures(rectangle) for rectangle in drawn(svg))
+    assert places["input"] == pytest.approx(first[0] + first[2] / 4, abs=0.02)
+    assert places["output"] == pytest.approx(second[0] + second[2] * 3 / 4, abs=0.02)

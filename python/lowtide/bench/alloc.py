@@ -58,13 +58,13 @@ def _print_problems(console: Console, folder: Path, strategy: str) -> None:
         raise UsageError("bench", "no problem with a capacity in its name", where=str(folder), remedy="see --help")
     _, compiling = _timed(_compile)
     console.print(f"the search's machine code was compiled, or found, in {compiling:.1f} s", highlight=False)
-    table = _table(["problem", "buffers", "capacity", "bound", "first-fit", "s", strategy, "s", "gap"])
+    table = _table(["", "buffers", "capacity", "bound", "first-fit", "s", strategy, "s", "gap"])
     for path in paths:
         problem = read_table(path, capacity_in(path)).problem
         quick, quick_seconds = _timed(lambda problem=problem: solve(problem, "first-fit"))
         best, seconds = _timed(lambda problem=problem: solve(problem, strategy))
         arenas = (f"{quick.arena_bytes:,}", f"{quick_seconds:.1f}", f"{best.arena_bytes:,}", f"{seconds:.1f}")
-        table.add_row(path.stem, *_figures(problem, best), *arenas, _gap(problem, best))
+        table.add_row(path.name.split(".")[0], *_figures(problem, best), *arenas, _gap(problem, best))
     console.print(table)
 
 
@@ -111,7 +111,7 @@ def network(count: int) -> Problem:
 def _table(columns: Sequence[str]) -> Table:
     table = Table(box=None)
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 

@@ -47,7 +47,7 @@ class HostSession:
         """Run once; there are no figures, whatever is asked for."""
         check_inputs(self._artifact.inputs, inputs)
         # IREE's integers have no sign: unsigned tensors travel as signed ones of the same width.
-        signless = [_signless(np.ascontiguousarray(array)) for array in inputs]
+        signless = [_signless(np.ascontiguousarray(array).reshape(array.shape)) for array in inputs]
         try:
             returned = self._main(*signless)
         except (RuntimeError, ValueError) as error:

@@ -9,6 +9,7 @@ from lowtide.bufferise.overlap import DIRECTION, DIRECTIONS
 from lowtide.errors import InternalError
 from lowtide.graph.read import read_layer
 from lowtide.ir import FlatSymbolRefAttr, InsertionPoint, Module, StringAttr, UnitAttr, func, run_pipeline
+from lowtide.kernels.division import replace_divisions
 from lowtide.kernels.library import kernel_for
 from lowtide.normalise.form import outlined_network
 from lowtide.passes import Pass
@@ -36,6 +37,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
                 if calls:
                     _define(declaration, bodies[name], direction, calls)
             declaration.operation.erase()
+        replace_divisions(module)
         run_pipeline(module, CLEAN_UP, stage=STAGE, error=InternalError)
 
 

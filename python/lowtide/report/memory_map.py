@@ -16,12 +16,14 @@ LEFT, RIGHT, TOP, BOTTOM = 92.0, 36.0, 104.0, 36.0
 """Margins around the plot, in pixels; names of steps that stand slanted take more at the bottom."""
 PLOT_HEIGHT = 540.0
 PLOT_WIDTHS = (820.0, 1700.0)
-STEP_WIDTH = 11.0
+STEP_WIDTH = 14.0
 """Width of a step where there are enough of them to widen the plot."""
 CHARACTER, LINE = 6.5, 14.0
 """Size of a character of a label, in pixels, a little more than any common sans-serif needs."""
 TICK_NAME, TICK_SPACING, SLANT = 22, 20.0, 50
 """Step names below the axis: most characters, and where they are slanted least pixels apart and degrees."""
+SHORTEST_LABEL = 10
+"""Characters of a name cut short; fewer tell nothing."""
 MANY_STEPS = 40
 """Beyond so many steps the boxes' borders would hide the boxes: thin ones then."""
 
@@ -38,6 +40,7 @@ PALETTE = (
 )
 """Fill and border; all fills are light enough for black labels (contrast above 10)."""
 
+_STRIPED = " · striped: bytes that a layer's output takes over from its input"
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -92,6 +95,18 @@ class _Box:
     border: str
     tooltip: str
     label: _Text
+    label_x: float
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Where a later buffer lies over an earlier one: striped in the earlier one's colour."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    pattern: int
 
 
 @dataclass(frozen=True)
@@ -121,23 +136,28 @@ def memory_map_svg(
         arena_bytes: size of the arena.
         budget: bytes that the arena may take, drawn as a line where it is near and told in the subtitle.
 
-    The same arguments give the same text. Raises `InternalError` for a buffer outside the steps or the arena.
+    Where a buffer lies over one that is still live, because each byte is written after it was read for the last time,
+    the place is striped. The same arguments give the same text. Raises `InternalError` for a buffer outside the steps
+    or the arena.
     """
     for buffer in buffers:
         _check(buffer, len(steps), arena_bytes)
     near_budget = budget if budget is not None and arena_bytes * 0.5 <= budget <= arena_bytes * 1.5 else None
     scale = _Scale(max(1, len(steps)), max(1, arena_bytes, near_budget or 0))
+    shared = _shared(scale, buffers)
     slanted, ticks = _step_ticks(scale, steps)
     return _template().render(
         title=_clean(title),
-        subtitle=_subtitle(buffers, arena_bytes, budget),
+        subtitle=_subtitle(buffers, arena_bytes, budget) + (_STRIPED if shared else ""),
         width=LEFT + scale.width + RIGHT,
         height=TOP + PLOT_HEIGHT + BOTTOM + (_slanted_height(ticks) if slanted else 0),
         left=LEFT,
         right=LEFT + scale.width,
         top=TOP,
         bottom=TOP + PLOT_HEIGHT,
-        boxes=[_box(scale, buffer, index) for index, buffer in enumerate(buffers)],
+        boxes=[_box(scale, buffers, index) for index in range(len(buffers))],
+        shared=shared,
+        palette=PALETTE,
         border_width=0.6 if len(steps) > MANY_STEPS else 1,
         byte_ticks=_byte_ticks(scale),
         step_ticks=ticks,
@@ -195,7 +215,37 @@ def _subtitle(buffers: Sequence[PlacedBuffer], arena_bytes: int, budget: int | N
     return f"arena {arena_bytes:,} bytes of a budget of {budget:,} · {count}"
 
 
-def _box(scale: _Scale, buffer: PlacedBuffer, index: int) -> _Box:
+def _overlap(one: PlacedBuffer, other: PlacedBuffer) -> tuple[int, int, int, int] | None:
+    """First and last step and first and last byte (exclusive) that two buffers share."""
+    first, last = max(one.first, other.first), min(one.last, other.last)
+    low, high = max(one.offset, other.offset), min(one.offset + one.size, other.offset + other.size)
+    return (first, last, low, high) if first <= last and low < high else None
+
+
+def _label_spans(buffers: Sequence[PlacedBuffer], index: int) -> list[tuple[int, int]]:
+    """Steps where the label may go, best first: where the buffer is alone, where it is on top, where it is at all."""
+    buffer = buffers[index]
+    under = [cell[1] + 1 for other in buffers[:index] if (cell := _overlap(buffer, other)) is not None]
+    over = [cell[0] - 1 for other in buffers[index + 1 :] if (cell := _overlap(buffer, other)) is not None]
+    low, high = max(under, default=buffer.first), min(over, default=buffer.last)
+    spans = [(low, high), (buffer.first, high), (buffer.first, buffer.last)]
+    return [span for span in spans if span[0] <= span[1]]
+
+
+def _shared(scale: _Scale, buffers: Sequence[PlacedBuffer]) -> list[_Shared]:
+    cells: list[_Shared] = []
+    for index, buffer in enumerate(buffers):
+        for other in buffers[index + 1 :]:
+            cell = _overlap(buffer, other)
+            if cell is not None:
+                first, last, low, high = cell
+                width, height = scale.x(last + 1) - scale.x(first), scale.y(low) - scale.y(high)
+                cells.append(_Shared(scale.x(first), scale.y(high), width, height, index % len(PALETTE)))
+    return cells
+
+
+def _box(scale: _Scale, buffers: Sequence[PlacedBuffer], index: int) -> _Box:
+    buffer = buffers[index]
     left, right = scale.x(buffer.first), scale.x(buffer.last + 1)
     top, bottom = scale.y(buffer.offset + buffer.size), scale.y(buffer.offset)
     fill, border = PALETTE[index % len(PALETTE)]
@@ -204,8 +254,13 @@ def _box(scale: _Scale, buffer: PlacedBuffer, index: int) -> _Box:
         f"{_clean(buffer.name)}\n{buffer.size:,} bytes at offset {buffer.offset:,} (to {end:,})\n"
         f"live in steps {buffer.first} to {buffer.last}"
     )
-    label = _label(_clean(buffer.name), f"{buffer.size:,}", right - left, bottom - top)
-    return _Box(left, top, right - left, bottom - top, fill, border, tooltip, label)
+    label, label_x = _Text(()), left
+    for low, high in _label_spans(buffers, index):
+        if not label.lines:
+            width = scale.x(high + 1) - scale.x(low)
+            label_x = scale.x(low) + width / 2
+            label = _label(_clean(buffer.name), f"{buffer.size:,}", width, bottom - top)
+    return _Box(left, top, right - left, bottom - top, fill, border, tooltip, label, label_x)
 
 
 def _label(name: str, size: str, width: float, height: float) -> _Text:
@@ -217,7 +272,7 @@ def _label(name: str, size: str, width: float, height: float) -> _Text:
     turned = height > width
     along, across = (height, width) if turned else (width, height)
     room = int((along - 6) / CHARACTER)
-    if room < 6 or across < LINE:
+    if room < SHORTEST_LABEL or across < LINE:
         return _Text(())
     return _Text(_lines(_cut(name, room), size, along, across), turned)
 
@@ -255,7 +310,7 @@ def _slanted_height(ticks: Sequence[_Tick]) -> float:
 
 
 def _peak(scale: _Scale, buffers: Sequence[PlacedBuffer], steps: Sequence[str]) -> _Peak | None:
-    """The step with the most live bytes; of several such steps the one that reaches highest, then the first."""
+    """The step that takes the most bytes of the arena; of several such steps the highest, then the first."""
     if not buffers:
         return None
     live, highest = [0] * len(steps), [0] * len(steps)
@@ -263,8 +318,21 @@ def _peak(scale: _Scale, buffers: Sequence[PlacedBuffer], steps: Sequence[str]) 
         for step in range(buffer.first, buffer.last + 1):
             live[step] += buffer.size
             highest[step] = max(highest[step], buffer.offset + buffer.size)
-    step = max(range(len(steps)), key=lambda step: (live[step], highest[step], -step))
+    taken = [_taken(buffers, step) for step in range(len(steps))]
+    step = max(range(len(steps)), key=lambda step: (taken[step], highest[step], -step))
     middle = (step + 0.5) / len(steps)
     anchor = "start" if middle < 0.3 else "end" if middle > 0.7 else "middle"
     label = f"peak at step {step}, {_cut(_clean(steps[step]), 40)}: {live[step]:,} bytes live"
+    if taken[step] < live[step]:
+        label += f" in {taken[step]:,}"
     return _Peak(scale.x(step), scale.column, scale.x(step + 0.5), anchor, label)
+
+
+def _taken(buffers: Sequence[PlacedBuffer], step: int) -> int:
+    """Bytes of the arena that are taken at a step, shared ones once."""
+    total = end = 0
+    for buffer in sorted(buffers, key=lambda buffer: buffer.offset):
+        if buffer.first <= step <= buffer.last:
+            total += max(0, buffer.offset + buffer.size - max(end, buffer.offset))
+            end = max(end, buffer.offset + buffer.size)
+    return total

@@ -91,6 +91,11 @@ def _read_slot(row: Mapping[str, Any]) -> Slot:
     return Slot(tensor, row["offset"])
 
 
+def _read_layer(row: Mapping[str, Any]) -> LayerAccess:
+    inputs, stored = tuple(row["inputs"]), row["stored_bytes"]
+    return LayerAccess(row["name"], row["function"], row["direction"], inputs, row["output"], stored)
+
+
 def read_report(directory: Path) -> Report:
     """Read a folder's report; `InputError` where it is missing or damaged."""
     path = directory / REPORT
@@ -101,9 +106,7 @@ def read_report(directory: Path) -> Report:
         row["inputs"] = tuple(_read_slot(slot) for slot in row["inputs"])
         row["outputs"] = tuple(_read_slot(slot) for slot in row["outputs"])
         row["buffers"] = tuple(PlacedBuffer(**buffer) for buffer in row["buffers"])
-        row["layers"] = tuple(
-            LayerAccess(**{**layer, "inputs": tuple(layer["inputs"])}) for layer in row.get("layers", ())
-        )
+        row["layers"] = tuple(_read_layer(layer) for layer in row.get("layers", ()))
         row["stages"] = tuple((stage["name"], stage["seconds"]) for stage in row["stages"])
         row["external_symbols"] = tuple(row["external_symbols"])
         row["steps"] = tuple(row["steps"])

@@ -21,9 +21,10 @@ LATER = 12
 """Each arena tried after that gets this part of the effort."""
 STEPS = 8
 """So many of them are tried."""
-ATTEMPTS = 20_000
+ATTEMPTS = 300
+"""First-fits while climbing, for each buffer and choice."""
 PLACEMENTS = 1_000_000
-"""First-fits, and buffers placed by them, while climbing, at most: a second or two."""
+"""Buffers that they place, at most: a second or two."""
 
 
 def local_search(problem: Problem) -> Solution:
@@ -35,7 +36,8 @@ def local_search(problem: Problem) -> Solution:
 
 
 def _climbed(problem: Problem, start: Solution) -> Solution:
-    attempts = min(ATTEMPTS, PLACEMENTS // len(problem.buffers))
+    count = len(problem.buffers)
+    attempts = min(ATTEMPTS * (count + len(problem.choices)), PLACEMENTS // count)
     enough = max(start.bound_bytes, problem.capacity or 0)
     best = Climb(problem).improved(start.offsets, start.choices, enough, attempts)
     if best.arena >= start.arena_bytes:

@@ -1,0 +1,73 @@
+"""64-bit divisions without the compiler's library: 32-bit cores have no instruction for them.
+
+TOSA's average pool divides a power of two by the number of elements under the window, once for each output element
+of a padded pool. The object must link alone, so the quotient comes from a function of the network's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lowtide.ir import (
+    Block,
+    FlatSymbolRefAttr,
+    InsertionPoint,
+    IntegerType,
+    Module,
+    Operation,
+    func,
+)
+
+DIVIDE = "lowtide_divide_u64"
+
+# Restoring division, a bit a turn from the highest; the remainder's top bit is kept by comparing before it is lost.
+_FUNCTION = f"""
+func.func private @{DIVIDE}(%n: i64, %d: i64) -> i64 attributes {{llvm.no_inline}} {{
+  %zero = arith.constant 0 : i64
+  %one = arith.constant 1 : i64
+  %top = arith.constant 63 : i64
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c64 = arith.constant 64 : index
+  %done:3 = scf.for %i = %c0 to %c64 step %c1 iter_args(%q = %zero, %r = %zero, %rest = %n) -> (i64, i64, i64) {{
+    %bit = arith.shrui %rest, %top : i64
+    %carry = arith.shrui %r, %top : i64
+    %doubled = arith.shli %r, %one : i64
+    %next = arith.ori %doubled, %bit : i64
+    %fits = arith.cmpi uge, %next, %d : i64
+    %over = arith.cmpi eq, %carry, %one : i64
+    %take = arith.ori %fits, %over : i1
+    %less = arith.subi %next, %d : i64
+    %left = arith.select %take, %less, %next : i64
+    %shifted = arith.shli %q, %one : i64
+    %digit = arith.extui %take : i1 to i64
+    %grown = arith.ori %shifted, %digit : i64
+    %following = arith.shli %rest, %one : i64
+    scf.yield %grown, %left, %following : i64, i64, i64
+  }}
+  return %done#0 : i64
+}}
+"""
+
+
+def replace_divisions(module: Module) -> None:
+    """Turn every `arith.divui` of 64-bit integers into a call; the function is added if there is one."""
+    i64 = IntegerType.get_signless(64, module.context)
+    divisions = [op for op in _operations(module.body) if op.name == "arith.divui" and op.results[0].type == i64]
+    if not divisions:
+        return
+    helper = Module.parse(_FUNCTION, module.context)
+    module.body.append(helper.body.operations[0].detach_from_parent())
+    for op in divisions:
+        with InsertionPoint(op), op.location:
+            call = func.CallOp([i64], FlatSymbolRefAttr.get(DIVIDE), list(op.operands))
+        op.results[0].replace_all_uses_with(call.results[0])
+        op.erase()
+
+
+def _operations(block: Block) -> Iterator[Operation]:
+    for view in block.operations:
+        yield view.operation
+        for region in view.operation.regions:
+            for inner in region.blocks:
+                yield from _operations(inner)
