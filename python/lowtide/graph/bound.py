@@ -31,14 +31,9 @@ class UntiledBound:
 
 def untiled_bound(graph: Graph) -> UntiledBound:
     """The largest of all steps' bounds, and where it comes from."""
-    between = max(between_bytes(graph, moment) for moment in range(len(graph.layers) + 1))
+    between = graph.between_bytes
     within = max(step_bytes(graph, step) for step in range(len(graph.layers) + 2))
     return UntiledBound(between, "between layers") if between >= within else UntiledBound(within, "within a layer")
-
-
-def between_bytes(graph: Graph, moment: int) -> int:
-    """What must be there after a step and before the next."""
-    return sum(t.nbytes for t in graph.tensors if t.producer <= moment < t.last_use)
 
 
 def step_bytes(graph: Graph, step: int) -> int:

@@ -124,3 +124,13 @@ class Graph:
     def peak_step(self) -> int:
         """The first step at which `baseline_bytes` are live."""
         return max(range(len(self.layers) + 2), key=lambda step: (self.live_bytes(step), -step))
+
+    @property
+    def between_bytes(self) -> int:
+        """A lower bound for any execution that leaves layers whole, overlap included.
+
+        Before a layer starts all it will read and all that waits must be there, and so must all it wrote when it ends:
+        the largest sum over the moments between layers.
+        """
+        moments = range(len(self.layers) + 1)
+        return max(sum(t.nbytes for t in self.tensors if t.producer <= m < t.last_use) for m in moments)
