@@ -88,6 +88,8 @@ def _run(check: Check) -> Result:
         return Result(check.name, False, 0.0, closing)
     start = time.monotonic()
     code, closing, skipped = _stream([sys.executable, *check.command])
+    if code != 0:
+        print(f"{check.name} ended with exit code {code}")
     # Every one of these tools says something when it has run.
     return Result(check.name, code == 0 and closing != "", time.monotonic() - start, closing, skipped)
 

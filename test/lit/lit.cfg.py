@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import tempfile
@@ -18,7 +19,9 @@ config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir"]
 config.excludes = ["Inputs"]
 config.test_source_root = str(root / "test" / "lit")
-config.test_exec_root = str(Path(tempfile.gettempdir()) / f"lowtide-lit-{os.getuid()}")
+# Two checkouts, or two users, may run it at the same time.
+place = hashlib.sha256(str(root).encode()).hexdigest()[:8]
+config.test_exec_root = str(Path(tempfile.gettempdir()) / f"lowtide-lit-{os.getuid()}-{place}")
 
 # A tool's name as a word of its own in a RUN line, so that paths which contain it stay as they are.
 for tool, module in (("lowtide-opt", "lowtide.opt.main"), ("lowtide", "lowtide.cli.main"), ("FileCheck", "filecheck")):
