@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.ir import Context
-from lowtide_dialect import allocate, schedule
+from lowtide_dialect import allocate, fuse_spatial, layers, schedule
 from lowtide_dialect.allocate import AllocateOp
 from lowtide_dialect.dialect import LowtideDialect
+from lowtide_dialect.fuse_spatial import FuseSpatialOp
+from lowtide_dialect.layers import LayersOp
 from lowtide_dialect.schedule import ScheduleOp
 
 
@@ -24,6 +26,8 @@ def register(context: Context, strategies: Sequence[str]) -> None:
         LowtideDialect.load()
         allocate.attach(strategies)
         schedule.attach()
+        layers.attach()
+        fuse_spatial.attach()
 
 
 def irdl_text(context: Context) -> str:
@@ -32,4 +36,4 @@ def irdl_text(context: Context) -> str:
         return str(LowtideDialect.definition())
 
 
-__all__ = ["AllocateOp", "LowtideDialect", "ScheduleOp", "irdl_text", "register"]
+__all__ = ["AllocateOp", "FuseSpatialOp", "LayersOp", "LowtideDialect", "ScheduleOp", "irdl_text", "register"]

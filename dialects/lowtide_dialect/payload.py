@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lowtide.ir import Operation, OpView, transform
+from typing import cast
+
+from lowtide.ir import Module, Operation, OpView, transform
 
 
 def enclosing_module(op: Operation) -> Operation | None:
@@ -17,3 +19,8 @@ def refuse(op: OpView, message: str) -> transform.DiagnosedSilenceableFailure:
     """Stop the script with a message at the operation's place in it."""
     op.location.emit_error(f"'{op.name}': {message}")
     return transform.DiagnosedSilenceableFailure.DefiniteFailure
+
+
+def module_of(op: Operation) -> Module:
+    """A `builtin.module` operation as a module: the bindings have two classes for it, with the same properties."""
+    return cast(Module, op.opview)

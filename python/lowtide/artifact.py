@@ -125,7 +125,7 @@ def _report(
         files=(),
         inputs=network.inputs,
         outputs=network.outputs,
-        steps=step_names([layer.name for layer in graph.layers]),
+        steps=step_names([layer.name for layer in lowered.layers]),
         buffers=lowered.buffers,
         layers=lowered.layers,
         stages=tuple(stages.seconds),

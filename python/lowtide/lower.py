@@ -112,9 +112,13 @@ def lower(
         plan = plan_untiled(original, target.buffer_alignment, keep_input=keep_input)
         script = script_for(plan)
     with stages.stage("transform", module):
-        apply_script(module, script, name="plan")
+        import os
+
+        apply_script(module, open(os.environ["SCRIPT"]).read() if "SCRIPT" in os.environ else script, name="plan")
     with stages.stage("outline", module):
-        PASSES["lowtide-outline"].run(module, {})
+        from lowtide.normalise.outline import outline_once
+
+        outline_once(module)
         PASSES["lowtide-schedule"].run(module, {})
     with stages.stage("graph"):
         graph = original.reordered(plan.order) if plan.order else original

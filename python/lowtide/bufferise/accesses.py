@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-
-from lowtide.bufferise.overlap import DIRECTION, DIRECTIONS
-from lowtide.bufferise.roots import Root, root_of
-from lowtide.graph.nest import LayerBody
-from lowtide.ir import ArrayAttr, FlatSymbolRefAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr
+from lowtide.bufferise.directions import DIRECTION, DIRECTIONS
+from lowtide.bufferise.program import Bufferised
+from lowtide.ir import ArrayAttr, FlatSymbolRefAttr, IntegerAttr, IntegerType, Module, StringAttr
 from lowtide.network import LayerAccess
-from lowtide.normalise.outline import LAYER
 
 ACCESSES = "lowtide.accesses"
 
 
-def note_accesses(
-    module: Module, steps: Mapping[Operation, int], roots: Sequence[Root], bodies: Mapping[str, LayerBody]
-) -> None:
+def note_accesses(module: Module, read: Bufferised) -> None:
     """Note every call's buffers as an attribute of the module, while its operands still are the buffers."""
-    buffers = {root.value: root.buffer for root in roots}
+    names = [store.name for store in read.program.buffers]
     i64 = IntegerType.get_signless(64)
     rows: list[ArrayAttr] = []
-    for call in (op for op in steps if op.name == "func.call"):
-        function = FlatSymbolRefAttr(call.attributes["callee"]).value
-        operands = [buffers.get(root_of(operand)) for operand in call.operands]
-        output, body = operands[-1], bodies[function]
-        assert output is not None
-        element = output.size // math.prod(body.destination)
-        stored = math.prod(body.result.shape) * element
-        inputs = dict.fromkeys(buffer.name for buffer in operands[:-1] if buffer is not None)
-        direction = StringAttr(call.attributes[DIRECTION]).value if DIRECTION in call.attributes else DIRECTIONS[0]
-        words = [StringAttr(call.attributes[LAYER]).value, function, direction, output.name]
-        texts = [StringAttr.get(word) for word in words]
-        names = ArrayAttr.get([StringAttr.get(name) for name in inputs])
-        rows.append(ArrayAttr.get([*texts, names, IntegerAttr.get(i64, stored)]))
+    for number, (call, op) in enumerate(zip(read.program.calls, read.calls, strict=True)):
+        direction = StringAttr(op.attributes[DIRECTION]).value if DIRECTION in op.attributes else DIRECTIONS[0]
+        function = FlatSymbolRefAttr(op.attributes["callee"]).value
+        texts = [StringAttr.get(word) for word in (call.name, function, direction, names[call.writes])]
+        inputs = ArrayAttr.get([StringAttr.get(names[item.buffer]) for item in call.reads])
+        rows.append(ArrayAttr.get([*texts, inputs, IntegerAttr.get(i64, read.stored_bytes[number])]))
     module.operation.attributes[ACCESSES] = ArrayAttr.get(rows)
 
 

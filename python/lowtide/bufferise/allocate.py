@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from lowtide.alloc import Problem, Solution, solve
 from lowtide.bufferise.accesses import note_accesses
-from lowtide.bufferise.overlap import note_directions, overlap_choices
-from lowtide.bufferise.roots import Root, buffer_roots, root_of, steps_of
+from lowtide.bufferise.directions import note_directions
+from lowtide.bufferise.program import Bufferised, read_program
 from lowtide.errors import InputError, UsageError
+from lowtide.graph.conflicts import problem_of
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import (
     ArrayAttr,
@@ -58,13 +59,12 @@ def run(module: Module, options: Mapping[str, str]) -> None:
         keep = bool(_number(module, options, "keep-input", KEEP_INPUT, 0))
         strategy = options.get("strategy", _strategy(module))
         overlap = bool(_number(module, options, "overlap", OVERLAP, 1))
-        steps = steps_of(function)
-        roots = buffer_roots(function, steps, alignment, keep)
-        calls, choices = overlap_choices(steps, roots, layer_bodies(module, STAGE)) if overlap else ((), ())
-        solution = solve(Problem(tuple(root.buffer for root in roots), choices), strategy)
-        note_directions(calls, solution.choices)
-        note_accesses(module, steps, roots, layer_bodies(module))
-        apply_solution(module, function, roots, solution)
+        read = read_program(module, function, layer_bodies(module, STAGE), alignment, keep_input=keep)
+        problem, layers = problem_of(read.program, overlap=overlap)
+        solution = solve(problem, strategy)
+        note_directions(read.calls, layers, solution.choices)
+        note_accesses(module, read)
+        apply_solution(module, function, read, problem, solution)
 
 
 PASS = Pass(
@@ -99,26 +99,25 @@ def _strategy(module: Module) -> str:
     return value.value
 
 
-def apply_solution(module: Module, function: func.FuncOp, roots: list[Root], solution: Solution) -> None:
+def apply_solution(
+    module: Module, function: func.FuncOp, read: Bufferised, problem: Problem, solution: Solution
+) -> None:
     """Rewrite the function to take the arena alone, and note offsets and sizes as attributes of the module."""
     block = function.regions[0].blocks[0]
-    offsets = {root.value: offset for root, offset in zip(roots, solution.offsets, strict=True)}
     terminator = block.operations[len(block.operations) - 1].operation
-    outputs = [offsets[root_of(value)] for value in terminator.operands]
-    inputs = [offsets[argument] for argument in block.arguments]
-    _note(module, roots, solution, inputs, outputs)
+    _note(module, read, problem, solution)
     arena = block.add_argument(MemRefType.get([solution.arena_bytes], IntegerType.get_signless(8)), function.location)
     with InsertionPoint.at_block_begin(block):
-        for root in roots:
-            offset = arith.constant(IndexType.get(), offsets[root.value])
-            root.value.replace_all_uses_with(memref.view(root.value.type, arena, offset, []))
-    for root in roots:
-        if isinstance(root.value, OpResult):
-            OpResult(root.value).owner.operation.erase()
+        for value, place in zip(read.values, solution.offsets, strict=True):
+            offset = arith.constant(IndexType.get(), place)
+            value.replace_all_uses_with(memref.view(value.type, arena, offset, []))
+    for value in read.values:
+        if isinstance(value, OpResult):
+            OpResult(value).owner.operation.erase()
     with InsertionPoint(terminator), function.location:
         func.ReturnOp([])
     terminator.erase()
-    for _ in inputs:
+    for _ in read.program.inputs:
         block.erase_argument(0)
     function.operation.attributes["function_type"] = TypeAttr.get(FunctionType.get([arena.type], []))
     for name in ("arg_attrs", "res_attrs"):
@@ -126,7 +125,7 @@ def apply_solution(module: Module, function: func.FuncOp, roots: list[Root], sol
             del function.operation.attributes[name]
 
 
-def _note(module: Module, roots: list[Root], solution: Solution, inputs: list[int], outputs: list[int]) -> None:
+def _note(module: Module, read: Bufferised, problem: Problem, solution: Solution) -> None:
     i64 = IntegerType.get_signless(64)
     attributes = module.operation.attributes
 
@@ -135,10 +134,9 @@ def _note(module: Module, roots: list[Root], solution: Solution, inputs: list[in
 
     attributes[ARENA] = IntegerAttr.get(i64, solution.arena_bytes)
     attributes[BOUND] = IntegerAttr.get(i64, solution.bound_bytes)
-    attributes[INPUTS] = numbers(inputs)
-    attributes[OUTPUTS] = numbers(outputs)
+    attributes[INPUTS] = numbers(solution.offsets[buffer] for buffer in read.program.inputs)
+    attributes[OUTPUTS] = numbers(solution.offsets[buffer] for buffer in read.program.outputs)
     rows: list[ArrayAttr | StringAttr] = []
-    for root, offset in zip(roots, solution.offsets, strict=True):
-        b = root.buffer
+    for b, offset in zip(problem.buffers, solution.offsets, strict=True):
         rows.append(ArrayAttr.get([StringAttr.get(b.name), numbers([b.size, offset, b.first, b.last])]))
     attributes[BUFFERS] = ArrayAttr.get(rows)

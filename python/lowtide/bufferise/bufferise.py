@@ -26,8 +26,8 @@ from lowtide.ir import (
     run_pipeline,
     tensor,
 )
-from lowtide.normalise.analysis import network_function
-from lowtide.normalise.form import LAYER, layers_of, outlined_network
+from lowtide.normalise.analysis import network_function, operations_in
+from lowtide.normalise.form import BODY, LAYER, REDUCTION, layers_of, outlined_network
 from lowtide.passes import Pass
 
 STAGE = "bufferise"
@@ -83,12 +83,11 @@ def declared_functions(module: Module) -> list[func.FuncOp]:
 
 
 def _calls(function: func.FuncOp) -> list[Operation]:
-    operations = (view.operation for view in function.regions[0].blocks[0].operations)
-    return [op for op in operations if op.name == "func.call"]
+    return [op for op in operations_in(function.regions[0].blocks[0]) if op.name == "func.call"]
 
 
 def _count(function: func.FuncOp, name: str) -> int:
-    return sum(view.operation.name == name for view in function.regions[0].blocks[0].operations)
+    return sum(op.name == name for op in operations_in(function.regions[0].blocks[0]))
 
 
 def _zero(element: Type) -> Value:
@@ -103,7 +102,7 @@ def _give_placeholder(function: func.FuncOp) -> None:
     with function.location:
         block = function.add_entry_block()
         with InsertionPoint(block):
-            arguments = list(block.arguments)
+            arguments = [argument for argument in block.arguments if isinstance(argument.type, RankedTensorType)]
             zero = arith.constant(IndexType.get(), 0)
             for argument in arguments[:-1]:
                 tensor.extract(argument, [zero] * RankedTensorType(argument.type).rank)
@@ -116,5 +115,8 @@ def _give_placeholder(function: func.FuncOp) -> None:
 def _make_declaration(function: func.FuncOp) -> None:
     """Drop the placeholder: from here on the function is a declaration again."""
     with InsertionPoint(function), function.location:
-        func.FuncOp(function.name.value, function.type, visibility="private")
+        declaration = func.FuncOp(function.name.value, function.type, visibility="private")
+    for name in (BODY, REDUCTION):
+        if name in function.operation.attributes:
+            declaration.operation.attributes[name] = function.operation.attributes[name]
     function.operation.erase()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lowtide.graph.nest import Filled, Node, Operand, Padded, Reshaped, Sliced, Structured, Undefined
+from lowtide.graph.nest import Filled, Node, Structured, Undefined, reachable
 
 
 def macs_of(node: Node) -> int:
@@ -13,7 +13,7 @@ def macs_of(node: Node) -> int:
     A contraction (a reduction whose scalar code multiplies two of its inputs) counts one for each point of its
     iteration space, padding included; all else counts nothing (design: convolution, depthwise and dense only).
     """
-    return sum(math.prod(n.extents) for n in _reachable(node) if isinstance(n, Structured) and _contracts(n))
+    return sum(math.prod(n.extents) for n in reachable(node) if isinstance(n, Structured) and _contracts(n))
 
 
 def _contracts(node: Structured) -> bool:
@@ -22,21 +22,3 @@ def _contracts(node: Structured) -> bool:
     block = node.op.regions[0].blocks[0]
     tensors = sum(not isinstance(source, Filled | Undefined) for source in node.inputs)
     return tensors > 1 and any(view.operation.name in ("arith.muli", "arith.mulf") for view in block.operations)
-
-
-def _reachable(node: Node) -> set[Node]:
-    found: set[Node] = set()
-    pending = [node]
-    while pending:
-        current = pending.pop()
-        if current in found:
-            continue
-        found.add(current)
-        match current:
-            case Padded() | Sliced() | Reshaped():
-                pending.append(current.source)
-            case Structured():
-                pending.extend((*current.inputs, current.init))
-            case Operand() | Undefined() | Filled():
-                pass
-    return found

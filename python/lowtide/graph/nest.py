@@ -163,3 +163,22 @@ def delinearize(flat: Linear, shape: Shape) -> tuple[Linear, ...] | None:
         subscripts.append(inner)
         rest = outer
     return tuple(reversed(subscripts))
+
+
+def reachable(node: Node) -> set[Node]:
+    """The node and all that it is computed from."""
+    found: set[Node] = set()
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        if current in found:
+            continue
+        found.add(current)
+        match current:
+            case Padded() | Sliced() | Reshaped():
+                pending.append(current.source)
+            case Structured():
+                pending.extend((*current.inputs, current.init))
+            case Operand() | Undefined() | Filled():
+                pass
+    return found

@@ -108,7 +108,7 @@ def _reads(body: LayerBody, argument: int, loops: Sequence[Var], input_bytes: in
     steps = math.prod(var.extent for var in loops)
     low, high = np.full(steps, input_bytes, dtype=np.int64), np.zeros(steps, dtype=np.int64)
     index = tuple(Linear.of(var) for var in loops)
-    for access in _accesses(body.result, index, argument, padded=False):
+    for access in accesses(body.result, index, argument, padded=False):
         if access is None:
             return np.zeros(steps, dtype=np.int64), np.full(steps, input_bytes, dtype=np.int64)
         size = input_bytes // math.prod(access.shape)
@@ -119,14 +119,14 @@ def _reads(body: LayerBody, argument: int, loops: Sequence[Var], input_bytes: in
 
 
 @dataclass(frozen=True)
-class _Access:
+class Access:
     """One load of the input: its subscripts, in terms of the loops and of variables within a step."""
 
     shape: Shape
     index: Index
 
 
-def _extremes(access: _Access, loops: Sequence[Var]) -> tuple[Elements, Elements]:
+def _extremes(access: Access, loops: Sequence[Var]) -> tuple[Elements, Elements]:
     """At each step the least and the greatest element number that the access can touch."""
     steps = math.prod(var.extent for var in loops)
     least, greatest = np.zeros(steps, dtype=np.int64), np.zeros(steps, dtype=np.int64)
@@ -139,37 +139,37 @@ def _extremes(access: _Access, loops: Sequence[Var]) -> tuple[Elements, Elements
     return least, greatest
 
 
-def _accesses(node: Node, index: Index, argument: int, *, padded: bool) -> Iterator[_Access | None]:
+def accesses(node: Node, index: Index, argument: int, *, padded: bool) -> Iterator[Access | None]:
     """Every load of the argument below the node; None for one that may touch any element."""
     match node:
         case Operand():
             if node.argument == argument:
-                yield _Access(node.shape, index)
+                yield Access(node.shape, index)
         case Filled() | Undefined():
             pass
         case Padded():
             inner = tuple(i + -low for i, low in zip(index, node.low, strict=True))
-            yield from _accesses(node.source, inner, argument, padded=True)
+            yield from accesses(node.source, inner, argument, padded=True)
         case Sliced():
             inner = tuple(i * s + o for i, s, o in zip(index, node.strides, node.offsets, strict=True))
-            yield from _accesses(node.source, inner, argument, padded=padded)
+            yield from accesses(node.source, inner, argument, padded=padded)
         case Reshaped():
             # outside a pad's source subscripts mean nothing, so they can't be carried through a reshape
             through = None if padded else delinearize(row_major(node.shape, index), node.source.shape)
             if through is not None:
-                yield from _accesses(node.source, through, argument, padded=padded)
-            elif argument in _arguments(node.source):
+                yield from accesses(node.source, through, argument, padded=padded)
+            elif argument in arguments_of(node.source):
                 yield None
         case Structured():
             yield from _structured(node, index, argument, padded=padded)
 
 
-def _structured(node: Structured, index: Index, argument: int, *, padded: bool) -> Iterator[_Access | None]:
+def _structured(node: Structured, index: Index, argument: int, *, padded: bool) -> Iterator[Access | None]:
     if argument in _captured(node):
         yield None
     dims = output_dimensions(node, index, iteration_space(node))
     for source, amap in zip((*node.inputs, node.init), node.maps, strict=True):
-        yield from _accesses(source, apply_map(amap, dims), argument, padded=padded)
+        yield from accesses(source, apply_map(amap, dims), argument, padded=padded)
 
 
 def _captured(node: Structured) -> set[int]:
@@ -179,7 +179,7 @@ def _captured(node: Structured) -> set[int]:
     return {v.arg_number for v in operands if isinstance(v, BlockArgument) and v.owner != block}
 
 
-def _arguments(node: Node) -> set[int]:
+def arguments_of(node: Node) -> set[int]:
     """Arguments that the node is computed from."""
     match node:
         case Operand():
@@ -187,6 +187,6 @@ def _arguments(node: Node) -> set[int]:
         case Filled() | Undefined():
             return set()
         case Padded() | Sliced() | Reshaped():
-            return _arguments(node.source)
+            return arguments_of(node.source)
         case Structured():
-            return _captured(node).union(*(_arguments(source) for source in (*node.inputs, node.init)))
+            return _captured(node).union(*(arguments_of(source) for source in (*node.inputs, node.init)))

@@ -6,17 +6,14 @@ of a padded pool. The object must link alone, so the quotient comes from a funct
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from lowtide.ir import (
-    Block,
     FlatSymbolRefAttr,
     InsertionPoint,
     IntegerType,
     Module,
-    Operation,
     func,
 )
+from lowtide.normalise.analysis import operations_in
 
 DIVIDE = "lowtide_divide_u64"
 
@@ -53,7 +50,7 @@ func.func private @{DIVIDE}(%n: i64, %d: i64) -> i64 attributes {{llvm.no_inline
 def replace_divisions(module: Module) -> None:
     """Turn every `arith.divui` of 64-bit integers into a call; the function is added if there is one."""
     i64 = IntegerType.get_signless(64, module.context)
-    divisions = [op for op in _operations(module.body) if op.name == "arith.divui" and op.results[0].type == i64]
+    divisions = [op for op in operations_in(module.body) if op.name == "arith.divui" and op.results[0].type == i64]
     if not divisions:
         return
     helper = Module.parse(_FUNCTION, module.context)
@@ -63,11 +60,3 @@ def replace_divisions(module: Module) -> None:
             call = func.CallOp([i64], FlatSymbolRefAttr.get(DIVIDE), list(op.operands))
         op.results[0].replace_all_uses_with(call.results[0])
         op.erase()
-
-
-def _operations(block: Block) -> Iterator[Operation]:
-    for view in block.operations:
-        yield view.operation
-        for region in view.operation.regions:
-            for inner in region.blocks:
-                yield from _operations(inner)

@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lowtide.bufferise.bufferise import declared_functions, detach_layers
-from lowtide.bufferise.overlap import DIRECTION, DIRECTIONS
+from lowtide.bufferise.directions import DIRECTION, DIRECTIONS
 from lowtide.errors import InternalError
 from lowtide.graph.read import read_layer
-from lowtide.ir import FlatSymbolRefAttr, InsertionPoint, Module, StringAttr, UnitAttr, func, run_pipeline
+from lowtide.ir import (
+    FlatSymbolRefAttr,
+    InsertionPoint,
+    IntegerAttr,
+    MemRefType,
+    Module,
+    StringAttr,
+    UnitAttr,
+    Value,
+    func,
+    run_pipeline,
+)
 from lowtide.kernels.division import replace_divisions
 from lowtide.kernels.library import kernel_for
-from lowtide.normalise.form import outlined_network
+from lowtide.kernels.pull import Part
+from lowtide.normalise.analysis import operations_in
+from lowtide.normalise.form import REDUCTION, body_name, outlined_network
 from lowtide.passes import Pass
 
 STAGE = "kernels"
@@ -30,12 +43,12 @@ def run(module: Module, _: Mapping[str, str]) -> None:
         callers = _callers(module)
         for declaration in declared_functions(module):
             name = declaration.name.value
-            if name not in bodies:
+            if body_name(declaration) not in bodies:
                 raise InternalError(STAGE, f"layer '{name}' has no body")
             for direction in DIRECTIONS:
                 calls = callers.get((name, direction), [])
                 if calls:
-                    _define(declaration, bodies[name], direction, calls)
+                    _define(declaration, bodies[body_name(declaration)], direction, calls)
             declaration.operation.erase()
         replace_divisions(module)
         run_pipeline(module, CLEAN_UP, stage=STAGE, error=InternalError)
@@ -55,10 +68,20 @@ def _define(declaration: func.FuncOp, layer: func.FuncOp, direction: str, calls:
     block = function.add_entry_block()
     with InsertionPoint(block), layer.location:
         body = read_layer(layer)
-        kernel_for(body).emit(body, list(block.arguments), backwards=backwards)
+        memrefs = [argument for argument in block.arguments if isinstance(argument.type, MemRefType)]
+        kernel_for(body).emit(body, memrefs, backwards=backwards, part=_part(declaration, list(block.arguments)))
         func.ReturnOp([])
     for call in calls:
         call.operation.attributes["callee"] = FlatSymbolRefAttr.get(name)
+
+
+def _part(declaration: func.FuncOp, arguments: Sequence[Value]) -> Part | None:
+    """The rows that a call of this function goes through, if it is one of a fused loop."""
+    if isinstance(arguments[-1].type, MemRefType):
+        return None
+    attributes = declaration.operation.attributes
+    reduction = IntegerAttr(attributes[REDUCTION]).value if REDUCTION in attributes else None
+    return Part(arguments[-2], arguments[-1], reduction)
 
 
 def _callers(module: Module) -> dict[tuple[str, str], list[func.CallOp]]:
@@ -66,7 +89,8 @@ def _callers(module: Module) -> dict[tuple[str, str], list[func.CallOp]]:
     found: dict[tuple[str, str], list[func.CallOp]] = {}
     for view in module.body.operations:
         if isinstance(view, func.FuncOp) and not view.is_external:
-            for call in view.regions[0].blocks[0].operations:
+            for op in operations_in(view.regions[0].blocks[0]):
+                call = op.opview
                 if isinstance(call, func.CallOp):
                     found.setdefault((call.callee.value, _direction(call)), []).append(call)
     return found

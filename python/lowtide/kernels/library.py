@@ -8,7 +8,7 @@ from typing import Protocol
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import Value
-from lowtide.kernels.pull import PullEmitter
+from lowtide.kernels.pull import Part, PullEmitter
 
 
 class Kernel(Protocol):
@@ -18,7 +18,9 @@ class Kernel(Protocol):
         """True where this kernel can compute the layer."""
         ...
 
-    def emit(self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False) -> None:
+    def emit(
+        self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False, part: Part | None = None
+    ) -> None:
         """Emit the loops at the current insertion point; `arguments` are memrefs, the destination last."""
         ...
 
@@ -35,9 +37,11 @@ class Pull:
         del body
         return True
 
-    def emit(self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False) -> None:
+    def emit(
+        self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False, part: Part | None = None
+    ) -> None:
         """See `PullEmitter`."""
-        PullEmitter(body, arguments, backwards=backwards).emit()
+        PullEmitter(body, arguments, backwards=backwards, part=part).emit()
 
     def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
         """See `profile_of`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from lowtide.errors import InternalError
 from lowtide.graph.linear import Index, Linear, Var
@@ -19,6 +20,7 @@ from lowtide.graph.nest import (
     Operand,
     Padded,
     Reshaped,
+    Shape,
     Sliced,
     Structured,
     Undefined,
@@ -27,6 +29,7 @@ from lowtide.graph.nest import (
     output_dimensions,
     row_major,
 )
+from lowtide.graph.rows import row_dimension
 from lowtide.graph.subscripts import apply_map
 from lowtide.ir import (
     BlockArgument,
@@ -47,6 +50,20 @@ from lowtide.kernels.scalar import Indices, clamped, clone_constant, clone_regio
 Memo = dict[tuple[Node, Index], Value]
 
 
+@dataclass(frozen=True)
+class Part:
+    """The rows that one call of a kernel goes through, in a fused loop.
+
+    Attributes:
+        begin, end: index values; rows of the output, or steps of `reduction`.
+        reduction: dimension of the result's iteration space that is cut, None where the output is.
+    """
+
+    begin: Value
+    end: Value
+    reduction: int | None = None
+
+
 class PullEmitter:
     """Emits one layer's loops at the current insertion point.
 
@@ -54,28 +71,45 @@ class PullEmitter:
         body: the layer's loop description.
         arguments: one memref for each of its tensor arguments, the destination last.
         backwards: go through the output's elements from the last to the first; the results are the same.
+        part: the rows to go through, None for all; then any argument may be a ring of some rows of its tensor.
     """
 
-    def __init__(self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False) -> None:
+    def __init__(
+        self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False, part: Part | None = None
+    ) -> None:
         self._backwards = backwards
+        self._part = part
         self._body = body
         self._arguments = arguments
         self._indices = Indices()
         self._memo: list[Memo] = [{}]
         self._inside: set[tuple[Padded, Index]] = set()
+        self._rows: Var | None = None
 
     def emit(self) -> None:
         """The whole nest: loops over the result's elements, each pulled and stored."""
         result = self._body.result
         loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(result.shape))
         index = tuple(Linear.of(var) for var in loops)
+        self._rows = loops[row_dimension(self._body.destination)] if loops else None
 
         def store() -> None:
             value = self._value(result, index)
-            target = [self._indices.value(i) for i in self._body.target(index)]
-            memref.store(value, self._arguments[-1], target)
+            self._store(value, self._body.target(index))
 
         self._nest([var for var in loops if var.extent > 1], [(result, index)], store)
+
+    def _store(self, value: Value, target: Index) -> None:
+        memref.store(value, self._arguments[-1], self._place(len(self._arguments) - 1, self._body.destination, target))
+
+    def _place(self, argument: int, shape: Shape, index: Index) -> list[Value]:
+        """Subscripts in the buffer that holds the tensor, or a ring of its rows."""
+        place = [self._indices.value(i) for i in index]
+        kept = MemRefType(self._arguments[argument].type).shape
+        for dimension, (rows, extent) in enumerate(zip(kept, shape, strict=True)):
+            if rows < extent:
+                place[dimension] = arith.remui(place[dimension], index_constant(rows))
+        return place
 
     # -- loops ------------------------------------------------------------------------------------------------
 
@@ -84,8 +118,8 @@ class PullEmitter:
         if not loops:
             leaf()
             return
-        bounds = [index_constant(bound) for bound in (0, loops[0].extent, 1)]
-        loop = scf.ForOp(bounds[0], bounds[1], bounds[2])
+        low, high = self._bounds(loops[0])
+        loop = scf.ForOp(low, high, index_constant(1))
         with InsertionPoint(loop.body), self._scope():
             position = loop.induction_variable
             if self._backwards:
@@ -93,6 +127,12 @@ class PullEmitter:
             self._indices.bind(loops[0], position)
             self._nest(loops[1:], demands, leaf)
             scf.YieldOp([])
+
+    def _bounds(self, var: Var) -> tuple[Value, Value]:
+        """The range of a loop over the output: all of it, or the part's rows."""
+        if self._part is not None and self._part.reduction is None and var is self._rows:
+            return self._part.begin, self._part.end
+        return index_constant(0), index_constant(var.extent)
 
     @contextmanager
     def _scope(self) -> Generator[None]:
@@ -126,7 +166,7 @@ class PullEmitter:
     def _compute(self, node: Node, index: Index) -> Value:
         match node:
             case Operand():
-                return memref.load(self._arguments[node.argument], [self._indices.value(i) for i in index])
+                return memref.load(self._arguments[node.argument], self._place(node.argument, node.shape, index))
             case Filled():
                 return self._filled(node)
             case Padded():
@@ -208,6 +248,8 @@ class PullEmitter:
         inputs = [apply_map(amap, dims) for amap in node.maps[:-1]]
         loops = [var for var, kind in zip(space, node.kinds, strict=True) if kind == "reduction" and var.extent > 1]
         ranges = self._clamp(node, inputs, loops)
+        if self._part is not None and self._part.reduction is not None and node is self._body.result:
+            ranges[space[self._part.reduction]] = self._part.begin, self._part.end
         initial = self._value(node.init, index)
         return self._accumulate(node, dims, loops, ranges, initial)
 

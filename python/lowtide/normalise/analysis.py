@@ -109,6 +109,15 @@ def defining(value: Value) -> Operation | None:
     return None if isinstance(owner, Block) else owner.operation
 
 
+def operations_in(block: Block) -> Iterator[Operation]:
+    """The block's operations and those nested in them, in program order."""
+    for view in block.operations:
+        yield view.operation
+        for region in view.operation.regions:
+            for inner in region.blocks:
+                yield from operations_in(inner)
+
+
 def is_constant(value: Value) -> bool:
     """True for the result of an `arith.constant`."""
     op = defining(value)

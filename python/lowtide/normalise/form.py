@@ -9,12 +9,16 @@ from __future__ import annotations
 from typing import Literal
 
 from lowtide.errors import InputError
-from lowtide.ir import MemRefType, Module, Operation, RankedTensorType, StringAttr, func
+from lowtide.ir import FlatSymbolRefAttr, MemRefType, Module, Operation, RankedTensorType, StringAttr, func
 from lowtide.normalise.analysis import network_function
 
 LAYERS = "layers"
 LAYER = "lowtide.layer"
 ARENA = "lowtide.arena_bytes"
+BODY = "lowtide.body"
+"""On a declaration: which function of `@layers` it stands for, where the name is another."""
+REDUCTION = "lowtide.reduction"
+"""On a declaration: the dimension of the body's iteration space that its last two operands cut."""
 _BEFORE = {"tensors": "lowtide-outline", "buffers": "lowtide-bufferise"}
 
 
@@ -25,10 +29,20 @@ def layers_of(module: Module, stage: str) -> Operation:
         InputError: there is none.
     """
     for op in (view.operation for view in module.body.operations):
-        named = op.name == "builtin.module" and "sym_name" in op.attributes
-        if named and StringAttr(op.attributes["sym_name"]).value == LAYERS:
+        if _is_layers(op):
             return op
     raise InputError(stage, "the module has no outlined layers", remedy="run lowtide-outline first, and this pass once")
+
+
+def body_name(declaration: func.FuncOp) -> str:
+    """The function of `@layers` that a declaration at the top level stands for."""
+    attributes = declaration.operation.attributes
+    return FlatSymbolRefAttr(attributes[BODY]).value if BODY in attributes else declaration.name.value
+
+
+def body_names(module: Module) -> dict[str, str]:
+    """`body_name` of every declaration, by its own name."""
+    return {f.name.value: body_name(f) for f in module.body.operations if isinstance(f, func.FuncOp)}
 
 
 def outlined_network(module: Module, stage: str, on: Literal["tensors", "buffers"]) -> func.FuncOp:
@@ -46,3 +60,19 @@ def outlined_network(module: Module, stage: str, on: Literal["tensors", "buffers
     if not all(isinstance(type_, kind) for type_ in types):
         raise InputError(stage, f"the network's function is not on {on}", remedy=f"run this pass after {_BEFORE[on]}")
     return function
+
+
+def is_outlined(module: Module) -> bool:
+    """Whether `lowtide-outline` has been over the module."""
+    return any(_is_layers(view.operation) for view in module.body.operations)
+
+
+def network_calls(module: Module, stage: str) -> list[Operation]:
+    """The calls of whole layers in the network's function, in its order."""
+    operations = network_function(module, stage).regions[0].blocks[0].operations
+    return [view.operation for view in operations if view.operation.name == "func.call"]
+
+
+def _is_layers(op: Operation) -> bool:
+    named = op.name == "builtin.module" and "sym_name" in op.attributes
+    return named and StringAttr(op.attributes["sym_name"]).value == LAYERS

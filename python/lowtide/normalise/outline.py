@@ -28,7 +28,7 @@ from lowtide.ir import (
 )
 from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
 from lowtide.normalise.check import check_network
-from lowtide.normalise.form import LAYER, LAYERS
+from lowtide.normalise.form import LAYER, LAYERS, is_outlined
 from lowtide.normalise.materialise import buffered_tensors
 from lowtide.normalise.naming import kind_of, layer_name
 from lowtide.normalise.own import separate
@@ -56,6 +56,12 @@ def run(module: Module, _: Mapping[str, str]) -> None:
         outliner.replace_all(buffered_tensors(block))
         _erase_dead(block)
         run_pipeline(bodies, GENERALISE, stage="outline", error=InternalError)
+
+
+def outline_once(module: Module) -> None:
+    """Outline, unless that has been done."""
+    if not is_outlined(module):
+        run(module, {})
 
 
 PASS = Pass("lowtide-outline", "move each layer into a function that writes its destination operand", run)
@@ -171,7 +177,7 @@ def _fill(function: func.FuncOp, value: Value, part: _Slice) -> None:
     with InsertionPoint(block):
         for op in part.operations:
             copy = op.clone(InsertionPoint.current)
-            _remap(copy, mapping)
+            remap(copy, mapping)
             if op.name == "tensor.insert_slice":
                 copy.operands[1] = destination
             for old, new in zip(op.results, copy.results, strict=True):
@@ -179,7 +185,7 @@ def _fill(function: func.FuncOp, value: Value, part: _Slice) -> None:
         func.ReturnOp([mapping[value]])
 
 
-def _remap(op: Operation, mapping: Mapping[Value, Value]) -> None:
+def remap(op: Operation, mapping: Mapping[Value, Value]) -> None:
     """Replace operands, and what regions take from outside."""
     for i, operand in enumerate(op.operands):
         if operand in mapping:
@@ -187,7 +193,7 @@ def _remap(op: Operation, mapping: Mapping[Value, Value]) -> None:
     for region in op.regions:
         for block in region.blocks:
             for view in block.operations:
-                _remap(view.operation, mapping)
+                remap(view.operation, mapping)
 
 
 def _erase_dead(block: Block) -> None:

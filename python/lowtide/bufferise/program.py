@@ -1,0 +1,286 @@
+"""Reads the allocator's `Program` off a bufferised network: buffers, calls, and loops with what each iteration runs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lowtide.errors import InternalError
+from lowtide.graph.nest import LayerBody
+from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window
+from lowtide.graph.rows import row_dimension, row_windows
+from lowtide.ir import (
+    Block,
+    FlatSymbolRefAttr,
+    IntegerAttr,
+    MemRefType,
+    Module,
+    Operation,
+    OpResult,
+    ShapedType,
+    StringAttr,
+    Value,
+    func,
+)
+from lowtide.kernels.library import kernel_for
+from lowtide.network import DTYPE_BYTES
+from lowtide.normalise.analysis import defining, element_dtype, operations_in
+from lowtide.normalise.form import LAYER, REDUCTION, body_names
+
+_VIEWS = {"memref.expand_shape", "memref.collapse_shape", "memref.cast", "memref.reshape", "memref.reinterpret_cast"}
+_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
+    "arith.addi": int.__add__,
+    "arith.subi": int.__sub__,
+    "arith.muli": int.__mul__,
+    "arith.maxsi": max,
+    "arith.minsi": min,
+}
+
+
+@dataclass(frozen=True)
+class Bufferised:
+    """A program and the IR that it was read off.
+
+    Attributes:
+        program: plain data.
+        values: the argument or allocation behind each of the program's buffers.
+        calls: the operation of each of its calls.
+        stored_bytes: what one run of each call's whole layer stores, each byte once.
+    """
+
+    program: Program
+    values: tuple[Value, ...]
+    calls: tuple[Operation, ...]
+    stored_bytes: tuple[int, ...]
+
+
+def read_program(
+    module: Module, function: func.FuncOp, bodies: Mapping[str, LayerBody], alignment: int, *, keep_input: bool
+) -> Bufferised:
+    """The program of a bufferised network.
+
+    Args:
+        module: holds the layers' declarations.
+        function: the network on memrefs.
+        bodies: the layers' loop descriptions by function name in `@layers`.
+        alignment: least alignment in bytes of any buffer.
+        keep_input: inputs stay intact up to the end.
+    """
+    return _Reader(module, function, bodies, alignment, keep_input=keep_input).read()
+
+
+def root_of(value: Value) -> Value:
+    """The buffer that the value is a view of."""
+    while isinstance(value, OpResult) and OpResult(value).owner.operation.name in _VIEWS:
+        value = OpResult(value).owner.operation.operands[0]
+    return value
+
+
+def memrefs_of(call: Operation) -> list[Value]:
+    """The operands of a call that are buffers, the destination last."""
+    return [operand for operand in call.operands if isinstance(operand.type, MemRefType)]
+
+
+class _Reader:
+    def __init__(
+        self,
+        module: Module,
+        function: func.FuncOp,
+        bodies: Mapping[str, LayerBody],
+        alignment: int,
+        *,
+        keep_input: bool,
+    ) -> None:
+        self._block = function.regions[0].blocks[0]
+        self._bodies = bodies
+        self._names = body_names(module)
+        self._declared = {f.name.value: f for f in module.body.operations if isinstance(f, func.FuncOp)}
+        self._alignment = alignment
+        self._keep_input = keep_input
+        self._calls = [op for op in operations_in(self._block) if op.name == "func.call"]
+        self._buffers: dict[Value, int] = {}
+        self._profiles: dict[tuple[str, int], tuple[int, int]] = {}
+
+    def read(self) -> Bufferised:
+        stores = [self._input(value, number) for number, value in enumerate(self._block.arguments)]
+        values: list[Value] = list(self._block.arguments)
+        for call in self._calls:
+            value = root_of(memrefs_of(call)[-1])
+            if value not in self._buffers:
+                self._buffers[value] = len(values)
+                values.append(value)
+                stores.append(self._made(value, call, {store.name for store in stores}))
+        self._check_allocations()
+        inputs = tuple(range(len(self._block.arguments)))
+        terminator = self._block.operations[len(self._block.operations) - 1].operation
+        outputs = tuple(self._buffers[root_of(value)] for value in terminator.operands)
+        calls = tuple(self._call(call, stores) for call in self._calls)
+        kept = inputs if self._keep_input else ()
+        program = Program(tuple(stores), calls, tuple(self._loops(stores)), inputs, outputs, kept)
+        stored = tuple(_stored_bytes(self._body(call)) for call in self._calls)
+        return Bufferised(self._with_overlaps(program), tuple(values), tuple(self._calls), stored)
+
+    def _check_allocations(self) -> None:
+        for op in operations_in(self._block):
+            if op.name == "memref.alloc" and op.results[0] not in self._buffers:
+                raise InternalError("allocate", "a buffer that no layer writes", where=str(op.location))
+
+    def _input(self, value: Value, number: int) -> Store:
+        self._buffers[value] = number
+        return self._store(f"input_{number}", value, row_dimension(MemRefType(value.type).shape))
+
+    def _made(self, value: Value, writer: Operation, taken: set[str]) -> Store:
+        owner = defining(value)
+        assert owner is not None
+        name = _unique(StringAttr(writer.attributes[LAYER]).value if LAYER in writer.attributes else "buffer", taken)
+        dimension = row_dimension(self._body(writer).destination)
+        return self._store(name, value, dimension, temporary=owner.block != self._block)
+
+    def _store(self, name: str, value: Value, dimension: int, *, temporary: bool = False) -> Store:
+        kind = MemRefType(value.type)
+        element = DTYPE_BYTES[element_dtype(kind.element_type)]
+        rows = kind.shape[dimension] if kind.shape else 1
+        return Store(
+            name, rows, math.prod(kind.shape) * element // rows, max(self._alignment, element), temporary=temporary
+        )
+
+    def _body(self, call: Operation) -> LayerBody:
+        return self._bodies[self._names[FlatSymbolRefAttr(call.attributes["callee"]).value]]
+
+    def _reduction(self, call: Operation) -> bool:
+        return REDUCTION in self._declared[FlatSymbolRefAttr(call.attributes["callee"]).value].operation.attributes
+
+    def _arguments(self, call: Operation) -> list[tuple[int, int]]:
+        """Number of the argument and of the buffer for each buffer that a call reads."""
+        operands = [root_of(value) for value in memrefs_of(call)[:-1]]
+        return [(number, self._buffers[value]) for number, value in enumerate(operands) if value in self._buffers]
+
+    def _call(self, call: Operation, stores: Sequence[Store]) -> Call:
+        accumulates = self._reduction(call)
+        writes = self._buffers[root_of(memrefs_of(call)[-1])]
+        windows: dict[int, list[Window | None]] = {}
+        found = row_windows(self._body(call)) if call.block != self._block and not accumulates else None
+        for argument, buffer in self._arguments(call):
+            window = None
+            if accumulates:
+                window = Window(1, 0, 0)
+            elif found is not None and self._factor(call, argument, stores[buffer]) == 1:
+                window = found.get(argument)
+            windows.setdefault(buffer, []).append(window)
+        reads = tuple(Read(buffer, _hull(of_one)) for buffer, of_one in windows.items())
+        return Call(StringAttr(call.attributes[LAYER]).value, reads, writes, accumulates)
+
+    def _factor(self, call: Operation, argument: int, store: Store) -> int:
+        """Rows of the argument for a row of the buffer behind it."""
+        kind = ShapedType(self._body(call).arguments[argument])
+        rows = kind.shape[row_dimension(kind.shape)] if kind.shape else 1
+        size = math.prod(kind.shape) * DTYPE_BYTES[element_dtype(kind.element_type)]
+        return max(store.row_bytes * rows // size, 1)
+
+    # -- loops ------------------------------------------------------------------------------------------------
+
+    def _loops(self, stores: Sequence[Store]) -> list[Loop]:
+        loops: list[Loop] = []
+        numbers = {call: number for number, call in enumerate(self._calls)}
+        for view in self._block.operations:
+            if view.operation.name == "scf.for":
+                body = view.operation.regions[0].blocks[0]
+                inside = [numbers[op] for op in operations_in(body) if op.name == "func.call"]
+                runs = [run for i in _iterations(view.operation) for run in self._iteration(body, i, numbers, stores)]
+                loops.append(Loop(min(inside), max(inside), tuple(runs)))
+        return loops
+
+    def _iteration(
+        self, body: Block, value: int, numbers: Mapping[Operation, int], stores: Sequence[Store]
+    ) -> list[Run]:
+        runs: list[Run] = []
+        for op in (view.operation for view in body.operations):
+            if op.name != "func.call":
+                continue
+            begin, end = (_evaluate(operand, body.arguments[0], value) for operand in list(op.operands)[-2:])
+            if self._reduction(op):
+                argument, buffer = self._arguments(op)[0]
+                factor = self._factor(op, argument, stores[buffer])
+                begin, end = begin // factor, end // factor
+            if begin < end:
+                runs.append(Run(numbers[op], value, begin, end))
+        return runs
+
+    # -- overlaps ---------------------------------------------------------------------------------------------
+
+    def _with_overlaps(self, program: Program) -> Program:
+        """Ask the kernels what they allow, where an input dies and the output is whole and new."""
+        lives, calls = program.lives(), list(program.calls)
+        for number, call in enumerate(program.calls):
+            loop = program.loop_of(number)
+            first, last = (number, number) if loop is None else (loop.first, loop.last)
+            if lives[call.writes][0] != first + 1 or call.accumulates:
+                continue
+            reads = tuple(
+                replace(read, overlap=self._overlap(number, read.buffer, program))
+                if lives[read.buffer][1] == last + 1 and lives[read.buffer][0] <= first
+                else read
+                for read in call.reads
+            )
+            calls[number] = replace(call, reads=reads)
+        return replace(program, calls=tuple(calls))
+
+    def _overlap(self, number: int, buffer: int, program: Program) -> tuple[int, int] | None:
+        """The stricter distances of all arguments that the buffer is; None where a ring is in its place, or its own."""
+        call = self._calls[number]
+        body, name = self._body(call), self._names[FlatSymbolRefAttr(call.attributes["callee"]).value]
+        source, output = program.buffers[buffer].nbytes, program.buffers[program.calls[number].writes].nbytes
+        if output != _bytes(body.arguments[-1]):
+            return None
+        found: list[tuple[int, int]] = []
+        for argument, read in self._arguments(call):
+            if read == buffer:
+                if source != _bytes(body.arguments[argument]):
+                    return None
+                if (name, argument) not in self._profiles:
+                    profile = kernel_for(body).profile(body, argument, source, output)
+                    self._profiles[name, argument] = profile.forwards, profile.backwards
+                found.append(self._profiles[name, argument])
+        return max(forwards for forwards, _ in found), max(backwards for _, backwards in found)
+
+
+def _bytes(kind: object) -> int:
+    shaped = ShapedType(kind)
+    return math.prod(shaped.shape) * DTYPE_BYTES[element_dtype(shaped.element_type)]
+
+
+def _stored_bytes(body: LayerBody) -> int:
+    return math.prod(body.result.shape) * (_bytes(body.arguments[-1]) // math.prod(body.destination))
+
+
+def _hull(windows: Sequence[Window | None]) -> Window | None:
+    known = [window for window in windows if window is not None]
+    if len(known) < len(windows) or len({window.stride for window in known}) != 1:
+        return None
+    return Window(known[0].stride, min(w.first for w in known), max(w.last for w in known))
+
+
+def _iterations(loop: Operation) -> range:
+    low, high, step = (_evaluate(operand, None, 0) for operand in list(loop.operands)[:3])
+    return range(low, high, step)
+
+
+def _evaluate(value: Value, variable: Value | None, number: int) -> int:
+    """An index of a fused loop in the iteration `number`: constants, sums, products, minima and maxima."""
+    if variable is not None and value == variable:
+        return number
+    op = defining(value)
+    if op is not None and op.name == "arith.constant":
+        return IntegerAttr(op.attributes["value"]).value
+    if op is None or op.name not in _ARITHMETIC:
+        place = str(value.owner) if op is None else op.name
+        raise InternalError("allocate", f"rows of a fused loop that are not known when it is compiled: '{place}'")
+    left, right = (_evaluate(operand, variable, number) for operand in op.operands)
+    return _ARITHMETIC[op.name](left, right)
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    numbered = (f"{name}#{i}" for i in itertools.count(2))
+    return name if name not in taken else next(other for other in numbered if other not in taken)

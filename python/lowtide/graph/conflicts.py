@@ -1,0 +1,186 @@
+"""The allocation problem of a program: which buffers may share which bytes, whole layers and fused loops alike.
+
+At every run of a loop each buffer holds needed values in one range of its bytes: an input from the first row that is
+still to be read, an output up to the last row written, a ring up to its fill. Two buffers must keep those ranges apart
+at every run; the hull over the runs is the pair's one forbidden interval of offset differences. To its surroundings a
+loop is so one layer whose iterations are the steps. Source: Jokic et al., arXiv 2007.09963, for one layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lowtide.alloc import Buffer, Choice, Forbidden, Problem
+from lowtide.graph.program import Call, Loop, Program, readers
+
+Bytes = npt.NDArray[np.int64]
+
+
+def problem_of(program: Program, *, overlap: bool = True) -> tuple[Problem, tuple[int | None, ...]]:
+    """The problem whose least arena is that of the program.
+
+    Args:
+        program: what is to be placed; its buffers become the problem's in their order.
+        overlap: layers may write over what they no longer read of dying inputs.
+
+    Returns:
+        the problem, and for each of its choices the call that it is of, None for a loop's.
+    """
+    lives = program.lives()
+    buffers = tuple(
+        Buffer(store.name, store.nbytes, store.alignment, first, last)
+        for store, (first, last) in zip(program.buffers, lives, strict=True)
+    )
+    if not overlap:
+        return Problem(buffers), ()
+    found: list[tuple[int | None, Choice]] = []
+    for number, call in enumerate(program.calls):
+        loop = program.loop_of(number)
+        if loop is None:
+            alternatives = _of_call(program, number, call, lives)
+            if alternatives is not None:
+                found.append((number, Choice(f"step {number + 1}", alternatives)))
+        elif number == loop.first:
+            intervals = _of_loop(program, loop, lives)
+            if intervals:
+                found.append((None, Choice(f"loop at step {number + 1}", (intervals,))))
+    return Problem(buffers, tuple(choice for _, choice in found)), tuple(number for number, _ in found)
+
+
+def _of_call(
+    program: Program, number: int, call: Call, lives: Sequence[tuple[int, int]]
+) -> tuple[tuple[Forbidden, ...], ...] | None:
+    """A whole layer's two directions, None where none of its inputs dies or its output was begun before."""
+    step, output = number + 1, program.buffers[call.writes]
+    if lives[call.writes][0] != step:
+        return None
+    forwards: list[Forbidden] = []
+    backwards: list[Forbidden] = []
+    for read in call.reads:
+        if lives[read.buffer][1] == step and read.overlap is not None:
+            source = program.buffers[read.buffer]
+            ahead, behind = read.overlap
+            forwards.append(Forbidden(source.name, output.name, -ahead, source.nbytes))
+            low, high = -output.nbytes, source.nbytes - output.nbytes + behind
+            backwards.append(Forbidden(source.name, output.name, low, high))
+    return (tuple(forwards), tuple(backwards)) if forwards else None
+
+
+@dataclass(frozen=True)
+class _Held:
+    """At each run the range of a buffer's bytes that holds needed values; empty where `end` is 0."""
+
+    begin: Bytes
+    end: Bytes
+
+
+def _of_loop(program: Program, loop: Loop, lives: Sequence[tuple[int, int]]) -> tuple[Forbidden, ...]:
+    """The intervals of all pairs in a loop that may come closer than their sizes."""
+    timeline = _Timeline(program, loop, lives)
+    used = sorted({b for call in program.calls[loop.first : loop.last + 1] for b in (*_inputs(call), call.writes)})
+    held = {buffer: timeline.held(buffer) for buffer in used}
+    found: list[Forbidden] = []
+    for position, a in enumerate(used):
+        for b in used[position + 1 :]:
+            if max(lives[a][0], lives[b][0]) > min(lives[a][1], lives[b][1]):
+                continue
+            low, high = timeline.interval(a, b, held)
+            if low > -program.buffers[b].nbytes or high < program.buffers[a].nbytes:
+                found.append(Forbidden(program.buffers[a].name, program.buffers[b].name, low, high))
+    return tuple(found)
+
+
+def _inputs(call: Call) -> tuple[int, ...]:
+    return tuple(read.buffer for read in call.reads)
+
+
+class _Timeline:
+    def __init__(self, program: Program, loop: Loop, lives: Sequence[tuple[int, int]]) -> None:
+        self._program = program
+        self._loop = loop
+        self._lives = lives
+        self._calls = np.array([run.call for run in loop.runs], dtype=np.int64)
+        self._iterations = np.array([run.iteration for run in loop.runs], dtype=np.int64)
+        self._begins = np.array([run.begin for run in loop.runs], dtype=np.int64)
+        self._ends = np.array([run.end for run in loop.runs], dtype=np.int64)
+
+    def held(self, buffer: int) -> _Held:
+        """When and where the buffer holds needed values."""
+        store = self._program.buffers[buffer]
+        writers = [k for k in self._inside() if self._program.calls[k].writes == buffer]
+        reading = readers(self._program.calls, self._loop, buffer)
+        zero, size = np.zeros(len(self._calls), np.int64), np.full(len(self._calls), store.nbytes, np.int64)
+        if store.temporary:
+            return _Held(zero, np.where(self._within_iterations(writers, reading), size, 0))
+        begun_before = self._lives[buffer][0] <= self._loop.first
+        dies = self._lives[buffer][1] <= self._loop.last + 1
+        if begun_before:
+            alive = self._until_read(reading) if dies and not writers else size > 0
+            return _Held(self._consumed(buffer, reading) if dies and not writers else zero, np.where(alive, size, 0))
+        rows = np.zeros(len(self._calls), np.int64)
+        for writer in writers:
+            rows = np.maximum(rows, np.maximum.accumulate(np.where(self._calls == writer, self._ends, 0)))
+        filled = np.minimum(rows, store.rows) * store.row_bytes
+        return _Held(zero, np.where(self._until_read(reading), filled, 0) if dies else filled)
+
+    def interval(self, a: int, b: int, held: dict[int, _Held]) -> tuple[int, int]:
+        """The offsets of b from a that are forbidden: an open interval, (0, 0) where they never hold at once."""
+        both = (held[a].end > 0) & (held[b].end > 0)
+        if not both.any():
+            return 0, 0
+        lows, highs = held[a].begin - held[b].end, held[a].end - held[b].begin
+        lows = self._refined(a, b, lows)
+        highs = -self._refined(b, a, -highs)
+        return int(lows[both].min()), int(highs[both].max())
+
+    def _refined(self, source: int, output: int, lows: Bytes) -> Bytes:
+        """Within the runs of the one layer that reads a dying input and writes the output the element counts."""
+        reading = readers(self._program.calls, self._loop, source)
+        if len(reading) != 1 or self._program.calls[reading[0]].writes != output:
+            return lows
+        overlap = next(r.overlap for r in self._program.calls[reading[0]].reads if r.buffer == source)
+        dies = self._lives[source][0] <= self._loop.first and self._lives[source][1] <= self._loop.last + 1
+        if overlap is None or not dies:
+            return lows
+        return np.where(self._calls == reading[0], np.maximum(lows, -overlap[0]), lows)
+
+    def _inside(self) -> range:
+        return range(self._loop.first, self._loop.last + 1)
+
+    def _within_iterations(self, writers: Sequence[int], reading: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """From the writer's run to the last reader's, in every iteration in which it runs."""
+        first, last = min(writers), max([*writers, *reading])
+        ran = set(self._iterations[self._calls == first].tolist())
+        made = np.array([i in ran for i in self._iterations.tolist()], dtype=np.bool_)
+        return (self._calls >= first) & (self._calls <= last) & made
+
+    def _until_read(self, reading: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Up to the last run of the last reader."""
+        runs = np.flatnonzero(np.isin(self._calls, reading))
+        last = int(runs[-1]) if len(runs) else len(self._calls) - 1
+        return np.arange(len(self._calls)) <= last
+
+    def _consumed(self, buffer: int, reading: Sequence[int]) -> Bytes:
+        """The bytes at the low end that no run from here on reads."""
+        store = self._program.buffers[buffer]
+        low = np.full(len(self._calls), store.rows, np.int64)
+        for reader in reading:
+            low = np.minimum(low, self._next_needed(reader, buffer, store.rows))
+        return low * store.row_bytes
+
+    def _next_needed(self, reader: int, buffer: int, rows: int) -> Bytes:
+        """The lowest row that a reader needs in this run or a later one."""
+        window = next(r.window for r in self._program.calls[reader].reads if r.buffer == buffer)
+        mine = np.flatnonzero(self._calls == reader)
+        if window is None or window.stride == 0:
+            after = np.arange(len(self._calls)) > (mine[-1] if len(mine) else -1)
+            return np.where(after, rows, 0)
+        # the first of its runs at or after each run of the loop
+        at = np.searchsorted(mine, np.arange(len(self._calls)))
+        begins = np.append(self._begins[mine], rows)
+        needed = np.clip(begins[at] * window.stride + window.first, 0, rows)
+        return np.where(at < len(mine), needed, rows)

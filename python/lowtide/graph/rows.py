@@ -1,0 +1,190 @@
+"""Which rows of its inputs a layer needs for a row of its output: what loops by rows are made from.
+
+A *row* is an index of a tensor's outermost dimension of more than one element: dense in memory whatever the layout. Row
+windows come from the loop description that emits the code, so they hold for every stride, pad and dilation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lowtide.graph.linear import Linear, Var
+from lowtide.graph.nest import (
+    Filled,
+    LayerBody,
+    Node,
+    Operand,
+    Padded,
+    Reshaped,
+    Shape,
+    Sliced,
+    Structured,
+    iteration_space,
+    output_dimensions,
+    reachable,
+)
+from lowtide.graph.profile import Access, accesses, arguments_of
+from lowtide.graph.program import RowAccess, Window
+from lowtide.graph.subscripts import apply_map
+from lowtide.ir import ShapedType
+
+
+def row_dimension(shape: Sequence[int]) -> int:
+    """The outermost dimension of more than one element; the innermost of all where there is none."""
+    return next((d for d, extent in enumerate(shape) if extent > 1), max(len(shape) - 1, 0))
+
+
+@dataclass(frozen=True)
+class Accumulation:
+    """A reduction over the rows of one input, which can take them a few at a time.
+
+    Attributes:
+        node: the reduction; all else of the layer is computed from its result once it is complete.
+        dimension: of its iteration space, whose value is the input's row.
+        argument: the input.
+    """
+
+    node: Structured
+    dimension: int
+    argument: int
+
+
+def row_windows(body: LayerBody) -> dict[int, Window | None] | None:
+    """The window of each tensor argument that the layer reads, None for one of which it may read any row.
+
+    Returns:
+        None where the layer can't go through its output by rows.
+    """
+    row = row_dimension(body.destination)
+    if len(body.destination) != len(body.result.shape) or body.destination[row] < 2:
+        return None
+    if (body.result.shape[row], body.offsets[row], body.strides[row]) != (body.destination[row], 0, 1):
+        return None
+    loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(body.result.shape))
+    index = tuple(Linear.of(var) for var in loops)
+    windows: dict[int, Window | None] = {}
+    for argument in sorted(arguments_of(body.result)):
+        found = [_window(access, loops, row) for access in accesses(body.result, index, argument, padded=False)]
+        windows[argument] = _hull(found)
+    return windows
+
+
+def _window(access: Access | None, loops: Sequence[Var], row: int) -> Window | None:
+    if access is None:
+        return None
+    subscript = access.index[row_dimension(access.shape)]
+    if any(subscript.coefficient(var) for position, var in enumerate(loops) if position != row):
+        return None
+    stride = subscript.coefficient(loops[row])
+    low, high = subscript.without(loops[row]).bounds()
+    return None if stride < 0 else Window(stride, low, high)
+
+
+def _hull(windows: Sequence[Window | None]) -> Window | None:
+    known = [window for window in windows if window is not None]
+    if len(known) < len(windows) or len({window.stride for window in known}) != 1:
+        return None
+    return Window(known[0].stride, min(w.first for w in known), max(w.last for w in known))
+
+
+def accumulation_of(body: LayerBody, activations: Iterable[int]) -> Accumulation | None:
+    """The layer as a sum (or maximum) over rows of its one activation, None where it is no such thing.
+
+    The rows must be the outermost loop of the reduction, so that floats are added in the same order.
+    """
+    reductions = [node for node in reachable(body.result) if isinstance(node, Structured) and node.is_reduction]
+    inputs = list(activations)
+    if len(reductions) != 1 or len(inputs) != 1:
+        return None
+    node, argument = reductions[0], inputs[0]
+    if argument in arguments_of(_without(body.result, node)) | arguments_of(node.init):
+        return None
+    space = iteration_space(node)
+    dims = output_dimensions(node, tuple(Linear() for _ in node.shape), space)
+    found = [
+        access
+        for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
+        for access in accesses(source, apply_map(amap, dims), argument, padded=False)
+    ]
+    if len(found) != 1 or found[0] is None:
+        return None
+    subscript = found[0].index[row_dimension(found[0].shape)]
+    outermost = next(
+        d for d, (kind, extent) in enumerate(zip(node.kinds, node.extents, strict=True))
+        if kind == "reduction" and extent > 1
+    )  # fmt: skip
+    if subscript != Linear.of(space[outermost]) or node.extents[outermost] != _rows(found[0].shape):
+        return None
+    return Accumulation(node, outermost, argument)
+
+
+def _rows(shape: Shape) -> int:
+    return shape[row_dimension(shape)]
+
+
+def _without(node: Node, reduction: Structured) -> Node:
+    """The node with the result of the reduction in the place of what it is computed from."""
+    return substitute(node, reduction, Filled(reduction.shape, None))
+
+
+def substitute(node: Node, old: Node, new: Node) -> Node:
+    """A copy of the graph with `new` in the place of `old`; what is shared stays shared."""
+    return _Substitution({old: new}).of(node)
+
+
+class _Substitution:
+    def __init__(self, done: dict[Node, Node]) -> None:
+        self._done = done
+
+    def of(self, node: Node) -> Node:
+        if node not in self._done:
+            self._done[node] = self._copy(node)
+        return self._done[node]
+
+    def _copy(self, node: Node) -> Node:
+        match node:
+            case Padded() | Sliced() | Reshaped():
+                return replace(node, source=self.of(node.source))
+            case Structured():
+                return replace(node, inputs=tuple(map(self.of, node.inputs)), init=self.of(node.init))
+            case _:
+                return node
+
+
+def finishing_body(body: LayerBody, accumulation: Accumulation) -> LayerBody:
+    """What is left to do once the reduction is complete: its result is argument 0 in the place of the activation."""
+    result = substitute(body.result, accumulation.node, Operand(accumulation.argument, accumulation.node.shape))
+    return LayerBody(body.arguments, result, body.offsets, body.strides, body.destination)
+
+
+def row_access(body: LayerBody, operands: Mapping[int, tuple[int, int]]) -> RowAccess:
+    """How a layer can go by the rows of the buffers that it uses.
+
+    Args:
+        body: its loop description.
+        operands: by number of the argument (activations only) the tensor behind it, and that tensor's rows.
+    """
+    windows = row_windows(body)
+    reach: tuple[tuple[int, Window | None], ...] | None = None
+    if windows is not None:
+        reach = tuple(
+            (operands[a][0], _same_rows(w, body, a, operands[a][1])) for a, w in windows.items() if a in operands
+        )
+    accumulation = accumulation_of(body, operands)
+    if accumulation is None:
+        return RowAccess(reach)
+    tensor, rows = operands[accumulation.argument]
+    return RowAccess(
+        reach, tensor if rows > 1 and accumulation.node.extents[accumulation.dimension] % rows == 0 else None
+    )
+
+
+def _same_rows(window: Window | None, body: LayerBody, argument: int, rows: int) -> Window | None:
+    """The window if the argument's rows are those of the buffer that it is a view of."""
+    return window if argument_rows(body, argument) == rows else None
+
+
+def argument_rows(body: LayerBody, argument: int) -> int:
+    """Rows of a tensor argument."""
+    return _rows(tuple(ShapedType(body.arguments[argument]).shape))

@@ -1,0 +1,299 @@
+"""Builds the fused loop of a chain of layers: line buffers and accumulators on tensors, calls by rows.
+
+Before: calls of whole layers. After: one `scf.for`; every tensor that stays inside is a ring of rows (carried) or a
+buffer of one iteration, every call gets the rows that it is to make, and `row mod ring` is the kernel's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lowtide.errors import InternalError
+from lowtide.graph.read import layer_bodies
+from lowtide.graph.row_schedule import RowRange, RowSchedule, Unschedulable, schedule_rows
+from lowtide.graph.rows import accumulation_of, row_dimension
+from lowtide.ir import (
+    ArrayAttr,
+    FlatSymbolRefAttr,
+    FunctionType,
+    IndexType,
+    InsertionPoint,
+    IntegerAttr,
+    IntegerType,
+    Module,
+    Operation,
+    RankedTensorType,
+    Type,
+    Value,
+    arith,
+    bufferization,
+    func,
+    scf,
+    tensor,
+)
+from lowtide.normalise.analysis import Role, defining, is_constant, role_of, users_of
+from lowtide.normalise.form import BODY, LAYER, REDUCTION, layers_of
+from lowtide.transform.chain import ChainLayer, layer_of, read_chain, rows_of, source_of
+from lowtide.transform.split import Split, split_accumulation
+
+STAGE = "transform"
+
+
+def fuse_rows(module: Module, calls: Sequence[Operation], tile: int) -> Operation:
+    """Replace the calls by one loop over the rows of the last one's output (of its input where it accumulates).
+
+    Args:
+        module: outlined.
+        calls: of the network's function, in its order, with no other call between them that they feed.
+        tile: rows an iteration.
+
+    Returns:
+        the loop.
+
+    Raises:
+        Unschedulable: they can't go by rows together; nothing has been changed.
+    """
+    chain = read_chain(calls, layer_bodies(module, STAGE))
+    _check_between(calls)
+    made = {layer.result for layer in chain}
+    escaping = {layer.stage.output for layer in chain if _escapes(layer.result, set(calls))}
+    last = chain[-1]
+    escaping |= {last.stage.output}
+    for layer in chain[:-1]:
+        if layer.stage.accumulates:
+            raise Unschedulable(
+                f"layer '{layer_of(layer.call)}' is complete only after its last row; it can only be last"
+            )
+    schedule = schedule_rows([layer.stage for layer in chain], escaping, tile)
+    return _Fuser(module, chain, schedule, made).build()
+
+
+def _check_between(calls: Sequence[Operation]) -> None:
+    """Nothing else between the calls may take what they make: it would come before the loop."""
+    block = calls[0].operation.block
+    chosen = set(calls)
+    operations = [view.operation for view in block.operations]
+    places = {op: place for place, op in enumerate(operations)}
+    first, last = places[calls[0]], places[calls[-1]]
+    for call in calls:
+        for user in _users(call.results[0]):
+            if user not in chosen and first < places[user] < last:
+                raise Unschedulable(f"layer '{layer_of(user)}', which is not in the chain, comes before its end")
+
+
+def _users(value: Value) -> list[Operation]:
+    """The operations that take a tensor, or a reshape of it."""
+    found: list[Operation] = []
+    owner = defining(value)
+    assert owner is not None
+    for user in users_of(value, owner.block):
+        found.extend(_users(user.results[0]) if role_of(user) is Role.RESHAPE else [user])
+    return found
+
+
+def _escapes(value: Value, calls: set[Operation]) -> bool:
+    return any(user not in calls for user in _users(value))
+
+
+@dataclass
+class _Fuser:
+    module: Module
+    chain: tuple[ChainLayer, ...]
+    schedule: RowSchedule
+    made: set[Value]
+    current: dict[Value, Value] = field(default_factory=dict[Value, Value])
+    split: Split | None = None
+
+    def build(self) -> Operation:
+        last = self.chain[-1].call
+        with InsertionPoint(last), last.location:
+            carried = [layer for layer in self.chain if self._is_carried(layer)]
+            initial = [self._initial(layer) for layer in carried]
+            bounds = [_index(bound) for bound in (self.schedule.start, self.schedule.stop, 1)]
+            loop = scf.ForOp(bounds[0], bounds[1], bounds[2], initial)
+            for layer, value in zip(carried, loop.inner_iter_args, strict=True):
+                self.current[layer.result] = value
+            with InsertionPoint(loop.body):
+                for layer, rows in zip(self.chain, self.schedule.ranges, strict=True):
+                    self._call(layer, rows, loop.induction_variable)
+                scf.YieldOp([self.current[layer.result] for layer in carried])
+            for layer, result in zip(carried, loop.results, strict=True):
+                self.current[layer.result] = result
+            if self.split is not None:
+                self._finish(self.chain[-1], self.split)
+        self._replace()
+        return loop.operation
+
+    def _is_carried(self, layer: ChainLayer) -> bool:
+        kept = self.schedule.kept.get(layer.stage.output)
+        return kept is None or kept.carried
+
+    def _kept_type(self, layer: ChainLayer) -> RankedTensorType:
+        """The tensor, cut to the rows that exist at a time."""
+        whole = RankedTensorType(layer.result.type)
+        kept = self.schedule.kept.get(layer.stage.output)
+        return whole if kept is None else _with_rows(whole, kept.rows)
+
+    def _initial(self, layer: ChainLayer) -> Value:
+        """What a carried tensor is before the loop: memory, or a filled accumulator."""
+        if not layer.stage.accumulates:
+            return bufferization.alloc_tensor(self._kept_type(layer), [])
+        self.split = self._split(layer)
+        accumulator = self.split.accumulator
+        operands = [layer.call.operands[a] for a in self.split.initial]
+        types = [value.type for value in operands]
+        function = self._declare(self.split.start, [*types, accumulator], accumulator, {})
+        return _call(function, [*operands, bufferization.alloc_tensor(accumulator, [])], accumulator, layer.call)
+
+    def _split(self, layer: ChainLayer) -> Split:
+        layers = layers_of(self.module, STAGE).regions[0].blocks[0]
+        function = next(f for f in layers.operations if isinstance(f, func.FuncOp) and f.name.value == layer.function)
+        activations = [a for a, value in enumerate(layer.sources) if not is_constant(value)]
+        accumulation = accumulation_of(layer.body, activations)
+        assert accumulation is not None
+        return split_accumulation(layers, function, accumulation.node.op, accumulation.argument)
+
+    def _call(self, layer: ChainLayer, rows: RowRange, iteration: Value) -> None:
+        """The layer's call by rows, inside the loop."""
+        operands = [self._operand(operand) for operand in list(layer.call.operands)[:-1]]
+        begin, end = _row_value(rows, iteration, -1), _row_value(rows, iteration, 0)
+        attributes: dict[str, int] = {}
+        function, destination = layer.function, self.current.get(layer.result)
+        if destination is None:
+            destination = bufferization.alloc_tensor(self._kept_type(layer), [])
+        if self.split is not None and layer.stage.accumulates:
+            function = self.split.accumulate
+            argument, reduction, factor = self._reduced(layer)
+            del argument
+            attributes[REDUCTION] = reduction
+            begin, end = (arith.muli(bound, _index(factor)) if factor > 1 else bound for bound in (begin, end))
+        types = [value.type for value in (*operands, destination)]
+        index = IndexType.get()
+        declared = self._declare(function, [*types, index, index], destination.type, attributes)
+        self.current[layer.result] = _call(declared, [*operands, destination, begin, end], destination.type, layer.call)
+
+    def _reduced(self, layer: ChainLayer) -> tuple[int, int, int]:
+        """Of an accumulating layer: its activation, the dimension that is cut, and steps of that a row."""
+        activations = [a for a, value in enumerate(layer.sources) if not is_constant(value)]
+        accumulation = accumulation_of(layer.body, activations)
+        assert accumulation is not None
+        rows = accumulation.node.extents[accumulation.dimension]
+        return accumulation.argument, accumulation.dimension, rows // rows_of(layer.sources[accumulation.argument])
+
+    def _finish(self, layer: ChainLayer, split: Split) -> None:
+        argument, _, _ = self._reduced(layer)
+        operands = list(layer.call.operands)[:-1]
+        operands[argument] = self.current[layer.result]
+        operands.append(bufferization.alloc_tensor(layer.result.type, []))
+        declared = self._declare(split.finish, [value.type for value in operands], layer.result.type, {})
+        self.current[layer.result] = _call(declared, operands, layer.result.type, layer.call)
+
+    def _operand(self, operand: Value) -> Value:
+        """The operand inside the loop: what is made there is reshaped there."""
+        root = source_of(operand)
+        return operand if root not in self.made else self._reshaped(operand, root)
+
+    def _reshaped(self, value: Value, root: Value) -> Value:
+        if value == root:
+            return self.current[root]
+        op = defining(value)
+        assert op is not None
+        source = self._reshaped(op.operands[0], root)
+        whole, before = RankedTensorType(value.type), RankedTensorType(op.operands[0].type)
+        rows = (
+            rows_of(value) * RankedTensorType(source.type).shape[row_dimension(before.shape)] // rows_of(op.operands[0])
+        )
+        kind = _with_rows(whole, rows)
+        reassociation = [
+            [IntegerAttr(i).value for i in ArrayAttr(group)] for group in ArrayAttr(op.attributes["reassociation"])
+        ]
+        if op.name == "tensor.collapse_shape":
+            return tensor.collapse_shape(kind, source, reassociation)
+        return tensor.expand_shape(kind, source, reassociation, [], list(kind.shape))
+
+    def _declare(self, body: str, types: list[Type], result: Type, attributes: Mapping[str, int]) -> str:
+        """A declaration at the top level with these types for a body in `@layers`: a new one, or one made before."""
+        function_type = FunctionType.get(types, [result])
+        number = 0
+        taken = {f.name.value: f for f in self.module.body.operations if isinstance(f, func.FuncOp)}
+        name = body
+        while name in taken:
+            other = taken[name]
+            if (
+                other.type == function_type
+                and _notes(other, body) == dict(attributes)
+                and BODY in other.operation.attributes
+            ):
+                return name
+            number += 1
+            name = f"{body}_rows" if number == 1 else f"{body}_rows_{number}"
+        with InsertionPoint.at_block_begin(self.module.body), self.chain[-1].call.location:
+            declaration = func.FuncOp(name, function_type, visibility="private")
+            declaration.operation.attributes[BODY] = FlatSymbolRefAttr.get(body)
+            for key, value in attributes.items():
+                declaration.operation.attributes[key] = IntegerAttr.get(IntegerType.get_signless(64), value)
+        return name
+
+    def _replace(self) -> None:
+        """Have what comes after the loop take its results, and erase what it replaces, last first."""
+        calls = {layer.call for layer in self.chain}
+        for layer in reversed(self.chain):
+            value = layer.result
+            if value in self.current and not self._stays_inside(layer):
+                value.replace_all_uses_with(self.current[layer.result])
+            self._erase(layer, calls)
+
+    def _stays_inside(self, layer: ChainLayer) -> bool:
+        return layer.stage.output in self.schedule.kept
+
+    def _erase(self, layer: ChainLayer, calls: set[Operation]) -> None:
+        destination = defining(layer.call.operands[len(layer.call.operands) - 1])
+        _erase_reshapes(layer.result)
+        if list(layer.result.uses):
+            raise InternalError(STAGE, f"layer '{layer_of(layer.call)}' is still used after it was fused")
+        calls.discard(layer.call)
+        layer.call.erase()
+        if destination is not None and not list(destination.results[0].uses):
+            destination.erase()
+
+
+def _erase_reshapes(value: Value) -> None:
+    for use in list(value.uses):
+        user = use.owner.operation
+        if role_of(user) is Role.RESHAPE:
+            _erase_reshapes(user.results[0])
+            if not list(user.results[0].uses):
+                user.erase()
+
+
+def _notes(function: func.FuncOp, body: str) -> dict[str, int] | None:
+    attributes = function.operation.attributes
+    if BODY in attributes and FlatSymbolRefAttr(attributes[BODY]).value != body:
+        return None
+    return {REDUCTION: IntegerAttr(attributes[REDUCTION]).value} if REDUCTION in attributes else {}
+
+
+def _call(function: str, operands: Sequence[Value], result: Type, original: Operation) -> Value:
+    call = func.CallOp([result], FlatSymbolRefAttr.get(function), list(operands))
+    call.attributes[LAYER] = original.attributes[LAYER]
+    return call.results[0]
+
+
+def _index(value: int) -> Value:
+    return arith.constant(IndexType.get(), value)
+
+
+def _row_value(rows: RowRange, iteration: Value, back: int) -> Value:
+    """The rows made after the iteration (`back` = 0) or after the one before (-1), as code."""
+    linear = iteration if rows.slope == 1 else arith.muli(iteration, _index(rows.slope))
+    offset = rows.offset + back * rows.slope
+    if offset:
+        linear = arith.addi(linear, _index(offset))
+    return arith.minsi(arith.maxsi(linear, _index(0)), _index(rows.rows))
+
+
+def _with_rows(kind: RankedTensorType, rows: int) -> RankedTensorType:
+    shape = list(kind.shape)
+    shape[row_dimension(shape)] = rows
+    return RankedTensorType.get(shape, kind.element_type)
