@@ -2,7 +2,7 @@
 
 # No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
 
-from lowtide.graph.row_schedule import Unschedulable
+from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
     IntegerAttr,
     MemoryEffectInstancesList,
@@ -74,7 +74,7 @@ def _apply(
     assert module is not None
     try:
         loop = fuse_rows(module_of(module), _in_order(chosen, module), op.rows.value)
-    except Unschedulable as reason:
+    except UnschedulableError as reason:
         return refuse(op, str(reason))
     results.set_ops(op.loop, [loop])
     return transform.DiagnosedSilenceableFailure.Success

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from lowtide.errors import InternalError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window
-from lowtide.graph.rows import row_dimension, row_windows
+from lowtide.graph.rows import hull, row_dimension, row_windows
 from lowtide.ir import (
     Block,
     FlatSymbolRefAttr,
@@ -34,6 +34,7 @@ _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
     "arith.addi": int.__add__,
     "arith.subi": int.__sub__,
     "arith.muli": int.__mul__,
+    "arith.divui": int.__floordiv__,
     "arith.maxsi": max,
     "arith.minsi": min,
 }
@@ -169,7 +170,7 @@ class _Reader:
             elif found is not None and self._factor(call, argument, stores[buffer]) == 1:
                 window = found.get(argument)
             windows.setdefault(buffer, []).append(window)
-        reads = tuple(Read(buffer, _hull(of_one)) for buffer, of_one in windows.items())
+        reads = tuple(Read(buffer, hull(of_one)) for buffer, of_one in windows.items())
         return Call(StringAttr(call.attributes[LAYER]).value, reads, writes, accumulates)
 
     def _factor(self, call: Operation, argument: int, store: Store) -> int:
@@ -253,13 +254,6 @@ def _bytes(kind: object) -> int:
 
 def _stored_bytes(body: LayerBody) -> int:
     return math.prod(body.result.shape) * (_bytes(body.arguments[-1]) // math.prod(body.destination))
-
-
-def _hull(windows: Sequence[Window | None]) -> Window | None:
-    known = [window for window in windows if window is not None]
-    if len(known) < len(windows) or len({window.stride for window in known}) != 1:
-        return None
-    return Window(known[0].stride, min(w.first for w in known), max(w.last for w in known))
 
 
 def _iterations(loop: Operation) -> range:

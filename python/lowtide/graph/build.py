@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
-from lowtide.graph.graph import Graph, Layer, Overlap, Tensor
+from lowtide.graph.graph import Accumulator, Graph, Layer, Overlap, Tensor
 from lowtide.graph.macs import macs_of
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile
+from lowtide.graph.program import RowAccess
 from lowtide.graph.read import layer_bodies
+from lowtide.graph.rows import accumulation_of, finishing_body, row_access, rows_of
 from lowtide.ir import Block, BlockArgument, Module, Operation, RankedTensorType, StringAttr, Value
 from lowtide.kernels.library import kernel_for
+from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, network_function, role_of
 from lowtide.normalise.form import LAYER
 
@@ -62,6 +66,7 @@ class _Builder:
         name = StringAttr(op.attributes[LAYER]).value
         function = str(op.attributes["callee"]).removeprefix("@")
         overlaps: tuple[Overlap, ...] = ()
+        access = RowAccess()
         destination = operands[-1]
         if destination in self._buffers:  # another part of a tensor that an earlier layer began
             index = self._buffers[destination]
@@ -70,6 +75,7 @@ class _Builder:
         else:
             self._add(op.results[0], name, producer=step)
             overlaps = self._overlaps(function, operands)
+            access = self._row_access(function, operands)
         self._layers.append(
             Layer(
                 step=step,
@@ -81,8 +87,31 @@ class _Builder:
                 macs=self._macs[function],
                 weights_bytes=sum(bytes_of(v) for v in operands[:-1] if _is_weight(v)),
                 overlaps=overlaps,
+                rows=access,
+                accumulator=None if access.accumulates is None else self._accumulator(function, operands),
             )
         )
+
+    def _row_access(self, function: str, operands: list[Value]) -> RowAccess:
+        found = {
+            argument: (self._buffers[value], rows_of(self._values[self._buffers[value]][0]))
+            for argument, value in enumerate(operands[:-1])
+            if value in self._buffers
+        }
+        return row_access(self._bodies[function], found)
+
+    def _accumulator(self, function: str, operands: list[Value]) -> Accumulator:
+        """What is kept between the rows, and how far the output may run into it at the end."""
+        activations = [a for a, value in enumerate(operands[:-1]) if value in self._buffers]
+        body = self._bodies[function]
+        accumulation = accumulation_of(body, activations)
+        assert accumulation is not None
+        kind = RankedTensorType(accumulation.node.op.results[0].type)
+        element = DTYPE_BYTES[element_dtype(kind.element_type)]
+        size = math.prod(kind.shape) * element
+        finish = finishing_body(body, accumulation)
+        profile = kernel_for(finish).profile(finish, accumulation.argument, size, bytes_of(operands[-1]))
+        return Accumulator(size, element, profile.forwards, profile.backwards)
 
     def _overlaps(self, function: str, operands: list[Value]) -> tuple[Overlap, ...]:
         """What the kernel allows of each tensor that it reads; of one it takes twice, the stricter distances."""

@@ -70,6 +70,21 @@ def _of_call(
     return (tuple(forwards), tuple(backwards)) if forwards else None
 
 
+def loop_bytes(program: Program) -> int:
+    """The most bytes that hold needed values between two runs of a loop: no arena is smaller, however it is laid out."""
+    lives, most = program.lives(), 0
+    for loop in program.loops:
+        timeline = _Timeline(program, loop, lives)
+        waiting = np.zeros(len(loop.runs) - 1, np.int64)
+        for buffer, (first, last) in enumerate(lives):
+            if first <= loop.last + 1 and last >= loop.first + 1:
+                held = timeline.held(buffer)
+                waits = (held.end[:-1] > 0) & (held.end[1:] > 0)
+                waiting += np.where(waits, held.end[:-1] - held.begin[1:], 0)
+        most = max(most, int(waiting.max(initial=0)))
+    return most
+
+
 @dataclass(frozen=True)
 class _Held:
     """At each run the range of a buffer's bytes that holds needed values; empty where `end` is 0."""

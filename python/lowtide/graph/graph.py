@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lowtide.graph.program import RowAccess
 from lowtide.network import DTYPE_BYTES, DType
 
 
@@ -33,6 +34,16 @@ class Tensor:
         """Size in bytes."""
         return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
 
+    @property
+    def rows(self) -> int:
+        """Extent of the outermost dimension of more than one element."""
+        return next((extent for extent in self.shape if extent > 1), 1)
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of a row in bytes."""
+        return self.nbytes // self.rows
+
 
 @dataclass(frozen=True)
 class Overlap:
@@ -45,6 +56,21 @@ class Overlap:
     """
 
     tensor: int
+    forwards: int
+    backwards: int
+
+
+@dataclass(frozen=True)
+class Accumulator:
+    """The running result of a layer that takes its input by rows.
+
+    Attributes:
+        nbytes, alignment: of the buffer, in bytes.
+        forwards, backwards: D and D' between the accumulator and the output computed from it at the end.
+    """
+
+    nbytes: int
+    alignment: int
     forwards: int
     backwards: int
 
@@ -64,6 +90,8 @@ class Layer:
         weights_bytes: constants it reads.
         overlaps: one for each input, which its output may overlap if it dies here; none where the output was begun
             before.
+        rows: how it can go by rows of its output or of an input.
+        accumulator: of a layer that can take its input by rows.
     """
 
     step: int
@@ -75,6 +103,8 @@ class Layer:
     macs: int
     weights_bytes: int
     overlaps: tuple[Overlap, ...] = ()
+    rows: RowAccess = RowAccess()
+    accumulator: Accumulator | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """In which order a fused loop makes the rows of its layers, and how many rows of each tensor it must keep.
 
-Iteration i makes rows [hi(i - 1), hi(i)) of every layer, hi being a clamped linear function of i: no row twice, no
-prologue apart, a ragged last step for free. Line buffers: StreamNet (NeurIPS 2023), msf-CNN; a tensor's rows wait in a
+Iteration i makes rows [hi(i - 1), hi(i)) of every layer, hi being a clamped linear function of i, rounded down: no row
+twice, no prologue apart, a ragged last step for free, and a layer in front of a stride goes row by row too. Line buffers: StreamNet (NeurIPS 2023), msf-CNN; a tensor's rows wait in a
 ring for as long as its slowest reader lags, which is what a residual needs.
 """
 
@@ -32,15 +32,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class RowRange:
-    """The rows that a layer has made after iteration i: slope·i + offset, at least 0 and at most `rows`."""
+    """The rows that a layer has made after iteration i: ⌊(slope·i + offset) / divisor⌋, from 0 to `rows`."""
 
     slope: int
     offset: int
+    divisor: int
     rows: int
 
     def end(self, iteration: int) -> int:
         """Rows made when the iteration is over."""
-        return max(0, min(self.rows, self.slope * iteration + self.offset))
+        return max(0, min(self.rows, (self.slope * iteration + self.offset) // self.divisor))
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,16 @@ def stage_of(access: RowAccess, output: int, rows: Mapping[int, int], inside: Co
     return None
 
 
-class Unschedulable(ValueError):
-    """The stages can't go by rows together; the message says which and why."""
+class UnschedulableError(ValueError):
+    """The stages can't go by rows together; the message says which and why.
+
+    Attributes:
+        for_now: more layers at the end of the chain could change that.
+    """
+
+    def __init__(self, message: str, *, for_now: bool = False) -> None:
+        super().__init__(message)
+        self.for_now = for_now
 
 
 def schedule_rows(stages: Sequence[Stage], escaping: Collection[int], tile: int = 1) -> RowSchedule:
@@ -103,48 +112,82 @@ def schedule_rows(stages: Sequence[Stage], escaping: Collection[int], tile: int 
     Args:
         stages: in an order in which each comes after those whose output it reads; the last one drives the loop.
         escaping: tensors written inside that are needed whole after the loop.
-        tile: rows of the last stage an iteration.
+        tile: rows an iteration of the stage that has the most to make; those behind a stride make one now and then.
 
     Raises:
-        Unschedulable: a reader needs more than a window of a tensor made inside, or readers go at different paces.
+        UnschedulableError: a reader needs more than a window of a tensor made inside, or readers go at different paces.
     """
-    writer = {stage.output: number for number, stage in enumerate(stages)}
-    ranges: list[RowRange | None] = [None] * len(stages)
-    ranges[-1] = RowRange(tile, tile, stages[-1].rows)
-    for number in range(len(stages) - 1, -1, -1):
-        reached = ranges[number]
-        if reached is None:
-            raise Unschedulable(f"nothing in the loop reads what layer {number + 1} of the chain makes")
-        for tensor, window in stages[number].inputs:
-            if tensor in writer:
-                _demand(ranges, stages, writer[tensor], reached, window)
-    complete = [rows for rows in ranges if rows is not None]
-    start = min(-((rows.offset - 1) // rows.slope) for rows in complete)
-    stop = -(-stages[-1].rows // tile)
-    schedule = RowSchedule(tuple(complete), start, stop, {})
+    links = _links(stages)
+    paces = _paces(links, len(stages))
+    fastest = max(paces)
+    divisors = [fastest // pace for pace in paces]
+    offsets = [0] * len(stages)
+    offsets[-1] = fastest
+    for link in sorted(links, key=lambda link: -link.reader):
+        # the source's rows are there in the iteration in which the reader needs them
+        ahead = offsets[link.reader] + divisors[link.source] * (link.window.last + 1 - link.window.stride)
+        offsets[link.source] = max(offsets[link.source], ahead)
+    ranges = tuple(
+        RowRange(tile, offset, divisor, stage.rows)
+        for offset, divisor, stage in zip(offsets, divisors, stages, strict=True)
+    )
+    start = min(-((rows.offset - rows.divisor) // tile) for rows in ranges)
+    stop = -(-(stages[-1].rows - 1) * fastest // tile) + 1
+    schedule = RowSchedule(ranges, start, stop, {})
     for number, stage in enumerate(stages):
-        if stage.output in escaping and complete[number].end(stop - 1) < stage.rows:
-            raise Unschedulable(f"the loop ends before layer {number + 1} of the chain has made all its rows")
+        if stage.output in escaping and ranges[number].end(stop - 1) < stage.rows:
+            message = f"the loop ends before layer {number + 1} of the chain has made all its rows"
+            raise UnschedulableError(message, for_now=True)
     inside = [n for n, stage in enumerate(stages) if stage.output not in escaping and not stage.accumulates]
     kept = {stages[n].output: _kept(schedule, stages, n) for n in inside}
-    return RowSchedule(schedule.ranges, start, stop, kept)
+    return RowSchedule(ranges, start, stop, kept)
 
 
-def _demand(
-    ranges: list[RowRange | None], stages: Sequence[Stage], source: int, reader: RowRange, window: Window | None
-) -> None:
-    """Have the source's rows made in time for the reader."""
-    if stages[source].accumulates:
-        raise Unschedulable(f"layer {source + 1} of the chain is complete only after the loop")
-    if window is None or window.stride < 1:
-        raise Unschedulable(f"a reader of layer {source + 1} of the chain needs more of it than a window of rows")
-    slope = window.stride * reader.slope
-    offset = window.stride * (reader.offset - 1) + window.last + 1
-    known = ranges[source]
-    if known is not None and known.slope != slope:
-        raise Unschedulable(f"the readers of layer {source + 1} of the chain go through it at different paces")
-    offset = offset if known is None else max(offset, known.offset)
-    ranges[source] = RowRange(slope, offset, stages[source].rows)
+@dataclass(frozen=True)
+class _Link:
+    """One stage reads what another makes."""
+
+    source: int
+    reader: int
+    window: Window
+
+
+def _links(stages: Sequence[Stage]) -> list[_Link]:
+    writer = {stage.output: number for number, stage in enumerate(stages)}
+    links: list[_Link] = []
+    for reader, stage in enumerate(stages):
+        for tensor, window in stage.inputs:
+            if tensor not in writer:
+                continue
+            source = writer[tensor]
+            if stages[source].accumulates:
+                raise UnschedulableError(f"layer {source + 1} of the chain is complete only after the loop")
+            if window is None or window.stride < 1:
+                message = f"a reader of layer {source + 1} of the chain needs more of it than a window of rows"
+                raise UnschedulableError(message)
+            links.append(_Link(source, reader, window))
+    return links
+
+
+def _paces(links: Sequence[_Link], count: int) -> list[int]:
+    """Rows of each stage for a row of the last one: the product of the strides between them."""
+    paces: list[int | None] = [None] * count
+    paces[-1] = 1
+    for link in sorted(links, key=lambda link: -link.reader):
+        behind = paces[link.reader]
+        if behind is None:
+            continue
+        pace = behind * link.window.stride
+        if paces[link.source] not in (None, pace):
+            message = f"the readers of layer {link.source + 1} of the chain go through it at different paces"
+            raise UnschedulableError(message)
+        paces[link.source] = pace
+    known = [pace for pace in paces if pace is not None]
+    if len(known) < count:
+        unread = paces.index(None) + 1
+        message = f"nothing in the loop reads what layer {unread} of the chain makes"
+        raise UnschedulableError(message, for_now=True)
+    return known
 
 
 def _kept(schedule: RowSchedule, stages: Sequence[Stage], source: int) -> Kept:

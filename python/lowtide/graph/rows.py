@@ -27,12 +27,18 @@ from lowtide.graph.nest import (
 from lowtide.graph.profile import Access, accesses, arguments_of
 from lowtide.graph.program import RowAccess, Window
 from lowtide.graph.subscripts import apply_map
-from lowtide.ir import ShapedType
+from lowtide.ir import RankedTensorType, ShapedType, Value
 
 
 def row_dimension(shape: Sequence[int]) -> int:
     """The outermost dimension of more than one element; the innermost of all where there is none."""
     return next((d for d, extent in enumerate(shape) if extent > 1), max(len(shape) - 1, 0))
+
+
+def rows_of(value: Value) -> int:
+    """Rows of a tensor value."""
+    shape = RankedTensorType(value.type).shape
+    return shape[row_dimension(shape)] if shape else 1
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def row_windows(body: LayerBody) -> dict[int, Window | None] | None:
     windows: dict[int, Window | None] = {}
     for argument in sorted(arguments_of(body.result)):
         found = [_window(access, loops, row) for access in accesses(body.result, index, argument, padded=False)]
-        windows[argument] = _hull(found)
+        windows[argument] = hull(found)
     return windows
 
 
@@ -81,7 +87,8 @@ def _window(access: Access | None, loops: Sequence[Var], row: int) -> Window | N
     return None if stride < 0 else Window(stride, low, high)
 
 
-def _hull(windows: Sequence[Window | None]) -> Window | None:
+def hull(windows: Sequence[Window | None]) -> Window | None:
+    """What covers several windows of one tensor; None where one is unknown or they go at different paces."""
     known = [window for window in windows if window is not None]
     if len(known) < len(windows) or len({window.stride for window in known}) != 1:
         return None

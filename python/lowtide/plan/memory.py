@@ -1,46 +1,166 @@
-"""The allocation problem of a network, from the graph alone: what bufferisation will ask, buffer for buffer."""
+"""A graph and a plan's fusions as the program that bufferisation will find, buffer for buffer."""
 
 from __future__ import annotations
 
-from lowtide.alloc import Buffer, Choice, Forbidden, Problem
-from lowtide.graph.graph import Graph, Layer
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lowtide.alloc import Problem
+from lowtide.graph.conflicts import problem_of as program_problem
+from lowtide.graph.graph import Accumulator, Graph, Layer
+from lowtide.graph.program import Call, Loop, Program, Read, Run, Store
+from lowtide.graph.row_schedule import RowSchedule, Stage, UnschedulableError, schedule_rows, stage_of
 from lowtide.network import DTYPE_BYTES
+from lowtide.plan.plan import Fusion
 
 
-def problem_of(graph: Graph, alignment: int, *, keep_input: bool = False, overlap: bool = True) -> Problem:
+def problem_of(
+    graph: Graph,
+    alignment: int,
+    *,
+    fusions: Sequence[Fusion] = (),
+    keep_input: bool = False,
+    overlap: bool = True,
+) -> Problem:
     """The problem whose least arena is that of the graph in its order.
 
     Args:
         graph: layers whole.
         alignment: least alignment of a buffer, in bytes.
+        fusions: which layers become loops.
         keep_input: inputs stay intact up to the end.
         overlap: layers may write over what they no longer read of dying inputs.
+
+    Raises:
+        UnschedulableError: layers that are to be fused can't be.
     """
-    end = len(graph.layers) + 1
-    last = {t.index: end if keep_input and t.index in graph.inputs else t.last_use for t in graph.tensors}
-    ordered = sorted(graph.tensors, key=lambda t: t.producer)
-    buffers = tuple(
-        Buffer(_name(t.index), t.nbytes, max(alignment, DTYPE_BYTES[t.dtype]), t.producer, last[t.index])
-        for t in ordered
-    )
-    choices = [_choice(graph, layer, last) for layer in graph.layers] if overlap else []
-    return Problem(buffers, tuple(choice for choice in choices if choice is not None))
+    program = program_of(graph, alignment, fusions=fusions, keep_input=keep_input)
+    return program_problem(program, overlap=overlap)[0]
 
 
-def _name(index: int) -> str:
-    return f"tensor {index}"
+def program_of(graph: Graph, alignment: int, *, fusions: Sequence[Fusion] = (), keep_input: bool = False) -> Program:
+    """The program of a graph with some of its layers fused; arguments as for `problem_of`."""
+    return _Maker(graph, alignment).make({fusion.first: fusion for fusion in fusions}, keep_input=keep_input)
 
 
-def _choice(graph: Graph, layer: Layer, last: dict[int, int]) -> Choice | None:
-    """The layer's two directions, None where none of its inputs dies."""
-    output = graph.tensors[layer.output]
-    forwards: list[Forbidden] = []
-    backwards: list[Forbidden] = []
-    for overlap in layer.overlaps:
-        if last[overlap.tensor] != layer.step:
-            continue
-        source, size = graph.tensors[overlap.tensor], output.nbytes
-        names = _name(source.index), _name(output.index)
-        forwards.append(Forbidden(*names, -overlap.forwards, source.nbytes))
-        backwards.append(Forbidden(*names, -size, source.nbytes - size + overlap.backwards))
-    return Choice(f"step {layer.step}", (tuple(forwards), tuple(backwards))) if forwards else None
+def stages_of(graph: Graph, layers: Sequence[Layer]) -> list[Stage]:
+    """The layers as stages of one loop.
+
+    Raises:
+        UnschedulableError: one of them can't go by rows.
+    """
+    inside = {layer.output for layer in layers}
+    stages: list[Stage] = []
+    for layer in layers:
+        rows = {index: graph.tensors[index].rows for index in (*layer.inputs, layer.output)}
+        stage = stage_of(layer.rows, layer.output, rows, inside)
+        if stage is None:
+            raise UnschedulableError(f"layer '{layer.name}' ({layer.function}) can't be computed by rows")
+        stages.append(stage)
+    if any(stage.accumulates for stage in stages[:-1]):
+        raise UnschedulableError("a layer that is complete only after its last row can only be last")
+    return stages
+
+
+def escaping(graph: Graph, layers: Sequence[Layer]) -> set[int]:
+    """The tensors that these layers make and later ones, or the network's user, need."""
+    last = layers[-1].step
+    return {layer.output for layer in layers if graph.tensors[layer.output].last_use > last} | {layers[-1].output}
+
+
+def schedule_of(graph: Graph, fusion: Fusion) -> tuple[list[Stage], RowSchedule]:
+    """A fusion's stages and their schedule.
+
+    Raises:
+        UnschedulableError: the layers can't be fused.
+    """
+    layers = graph.layers[fusion.first - 1 : fusion.last]
+    stages = stages_of(graph, layers)
+    return stages, schedule_rows(stages, escaping(graph, layers), fusion.rows)
+
+
+@dataclass
+class _Maker:
+    graph: Graph
+    alignment: int
+    stores: list[Store] = field(default_factory=list[Store])
+    calls: list[Call] = field(default_factory=list[Call])
+    loops: list[Loop] = field(default_factory=list[Loop])
+    buffers: dict[int, int] = field(default_factory=dict[int, int])
+
+    def make(self, fusions: dict[int, Fusion], *, keep_input: bool) -> Program:
+        for index in self.graph.inputs:
+            self._whole(index)
+        number = 1
+        while number <= len(self.graph.layers):
+            if number in fusions:
+                self._fused(fusions[number])
+                number = fusions[number].last + 1
+            else:
+                self._layer(self.graph.layers[number - 1])
+                number += 1
+        inputs = tuple(self.buffers[index] for index in self.graph.inputs)
+        outputs = tuple(self.buffers[index] for index in self.graph.outputs)
+        kept = inputs if keep_input else ()
+        return Program(tuple(self.stores), tuple(self.calls), tuple(self.loops), inputs, outputs, kept)
+
+    def _store(self, rows: int, row_bytes: int, element: int, *, kind: str = "tensor", temporary: bool = False) -> int:
+        name = f"{kind} {len(self.stores)}"
+        self.stores.append(Store(name, rows, row_bytes, max(self.alignment, element), temporary=temporary))
+        return len(self.stores) - 1
+
+    def _whole(self, index: int) -> int:
+        if index not in self.buffers:
+            tensor = self.graph.tensors[index]
+            self.buffers[index] = self._store(tensor.rows, tensor.row_bytes, DTYPE_BYTES[tensor.dtype])
+        return self.buffers[index]
+
+    def _layer(self, layer: Layer) -> None:
+        distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
+        reads = tuple(Read(self.buffers[index], None, distances.get(index)) for index in layer.inputs)
+        self.calls.append(Call(layer.name, reads, self._whole(layer.output)))
+
+    def _fused(self, fusion: Fusion) -> None:
+        layers = self.graph.layers[fusion.first - 1 : fusion.last]
+        stages, schedule = schedule_of(self.graph, fusion)
+        last = layers[-1]
+        accumulator = last.accumulator if stages[-1].accumulates else None
+        summed = None if accumulator is None else self._start(last, accumulator)
+        first_call = len(self.calls)
+        for layer, stage in zip(layers, stages, strict=True):
+            self._stage(layer, stage, schedule, summed if layer is last else None)
+        runs = tuple(Run(first_call + stage, i, begin, end) for i, stage, begin, end in schedule.runs())
+        self.loops.append(Loop(first_call, len(self.calls) - 1, runs))
+        if accumulator is not None and summed is not None:
+            read = Read(summed, None, (accumulator.forwards, accumulator.backwards))
+            self.calls.append(Call(last.name, (read,), self._whole(last.output)))
+
+    def _start(self, layer: Layer, accumulator: Accumulator) -> int:
+        summed = self._store(1, accumulator.nbytes, accumulator.alignment)
+        self.calls.append(Call(layer.name, (), summed))
+        return summed
+
+    def _stage(self, layer: Layer, stage: Stage, schedule: RowSchedule, summed: int | None) -> None:
+        distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
+        whole = layer.output not in schedule.kept
+        reads = tuple(
+            Read(
+                self.buffers[index],
+                window,
+                distances.get(index) if whole and index not in schedule.kept and summed is None else None,
+            )
+            for index, window in stage.inputs
+        )
+        if summed is None:
+            kept = schedule.kept.get(layer.output)
+            tensor = self.graph.tensors[layer.output]
+            if kept is None:
+                self._whole(layer.output)
+            else:
+                kind, element = "ring" if kept.carried else "rows", DTYPE_BYTES[tensor.dtype]
+                self.buffers[layer.output] = self._store(
+                    kept.rows, tensor.row_bytes, element, kind=kind, temporary=not kept.carried
+                )
+        self.calls.append(
+            Call(layer.name, reads, self.buffers[layer.output] if summed is None else summed, summed is not None)
+        )

@@ -7,8 +7,24 @@ from typing import Literal, get_args
 
 from lowtide.errors import UsageError
 
-Objective = Literal["untiled"]
+Objective = Literal["free", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+Halo = Literal["cache"]
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Layers `first` to `last` (both included, numbered from 1 in the plan's order) become one loop by rows.
+
+    Attributes:
+        rows: how many rows of the last layer an iteration.
+        halo: rows that two iterations need are kept in line buffers (cache).
+    """
+
+    first: int
+    last: int
+    rows: int = 1
+    halo: Halo = "cache"
 
 
 @dataclass(frozen=True)
@@ -16,14 +32,18 @@ class Plan:
     """A network's plan, complete: its transform script follows from it alone.
 
     Attributes:
-        objective: what was asked for; `untiled` leaves every layer whole.
+        objective: what was asked for; `untiled` leaves every layer whole, `free` computes no element twice.
         strategy: which of `lowtide.alloc.STRATEGIES` places the buffers.
         order: the layers in the order in which they run, numbered from 1 in the model's; empty for the model's own.
+        fusions: in the order of their layers, of which no two share one.
+        arena_bytes: what the plan's model of memory says that the arena will be.
     """
 
     objective: Objective
     strategy: str = "auto"
     order: tuple[int, ...] = ()
+    fusions: tuple[Fusion, ...] = ()
+    arena_bytes: int | None = None
 
     def __post_init__(self) -> None:
         check_objective(self.objective)

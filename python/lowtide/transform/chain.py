@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from lowtide.graph.nest import LayerBody
-from lowtide.graph.row_schedule import Stage, Unschedulable, stage_of
-from lowtide.graph.rows import row_access, row_dimension
-from lowtide.ir import FlatSymbolRefAttr, Operation, RankedTensorType, StringAttr, Value
+from lowtide.graph.row_schedule import Stage, UnschedulableError, stage_of
+from lowtide.graph.rows import row_access, rows_of
+from lowtide.ir import FlatSymbolRefAttr, Operation, StringAttr, Value
 from lowtide.normalise.analysis import Role, defining, is_constant, role_of
 from lowtide.normalise.form import LAYER
 
@@ -40,7 +40,7 @@ def read_chain(calls: Sequence[Operation], bodies: Mapping[str, LayerBody]) -> t
     """The layers in the order of the calls.
 
     Raises:
-        Unschedulable: a layer can't go by rows; the message names it.
+        UnschedulableError: a layer can't go by rows; the message names it.
     """
     numbers: dict[Value, int] = {}
     for call in calls:
@@ -57,26 +57,20 @@ def _layer(
     body, sources = bodies[function], tuple(source_of(operand) for operand in list(call.operands)[:-1])
     owner = defining(call.operands[len(call.operands) - 1])
     if owner is None or role_of(owner) is not Role.EMPTY:
-        raise Unschedulable(f"layer '{layer_of(call)}' writes a part of a tensor that others write too")
+        raise UnschedulableError(f"layer '{layer_of(call)}' writes a part of a tensor that others write too")
     activations = {a: value for a, value in enumerate(sources) if not is_constant(value)}
     operands = {a: (numbers[value], rows_of(value)) for a, value in activations.items()}
     output = numbers[call.results[0]]
     rows = {tensor: count for tensor, count in (*operands.values(), (output, rows_of(call.results[0])))}
     stage = stage_of(row_access(body, operands), output, rows, inside)
     if stage is None:
-        raise Unschedulable(f"layer '{layer_of(call)}' ({function}) can't be computed by rows")
+        raise UnschedulableError(f"layer '{layer_of(call)}' ({function}) can't be computed by rows")
     return ChainLayer(call, function, body, sources, stage)
 
 
 def layer_of(call: Operation) -> str:
     """The model's name of what a call computes."""
     return StringAttr(call.attributes[LAYER]).value
-
-
-def rows_of(value: Value) -> int:
-    """Rows of a tensor: the extent of its outermost dimension of more than one element."""
-    shape = RankedTensorType(value.type).shape
-    return shape[row_dimension(shape)] if shape else 1
 
 
 def source_of(value: Value) -> Value:

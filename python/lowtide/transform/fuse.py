@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from lowtide.errors import InternalError
 from lowtide.graph.read import layer_bodies
-from lowtide.graph.row_schedule import RowRange, RowSchedule, Unschedulable, schedule_rows
-from lowtide.graph.rows import accumulation_of, row_dimension
+from lowtide.graph.row_schedule import RowRange, RowSchedule, UnschedulableError, schedule_rows
+from lowtide.graph.rows import accumulation_of, row_dimension, rows_of
 from lowtide.ir import (
     ArrayAttr,
     FlatSymbolRefAttr,
@@ -34,7 +34,7 @@ from lowtide.ir import (
 )
 from lowtide.normalise.analysis import Role, defining, is_constant, role_of, users_of
 from lowtide.normalise.form import BODY, LAYER, REDUCTION, layers_of
-from lowtide.transform.chain import ChainLayer, layer_of, read_chain, rows_of, source_of
+from lowtide.transform.chain import ChainLayer, layer_of, read_chain, source_of
 from lowtide.transform.split import Split, split_accumulation
 
 STAGE = "transform"
@@ -52,7 +52,7 @@ def fuse_rows(module: Module, calls: Sequence[Operation], tile: int) -> Operatio
         the loop.
 
     Raises:
-        Unschedulable: they can't go by rows together; nothing has been changed.
+        UnschedulableError: they can't go by rows together; nothing has been changed.
     """
     chain = read_chain(calls, layer_bodies(module, STAGE))
     _check_between(calls)
@@ -62,7 +62,7 @@ def fuse_rows(module: Module, calls: Sequence[Operation], tile: int) -> Operatio
     escaping |= {last.stage.output}
     for layer in chain[:-1]:
         if layer.stage.accumulates:
-            raise Unschedulable(
+            raise UnschedulableError(
                 f"layer '{layer_of(layer.call)}' is complete only after its last row; it can only be last"
             )
     schedule = schedule_rows([layer.stage for layer in chain], escaping, tile)
@@ -79,7 +79,7 @@ def _check_between(calls: Sequence[Operation]) -> None:
     for call in calls:
         for user in _users(call.results[0]):
             if user not in chosen and first < places[user] < last:
-                raise Unschedulable(f"layer '{layer_of(user)}', which is not in the chain, comes before its end")
+                raise UnschedulableError(f"layer '{layer_of(user)}', which is not in the chain, comes before its end")
 
 
 def _users(value: Value) -> list[Operation]:
@@ -290,7 +290,10 @@ def _row_value(rows: RowRange, iteration: Value, back: int) -> Value:
     offset = rows.offset + back * rows.slope
     if offset:
         linear = arith.addi(linear, _index(offset))
-    return arith.minsi(arith.maxsi(linear, _index(0)), _index(rows.rows))
+    linear = arith.maxsi(linear, _index(0))
+    if rows.divisor > 1:
+        linear = arith.divui(linear, _index(rows.divisor))
+    return arith.minsi(linear, _index(rows.rows))
 
 
 def _with_rows(kind: RankedTensorType, rows: int) -> RankedTensorType:

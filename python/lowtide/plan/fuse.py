@@ -1,0 +1,174 @@
+"""Which layers to fuse: a dynamic program over where the chain of layers is cut.
+
+Layers run in one order; a cut after some of them leaves the tensors that are live there in memory, whole. Between two
+cuts a layer runs alone, or all of them in one loop by rows. First the least peak (minimax over cuts, as msf-CNN does),
+then of all plans under that peak the one with the least cost. A segment's memory is that of its own program beside all
+that waits, so the whole plan's arena is rarely more; the allocator has the last word on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lowtide.alloc import solve
+from lowtide.graph.conflicts import loop_bytes
+from lowtide.graph.graph import Graph, Layer
+from lowtide.graph.program import RowAccess
+from lowtide.graph.row_schedule import UnschedulableError
+from lowtide.plan.memory import problem_of, program_of
+from lowtide.plan.plan import Fusion
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Layers `first` to `last`, numbered from 1: one whole layer, or several in one loop.
+
+    Attributes:
+        nbytes: what it needs beside all that waits for later, in bytes; at least that where not `exact`.
+        cost: what it takes more than its layers take whole; 0 for a layer that is whole.
+        exact: the allocator has been asked.
+    """
+
+    first: int
+    last: int
+    nbytes: int
+    cost: int
+    exact: bool = False
+
+    @property
+    def fusions(self) -> tuple[Fusion, ...]:
+        """The loop, nothing for a whole layer."""
+        return () if self.first == self.last else (Fusion(self.first, self.last),)
+
+
+def fused_plan(graph: Graph, alignment: int, *, keep_input: bool = False) -> tuple[Fusion, ...]:
+    """The loops of the plan with the least peak, and of several those of the least cost.
+
+    Args:
+        graph: layers in the order in which they run.
+        alignment: least alignment of a buffer, in bytes.
+        keep_input: inputs stay intact up to the end.
+    """
+    search = _Search(graph, alignment, keep_input=keep_input)
+    return tuple(fusion for segment in search.best() for fusion in segment.fusions)
+
+
+class _Search:
+    """Segments by what they need at least; the allocator is asked only of those that a best plan is made of."""
+
+    def __init__(self, graph: Graph, alignment: int, *, keep_input: bool) -> None:
+        self._graph = graph
+        self._alignment = alignment
+        self._keep_input = keep_input
+        self._count = len(graph.layers)
+        numbers = range(1, self._count + 1)
+        self._segments = {(n, n): Segment(n, n, self._solved(n, n), 0, exact=True) for n in numbers}
+        # no loop is worth more than leaving layers whole
+        self._limit = max(segment.nbytes for segment in self._segments.values())
+        for first in numbers:
+            self._add_loops(first)
+
+    def best(self) -> tuple[Segment, ...]:
+        """The cheapest chain under the least peak."""
+        while True:
+            segments = list(self._segments.values())
+            chain = cheapest(segments, self._count, least_peak(segments, self._count))
+            guessed = [segment for segment in chain if not segment.exact]
+            if not guessed:
+                return chain
+            worst = max(guessed, key=lambda segment: segment.nbytes)
+            key = worst.first, worst.last
+            self._segments[key] = replace(worst, nbytes=max(worst.nbytes, self._solved(*key)), exact=True)
+
+    def _add_loops(self, first: int) -> None:
+        """All loops that begin with this layer."""
+        for last in range(first + 1, self._count + 1):
+            try:
+                part = segment_graph(self._graph, first, last, self._keep_input)
+                program = program_of(part, self._alignment, fusions=(Fusion(1, last - first + 1),))
+            except UnschedulableError as reason:
+                if reason.for_now:
+                    continue
+                break
+            rings = sum(store.nbytes for store in program.buffers if store.name.startswith("ring"))
+            if rings > self._limit:
+                break
+            nbytes = loop_bytes(program)
+            if nbytes < self._limit:
+                cost = sum(1 + self._graph.layers[n - 1].macs for n in range(first, last + 1))
+                self._segments[first, last] = Segment(first, last, nbytes, cost)
+
+    def _solved(self, first: int, last: int) -> int:
+        part = segment_graph(self._graph, first, last, self._keep_input)
+        fusions = () if first == last else (Fusion(1, last - first + 1),)
+        return solve(problem_of(part, self._alignment, fusions=fusions), "first-fit").arena_bytes
+
+
+def segment_graph(graph: Graph, first: int, last: int, keep_input: bool = False) -> Graph:
+    """Layers `first` to `last` alone: what is there before is their input, what later ones need their output.
+
+    Args:
+        graph: layers in the order in which they run.
+        first, last: numbered from 1, both included.
+        keep_input: the network's inputs stay to the end.
+    """
+    end = len(graph.layers) + 1
+    uses = {t.index: end if keep_input and t.index in graph.inputs else t.last_use for t in graph.tensors}
+    live = [t for t in graph.tensors if t.producer <= last and uses[t.index] >= first]
+    numbers = {t.index: number for number, t in enumerate(live)}
+    tensors = tuple(
+        replace(
+            t,
+            index=numbers[t.index],
+            producer=max(t.producer - first + 1, 0),
+            last_use=min(uses[t.index], last + 1) - first + 1,
+        )
+        for t in live
+    )
+    layers = tuple(_renumbered(layer, first, numbers) for layer in graph.layers[first - 1 : last])
+    inputs = tuple(numbers[t.index] for t in live if t.producer < first)
+    outputs = tuple(numbers[t.index] for t in live if uses[t.index] > last)
+    return Graph(layers, tensors, inputs, outputs)
+
+
+def _renumbered(layer: Layer, first: int, numbers: Mapping[int, int]) -> Layer:
+    windows = layer.rows.windows
+    summed = layer.rows.accumulates
+    return replace(
+        layer,
+        step=layer.step - first + 1,
+        inputs=tuple(numbers[index] for index in layer.inputs),
+        output=numbers[layer.output],
+        overlaps=tuple(replace(o, tensor=numbers[o.tensor]) for o in layer.overlaps),
+        rows=RowAccess(
+            None if windows is None else tuple((numbers[index], window) for index, window in windows),
+            None if summed is None else numbers[summed],
+        ),
+    )
+
+
+def least_peak(segments: Sequence[Segment], layers: int) -> int:
+    """The least peak of any way to cut the layers into segments."""
+    best: list[int | None] = [0] + [None] * layers
+    for segment in sorted(segments, key=lambda s: s.first):
+        before = best[segment.first - 1]
+        if before is not None:
+            peak = max(before, segment.nbytes)
+            known = best[segment.last]
+            best[segment.last] = peak if known is None else min(known, peak)
+    peak = best[layers]
+    assert peak is not None, "whole layers always are a way"
+    return peak
+
+
+def cheapest(segments: Sequence[Segment], layers: int, peak: int) -> tuple[Segment, ...]:
+    """The segments of the least cost none of which needs more than `peak` bytes; of equals the first found."""
+    best: dict[int, tuple[int, tuple[Segment, ...]]] = {0: (0, ())}
+    for segment in sorted(segments, key=lambda s: (s.first, s.last)):
+        if segment.nbytes <= peak and segment.first - 1 in best:
+            cost, chain = best[segment.first - 1]
+            known = best.get(segment.last)
+            if known is None or cost + segment.cost < known[0]:
+                best[segment.last] = cost + segment.cost, (*chain, segment)
+    return best[layers][1]
