@@ -53,3 +53,11 @@ def test_attributes_of_the_wrong_type(attribute: str, message: str) -> None:
     module = parse_module(f"module attributes {{{attribute}}} {{ {NETWORK} }}", make_transform_context())
     with pytest.raises(InputError, match=message):
         run_passes(module, f"{LOWERED},lowtide-allocate")
+
+
+def test_an_order_that_is_not_applied() -> None:
+    module = parse_module(f"module attributes {{lowtide.order = [1]}} {{ {NETWORK} }}", make_transform_context())
+    run_passes(module, "lowtide-normalise,lowtide-outline")
+    with pytest.raises(InputError, match="not yet in the plan's order\n  remedy: run lowtide-schedule first"):
+        run_passes(module, "lowtide-bufferise")
+    run_passes(module, "lowtide-schedule,lowtide-bufferise")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lowtide.errors import InternalError
+from lowtide.errors import InputError, InternalError
 from lowtide.ir import (
     FloatAttr,
     FloatType,
@@ -28,6 +28,7 @@ from lowtide.ir import (
 )
 from lowtide.normalise.analysis import network_function
 from lowtide.normalise.form import LAYER, layers_of, outlined_network
+from lowtide.normalise.schedule import ORDER
 from lowtide.passes import Pass
 
 STAGE = "bufferise"
@@ -42,11 +43,15 @@ def run(module: Module, _: Mapping[str, str]) -> None:
     """Bufferise the module's function.
 
     Raises:
-        InputError: the module is not what `lowtide-outline` gives.
+        InputError: the module is not what `lowtide-outline` gives, or the plan's order of layers waits to be applied.
         InternalError: a copy or a second allocation appeared.
     """
     with module.context, module.operation.location:
         main = outlined_network(module, STAGE, on="tensors")
+        if ORDER in module.operation.attributes:
+            raise InputError(
+                STAGE, "the layers are not yet in the plan's order", where=ORDER, remedy="run lowtide-schedule first"
+            )
         wanted = _count(main, "bufferization.alloc_tensor")
         names = [call.attributes[LAYER] for call in _calls(main)]
         layers = detach_layers(module, STAGE)
