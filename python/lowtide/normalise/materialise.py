@@ -2,8 +2,9 @@
 
 A layer is everything that one buffered tensor is computed from, down to other buffered tensors. After a root (conv,
 dense, pool, gather, a sum of two activations) the chain of element-wise operations that follows is its epilogue, up to
-the smallest tensor of the chain: no i32 accumulator between a convolution and its requantisation. A region that depends
-on one buffered tensor alone and reduces rows (softmax) is one layer.
+the smallest tensor of the chain: no i32 accumulator between a convolution and its requantisation. A chain that ends in a
+concat is written straight into the concat's tensor. A region that depends on one buffered tensor alone and reduces rows
+(softmax) is one layer.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ class _Cutter:
         starts_layer = role is Role.ROOT or (role is Role.REDUCE and not reduces_trailing(op))
         has_end = any(v in self.buffered for v in self._chain(op.results[0]))
         if (starts_layer or len(sources) > 1) and not has_end:
-            self.buffered.add(self._cut(op.results[0], through_reductions=role is Role.REDUCE))
+            end = self._cut(op.results[0], through_reductions=role is Role.REDUCE)
+            if not self._is_part(end):
+                self.buffered.add(end)
 
     def _depth(self, value: Value) -> int:
         """Operations between the value and what is in memory."""
@@ -120,6 +123,16 @@ class _Cutter:
         allowed = {Role.POINT, Role.RESHAPE} | ({Role.REDUCE} if through_reductions else set[Role]())
         others = [v for v in operands_of(user) if v != value]
         return role in allowed and all(is_constant(v) or not self._sources_of(v) for v in others)
+
+    def _is_part(self, value: Value) -> bool:
+        """True where nothing but a concat uses the value: the layer writes it into its place there."""
+        users = users_of(value, self._block)
+        if len(users) != 1:
+            return False
+        user = users[0]
+        if role_of(user) is Role.RESHAPE:
+            return self._is_part(user.results[0])
+        return role_of(user) is Role.INSERT and user.operands[0] == value
 
     def _cut(self, value: Value, through_reductions: bool) -> Value:
         """The smallest tensor of the chain; of equals the last; a reshape never (it is a view of what it reshapes)."""
