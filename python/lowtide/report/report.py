@@ -92,8 +92,7 @@ def _read_slot(row: Mapping[str, Any]) -> Slot:
 
 
 def _read_layer(row: Mapping[str, Any]) -> LayerAccess:
-    inputs, stored = tuple(row["inputs"]), row["stored_bytes"]
-    return LayerAccess(row["name"], row["function"], row["direction"], inputs, row["output"], stored)
+    return LayerAccess(**{**row, "inputs": tuple(row["inputs"])})
 
 
 def read_report(directory: Path) -> Report:
