@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -115,14 +116,12 @@ class _Shadow:
         start = self._buffers[self._numbers[layer.output]].offset + layer.in_place_first
         return slice(start, start + layer.in_place_bytes)
 
-    def _after(self, layers: Sequence[LayerAccess]) -> tuple[Indices, Indices]:
-        """What the next layer with code wants, and what the arena will hold when it begins, the running layer aside."""
-        holds = self._holds.copy()
-        for layer in layers:
-            if not layer.in_place_bytes:
-                return self._wanted(layer), holds
-            holds[self._in_place(layer)] = self._numbers[layer.output]
-        return np.full(len(holds), _NOBODY, dtype=np.int64), holds
+    def _renamed(self, holds: Indices, moves: Sequence[LayerAccess]) -> Indices:
+        """What the arena holds after layers without code."""
+        holds = holds.copy()
+        for move in moves:
+            holds[self._in_place(move)] = self._numbers[move.output]
+        return holds
 
     def run(self, layer: LayerAccess, following: Sequence[LayerAccess], part: Trace) -> None:
         """Check one layer's accesses, early ones of the next among them, and note what it stored."""
@@ -132,10 +131,13 @@ class _Shadow:
         stored_at = np.full(len(self._holds), len(part.stores), dtype=np.int64)
         stored_at[places] = times
         loaded, times = _by_byte(part, stores=False)
-        wanted, (later, holds) = self._wanted(layer), self._after(following)
+        moves = list(takewhile(lambda other: other.in_place_bytes, following))
+        wanted, own = self._wanted(layer), np.full(len(self._holds), output, dtype=np.int64)
         early = wanted == _NOBODY
-        holds, wanted = np.where(early, holds, self._holds), np.where(early, later, wanted)[loaded]
-        found = np.where(stored_at[loaded] < times, output, holds[loaded])
+        if len(moves) < len(following):
+            wanted = np.where(early, self._wanted(following[len(moves)]), wanted)
+        stored, held = (np.where(early, self._renamed(array, moves), array) for array in (own, self._holds))
+        found, wanted = np.where(stored_at[loaded] < times, stored[loaded], held[loaded]), wanted[loaded]
         wrong = np.flatnonzero((found != wanted) | (wanted < 0))
         if len(wrong):
             first = wrong[np.argmin(times[wrong])]
