@@ -87,8 +87,8 @@ def _copy(module: Module) -> Module:
     return parse_module(buffer.getvalue(), module.context)
 
 
-def _graph_of(module: Module, copied: Sequence[int]) -> Graph:
-    """The graph with these parts of concats copied; the module stays as it is."""
+def graph_of(module: Module, copied: Sequence[int]) -> Graph:
+    """The graph of a normalised module with these parts of concats copied; the module stays as it is."""
     outlined = _copy(module)
     with module.context:
         numbers = [IntegerAttr.get(IntegerType.get_signless(64), number) for number in copied]
@@ -120,7 +120,7 @@ def lower(
     module = model.module
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        found = plan_untiled(partial(_graph_of, module), target.buffer_alignment, keep_input=keep_input)
+        found = plan_untiled(partial(graph_of, module), target.buffer_alignment, keep_input=keep_input)
         plan, original = found.plan, found.graph
         script = script_for(plan)
     with stages.stage("transform", module):

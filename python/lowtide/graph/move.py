@@ -70,5 +70,6 @@ def _yielded(node: Structured) -> int | None:
     """The number of the input that the scalar code gives back as it is."""
     block = node.op.regions[0].blocks[0]
     value = block.operations[len(block.operations) - 1].operands[0]
-    is_input = isinstance(value, BlockArgument) and value.owner == block and value.arg_number < len(node.inputs)
-    return value.arg_number if is_input else None
+    if not isinstance(value, BlockArgument) or value.owner != block:
+        return None
+    return value.arg_number if value.arg_number < len(node.inputs) else None

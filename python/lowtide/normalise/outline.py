@@ -72,7 +72,10 @@ def _copied(module: Module, block: Block) -> list[int]:
     attributes = module.operation.attributes
     if COPIED not in attributes:
         return []
-    copied = [IntegerAttr(number).value for number in ArrayAttr(attributes[COPIED])]
+    noted = attributes[COPIED]
+    if not isinstance(noted, ArrayAttr) or not all(isinstance(number, IntegerAttr) for number in noted):
+        raise InputError(STAGE, f"the module's attribute {COPIED} is no list of numbers: {noted}")
+    copied = [IntegerAttr(number).value for number in noted]
     del attributes[COPIED]
     count = len(numbered_parts(block))
     beyond = [number for number in copied if not 1 <= number <= count]
