@@ -71,7 +71,7 @@ def read_layer(function: func.FuncOp) -> LayerBody:
 
 
 def _unshaped(body: LayerBody) -> LayerBody:
-    """The same layer, its result not reshaped last, where a run of the destination takes it: no division a subscript."""
+    """The same layer, not reshaped last where its result is a run of the destination: subscripts without a division."""
     result = body.result
     while isinstance(result, Reshaped):
         result = result.source
