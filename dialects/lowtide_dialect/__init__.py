@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.ir import Context
-from lowtide_dialect import allocate, schedule
+from lowtide_dialect import allocate, concat, schedule
 from lowtide_dialect.allocate import AllocateOp
+from lowtide_dialect.concat import ConcatOp
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.schedule import ScheduleOp
 
@@ -23,6 +24,7 @@ def register(context: Context, strategies: Sequence[str]) -> None:
     with context:
         LowtideDialect.load()
         allocate.attach(strategies)
+        concat.attach()
         schedule.attach()
 
 
@@ -32,4 +34,4 @@ def irdl_text(context: Context) -> str:
         return str(LowtideDialect.definition())
 
 
-__all__ = ["AllocateOp", "LowtideDialect", "ScheduleOp", "irdl_text", "register"]
+__all__ = ["AllocateOp", "ConcatOp", "LowtideDialect", "ScheduleOp", "irdl_text", "register"]

@@ -47,6 +47,9 @@ def test_refused(pipeline: str, error: type[LowtideError], message: str) -> None
     [
         ('lowtide.buffer_alignment = "x"', "attribute lowtide.buffer_alignment is no number"),
         ("lowtide.strategy = 3", "attribute lowtide.strategy is no name"),
+        ("lowtide.copied = 3", "attribute lowtide.copied is no list of numbers"),
+        ('lowtide.copied = [1, "x"]', "attribute lowtide.copied is no list of numbers"),
+        ("lowtide.copied = [1]", "part 1 is to be copied, the network's concats have 0 parts"),
     ],
 )
 def test_attributes_of_the_wrong_type(attribute: str, message: str) -> None:

@@ -57,6 +57,30 @@ def test_wide_accesses_are_seen_byte_by_byte() -> None:
     assert check_trace(wide, [A, B], [X, Y, Z], 12).loads == 3
 
 
+# x → a: y = x reversed → p: the lower half of z is y, which lies there → q: the upper half is y + 1
+HALF = [PlacedBuffer("x", 4, 0, 0, 1), PlacedBuffer("y", 4, 4, 1, 3), PlacedBuffer("z", 8, 4, 2, 4)]
+P = LayerAccess("p", "concat_0", "forwards", ("y",), "z", 0, 0, 4)
+Q = LayerAccess("q", "concat_1", "forwards", ("x",), "z", 4)
+R = LayerAccess("r", "map_2", "forwards", ("z",), "w", 4)
+
+
+def test_a_copy_onto_itself_has_no_code() -> None:
+    buffers = [replace(HALF[0], last=3), *HALF[1:]]
+    text = "l3 s4 l2 s5 l1 s6 l0 s7  l0 s8 l1 s9 l2 s10 l3 s11"
+    assert check_trace(trace(text), [A, P, Q], buffers, 12).stores == 8
+
+
+def test_a_load_may_come_early_behind_a_layer_without_code() -> None:
+    buffers = [*HALF[:2], PlacedBuffer("z", 4, 4, 2, 3), PlacedBuffer("w", 4, 8, 3, 4)]
+    text = "l3 s4 l2 s5 l1 s6 l0 l4 s7  s8 l5 s9 l6 s10 l7 s11"
+    assert check_trace(trace(text), [A, P, R], buffers, 12).stores == 8
+
+
+def test_what_is_to_be_in_place_must_be_there() -> None:
+    with pytest.raises(InternalError, match="byte 0 of what it has in place holds a byte of 'x'"):
+        check_trace(trace("l3 s4 l2 s5 l1 s6 l0 s7"), [A, P], [*HALF[:2], replace(HALF[2], offset=0)], 12)
+
+
 # each lies a little too far over x; its layer runs as it should
 OVER_X = "l3 s2 l2 s3 l1 s4 l0 s5 l0 l2 s8 l1 l3 s9 l2 l4 s10 l3 l5 s11"
 TWO_INPUTS = "l0 s3 l0 s4 l0 s5 l0 s6 l3 l4 s8 l0 l4 s9 l0 l4 s10 l0 l4 s11"
@@ -123,6 +147,13 @@ def _int8_add(net: TosaNet, x: list[Value]) -> Value:
     return net.add(x[0], x[1])
 
 
+def _joined(net: TosaNet, x: list[Value], axis: int = 3) -> Value:
+    """Convolutions written straight into their places in a concat."""
+    window = Window((3, 3), SAME)
+    parts = [net.rescale(net.conv(value, net.random((3, 3, 3, 2), "int8"), window)) for value in x]
+    return net.concat(parts, axis)
+
+
 SAME = ((1, 1), (1, 1))
 FEW = [
     conv((5, 5), (2, 3), Window((3, 3), SAME)),
@@ -147,6 +178,9 @@ MORE = [
     Single("add", ((1, 3, 4, 2), (1, 3, 4, 2)), _int8_add),
     Single("add with broadcast", ((1, 3, 4, 2), (1, 3, 1, 1)), _int8_add),
     Single("concat", ((1, 4, 3, 2), (1, 4, 3, 2)), lambda n, x: n.concat([x[0], x[1]], 3)),
+    Single("concat of rows", ((1, 2, 3, 2), (1, 3, 3, 2)), lambda n, x: n.concat([x[0], x[1]], 1)),
+    Single("concat of layers", ((1, 4, 3, 2), (1, 4, 3, 2)), _joined),
+    Single("concat of layers on rows", ((1, 2, 3, 2), (1, 3, 3, 2)), lambda n, x: _joined(n, x, 1)),
     moved("clamp", (1, 3, 4, 2), lambda n, x: n.clamp(x, -20, 30)),
     moved("transpose", (1, 3, 4, 2), lambda n, x: n.transpose(x, [0, 2, 1, 3])),
     moved("slice", (1, 4, 5, 3), lambda n, x: n.slice(x, [0, 0, 0, 1], [1, 4, 5, 2])),

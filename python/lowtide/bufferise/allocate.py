@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from lowtide.alloc import Problem, Solution, solve
 from lowtide.bufferise.accesses import note_accesses
+from lowtide.bufferise.in_place import erase_calls, moves_in_place
 from lowtide.bufferise.overlap import note_directions, overlap_choices
 from lowtide.bufferise.roots import Root, buffer_roots, root_of, steps_of
 from lowtide.errors import InputError, UsageError
@@ -60,10 +61,13 @@ def run(module: Module, options: Mapping[str, str]) -> None:
         overlap = bool(_number(module, options, "overlap", OVERLAP, 1))
         steps = steps_of(function)
         roots = buffer_roots(function, steps, alignment, keep)
-        calls, choices = overlap_choices(steps, roots, layer_bodies(module, STAGE)) if overlap else ((), ())
+        bodies = layer_bodies(module, STAGE)
+        calls, choices = overlap_choices(steps, roots, bodies) if overlap else ((), ())
         solution = solve(Problem(tuple(root.buffer for root in roots), choices), strategy)
         note_directions(calls, solution.choices)
-        note_accesses(module, steps, roots, layer_bodies(module))
+        moves = moves_in_place(steps, roots, bodies, solution.offsets)
+        note_accesses(module, steps, roots, bodies, moves)
+        erase_calls(steps, moves)
         apply_solution(module, function, roots, solution)
 
 

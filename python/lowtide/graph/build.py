@@ -9,10 +9,10 @@ from lowtide.graph.macs import macs_of
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile
 from lowtide.graph.read import layer_bodies
-from lowtide.ir import Block, BlockArgument, Module, Operation, RankedTensorType, StringAttr, Value
+from lowtide.ir import Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, StringAttr, Value
 from lowtide.kernels.library import kernel_for
 from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, network_function, role_of
-from lowtide.normalise.form import LAYER
+from lowtide.normalise.form import LAYER, PART
 
 
 def build_graph(module: Module) -> Graph:
@@ -81,6 +81,7 @@ class _Builder:
                 macs=self._macs[function],
                 weights_bytes=sum(bytes_of(v) for v in operands[:-1] if _is_weight(v)),
                 overlaps=overlaps,
+                part=IntegerAttr(op.attributes[PART]).value if PART in op.attributes else 0,
             )
         )
 

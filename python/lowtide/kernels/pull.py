@@ -69,13 +69,22 @@ class PullEmitter:
         result = self._body.result
         loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(result.shape))
         index = tuple(Linear.of(var) for var in loops)
+        destination = self._destination()
 
         def store() -> None:
             value = self._value(result, index)
             target = [self._indices.value(i) for i in self._body.target(index)]
-            memref.store(value, self._arguments[-1], target)
+            memref.store(value, destination, target)
 
         self._nest([var for var in loops if var.extent > 1], [(result, index)], store)
+
+    def _destination(self) -> Value:
+        """What the result is stored to, in the shape that the description gives it."""
+        destination = self._arguments[-1]
+        given, wanted = MemRefType(destination.type), self._body.destination
+        if given.rank == len(wanted):
+            return destination
+        return memref.collapse_shape(MemRefType.get(wanted, given.element_type), destination, [list(range(given.rank))])
 
     # -- loops ------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from lowtide.normalise.analysis import network_function
 
 LAYERS = "layers"
 LAYER = "lowtide.layer"
+PART = "lowtide.part"
 ARENA = "lowtide.arena_bytes"
 _BEFORE = {"tensors": "lowtide-outline", "buffers": "lowtide-bufferise"}
 

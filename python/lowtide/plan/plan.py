@@ -18,12 +18,15 @@ class Plan:
     Attributes:
         objective: what was asked for; `untiled` leaves every layer whole.
         strategy: which of `lowtide.alloc.STRATEGIES` places the buffers.
+        copied: the parts of concats that get a buffer of their own and are copied, by their numbers in the graph; the
+            others are written into their place.
         order: the layers in the order in which they run, numbered from 1 in the model's; empty for the model's own.
     """
 
     objective: Objective
     strategy: str = "auto"
     order: tuple[int, ...] = ()
+    copied: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_objective(self.objective)

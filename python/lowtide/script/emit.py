@@ -31,6 +31,8 @@ def script_for(plan: Plan) -> str:
 
 def _steps(plan: Plan) -> list[str]:
     steps: list[str] = []
+    if plan.copied:
+        steps.append(_step("concat", f"copied = [{', '.join(map(str, plan.copied))}]"))
     if plan.order:
         steps.append(_step("schedule", f"order = [{', '.join(map(str, plan.order))}]"))
     # JSON's escapes for quotes and backslashes are MLIR's too.
