@@ -9,6 +9,7 @@ from pathlib import Path
 from lowtide.alloc import Buffer, Forbidden, Solution
 from lowtide.bufferise import allocate
 from lowtide.bufferise.accesses import layer_accesses, note_accesses
+from lowtide.bufferise.in_place import erase_calls, moves_in_place
 from lowtide.bufferise.overlap import note_directions, overlap_choices
 from lowtide.bufferise.roots import buffer_roots, steps_of
 from lowtide.codegen.body import prepare_body
@@ -78,9 +79,11 @@ def witness(module: Module, overlap: Overlap, shift: int, folder: Path) -> Witne
         calls, choices = overlap_choices(steps, roots, bodies)
         picked = [overlap.direction if number == overlap.layer else 0 for number in range(len(choices))]
         note_directions(calls, picked)
-        note_accesses(module, steps, roots, bodies)
         places = _places([root.buffer for root in roots], str(overlap.forbidden.a), str(overlap.forbidden.b), shift)
         offsets = tuple(places[root.buffer.name] for root in roots)
+        moves = moves_in_place(steps, roots, bodies, offsets)
+        note_accesses(module, steps, roots, bodies, moves)
+        erase_calls(steps, moves)
         arena = max(offset + root.buffer.size for offset, root in zip(offsets, roots, strict=True))
         tensors = [_tensor(MemRefType(argument.type)) for argument in function.regions[0].blocks[0].arguments]
         allocate.apply_solution(module, function, roots, Solution(offsets, tuple(picked), arena, 0, "given"))

@@ -139,6 +139,9 @@ def _windows() -> list[Window]:
     ]
 
 
+PADDED_BEHIND = moved("pad behind", (1, 3, 4, 2), lambda n, x: n.pad(x, [(0, 0), (0, 2), (0, 0), (0, 0)], 3))
+
+
 def all_layers() -> list[Single]:
     """Every kind, with strides, pads, dilations, broadcasts and axes."""
     layers: list[Single] = []
@@ -146,7 +149,7 @@ def all_layers() -> list[Single]:
         for channels in ((1, 1), (2, 3), (3, 2), (4, 1)):
             layers.append(conv((5, 5), channels, window))
         layers += [conv((5, 5), (2, 2), window, wide=True), depthwise((5, 5), 3, 1, window)]
-        layers.append(depthwise((5, 5), 2, 2, window))
+        layers += [depthwise((5, 5), 2, 2, window), depthwise((5, 5), 3, 2, window)]
         if window.dilation == (1, 1) and max(max(pair) for pair in window.pads) < min(window.kernel):
             layers += [pool((5, 5), 2, window, "max"), pool((5, 5), 2, window, "avg")]
     layers += [dense(1, 6, 4), dense(1, 3, 9), dense(5, 3, 3), dense(4, 2, 5), product(3, 4, 2), product(2, 3, 5)]
@@ -163,6 +166,7 @@ def all_layers() -> list[Single]:
     layers.append(moved("slice", (1, 4, 5, 2), lambda n, x: n.slice(x, [0, 1, 2, 0], [1, 2, 3, 2])))
     layers.append(moved("slice low", (1, 4, 5, 3), lambda n, x: n.slice(x, [0, 0, 0, 1], [1, 4, 5, 2])))
     layers.append(moved("pad", square, lambda n, x: n.pad(x, [(0, 0), (1, 2), (0, 1), (1, 0)], 3)))
+    layers.append(PADDED_BEHIND)
     layers.append(moved("clamp", square, lambda n, x: n.clamp(x, -20, 30)))
     layers.append(moved("gather", (1, 6, 3), _gathered))
     return layers

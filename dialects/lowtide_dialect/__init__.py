@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.ir import Context
-from lowtide_dialect import allocate, fuse_spatial, layers, schedule
+from lowtide_dialect import allocate, concat, fuse_spatial, layers, schedule
 from lowtide_dialect.allocate import AllocateOp
+from lowtide_dialect.concat import ConcatOp
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.fuse_spatial import FuseSpatialOp
 from lowtide_dialect.layers import LayersOp
@@ -25,6 +26,7 @@ def register(context: Context, strategies: Sequence[str]) -> None:
     with context:
         LowtideDialect.load()
         allocate.attach(strategies)
+        concat.attach()
         schedule.attach()
         layers.attach()
         fuse_spatial.attach()
@@ -36,4 +38,13 @@ def irdl_text(context: Context) -> str:
         return str(LowtideDialect.definition())
 
 
-__all__ = ["AllocateOp", "FuseSpatialOp", "LayersOp", "LowtideDialect", "ScheduleOp", "irdl_text", "register"]
+__all__ = [
+    "AllocateOp",
+    "ConcatOp",
+    "FuseSpatialOp",
+    "LayersOp",
+    "LowtideDialect",
+    "ScheduleOp",
+    "irdl_text",
+    "register",
+]

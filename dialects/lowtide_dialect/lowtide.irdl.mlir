@@ -9,6 +9,14 @@ module {
       %3 = irdl.base "#builtin.string" 
       irdl.attributes {"strategy" = %3}
     }
+    irdl.operation @concat {
+      %0 = irdl.base "!transform.any_op" 
+      %1 = irdl.base "!transform.op" 
+      %2 = irdl.any_of(%0, %1) 
+      irdl.operands(target: %2)
+      %3 = irdl.base "#builtin.array" 
+      irdl.attributes {"copied" = %3}
+    }
     irdl.operation @schedule {
       %0 = irdl.base "!transform.any_op" 
       %1 = irdl.base "!transform.op" 

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
 
+from lowtide.errors import LowtideError
 from lowtide.ir import (
     ArrayAttr,
     IntegerAttr,
@@ -10,14 +11,14 @@ from lowtide.ir import (
     ext,
     transform,
 )
+from lowtide.normalise.outline import outline_once
+from lowtide.normalise.schedule import reorder
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, refuse
-
-ORDER_ATTRIBUTE = "lowtide.order"
+from lowtide_dialect.payload import enclosing_module, module_of, refuse
 
 
 class ScheduleOp(ext.Operation, dialect=LowtideDialect, name="schedule"):
-    """Reads a handle to a module, or to anything inside one, and notes the order of layers on that module."""
+    """Reads a handle to a module, or to anything inside one, and puts that network's layers into the order."""
 
     target: ext.Operand[transform.AnyOpType | transform.OperationType]
     order: ArrayAttr
@@ -61,8 +62,12 @@ def _apply(op: ScheduleOp, state: transform.TransformState) -> transform.Diagnos
     if not targets:
         return refuse(op, "the handle is empty: there is no module to schedule")
     for target in targets:
-        module = enclosing_module(target.operation)
-        if module is None:
+        operation = enclosing_module(target.operation)
+        if operation is None:
             return refuse(op, f"'{target.name}' is not inside a module")
-        module.attributes[ORDER_ATTRIBUTE] = op.order
+        try:
+            outline_once(module_of(operation))
+            reorder(module_of(operation), numbers)
+        except LowtideError as error:
+            return refuse(op, str(error))
     return transform.DiagnosedSilenceableFailure.Success

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from lowtide.bufferise.accesses import layer_accesses
 from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.importer import ImportedModel, import_model
-from lowtide.ir import ArrayAttr, IntegerAttr, Module, StringAttr, parse_module
+from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, StringAttr, parse_module
 from lowtide.network import IoTensor, LayerAccess, Network, Slot
 from lowtide.normalise.analysis import network_function
+from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.passes import PASSES
-from lowtide.plan.plan import Objective, check_objective
-from lowtide.plan.untiled import plan_untiled
+from lowtide.plan.plan import Objective, Plan, check_objective
+from lowtide.plan.planners import PLANNERS
 from lowtide.report.memory_map import PlacedBuffer
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
@@ -33,7 +35,8 @@ class Lowered:
     Attributes:
         network: what codegen takes.
         graph: the layers and tensors, untiled, in the order of the plan.
-        baseline_bytes: what executing layer by layer in the model's own order needs, without overlap.
+        baseline_bytes: what executing layer by layer in the model's own order needs, without overlap and with copies
+            for concats.
         script: the transform script that was applied.
         buffers: where each buffer lies and when; steps are those of `graph`.
         layers: what each layer reads and writes.
@@ -84,6 +87,15 @@ def _copy(module: Module) -> Module:
     return parse_module(buffer.getvalue(), module.context)
 
 
+def graph_of(module: Module, copied: Sequence[int]) -> Graph:
+    """The graph of a normalised module with these parts of concats copied; the module stays as it is."""
+    outlined = _copy(module)
+    with module.context:
+        numbers = [IntegerAttr.get(IntegerType.get_signless(64), number) for number in copied]
+        outlined.operation.attributes[COPIED] = ArrayAttr.get(numbers)
+    return _outlined_graph(outlined)
+
+
 def _outlined_graph(module: Module) -> Graph:
     PASSES["lowtide-outline"].run(module, {})
     return build_graph(module)
@@ -108,18 +120,13 @@ def lower(
     module = model.module
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        original = _outlined_graph(_copy(module))
-        plan = plan_untiled(original, target.buffer_alignment, keep_input=keep_input)
+        found = PLANNERS[objective](partial(graph_of, module), target.buffer_alignment, keep_input=keep_input)
+        plan, original = found.plan, found.graph
         script = script_for(plan)
     with stages.stage("transform", module):
-        import os
-
-        apply_script(module, open(os.environ["SCRIPT"]).read() if "SCRIPT" in os.environ else script, name="plan")
+        apply_script(module, script, name="plan")
     with stages.stage("outline", module):
-        from lowtide.normalise.outline import outline_once
-
         outline_once(module)
-        PASSES["lowtide-schedule"].run(module, {})
     with stages.stage("graph"):
         graph = original.reordered(plan.order) if plan.order else original
     with stages.stage("bufferise", module):
@@ -129,17 +136,26 @@ def lower(
         PASSES["lowtide-allocate"].run(module, options)
     with stages.stage("kernels", module):
         PASSES["lowtide-kernels"].run(module, {})
+    _check_prediction(plan, module)
     name = identifier(path.stem)
     network = _network(module, name, model.inputs, model.outputs, keep_input)
     return Lowered(
         network=network,
         graph=graph,
-        baseline_bytes=original.baseline_bytes,
+        baseline_bytes=found.baseline_bytes,
         script=script,
         buffers=_buffers(module),
         bound_bytes=_integer(module, allocate.BOUND),
         layers=layer_accesses(module),
     )
+
+
+def _check_prediction(plan: Plan, module: Module) -> None:
+    """The plan's peak is the arena, byte for byte."""
+    arena = _integer(module, allocate.ARENA)
+    if plan.arena_bytes is not None and plan.arena_bytes != arena:
+        message = f"the plan predicted an arena of {plan.arena_bytes:,} bytes, the network has one of {arena:,}"
+        raise InternalError("plan", message)
 
 
 def _network(

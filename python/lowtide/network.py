@@ -81,6 +81,8 @@ class LayerAccess:
         inputs: names of the buffers that it reads.
         output: name of the buffer that it writes.
         stored_bytes: how much of the output it writes: each byte once.
+        in_place_first, in_place_bytes: the part of the output that lies there already, since the allocator put the
+            input that is to be copied in that place; the layer then has no code.
     """
 
     name: str
@@ -89,3 +91,5 @@ class LayerAccess:
     inputs: tuple[str, ...]
     output: str
     stored_bytes: int
+    in_place_first: int = 0
+    in_place_bytes: int = 0

@@ -47,9 +47,20 @@ def test_refused(pipeline: str, error: type[LowtideError], message: str) -> None
     [
         ('lowtide.buffer_alignment = "x"', "attribute lowtide.buffer_alignment is no number"),
         ("lowtide.strategy = 3", "attribute lowtide.strategy is no name"),
+        ("lowtide.copied = 3", "attribute lowtide.copied is no list of numbers"),
+        ('lowtide.copied = [1, "x"]', "attribute lowtide.copied is no list of numbers"),
+        ("lowtide.copied = [1]", "part 1 is to be copied, the network's concats have 0 parts"),
     ],
 )
 def test_attributes_of_the_wrong_type(attribute: str, message: str) -> None:
     module = parse_module(f"module attributes {{{attribute}}} {{ {NETWORK} }}", make_transform_context())
     with pytest.raises(InputError, match=message):
         run_passes(module, f"{LOWERED},lowtide-allocate")
+
+
+def test_an_order_that_is_not_applied() -> None:
+    module = parse_module(f"module attributes {{lowtide.order = [1]}} {{ {NETWORK} }}", make_transform_context())
+    run_passes(module, "lowtide-normalise,lowtide-outline")
+    with pytest.raises(InputError, match="not yet in the plan's order\n  remedy: run lowtide-schedule first"):
+        run_passes(module, "lowtide-bufferise")
+    run_passes(module, "lowtide-schedule,lowtide-bufferise")

@@ -11,6 +11,7 @@ import pytest
 from command import DIGITS, DIGITS_GOLDEN, SHARED, lowtide, refused, shell
 
 from lowtide.artifact import Artifact
+from lowtide.bench import BENCHMARKS
 from lowtide.cli.arguments import parse_size
 from lowtide.cli.table import Column, middle_cut, table_lines
 
@@ -38,6 +39,7 @@ def test_no_sizes(text: str) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("bench",), ("bench", "nothing"),
         (), ("nothing",), ("compile",), ("compile", "x.tflite"), ("run",), ("inspect",), ("verify", "x.tflite"),
         ("compile", "x.tflite", "--target", "cortex-m4", "--objective", "smallest"), ("run", "x", "--artifact", "exe"),
         ("run", "x", "--seed", "-1"), ("run", "x", "--seed", "1.5"), ("run", "x", "--seed", "9" * 5000),
@@ -58,7 +60,14 @@ def test_help_teaches() -> None:
         assert max(map(len, help_text.out.splitlines())) <= 120
     top = lowtide("--help").out
     assert "exit codes" in top
-    assert all(command in top for command in ("compile", "run", "verify", "inspect", "plan-tflite"))
+    assert all(command in top for command in ("compile", "run", "verify", "inspect", "plan-tflite", "bench"))
+    group = lowtide("bench", "--help").out
+    assert BENCHMARKS
+    for name, benchmark in BENCHMARKS.items():
+        assert re.search(rf"^ +{name}  ", group, re.MULTILINE)
+        help_text = lowtide("bench", name, "--help").out
+        assert benchmark.examples in help_text
+        assert max(map(len, help_text.splitlines())) <= 120
     assert re.fullmatch(r"lowtide \d+\.\d+\.\d+\n", lowtide("--version").out)
 
 
@@ -224,3 +233,30 @@ def test_narrow_encodings_and_wild_names(tmp_path: Path) -> None:
     assert outcome.code == 1
     assert "8\\xd78\\xd716" in outcome.out
     assert outcome.err == "lowtide: importer at \\udcfe\\ufffd[31m.tflite: no such file\n"
+
+
+def test_bench_alloc_prints_problems_and_the_curve(tmp_path: Path) -> None:
+    rows = ["0,0,2,4", "1,1,3,4", "2,2,4,4"]
+    for capacity in (8, 6):
+        (tmp_path / f"P{capacity}.{capacity}.csv").write_text("\n".join(["id,lower,upper,size", *rows, ""]))
+    (tmp_path / "other.csv").write_text("not a problem")
+    outcome = lowtide("bench", "alloc", tmp_path, "--strategy", "exact")
+    assert outcome.code == 0, outcome
+    lines = [line.split() for line in outcome.out.splitlines()]
+    assert [line[:5] + line[6:7] + line[8:] for line in lines[1:3]] == [
+        ["P6", "3", "6", "8", "8", "8", "33.3%"],
+        ["P8", "3", "8", "8", "8", "8", "fits"],
+    ]
+    assert lines[0].count("exact") == 1
+    curve = {line[0]: line[1:] for line in lines[4:]}
+    assert list(curve) == ["100", "200", "500", "1,000", "2,000", "5,000"]
+    assert all(len(figures) == 4 and float(figures[2]) > 0 for figures in curve.values())
+
+
+def test_bench_alloc_refuses_what_is_no_folder_of_problems(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere", DIGITS):
+        assert "no problem with a capacity in its name" in refused(2, "bench", "alloc", folder)
+    (tmp_path / "P.8.csv").write_text("id,lower,upper,size\n0,0,2,4\n")
+    assert "choose one of auto, exact" in refused(2, "bench", "alloc", tmp_path, "--strategy", "best")
+    (tmp_path / "Q.8.csv").write_text("id,lower\n")
+    assert "Q.8.csv:1: no column 'upper'" in refused(1, "bench", "alloc", tmp_path)

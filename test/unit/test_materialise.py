@@ -46,6 +46,14 @@ CASES: dict[str, tuple[Build, list[str]]] = {
     "a sum of two layers": (lambda n, x: n.add(conv(n, x), n.max_pool(x, SAME)), ["conv", "pool", "map"]),
     "a softmax is one layer": (lambda n, x: n.softmax(x, 3), ["reduce"]),
     "a mean is one layer": (lambda n, x: n.mean(x), ["reduce"]),
+    "a concat is written by the layers of its parts": (
+        lambda n, x: n.concat([conv(n, x), n.reshape(n.softmax(conv(n, x), 3), [1, 4, 4, 2])], 3),
+        ["conv", "conv", "reduce"],
+    ),
+    "a part that another layer reads is copied": (
+        lambda n, x: n.max_pool(n.concat([y := conv(n, x), conv(n, y)], 3), SAME),
+        ["conv", "concat", "conv", "pool"],
+    ),
     "a reshape is none": (lambda n, x: n.reshape(conv(n, x), [1, 32]), ["conv"]),
     "a gather reads a stored tensor": (
         lambda n, x: n.gather(n.reshape(n.pad(x, [(0, 0), (0, 0), (0, 0), (0, 1)], 0), [1, 16, 3]), rows(n)),

@@ -18,6 +18,7 @@ from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.ir import IntegerAttr
 from lowtide.lower import inspect_model, lower
+from lowtide.opt.main import main as lowtide_opt
 from lowtide.plan.memory import problem_of
 from lowtide.stages import Stages
 from lowtide.targets import TARGETS
@@ -134,6 +135,22 @@ def test_compile_takes_the_better_order(tmp_path: Path) -> None:
     assert lowered.baseline_bytes == graph.baseline_bytes > lowered.graph.baseline_bytes
     assert untiled_bound(lowered.graph).nbytes <= lowered.network.arena_bytes
     assert [layer.name for layer in lowered.graph.layers] == [graph.layers[i].name for i in (1, 2, 0, 3)]
+
+
+def test_a_plan_is_replayed_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net, y = two_branches()
+    path = tmp_path / "net.mlir"
+    path.write_text(net.text([y]))
+    report = compile_model(path, target="cortex-m4", out=tmp_path / "out").report
+    # the line in the README
+    script = f"--transform-script={tmp_path / 'out' / 'net.plan.mlir'}"
+    before, after = ["import-tosa", "normalise"], ["outline", "schedule", "bufferise", "allocate", "kernels"]
+    flags = [*(f"--lowtide-{name}" for name in before), script, *(f"--lowtide-{name}" for name in after)]
+    assert lowtide_opt([str(path), *flags]) == 0
+    assert f"lowtide.arena_bytes = {report.arena_bytes} :" in capsys.readouterr().out
+    flags.remove("--lowtide-schedule")
+    assert lowtide_opt([str(path), *flags]) == 1
+    assert "run lowtide-schedule first" in capsys.readouterr().err
 
 
 def test_a_compile_reports_the_bound_and_its_kind(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from lowtide.transform.interpreter import (
     register,
 )
 from lowtide_dialect.allocate import STRATEGY_ATTRIBUTE
+from lowtide_dialect.concat import COPIED_ATTRIBUTE
 
 SCRIPT = script_for(Plan("untiled", "first-fit"))
 HEADER = "module attributes {transform.with_named_sequence} {"
@@ -40,6 +41,14 @@ def test_a_plans_script_is_what_mlir_prints_of_it_and_carries_it_out(name: str, 
     assert str(parse_module(text, module.context)) == text
     apply_script(module, text)
     assert strategy(module) == name
+
+
+def test_a_script_names_the_parts_to_be_copied_before_the_order(module: Module) -> None:
+    text = script_for(Plan("untiled", order=(2, 1), copied=(1, 3)))
+    assert str(parse_module(text, module.context)) == text
+    assert text.index("lowtide.concat") < text.index("lowtide.schedule")
+    apply_script(module, text)
+    assert str(module.operation.attributes[COPIED_ATTRIBUTE]) == "[1, 3]"
 
 
 def test_a_script_file_does_the_same_as_its_text(tmp_path: Path, module: Module) -> None:

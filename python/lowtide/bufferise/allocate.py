@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from lowtide.alloc import Problem, Solution, solve
 from lowtide.bufferise.accesses import note_accesses
 from lowtide.bufferise.directions import note_directions
+from lowtide.bufferise.in_place import erase_calls, moves_in_place
 from lowtide.bufferise.program import Bufferised, read_program
 from lowtide.errors import InputError, UsageError
 from lowtide.graph.conflicts import problem_of
@@ -59,11 +60,14 @@ def run(module: Module, options: Mapping[str, str]) -> None:
         keep = bool(_number(module, options, "keep-input", KEEP_INPUT, 0))
         strategy = options.get("strategy", _strategy(module))
         overlap = bool(_number(module, options, "overlap", OVERLAP, 1))
-        read = read_program(module, function, layer_bodies(module, STAGE), alignment, keep_input=keep)
+        bodies = layer_bodies(module, STAGE)
+        read = read_program(module, function, bodies, alignment, keep_input=keep)
         problem, layers = problem_of(read.program, overlap=overlap)
         solution = solve(problem, strategy)
         note_directions(read.calls, layers, solution.choices)
-        note_accesses(module, read)
+        moves = moves_in_place(read, bodies, solution.offsets)
+        note_accesses(module, read, moves)
+        erase_calls(read, moves)
         apply_solution(module, function, read, problem, solution)
 
 

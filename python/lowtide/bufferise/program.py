@@ -48,12 +48,14 @@ class Bufferised:
         program: plain data.
         values: the argument or allocation behind each of the program's buffers.
         calls: the operation of each of its calls.
+        functions: the function of `@layers` behind each call.
         stored_bytes: what one run of each call's whole layer stores, each byte once.
     """
 
     program: Program
     values: tuple[Value, ...]
     calls: tuple[Operation, ...]
+    functions: tuple[str, ...]
     stored_bytes: tuple[int, ...]
 
 
@@ -121,7 +123,8 @@ class _Reader:
         kept = inputs if self._keep_input else ()
         program = Program(tuple(stores), calls, tuple(self._loops(stores)), inputs, outputs, kept)
         stored = tuple(_stored_bytes(self._body(call)) for call in self._calls)
-        return Bufferised(self._with_overlaps(program), tuple(values), tuple(self._calls), stored)
+        functions = tuple(self._names[FlatSymbolRefAttr(call.attributes["callee"]).value] for call in self._calls)
+        return Bufferised(self._with_overlaps(program), tuple(values), tuple(self._calls), functions, stored)
 
     def _check_allocations(self) -> None:
         for op in operations_in(self._block):
@@ -136,7 +139,8 @@ class _Reader:
         owner = defining(value)
         assert owner is not None
         name = _unique(StringAttr(writer.attributes[LAYER]).value if LAYER in writer.attributes else "buffer", taken)
-        dimension = row_dimension(self._body(writer).destination)
+        destination, shape = self._body(writer).destination, MemRefType(value.type).shape
+        dimension = row_dimension(destination if len(destination) == len(shape) else shape)
         return self._store(name, value, dimension, temporary=owner.block != self._block)
 
     def _store(self, name: str, value: Value, dimension: int, *, temporary: bool = False) -> Store:

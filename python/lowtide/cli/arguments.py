@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
+from lowtide.bench import BENCHMARKS
 from lowtide.plan.plan import OBJECTIVES
 from lowtide.targets import TARGETS
 
@@ -83,6 +84,7 @@ def make_parser(version: str) -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_inspect(commands)
     _add_plan_tflite(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -179,3 +181,11 @@ def _add_plan_tflite(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = _command(commands, "plan-tflite", summary, _PLAN_TFLITE)
     command.add_argument("model", type=Path, help=".tflite, of one subgraph and with any operators")
     command.add_argument("-o", "--out", type=Path, required=True, metavar="PLANNED.tflite", help="the file to write")
+
+
+def _add_bench(commands: _Commands[argparse.ArgumentParser]) -> None:
+    summary = "measure lowtide itself on this machine"
+    group = commands.add_parser("bench", help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    benchmarks = group.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
+    for name, benchmark in BENCHMARKS.items():
+        benchmark.add_arguments(_command(benchmarks, name, benchmark.summary, benchmark.examples))

@@ -99,10 +99,17 @@ def _plan_tflite(arguments: Namespace, listen: Listener) -> Show:
     return lambda console: show_offline_plan(console, plan, arguments.out)
 
 
+def _bench(arguments: Namespace, listen: Listener) -> Show:
+    from lowtide.bench import BENCHMARKS
+
+    return BENCHMARKS[arguments.benchmark].measure(arguments, listen)
+
+
 COMMANDS: dict[str, Callable[[Namespace, Listener], Show]] = {
     "compile": _compile,
     "run": _run,
     "verify": _verify,
     "inspect": _inspect,
     "plan-tflite": _plan_tflite,
+    "bench": _bench,
 }

@@ -6,7 +6,7 @@ held against the record; values play no part. Why nothing escapes:
 - *Which layer runs.* Layers run one after another. Each stores every byte of its output, or of its part of it, exactly
   once, and loads all that an element is computed from before it stores the element. So the layer that an access belongs
   to follows from the bytes stored so far. That this holds is checked too: stores must fill the outputs of the report,
-  layer by layer, to the byte.
+  layer by layer, to the byte. A layer that copies an input onto itself has no code: its bytes just change their name.
 - *Which buffer a load means.* A layer's inputs are all live while it runs, and share no byte, or no load may touch
   the bytes that they share. So an address tells the buffer, and a fixed offset tells the element. The compiler may move
   a load up past the last stores of the layer before, which don't touch it; where none of that layer's inputs lies, a
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -61,8 +62,11 @@ def check_trace(
         InternalError: a load read what the wrong layer stored, or the stores are not those of the layers.
     """
     shadow = _Shadow(buffers, arena_bytes)
-    for layer, after, part in zip(layers, [*layers[1:], None], _parts(trace, layers), strict=True):
-        shadow.run(layer, after, part)
+    for number, (layer, part) in enumerate(zip(layers, _parts(trace, layers), strict=True)):
+        if layer.in_place_bytes:
+            shadow.rename(layer)
+        else:
+            shadow.run(layer, layers[number + 1 :], part)
     shadow.check_end()
     stores = int(np.count_nonzero(trace.stores))
     return Witnessed(len(layers), len(trace.stores) - stores, stores)
@@ -73,6 +77,9 @@ def _parts(trace: Trace, layers: Sequence[LayerAccess]) -> Iterator[Trace]:
     stored = np.cumsum(np.where(trace.stores, trace.sizes, 0))
     begin = done = 0
     for layer in layers:
+        if layer.in_place_bytes:
+            yield Trace(trace.offsets[:0], trace.sizes[:0], trace.stores[:0])
+            continue
         done += layer.stored_bytes
         end = int(np.searchsorted(stored, done)) + 1
         if end > len(stored) or stored[end - 1] != done:
@@ -95,19 +102,42 @@ class _Shadow:
             if buffer.first == 0:
                 self._holds[_bytes_of(buffer)] = number
 
-    def run(self, layer: LayerAccess, after: LayerAccess | None, part: Trace) -> None:
-        """Check one layer's accesses, early ones of the layer after it among them, and note what it stored."""
+    def rename(self, layer: LayerAccess) -> None:
+        """What a layer without code copies onto itself belongs to its output from now on."""
+        place, output = self._in_place(layer), self._numbers[layer.output]
+        inputs = [self._numbers[name] for name in layer.inputs]
+        lost = np.flatnonzero(~np.isin(self._holds[place], inputs))
+        if len(lost):
+            found = self._name(int(self._holds[place][lost[0]]))
+            raise _wrong(layer, f"byte {lost[0]:,} of what it has in place holds {found}")
+        self._holds[place] = output
+
+    def _in_place(self, layer: LayerAccess) -> slice:
+        start = self._buffers[self._numbers[layer.output]].offset + layer.in_place_first
+        return slice(start, start + layer.in_place_bytes)
+
+    def _renamed(self, holds: Indices, moves: Sequence[LayerAccess]) -> Indices:
+        """What the arena holds after layers without code."""
+        holds = holds.copy()
+        for move in moves:
+            holds[self._in_place(move)] = self._numbers[move.output]
+        return holds
+
+    def run(self, layer: LayerAccess, following: Sequence[LayerAccess], part: Trace) -> None:
+        """Check one layer's accesses, early ones of the next among them, and note what it stored."""
         places, times = _by_byte(part, stores=True)
         output = self._numbers[layer.output]
         self._check_stores(layer, places)
         stored_at = np.full(len(self._holds), len(part.stores), dtype=np.int64)
         stored_at[places] = times
         loaded, times = _by_byte(part, stores=False)
-        found = np.where(stored_at[loaded] < times, output, self._holds[loaded])
-        wanted = self._wanted(layer)
-        if after is not None:
-            wanted = np.where(wanted == _NOBODY, self._wanted(after), wanted)
-        wanted = wanted[loaded]
+        moves = list(takewhile(lambda other: other.in_place_bytes, following))
+        wanted, own = self._wanted(layer), np.full(len(self._holds), output, dtype=np.int64)
+        early = wanted == _NOBODY
+        if len(moves) < len(following):
+            wanted = np.where(early, self._wanted(following[len(moves)]), wanted)
+        stored, held = (np.where(early, self._renamed(array, moves), array) for array in (own, self._holds))
+        found, wanted = np.where(stored_at[loaded] < times, stored[loaded], held[loaded]), wanted[loaded]
         wrong = np.flatnonzero((found != wanted) | (wanted < 0))
         if len(wrong):
             first = wrong[np.argmin(times[wrong])]

@@ -12,11 +12,11 @@ from lowtide.graph.profile import Profile
 from lowtide.graph.program import RowAccess
 from lowtide.graph.read import layer_bodies
 from lowtide.graph.rows import accumulation_of, finishing_body, row_access, rows_of
-from lowtide.ir import Block, BlockArgument, Module, Operation, RankedTensorType, StringAttr, Value
+from lowtide.ir import Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, StringAttr, Value
 from lowtide.kernels.library import kernel_for
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, network_function, role_of
-from lowtide.normalise.form import LAYER
+from lowtide.normalise.form import LAYER, PART
 
 
 def build_graph(module: Module) -> Graph:
@@ -89,6 +89,7 @@ class _Builder:
                 overlaps=overlaps,
                 rows=access,
                 accumulator=None if access.accumulates is None else self._accumulator(function, operands),
+                part=IntegerAttr(op.attributes[PART]).value if PART in op.attributes else 0,
             )
         )
 

@@ -88,6 +88,8 @@ class Layer:
         output: index of the tensor it writes, whole or in part.
         macs: multiply-accumulates, taps in the padding counted as if they ran.
         weights_bytes: constants it reads.
+        part: number of the concat's part that the layer writes and could write into a buffer of its own, or copies from
+            there; 0 where there is no such choice.
         overlaps: one for each input, which its output may overlap if it dies here; none where the output was begun
             before.
         rows: how it can go by rows of its output or of an input.
@@ -105,6 +107,7 @@ class Layer:
     overlaps: tuple[Overlap, ...] = ()
     rows: RowAccess = RowAccess()
     accumulator: Accumulator | None = None
+    part: int = 0
 
 
 @dataclass(frozen=True)

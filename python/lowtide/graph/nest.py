@@ -108,7 +108,8 @@ class LayerBody:
         arguments: type of each tensor argument, the destination last.
         result: what is stored.
         offsets, strides: where in the destination the result's elements go (concat writes a part of it).
-        destination: shape of the destination.
+        destination: shape of the destination; one dimension, all its elements, where a run of them takes the result,
+            whose shape is another.
     """
 
     arguments: tuple[Type, ...]
@@ -119,6 +120,8 @@ class LayerBody:
 
     def target(self, index: Index) -> Index:
         """Subscripts in the destination of an element of the result."""
+        if len(index) != len(self.destination):
+            index = (row_major(self.result.shape, index),)
         return tuple(i * s + o for i, s, o in zip(index, self.strides, self.offsets, strict=True))
 
 

@@ -10,7 +10,7 @@ Source: Jokic et al., arXiv 2007.09963, for one layer; here the bytes of any two
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,58 +63,99 @@ def profile_of(body: LayerBody, argument: int, input_bytes: int, output_bytes: i
     Returns:
         distances in [-input_bytes, output_bytes]; never less than what is safe.
     """
-    loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(body.result.shape))
-    target = body.target(tuple(Linear.of(var) for var in loops))
+    steps = Steps(body.result.shape)
+    target = body.target(steps.index)
     size = output_bytes // math.prod(body.destination)
-    first = _values(row_major(body.destination, target), loops) * size
-    low, high = _reads(body, argument, loops, input_bytes)
-    forwards = _forwards(low, first + size, input_bytes)
+    first = steps.values(row_major(body.destination, target)) * size
+    # further off than any distance matters: where a step reads nothing
+    never = input_bytes + output_bytes
+    low, high = _reads(body, argument, steps, input_bytes, never)
+    forwards = _forwards(low, first + size, never)
     # backwards is forwards seen from the other end of both buffers
-    backwards = _forwards((input_bytes - high)[::-1], (output_bytes - first)[::-1], input_bytes)
+    backwards = _forwards((input_bytes - high)[::-1], (output_bytes - first)[::-1], never)
     return Profile(max(-input_bytes, min(forwards, output_bytes)), max(-input_bytes, min(backwards, output_bytes)))
 
 
-def _forwards(low: Elements, written: Elements, input_bytes: int) -> int:
+def _forwards(low: Elements, written: Elements, never: int) -> int:
     """The greatest high(t) - dead(t) over the steps t.
 
     Args:
-        low: at each step, the bytes of the input below the lowest that is read (all of them where nothing is read).
+        low: at each step, the bytes of the input below the lowest that is read.
         written: at each step, the end of what is written.
-        input_bytes: what is dead after the last step.
+        never: dead(t) where no later step reads anything; what is stored from there on hits nothing.
     """
-    dead = np.append(np.minimum.accumulate(low[::-1])[::-1][1:], input_bytes)
+    dead = np.append(np.minimum.accumulate(low[::-1])[::-1][1:], never)
     return int((np.maximum.accumulate(written) - dead).max())
 
 
-def _values(expression: Linear, loops: Sequence[Var]) -> Elements:
-    """The expression at every step."""
-    return _grid(expression, loops, 0).reshape(-1)
+class Steps:
+    """What the kernel's variables are at every step, in the order of its steps.
+
+    Args:
+        shape: of the result; a loop goes over each dimension.
+
+    Attributes:
+        index: the subscripts of a step's element.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(shape))
+        self.index = tuple(Linear.of(var) for var in loops)
+        self._shape = shape
+        self._values: dict[Var, Elements] = {}
+        for position, var in enumerate(loops):
+            own = [1] * len(shape)
+            own[position] = var.extent
+            self._values[var] = np.arange(var.extent, dtype=np.int64).reshape(own)
+
+    def __contains__(self, var: Var) -> bool:
+        """True where every step has one value of the variable; the others run within a step."""
+        return var in self._values
+
+    @property
+    def count(self) -> int:
+        """Number of steps."""
+        return math.prod(self._shape)
+
+    def values(self, expression: Linear, more: int = 0) -> Elements:
+        """At each step the expression, without what runs within a step, and `more`."""
+        total = np.full(self._shape, expression.const + more, dtype=np.int64)
+        for var, coefficient in expression.terms:
+            if var in self:
+                total += self._values[var] * coefficient
+        return total.reshape(-1)
+
+    def divided(self, flat: Linear, shape: Shape) -> Index | None:
+        """Subscripts of element number `flat` by division, as the kernel takes them; None if it changes within a step.
+
+        They are new variables with a value for each step.
+        """
+        if not all(var in self for var in flat.variables):
+            return None
+        rest = self.values(flat).reshape(self._shape)
+        subscripts: list[Linear] = []
+        for extent in reversed(shape):
+            var = Var("q", extent)
+            self._values[var] = rest % extent
+            rest = rest // extent
+            subscripts.append(Linear.of(var))
+        return tuple(reversed(subscripts))
 
 
-def _grid(expression: Linear, loops: Sequence[Var], constant: int) -> Elements:
-    """The terms of the loops' own variables over the whole iteration space, plus the constants."""
-    total = np.full([var.extent for var in loops], expression.const + constant, dtype=np.int64)
-    for position, var in enumerate(loops):
-        coefficient = expression.coefficient(var)
-        if coefficient:
-            shape = [1] * len(loops)
-            shape[position] = var.extent
-            total += (np.arange(var.extent, dtype=np.int64) * coefficient).reshape(shape)
-    return total
+def _reads(body: LayerBody, argument: int, steps: Steps, input_bytes: int, never: int) -> tuple[Elements, Elements]:
+    """At each step the lowest byte that is read of the argument, and the end of the highest.
 
-
-def _reads(body: LayerBody, argument: int, loops: Sequence[Var], input_bytes: int) -> tuple[Elements, Elements]:
-    """At each step the lowest byte that is read of the argument, and the end of the highest."""
-    steps = math.prod(var.extent for var in loops)
-    low, high = np.full(steps, input_bytes, dtype=np.int64), np.zeros(steps, dtype=np.int64)
-    index = tuple(Linear.of(var) for var in loops)
-    for access in accesses(body.result, index, argument, padded=False):
+    A step that reads nothing has `never` bytes of room on either side.
+    """
+    low = np.full(steps.count, never, dtype=np.int64)
+    high = input_bytes - low
+    for access in accesses(body.result, steps.index, argument, steps, padded=False):
         if access is None:
-            return np.zeros(steps, dtype=np.int64), np.full(steps, input_bytes, dtype=np.int64)
+            return np.zeros(steps.count, dtype=np.int64), np.full(steps.count, input_bytes, dtype=np.int64)
         size = input_bytes // math.prod(access.shape)
-        least, greatest = _extremes(access, loops)
-        np.minimum(low, least * size, out=low)
-        np.maximum(high, (greatest + 1) * size, out=high)
+        least, greatest, inside = _extremes(access, steps)
+        np.minimum(low, least * size, out=low, where=inside)
+        np.maximum(high, (greatest + 1) * size, out=high, where=inside)
     return low, high
 
 
@@ -126,20 +167,24 @@ class Access:
     index: Index
 
 
-def _extremes(access: Access, loops: Sequence[Var]) -> tuple[Elements, Elements]:
-    """At each step the least and the greatest element number that the access can touch."""
-    steps = math.prod(var.extent for var in loops)
-    least, greatest = np.zeros(steps, dtype=np.int64), np.zeros(steps, dtype=np.int64)
+def _extremes(access: Access, steps: Steps) -> tuple[Elements, Elements, npt.NDArray[np.bool_]]:
+    """At each step the least and the greatest element number that the access can touch, and whether it touches any.
+
+    What lies outside the input is a pad, for which the kernel loads nothing.
+    """
+    least, greatest = np.zeros(steps.count, dtype=np.int64), np.zeros(steps.count, dtype=np.int64)
+    inside = np.ones(steps.count, dtype=np.bool_)
     for extent, subscript in zip(access.shape, access.index, strict=True):
-        inner = [(v, c) for v, c in subscript.terms if v not in loops]
-        below = sum(c * (v.extent - 1) for v, c in inner if c < 0)
-        above = sum(c * (v.extent - 1) for v, c in inner if c > 0)
-        least = least * extent + np.clip(_grid(subscript, loops, below).reshape(-1), 0, extent - 1)
-        greatest = greatest * extent + np.clip(_grid(subscript, loops, above).reshape(-1), 0, extent - 1)
-    return least, greatest
+        inner = [(v, c) for v, c in subscript.terms if v not in steps]
+        low = steps.values(subscript, sum(c * (v.extent - 1) for v, c in inner if c < 0))
+        high = steps.values(subscript, sum(c * (v.extent - 1) for v, c in inner if c > 0))
+        inside &= (high >= 0) & (low < extent)
+        least = least * extent + np.clip(low, 0, extent - 1)
+        greatest = greatest * extent + np.clip(high, 0, extent - 1)
+    return least, greatest, inside
 
 
-def accesses(node: Node, index: Index, argument: int, *, padded: bool) -> Iterator[Access | None]:
+def accesses(node: Node, index: Index, argument: int, steps: Steps | None, *, padded: bool) -> Iterator[Access | None]:
     """Every load of the argument below the node; None for one that may touch any element."""
     match node:
         case Operand():
@@ -149,27 +194,32 @@ def accesses(node: Node, index: Index, argument: int, *, padded: bool) -> Iterat
             pass
         case Padded():
             inner = tuple(i + -low for i, low in zip(index, node.low, strict=True))
-            yield from accesses(node.source, inner, argument, padded=True)
+            yield from accesses(node.source, inner, argument, steps, padded=True)
         case Sliced():
             inner = tuple(i * s + o for i, s, o in zip(index, node.strides, node.offsets, strict=True))
-            yield from accesses(node.source, inner, argument, padded=padded)
+            yield from accesses(node.source, inner, argument, steps, padded=padded)
         case Reshaped():
             # outside a pad's source subscripts mean nothing, so they can't be carried through a reshape
-            through = None if padded else delinearize(row_major(node.shape, index), node.source.shape)
+            flat = row_major(node.shape, index)
+            through = None if padded else delinearize(flat, node.source.shape)
+            if through is None and not padded and steps is not None:
+                through = steps.divided(flat, node.source.shape)
             if through is not None:
-                yield from accesses(node.source, through, argument, padded=padded)
+                yield from accesses(node.source, through, argument, steps, padded=padded)
             elif argument in arguments_of(node.source):
                 yield None
         case Structured():
-            yield from _structured(node, index, argument, padded=padded)
+            yield from _structured(node, index, argument, steps, padded=padded)
 
 
-def _structured(node: Structured, index: Index, argument: int, *, padded: bool) -> Iterator[Access | None]:
+def _structured(
+    node: Structured, index: Index, argument: int, steps: Steps | None, *, padded: bool
+) -> Iterator[Access | None]:
     if argument in _captured(node):
         yield None
     dims = output_dimensions(node, index, iteration_space(node))
     for source, amap in zip((*node.inputs, node.init), node.maps, strict=True):
-        yield from accesses(source, apply_map(amap, dims), argument, padded=padded)
+        yield from accesses(source, apply_map(amap, dims), argument, steps, padded=padded)
 
 
 def _captured(node: Structured) -> set[int]:

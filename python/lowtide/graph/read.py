@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from lowtide.errors import InternalError
+from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import (
     Filled,
     Kind,
@@ -15,6 +18,7 @@ from lowtide.graph.nest import (
     Sliced,
     Structured,
     Undefined,
+    row_major,
 )
 from lowtide.graph.subscripts import dimension_of
 from lowtide.ir import (
@@ -62,7 +66,20 @@ def read_layer(function: func.FuncOp) -> LayerBody:
         rank = len(destination)
         return LayerBody(arguments, reader.node(returned), (0,) * rank, (1,) * rank, destination)
     result = _reshaped(reader.node(owner.operands[0]), _static(owner, "static_sizes"))
-    return LayerBody(arguments, result, _static(owner, "static_offsets"), _static(owner, "static_strides"), destination)
+    offsets, strides = _static(owner, "static_offsets"), _static(owner, "static_strides")
+    return _unshaped(LayerBody(arguments, result, offsets, strides, destination))
+
+
+def _unshaped(body: LayerBody) -> LayerBody:
+    """The same layer, not reshaped last where its result is a run of the destination: subscripts without a division."""
+    result = body.result
+    while isinstance(result, Reshaped):
+        result = result.source
+    index = tuple(Linear.of(Var(f"o{i}", extent)) for i, extent in enumerate(body.result.shape))
+    place = row_major(body.destination, body.target(index))
+    if result is body.result or place.terms != row_major(body.result.shape, index).terms:
+        return body
+    return LayerBody(body.arguments, result, (place.const,), (1,), (math.prod(body.destination),))
 
 
 def _reshaped(node: Node, shape: Shape) -> Node:

@@ -62,8 +62,10 @@ def row_windows(body: LayerBody) -> dict[int, Window | None] | None:
     Returns:
         None where the layer can't go through its output by rows.
     """
+    if len(body.destination) != len(body.result.shape):
+        return None
     row = row_dimension(body.destination)
-    if len(body.destination) != len(body.result.shape) or body.destination[row] < 2:
+    if body.destination[row] < 2:
         return None
     if (body.result.shape[row], body.offsets[row], body.strides[row]) != (body.destination[row], 0, 1):
         return None
@@ -71,7 +73,7 @@ def row_windows(body: LayerBody) -> dict[int, Window | None] | None:
     index = tuple(Linear.of(var) for var in loops)
     windows: dict[int, Window | None] = {}
     for argument in sorted(arguments_of(body.result)):
-        found = [_window(access, loops, row) for access in accesses(body.result, index, argument, padded=False)]
+        found = [_window(access, loops, row) for access in accesses(body.result, index, argument, None, padded=False)]
         windows[argument] = hull(found)
     return windows
 
@@ -112,7 +114,7 @@ def accumulation_of(body: LayerBody, activations: Iterable[int]) -> Accumulation
     found = [
         access
         for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
-        for access in accesses(source, apply_map(amap, dims), argument, padded=False)
+        for access in accesses(source, apply_map(amap, dims), argument, None, padded=False)
     ]
     if len(found) != 1 or found[0] is None:
         return None

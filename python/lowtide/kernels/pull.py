@@ -91,22 +91,27 @@ class PullEmitter:
         result = self._body.result
         loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(result.shape))
         index = tuple(Linear.of(var) for var in loops)
-        self._rows = loops[row_dimension(self._body.destination)] if loops else None
+        self._rows = loops[row_dimension(self._body.destination)] if len(loops) == len(self._body.destination) else None
+        destination = self._destination()
 
         def store() -> None:
             value = self._value(result, index)
-            self._store(value, self._body.target(index))
+            memref.store(value, destination, self._place(destination, self._body.destination, self._body.target(index)))
 
         self._nest([var for var in loops if var.extent > 1], [(result, index)], store)
 
-    def _store(self, value: Value, target: Index) -> None:
-        memref.store(value, self._arguments[-1], self._place(len(self._arguments) - 1, self._body.destination, target))
+    def _destination(self) -> Value:
+        """What the result is stored to, in the shape that the description gives it."""
+        destination = self._arguments[-1]
+        given, wanted = MemRefType(destination.type), self._body.destination
+        if given.rank == len(wanted):
+            return destination
+        return memref.collapse_shape(MemRefType.get(wanted, given.element_type), destination, [list(range(given.rank))])
 
-    def _place(self, argument: int, shape: Shape, index: Index) -> list[Value]:
-        """Subscripts in the buffer that holds the tensor, or a ring of its rows."""
+    def _place(self, buffer: Value, shape: Shape, index: Index) -> list[Value]:
+        """Subscripts in a buffer that holds the tensor, or a ring of its rows."""
         place = [self._indices.value(i) for i in index]
-        kept = MemRefType(self._arguments[argument].type).shape
-        for dimension, (rows, extent) in enumerate(zip(kept, shape, strict=True)):
+        for dimension, (rows, extent) in enumerate(zip(MemRefType(buffer.type).shape, shape, strict=True)):
             if rows < extent:
                 place[dimension] = arith.remui(place[dimension], index_constant(rows))
         return place
@@ -166,7 +171,8 @@ class PullEmitter:
     def _compute(self, node: Node, index: Index) -> Value:
         match node:
             case Operand():
-                return memref.load(self._arguments[node.argument], self._place(node.argument, node.shape, index))
+                buffer = self._arguments[node.argument]
+                return memref.load(buffer, self._place(buffer, node.shape, index))
             case Filled():
                 return self._filled(node)
             case Padded():

@@ -14,6 +14,7 @@ from lowtide.normalise.analysis import network_function
 
 LAYERS = "layers"
 LAYER = "lowtide.layer"
+PART = "lowtide.part"
 ARENA = "lowtide.arena_bytes"
 BODY = "lowtide.body"
 """On a declaration: which function of `@layers` it stands for, where the name is another."""

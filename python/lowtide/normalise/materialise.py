@@ -2,11 +2,15 @@
 
 A layer is everything that one buffered tensor is computed from, down to other buffered tensors. After a root (conv,
 dense, pool, gather, a sum of two activations) the chain of element-wise operations that follows is its epilogue, up to
-the smallest tensor of the chain: no i32 accumulator between a convolution and its requantisation. A region that depends
-on one buffered tensor alone and reduces rows (softmax) is one layer.
+the smallest tensor of the chain: no i32 accumulator between a convolution and its requantisation. A chain that ends in
+a concat is written straight into the concat's tensor. A region that depends on one buffered tensor alone and reduces
+rows (softmax) is one layer.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from lowtide.ir import Block, Operation, Value
 from lowtide.normalise.analysis import (
@@ -24,19 +28,47 @@ DEPTH = 64
 """Operations in a row after which a tensor gets a buffer, whatever they are: kernels nest as deep."""
 
 
-def buffered_tensors(block: Block) -> list[Value]:
-    """The tensors to be given a buffer, in program order; function arguments are not among them."""
-    cutter = _Cutter(block)
+@dataclass(frozen=True)
+class Cut:
+    """Where a network is cut.
+
+    Attributes:
+        buffered: the tensors to be given a buffer, in program order; function arguments are not among them.
+        parts: number of each buffered tensor that is a concat up to a part which would else have a buffer of its own.
+    """
+
+    buffered: tuple[Value, ...]
+    parts: Mapping[Value, int]
+
+
+def cut(block: Block, copied: Collection[int] = ()) -> Cut:
+    """Cut a network into layers.
+
+    Args:
+        block: the network's.
+        copied: parts of concats that are to have a buffer of their own and be copied; `numbered_parts` numbers them.
+    """
+    cutter = _Cutter(block, copied)
     for view in block.operations:
         cutter.visit(view.operation)
     order: dict[Value, int] = {r: i for i, view in enumerate(block.operations) for r in view.operation.results}
-    return sorted(cutter.buffered, key=lambda value: order[value])
+    return Cut(tuple(sorted(cutter.buffered, key=lambda value: order[value])), cutter.parts)
+
+
+def numbered_parts(block: Block) -> dict[Value, int]:
+    """The results of operations that write a part of a tensor, numbered from 1 in program order."""
+    operations = (view.operation for view in block.operations)
+    inserts = (op for op in operations if role_of(op) is Role.INSERT)
+    return {op.results[0]: number for number, op in enumerate(inserts, start=1)}
 
 
 class _Cutter:
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, copied: Collection[int]) -> None:
         self._block = block
+        self._copied = copied
+        self._numbers = numbered_parts(block)
         self.buffered: set[Value] = set()
+        self.parts: dict[Value, int] = {}
         self._sources: dict[Value, frozenset[Value]] = {}
         self._depths: dict[Value, int] = {}
 
@@ -64,7 +96,12 @@ class _Cutter:
         starts_layer = role is Role.ROOT or (role is Role.REDUCE and not reduces_trailing(op))
         has_end = any(v in self.buffered for v in self._chain(op.results[0]))
         if (starts_layer or len(sources) > 1) and not has_end:
-            self.buffered.add(self._cut(op.results[0], through_reductions=role is Role.REDUCE))
+            end = self._cut(op.results[0], through_reductions=role is Role.REDUCE)
+            concat = self._concat_of(end)
+            if concat is not None:
+                self.parts[concat] = self._numbers[concat]
+            if concat is None or self._numbers[concat] in self._copied:
+                self.buffered.add(end)
 
     def _depth(self, value: Value) -> int:
         """Operations between the value and what is in memory."""
@@ -120,6 +157,16 @@ class _Cutter:
         allowed = {Role.POINT, Role.RESHAPE} | ({Role.REDUCE} if through_reductions else set[Role]())
         others = [v for v in operands_of(user) if v != value]
         return role in allowed and all(is_constant(v) or not self._sources_of(v) for v in others)
+
+    def _concat_of(self, value: Value) -> Value | None:
+        """The larger tensor with the value written into its place, where nothing else uses the value."""
+        users = users_of(value, self._block)
+        if len(users) != 1:
+            return None
+        user = users[0]
+        if role_of(user) is Role.RESHAPE:
+            return self._concat_of(user.results[0])
+        return user.results[0] if role_of(user) is Role.INSERT and user.operands[0] == value else None
 
     def _cut(self, value: Value, through_reductions: bool) -> Value:
         """The smallest tensor of the chain; of equals the last; a reshape never (it is a view of what it reshapes)."""

@@ -28,11 +28,11 @@ def kind_of(operations: Sequence[Operation]) -> str:
         for prefix, kind in _KINDS:
             if op.name.startswith("linalg.") and word.startswith(prefix):
                 return "dense" if kind == "conv" and _is_vector(op.operands[0]) else kind
-    if Role.INSERT in roles:
-        return "concat"
     if Role.ROOT in roles:
         return "gather"
-    return "reduce" if Role.REDUCE in roles else "map"
+    if Role.REDUCE in roles:
+        return "reduce"
+    return "concat" if Role.INSERT in roles else "map"
 
 
 def _is_vector(value: Value) -> bool:

@@ -2,7 +2,8 @@
 
 Before: linalg on tensors in one function. After: the network's function only calls layers, one
 `bufferization.alloc_tensor` for each buffer; nested module `@layers` holds each layer's body, plain linalg on tensors
-in generic form. Equal bodies are one function.
+in generic form. Equal bodies are one function. What only a concat uses is written straight into its place there, but
+for the parts that the plan has noted on the module (`lowtide.copied`): they get a buffer and are copied.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lowtide.errors import InternalError
+from lowtide.errors import InputError, InternalError
 from lowtide.ir import (
+    ArrayAttr,
     Block,
     FlatSymbolRefAttr,
     FunctionType,
     InsertionPoint,
+    IntegerAttr,
+    IntegerType,
     Module,
     Operation,
     StringAttr,
@@ -28,13 +32,14 @@ from lowtide.ir import (
 )
 from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
 from lowtide.normalise.check import check_network
-from lowtide.normalise.form import LAYER, LAYERS, is_outlined
-from lowtide.normalise.materialise import buffered_tensors
+from lowtide.normalise.form import LAYER, LAYERS, PART, is_outlined
+from lowtide.normalise.materialise import Cut, cut, numbered_parts
 from lowtide.normalise.naming import kind_of, layer_name
 from lowtide.normalise.own import separate
 from lowtide.passes import Pass
 
 STAGE = "outline"
+COPIED = "lowtide.copied"
 # Scalar operands inlined, so that kernels see zero points and fill values as the constants they are.
 GENERALISE = "builtin.module(func.func(linalg-generalize-named-ops,linalg-inline-scalar-operands))"
 
@@ -43,7 +48,8 @@ def run(module: Module, _: Mapping[str, str]) -> None:
     """Outline every layer of the module's function.
 
     Raises:
-        InputError: the function holds what no layer can; `lowtide-normalise` says the same, or removes it.
+        InputError: the function holds what no layer can; `lowtide-normalise` says the same, or removes it. A part to be
+            copied that no concat has.
     """
     with module.context, module.operation.location:
         block = check_network(module, STAGE).regions[0].blocks[0]
@@ -53,7 +59,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
         bodies.attributes["sym_name"] = StringAttr.get(LAYERS)
         module.body.append(bodies)
         outliner = _Outliner(module, bodies.regions[0].blocks[0])
-        outliner.replace_all(buffered_tensors(block))
+        outliner.replace_all(cut(block, _copied(module, block)))
         _erase_dead(block)
         run_pipeline(bodies, GENERALISE, stage="outline", error=InternalError)
 
@@ -65,6 +71,23 @@ def outline_once(module: Module) -> None:
 
 
 PASS = Pass("lowtide-outline", "move each layer into a function that writes its destination operand", run)
+
+
+def _copied(module: Module, block: Block) -> list[int]:
+    """The parts to be copied, which the module's attribute, removed here, names."""
+    attributes = module.operation.attributes
+    if COPIED not in attributes:
+        return []
+    noted = attributes[COPIED]
+    if not isinstance(noted, ArrayAttr) or not all(isinstance(number, IntegerAttr) for number in noted):
+        raise InputError(STAGE, f"the module's attribute {COPIED} is no list of numbers: {noted}")
+    copied = [IntegerAttr(number).value for number in noted]
+    del attributes[COPIED]
+    count = len(numbered_parts(block))
+    beyond = [number for number in copied if not 1 <= number <= count]
+    if beyond:
+        raise InputError(STAGE, f"part {beyond[0]} is to be copied, the network's concats have {count} parts")
+    return copied
 
 
 @dataclass
@@ -85,12 +108,12 @@ class _Outliner:
         self._by_text: dict[str, str] = {}
         self._names = {StringAttr(view.attributes["sym_name"]).value for view in module.body.operations}
 
-    def replace_all(self, buffered: list[Value]) -> None:
-        boundary = set(buffered)
-        for value in buffered:
-            self._replace(value, boundary)
+    def replace_all(self, network: Cut) -> None:
+        boundary = set(network.buffered)
+        for value in network.buffered:
+            self._replace(value, boundary, network.parts)
 
-    def _replace(self, value: Value, boundary: set[Value]) -> None:
+    def _replace(self, value: Value, boundary: set[Value], parts: Mapping[Value, int]) -> None:
         """Put a call in the place of the operation that computes `value`."""
         root = defining(value)
         assert root is not None
@@ -106,6 +129,8 @@ class _Outliner:
                 destination = bufferization.alloc_tensor(value.type, [])
             call = func.CallOp([value.type], FlatSymbolRefAttr.get(name), [*part.inputs, destination])
             call.attributes[LAYER] = StringAttr.get(layer_name(root))
+            if value in parts:
+                call.attributes[PART] = IntegerAttr.get(IntegerType.get_signless(64), parts[value])
         result = call.results[0]
         value.replace_all_uses_with(result)
         boundary.discard(value)

@@ -1,44 +1,45 @@
-"""Puts the layers of an outlined network into the order that the plan has noted on the module.
+"""Puts the layers of an outlined network into another order.
 
-Before: calls in the model's order. After: calls in that of `lowtide.order`, each buffer allocated just before the layer
-that begins it. Without the attribute nothing changes.
+Before: calls in the model's order. After: calls in the order asked for, each buffer allocated just before the layer
+that begins it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lowtide.errors import InputError
-from lowtide.ir import ArrayAttr, Block, IntegerAttr, Module, Operation, StringAttr
+from lowtide.ir import Block, Module, Operation, StringAttr
 from lowtide.normalise.analysis import defining, network_function
 from lowtide.normalise.outline import LAYER
 from lowtide.passes import Pass
 
 STAGE = "schedule"
-ORDER = "lowtide.order"
 
 
 def run(module: Module, options: Mapping[str, str]) -> None:
     """Reorder the calls.
 
-    Options: `order`, the layers' numbers from 1 with commas between, overrides the module's attribute.
+    Options: `order`, the layers' numbers from 1 with commas between.
 
     Raises:
         InputError: the order is not one of all layers, or a layer comes before what it needs.
     """
-    attributes = module.operation.attributes
-    order: list[int] = []
-    if ORDER in attributes:
-        order = [IntegerAttr(number).value for number in ArrayAttr(attributes[ORDER])]
-        del attributes[ORDER]
     if "order" in options:
-        order = _numbers(options["order"])
-    if order:
-        with module.context:
-            _reorder(network_function(module, STAGE).regions[0].blocks[0], order)
+        reorder(module, _numbers(options["order"]))
 
 
-PASS = Pass("lowtide-schedule", "put the layers into the order that the plan has noted", run, ("order",))
+def reorder(module: Module, order: Sequence[int]) -> None:
+    """Put the calls of an outlined network into another order: the layers' numbers, from 1.
+
+    Raises:
+        InputError: the order is not one of all layers, or a layer comes before what it needs.
+    """
+    with module.context:
+        _reorder(network_function(module, STAGE).regions[0].blocks[0], list(order))
+
+
+PASS = Pass("lowtide-schedule", "put the layers of an outlined network into another order", run, ("order",))
 
 
 def _numbers(text: str) -> list[int]:

@@ -34,6 +34,8 @@ class Plan:
     Attributes:
         objective: what was asked for; `untiled` leaves every layer whole, `free` computes no element twice.
         strategy: which of `lowtide.alloc.STRATEGIES` places the buffers.
+        copied: the parts of concats that get a buffer of their own and are copied, by their numbers in the graph; the
+            others are written into their place.
         order: the layers in the order in which they run, numbered from 1 in the model's; empty for the model's own.
         fusions: in the order of their layers, of which no two share one.
         arena_bytes: what the plan's model of memory says that the arena will be.
@@ -44,6 +46,7 @@ class Plan:
     order: tuple[int, ...] = ()
     fusions: tuple[Fusion, ...] = ()
     arena_bytes: int | None = None
+    copied: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_objective(self.objective)

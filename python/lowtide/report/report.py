@@ -92,8 +92,8 @@ def _read_slot(row: Mapping[str, Any]) -> Slot:
 
 
 def _read_layer(row: Mapping[str, Any]) -> LayerAccess:
-    inputs, stored = tuple(row["inputs"]), row["stored_bytes"]
-    return LayerAccess(row["name"], row["function"], row["direction"], inputs, row["output"], stored)
+    words = row["name"], row["function"], row["direction"], tuple(row["inputs"]), row["output"]
+    return LayerAccess(*words, row["stored_bytes"], row["in_place_first"], row["in_place_bytes"])
 
 
 def read_report(directory: Path) -> Report:

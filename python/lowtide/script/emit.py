@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from lowtide.plan.plan import Plan
 
@@ -31,12 +32,28 @@ def script_for(plan: Plan) -> str:
 
 def _steps(plan: Plan) -> list[str]:
     steps: list[str] = []
+    if plan.copied:
+        steps.append(_step("concat", f"copied = [{_numbers(plan.copied)}]"))
     if plan.order:
-        steps.append(_step("schedule", f"order = [{', '.join(map(str, plan.order))}]"))
+        steps.append(_step("schedule", f"order = [{_numbers(plan.order)}]"))
+    # all handles are taken before the first loop takes its layers out of the count
+    chains = range(len(plan.fusions))
+    for chain, fusion in zip(chains, plan.fusions, strict=True):
+        numbers = _numbers(range(fusion.first, fusion.last + 1))
+        steps.append(_step("layers", f"numbers = [{numbers}]", result=f"%{chain}"))
+    for chain, fusion in zip(chains, plan.fusions, strict=True):
+        attributes = f'halo = "{fusion.halo}", rows = {fusion.rows} : i64'
+        result = f"%{len(plan.fusions) + chain}"
+        steps.append(_step("fuse_spatial", attributes, operand=f"%{chain}", result=result))
     # JSON's escapes for quotes and backslashes are MLIR's too.
     steps.append(_step("allocate", f"strategy = {json.dumps(plan.strategy, ensure_ascii=False)}"))
     return steps
 
 
-def _step(name: str, attributes: str) -> str:
-    return f'"lowtide.{name}"(%arg0) {{{attributes}}} : (!transform.any_op) -> ()'
+def _numbers(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _step(name: str, attributes: str, *, operand: str = "%arg0", result: str = "") -> str:
+    given, kind = (f"{result} = ", "!transform.any_op") if result else ("", "()")
+    return f'{given}"lowtide.{name}"({operand}) {{{attributes}}} : (!transform.any_op) -> {kind}'

@@ -1,0 +1,68 @@
+"""`lowtide.concat`: which parts of concats are copied into their place. See concat.md."""
+
+# No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
+
+from lowtide.ir import (
+    ArrayAttr,
+    IntegerAttr,
+    MemoryEffectInstancesList,
+    MemoryEffectsOpInterface,
+    ext,
+    transform,
+)
+from lowtide_dialect.dialect import LowtideDialect
+from lowtide_dialect.payload import enclosing_module, refuse
+
+COPIED_ATTRIBUTE = "lowtide.copied"
+
+
+class ConcatOp(ext.Operation, dialect=LowtideDialect, name="concat"):
+    """Reads a handle to a module, or to anything inside one, and notes the parts to be copied on that module."""
+
+    target: ext.Operand[transform.AnyOpType | transform.OperationType]
+    copied: ArrayAttr
+
+
+class _Effects(MemoryEffectsOpInterface):
+    @staticmethod
+    def get_effects(op: ConcatOp, effects: MemoryEffectInstancesList) -> None:
+        transform.only_reads_handle(op.op_operands, effects)
+        transform.modifies_payload(effects)
+
+
+class _Apply(transform.TransformOpInterface):
+    @staticmethod
+    def apply(
+        op: ConcatOp,
+        _rewriter: transform.TransformRewriter,
+        _results: transform.TransformResults,
+        state: transform.TransformState,
+    ) -> transform.DiagnosedSilenceableFailure:
+        return _apply(op, state)
+
+    @staticmethod
+    def allow_repeated_handle_operands(_op: ConcatOp) -> bool:
+        return False
+
+
+def attach() -> None:
+    """Make the operation executable in the current context."""
+    _Apply.attach(ConcatOp.OPERATION_NAME)
+    _Effects.attach(ConcatOp.OPERATION_NAME)
+
+
+def _apply(op: ConcatOp, state: transform.TransformState) -> transform.DiagnosedSilenceableFailure:
+    if not all(isinstance(number, IntegerAttr) for number in op.copied):
+        return refuse(op, "the parts are not a list of integers")
+    numbers = [IntegerAttr(number).value for number in op.copied]
+    if len(set(numbers)) != len(numbers) or min(numbers, default=1) < 1:
+        return refuse(op, "the parts are numbered from 1, and each is named once")
+    targets = state.get_payload_ops(op.target)
+    if not targets:
+        return refuse(op, "the handle is empty: there is no module with concats")
+    for target in targets:
+        module = enclosing_module(target.operation)
+        if module is None:
+            return refuse(op, f"'{target.name}' is not inside a module")
+        module.attributes[COPIED_ATTRIBUTE] = op.copied
+    return transform.DiagnosedSilenceableFailure.Success

@@ -1,0 +1,75 @@
+"""Layers that only move bytes: run of elements to run of elements, nothing computed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lowtide.graph.linear import Index, Linear, Var
+from lowtide.graph.nest import (
+    LayerBody,
+    Node,
+    Operand,
+    Reshaped,
+    Sliced,
+    Structured,
+    delinearize,
+    iteration_space,
+    output_dimensions,
+    row_major,
+)
+from lowtide.graph.subscripts import apply_map
+from lowtide.ir import BlockArgument
+
+
+@dataclass(frozen=True)
+class Move:
+    """Elements `target` … `target + count - 1` of the destination are elements `source` … of an argument, in order."""
+
+    argument: int
+    source: int
+    target: int
+    count: int
+
+
+def move_of(body: LayerBody) -> Move | None:
+    """What the layer moves; None where it computes, or where the elements are no run."""
+    index = tuple(Linear.of(Var(f"o{i}", extent)) for i, extent in enumerate(body.result.shape))
+    number = row_major(body.result.shape, index)
+    target = row_major(body.destination, body.target(index))
+    loaded = _loaded(body.result, index)
+    if loaded is None or not number.terms == target.terms == loaded[1].terms:
+        return None
+    argument, source = loaded
+    return Move(argument, source.const, target.const, math.prod(body.result.shape))
+
+
+def _loaded(node: Node, index: Index) -> tuple[int, Linear] | None:
+    """The argument and the number of its element that the node's element is a copy of."""
+    match node:
+        case Operand():
+            return node.argument, row_major(node.shape, index)
+        case Sliced():
+            return _loaded(
+                node.source, tuple(i * s + o for i, s, o in zip(index, node.strides, node.offsets, strict=True))
+            )
+        case Reshaped():
+            through = delinearize(row_major(node.shape, index), node.source.shape)
+            return None if through is None else _loaded(node.source, through)
+        case Structured() if not node.is_reduction:
+            position = _yielded(node)
+            if position is None:
+                return None
+            dims = output_dimensions(node, index, iteration_space(node))
+            return _loaded(node.inputs[position], apply_map(node.maps[position], dims))
+        case _:
+            return None
+
+
+def _yielded(node: Structured) -> int | None:
+    """The number of the input that the scalar code gives back as it is."""
+    block = node.op.regions[0].blocks[0]
+    value = block.operations[len(block.operations) - 1].operands[0]
+    if not isinstance(value, BlockArgument) or value.owner != block:
+        return None
+    return value.arg_number if value.arg_number < len(node.inputs) else None
