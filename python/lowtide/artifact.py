@@ -11,7 +11,7 @@ from lowtide.errors import InputError, UsageError
 from lowtide.graph.bound import untiled_bound
 from lowtide.lower import Lowered, identifier, lower
 from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
-from lowtide.plan.plan import Objective
+from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective
 from lowtide.report.memory_map import PlacedBuffer, memory_map_svg
 from lowtide.report.report import Report, file_digests, read_report, step_names
 from lowtide.stages import Stages
@@ -41,7 +41,8 @@ def compile_model(
     *,
     target: str,
     ram: int | None = None,
-    objective: Objective = "untiled",
+    objective: Objective = DEFAULT_OBJECTIVE,
+    plan: str | Path | None = None,
     out: str | Path | None = None,
     until: Sequence[str] = (),
     keep_input: bool = False,
@@ -54,7 +55,8 @@ def compile_model(
         model: a `.tflite`, `.mlir` or `.mlirbc` file.
         target: a name of `lowtide.targets.TARGETS`.
         ram: bytes that `sram_bytes` (arena + stack + data) must not exceed.
-        objective: `untiled` leaves every layer whole.
+        objective: `free` looks for the least RAM with no element computed twice, `untiled` leaves every layer whole.
+        plan: a transform script to apply instead of searching for one, e.g. an edited NAME.plan.mlir.
         out: the folder to make, or to replace where it holds only what lowtide wrote; default `MODEL-TARGET` in the
             current folder.
         until: tensors that become the outputs; the rest of the network is left out.
@@ -74,7 +76,15 @@ def compile_model(
     place = check_replaceable(directory)
     stages = Stages(listen, None if dump_dir is None else _check_dump_dir(Path(dump_dir), place))
     with replaced(place) as scratch:
-        lowered = lower(path, core, objective=objective, until=until, keep_input=keep_input, stages=stages)
+        lowered = lower(
+            path,
+            core,
+            objective=objective,
+            plan=None if plan is None else Path(plan),
+            until=until,
+            keep_input=keep_input,
+            stages=stages,
+        )
         with stages.stage("codegen"):
             code = generate(lowered.network, core, scratch)
         report = _report(path, core, objective, lowered, code, stages)
@@ -116,7 +126,7 @@ def _report(
         flash_bytes=code.code_bytes + code.rodata_bytes,
         code_bytes=code.code_bytes,
         weights_bytes=code.rodata_bytes,
-        macs=graph.macs,
+        macs=lowered.macs,
         baseline_macs=graph.macs,
         instructions=None,
         stack_used_bytes=None,

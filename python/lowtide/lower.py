@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lowtide.bufferise import allocate
 from lowtide.bufferise.accesses import layer_accesses
+from lowtide.errors import InputError, InternalError
 from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.importer import ImportedModel, import_model
@@ -19,7 +20,7 @@ from lowtide.network import IoTensor, LayerAccess, Network, Slot
 from lowtide.normalise.analysis import network_function
 from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.passes import PASSES
-from lowtide.plan.plan import Objective, Plan, check_objective
+from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
 from lowtide.plan.planners import PLANNERS
 from lowtide.report.memory_map import PlacedBuffer
 from lowtide.script.emit import script_for
@@ -40,6 +41,7 @@ class Lowered:
         script: the transform script that was applied.
         buffers: where each buffer lies and when; steps are those of `graph`.
         layers: what each layer reads and writes.
+        macs: multiply-accumulates of one inference, counted over the bufferised code.
         bound_bytes: what the allocator proved no arena for this plan can be under.
     """
 
@@ -50,6 +52,7 @@ class Lowered:
     buffers: tuple[PlacedBuffer, ...]
     bound_bytes: int
     layers: tuple[LayerAccess, ...]
+    macs: int
 
 
 def identifier(name: str) -> str:
@@ -105,7 +108,8 @@ def lower(
     path: Path,
     target: Target,
     *,
-    objective: Objective = "untiled",
+    objective: Objective = DEFAULT_OBJECTIVE,
+    plan: Path | None = None,
     until: Sequence[str] = (),
     keep_input: bool = False,
     stages: Stages,
@@ -120,15 +124,16 @@ def lower(
     module = model.module
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        found = PLANNERS[objective](partial(graph_of, module), target.buffer_alignment, keep_input=keep_input)
-        plan, original = found.plan, found.graph
-        script = script_for(plan)
+        planner = PLANNERS[objective if plan is None else "untiled"]
+        found = planner(partial(graph_of, module), target.buffer_alignment, keep_input=keep_input)
+        decided, original = found.plan, found.graph
+        script = script_for(decided) if plan is None else _read_script(plan)
     with stages.stage("transform", module):
-        apply_script(module, script, name="plan")
+        apply_script(module, script, name="plan" if plan is None else str(plan))
     with stages.stage("outline", module):
         outline_once(module)
     with stages.stage("graph"):
-        graph = original.reordered(plan.order) if plan.order else original
+        graph = original.reordered(decided.order) if decided.order else original
     with stages.stage("bufferise", module):
         PASSES["lowtide-bufferise"].run(module, {})
     with stages.stage("allocate", module):
@@ -136,7 +141,8 @@ def lower(
         PASSES["lowtide-allocate"].run(module, options)
     with stages.stage("kernels", module):
         PASSES["lowtide-kernels"].run(module, {})
-    _check_prediction(plan, module)
+    if plan is None:
+        _check_prediction(decided, module)
     name = identifier(path.stem)
     network = _network(module, name, model.inputs, model.outputs, keep_input)
     return Lowered(
@@ -147,7 +153,16 @@ def lower(
         buffers=_buffers(module),
         bound_bytes=_integer(module, allocate.BOUND),
         layers=layer_accesses(module),
+        macs=_integer(module, allocate.MACS),
     )
+
+
+def _read_script(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InputError("transform", f"cannot read the plan: {reason}", where=str(path)) from None
 
 
 def _check_prediction(plan: Plan, module: Module) -> None:

@@ -36,6 +36,7 @@ BOUND = "lowtide.allocation_bound_bytes"
 INPUTS = "lowtide.input_offsets"
 OUTPUTS = "lowtide.output_offsets"
 BUFFERS = "lowtide.buffers"
+MACS = "lowtide.macs"
 STRATEGY = "lowtide.strategy"
 KEEP_INPUT = "lowtide.keep_input"
 ALIGNMENT = "lowtide.buffer_alignment"
@@ -136,6 +137,7 @@ def _note(module: Module, read: Bufferised, problem: Problem, solution: Solution
     def numbers(values: Iterable[int]) -> ArrayAttr:
         return ArrayAttr.get([IntegerAttr.get(i64, value) for value in values])
 
+    attributes[MACS] = IntegerAttr.get(i64, sum(read.macs))
     attributes[ARENA] = IntegerAttr.get(i64, solution.arena_bytes)
     attributes[BOUND] = IntegerAttr.get(i64, solution.bound_bytes)
     attributes[INPUTS] = numbers(solution.offsets[buffer] for buffer in read.program.inputs)

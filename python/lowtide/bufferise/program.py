@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lowtide.errors import InternalError
+from lowtide.graph.macs import macs_of
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window
 from lowtide.graph.rows import hull, row_dimension, row_windows
@@ -49,6 +50,7 @@ class Bufferised:
         values: the argument or allocation behind each of the program's buffers.
         calls: the operation of each of its calls.
         functions: the function of `@layers` behind each call.
+        macs: multiply-accumulates of each call in one inference, recomputation included.
         stored_bytes: what one run of each call's whole layer stores, each byte once.
     """
 
@@ -56,6 +58,7 @@ class Bufferised:
     values: tuple[Value, ...]
     calls: tuple[Operation, ...]
     functions: tuple[str, ...]
+    macs: tuple[int, ...]
     stored_bytes: tuple[int, ...]
 
 
@@ -123,8 +126,9 @@ class _Reader:
         kept = inputs if self._keep_input else ()
         program = Program(tuple(stores), calls, tuple(self._loops(stores)), inputs, outputs, kept)
         stored = tuple(_stored_bytes(self._body(call)) for call in self._calls)
+        macs = tuple(self._macs(number, program, stores) for number in range(len(self._calls)))
         functions = tuple(self._names[FlatSymbolRefAttr(call.attributes["callee"]).value] for call in self._calls)
-        return Bufferised(self._with_overlaps(program), tuple(values), tuple(self._calls), functions, stored)
+        return Bufferised(self._with_overlaps(program), tuple(values), tuple(self._calls), functions, macs, stored)
 
     def _check_allocations(self) -> None:
         for op in operations_in(self._block):
@@ -183,6 +187,20 @@ class _Reader:
         rows = kind.shape[row_dimension(kind.shape)] if kind.shape else 1
         size = math.prod(kind.shape) * DTYPE_BYTES[element_dtype(kind.element_type)]
         return max(store.row_bytes * rows // size, 1)
+
+    def _macs(self, number: int, program: Program, stores: Sequence[Store]) -> int:
+        """Of the whole layer, or of as many rows as the loop goes through."""
+        call = self._calls[number]
+        body = self._body(call)
+        whole = macs_of(body.result)
+        if program.loop_of(number) is None:
+            return whole
+        rows = body.destination[row_dimension(body.destination)]
+        if self._reduction(call):
+            argument, buffer = self._arguments(call)[0]
+            shape = ShapedType(body.arguments[argument]).shape
+            rows = shape[row_dimension(shape)] // self._factor(call, argument, stores[buffer])
+        return whole * program.rows_run(number) // rows
 
     # -- loops ------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from lowtide.bench import BENCHMARKS
-from lowtide.plan.plan import OBJECTIVES
+from lowtide.plan.plan import DEFAULT_OBJECTIVE, OBJECTIVES
 from lowtide.targets import TARGETS
 
 _UNITS = {"": 1, "b": 1, "k": 1024, "kb": 1024, "kib": 1024, "m": 1024**2, "mb": 1024**2, "mib": 1024**2}
@@ -119,6 +119,15 @@ def _add_until(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_objective(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--objective",
+        choices=OBJECTIVES,
+        default=DEFAULT_OBJECTIVE,
+        help="what to look for: free (least RAM with no element computed twice; the default), untiled (layers whole)",
+    )
+
+
 def _add_compile(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = _command(commands, "compile", "compile a network into artifacts for a core", _COMPILE)
     command.add_argument("model", type=Path, help=".tflite, or .mlir/.mlirbc with TOSA or linalg on tensors")
@@ -127,8 +136,9 @@ def _add_compile(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--ram", type=parse_size, metavar="BYTES", help="refuse what needs more RAM than this: 32768, 32K"
     )
     command.add_argument(
-        "--objective", choices=OBJECTIVES, default="untiled", help="what to look for; untiled leaves layers whole"
+        "--plan", type=Path, metavar="PLAN.mlir", help="apply this transform script instead of searching for one"
     )
+    _add_objective(command)
     command.add_argument("-o", "--out", type=Path, metavar="DIR", help="output folder (default: MODEL-CORE)")
     _add_until(command)
     command.add_argument("--keep-input", action="store_true", help="later layers must not overwrite the input")
@@ -167,6 +177,7 @@ def _add_verify(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--backend", metavar="NAME", help="where to run it (default: unicorn, or host for a core it lacks)"
     )
     command.add_argument("-o", "--out", type=Path, metavar="DIR", help="keep the artifacts there")
+    _add_objective(command)
     _add_until(command)
 
 

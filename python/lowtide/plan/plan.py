@@ -9,6 +9,7 @@ from lowtide.errors import UsageError
 
 Objective = Literal["free", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+DEFAULT_OBJECTIVE: Objective = "free"
 Halo = Literal["cache"]
 
 
