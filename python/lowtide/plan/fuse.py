@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import loop_bytes
 from lowtide.graph.graph import Graph, Layer
-from lowtide.graph.program import RowAccess
+from lowtide.graph.program import Windows
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.plan.memory import problem_of, program_of
 from lowtide.plan.plan import Fusion
@@ -133,7 +133,6 @@ def segment_graph(graph: Graph, first: int, last: int, keep_input: bool = False)
 
 
 def _renumbered(layer: Layer, first: int, numbers: Mapping[int, int]) -> Layer:
-    windows = layer.rows.windows
     summed = layer.rows.accumulates
     return replace(
         layer,
@@ -141,11 +140,17 @@ def _renumbered(layer: Layer, first: int, numbers: Mapping[int, int]) -> Layer:
         inputs=tuple(numbers[index] for index in layer.inputs),
         output=numbers[layer.output],
         overlaps=tuple(replace(o, tensor=numbers[o.tensor]) for o in layer.overlaps),
-        rows=RowAccess(
-            None if windows is None else tuple((numbers[index], window) for index, window in windows),
-            None if summed is None else numbers[summed],
+        rows=replace(
+            layer.rows,
+            windows=_renumbered_windows(layer.rows.windows, numbers),
+            accumulates=None if summed is None else numbers[summed],
+            columns=_renumbered_windows(layer.rows.columns, numbers),
         ),
     )
+
+
+def _renumbered_windows(windows: Windows, numbers: Mapping[int, int]) -> Windows:
+    return None if windows is None else tuple((numbers[index], window) for index, window in windows)
 
 
 def least_peak(segments: Sequence[Segment], layers: int) -> int:

@@ -18,13 +18,15 @@ class Fusion:
     """Layers `first` to `last` (both included, numbered from 1 in the plan's order) become one loop by rows.
 
     Attributes:
-        rows: how many rows of the last layer an iteration.
+        rows: how many rows an iteration, of the layer that has the most to make.
+        columns: how many columns of those rows at a time, 0 for whole rows; then `rows` is 1.
         halo: rows that two iterations need are kept in line buffers (cache).
     """
 
     first: int
     last: int
     rows: int = 1
+    columns: int = 0
     halo: Halo = "cache"
 
 
