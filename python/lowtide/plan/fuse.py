@@ -28,6 +28,7 @@ class Segment:
         nbytes: what it needs beside all that waits for later, in bytes; at least that where not `exact`.
         cost: what it takes more than its layers take whole; 0 for a layer that is whole.
         exact: the allocator has been asked.
+        columns: of the loop, as in `Fusion`.
     """
 
     first: int
@@ -35,39 +36,44 @@ class Segment:
     nbytes: int
     cost: int
     exact: bool = False
+    columns: int = 0
 
     @property
     def fusions(self) -> tuple[Fusion, ...]:
         """The loop, nothing for a whole layer."""
-        return () if self.first == self.last else (Fusion(self.first, self.last),)
+        return () if self.first == self.last else (Fusion(self.first, self.last, columns=self.columns),)
 
 
-def fused_plan(graph: Graph, alignment: int, *, keep_input: bool = False) -> tuple[Fusion, ...]:
+def fused_plan(
+    graph: Graph, alignment: int, *, keep_input: bool = False, tiles: Sequence[int] = (0,)
+) -> tuple[Fusion, ...]:
     """The loops of the plan with the least peak, and of several those of the least cost.
 
     Args:
         graph: layers in the order in which they run.
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
+        tiles: what `Fusion.columns` may be.
     """
-    search = _Search(graph, alignment, keep_input=keep_input)
+    search = _Search(graph, alignment, keep_input=keep_input, tiles=tiles)
     return tuple(fusion for segment in search.best() for fusion in segment.fusions)
 
 
 class _Search:
     """Segments by what they need at least; the allocator is asked only of those that a best plan is made of."""
 
-    def __init__(self, graph: Graph, alignment: int, *, keep_input: bool) -> None:
+    def __init__(self, graph: Graph, alignment: int, *, keep_input: bool, tiles: Sequence[int] = (0,)) -> None:
         self._graph = graph
         self._alignment = alignment
         self._keep_input = keep_input
         self._count = len(graph.layers)
         numbers = range(1, self._count + 1)
-        self._segments = {(n, n): Segment(n, n, self._solved(n, n), 0, exact=True) for n in numbers}
+        self._segments = {(n, n, 0): Segment(n, n, self._solved(n, n, 0), 0, exact=True) for n in numbers}
         # no loop is worth more than leaving layers whole
         self._limit = max(segment.nbytes for segment in self._segments.values())
-        for first in numbers:
-            self._add_loops(first)
+        for columns in tiles:
+            for first in numbers:
+                self._add_loops(first, columns)
 
     def best(self) -> tuple[Segment, ...]:
         """The cheapest chain under the least peak."""
@@ -78,15 +84,15 @@ class _Search:
             if not guessed:
                 return chain
             worst = max(guessed, key=lambda segment: segment.nbytes)
-            key = worst.first, worst.last
+            key = worst.first, worst.last, worst.columns
             self._segments[key] = replace(worst, nbytes=max(worst.nbytes, self._solved(*key)), exact=True)
 
-    def _add_loops(self, first: int) -> None:
+    def _add_loops(self, first: int, columns: int) -> None:
         """All loops that begin with this layer."""
         for last in range(first + 1, self._count + 1):
             try:
                 part = segment_graph(self._graph, first, last, self._keep_input)
-                program = program_of(part, self._alignment, fusions=(Fusion(1, last - first + 1),))
+                program = program_of(part, self._alignment, fusions=(Fusion(1, last - first + 1, columns=columns),))
             except UnschedulableError as reason:
                 if reason.for_now:
                     continue
@@ -96,12 +102,12 @@ class _Search:
                 break
             nbytes = loop_bytes(program)
             if nbytes < self._limit:
-                cost = sum(1 + self._graph.layers[n - 1].macs for n in range(first, last + 1))
-                self._segments[first, last] = Segment(first, last, nbytes, cost)
+                cost = sum(1 + self._graph.layers[n - 1].macs for n in range(first, last + 1)) * (2 if columns else 1)
+                self._segments[first, last, columns] = Segment(first, last, nbytes, cost, columns=columns)
 
-    def _solved(self, first: int, last: int) -> int:
+    def _solved(self, first: int, last: int, columns: int) -> int:
         part = segment_graph(self._graph, first, last, self._keep_input)
-        fusions = () if first == last else (Fusion(1, last - first + 1),)
+        fusions = () if first == last else (Fusion(1, last - first + 1, columns=columns),)
         return solve(problem_of(part, self._alignment, fusions=fusions), "first-fit").arena_bytes
 
 

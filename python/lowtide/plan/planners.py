@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -26,17 +26,30 @@ class Planner(Protocol):
 
 
 def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
-    """Least bytes with every element computed once: the untiled plan, and loops where they lower the peak.
+    """Least bytes with every element computed once, in whole rows: the untiled plan, and loops where they lower the peak.
 
     Args:
         cut: as for `plan_untiled`.
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
     """
+    return _fused(cut, alignment, keep_input, "free", (0,))
+
+
+def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
+    """Least bytes: loops may go by columns too, one at a time.
+
+    Args:
+        cut, alignment, keep_input: as for `plan_free`.
+    """
+    return _fused(cut, alignment, keep_input, "ram", (0, 1))
+
+
+def _fused(cut: Cut, alignment: int, keep_input: bool, objective: Objective, tiles: Sequence[int]) -> Untiled:
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
-    fusions = fused_plan(graph, alignment, keep_input=keep_input)
-    found = replace(whole.plan, objective="free", fusions=fusions)
+    fusions = fused_plan(graph, alignment, keep_input=keep_input, tiles=tiles)
+    found = replace(whole.plan, objective=objective, fusions=fusions)
     return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
 
 
@@ -45,4 +58,4 @@ def _predicted(plan: Plan, graph: Graph, alignment: int, keep_input: bool) -> Pl
     return replace(plan, arena_bytes=solve(problem, plan.strategy).arena_bytes)
 
 
-PLANNERS: Mapping[Objective, Planner] = {"free": plan_free, "untiled": plan_untiled}
+PLANNERS: Mapping[Objective, Planner] = {"free": plan_free, "ram": plan_ram, "untiled": plan_untiled}
