@@ -18,6 +18,7 @@ from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import enclosing_module, module_of, refuse
 
 HALOS = ("cache",)
+DIRECTIONS = ("forwards", "backwards")
 
 
 class FuseSpatialOp(ext.Operation, dialect=LowtideDialect, name="fuse_spatial"):
@@ -27,6 +28,7 @@ class FuseSpatialOp(ext.Operation, dialect=LowtideDialect, name="fuse_spatial"):
     halo: StringAttr
     rows: IntegerAttr
     columns: IntegerAttr
+    direction: StringAttr
     loop: ext.Result[transform.AnyOpType]
 
 
@@ -64,6 +66,8 @@ def _apply(
 ) -> transform.DiagnosedSilenceableFailure:
     if op.halo.value not in HALOS:
         return refuse(op, f"unknown halo '{op.halo.value}'; choose one of {', '.join(HALOS)}")
+    if op.direction.value not in DIRECTIONS:
+        return refuse(op, f"unknown direction '{op.direction.value}'; choose one of {', '.join(DIRECTIONS)}")
     if op.rows.value < 1:
         return refuse(op, f"{op.rows.value} rows an iteration; 1 or more are wanted")
     if op.columns.value < 0:
@@ -76,7 +80,13 @@ def _apply(
     module = enclosing_module(chosen[0])
     assert module is not None
     try:
-        loop = fuse_rows(module_of(module), _in_order(chosen, module), op.rows.value, op.columns.value)
+        loop = fuse_rows(
+            module_of(module),
+            _in_order(chosen, module),
+            op.rows.value,
+            op.columns.value,
+            backwards=op.direction.value == DIRECTIONS[1],
+        )
     except UnschedulableError as reason:
         return refuse(op, str(reason))
     results.set_ops(op.loop, [loop])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from lowtide.errors import InternalError
 from lowtide.graph.macs import macs_of
 from lowtide.graph.nest import LayerBody, Shape
-from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window
+from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window, mirrored
 from lowtide.graph.rows import extents_of, hull, row_dimension, row_windows
 from lowtide.ir import (
     FlatSymbolRefAttr,
@@ -27,7 +27,7 @@ from lowtide.ir import (
 from lowtide.kernels.library import kernel_for
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import defining, element_dtype, operations_in
-from lowtide.normalise.form import LAYER, body_names, reduction_of
+from lowtide.normalise.form import BACKWARDS, LAYER, body_names, reduction_of
 
 _VIEWS = {"memref.expand_shape", "memref.collapse_shape", "memref.cast", "memref.reshape", "memref.reinterpret_cast"}
 _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
@@ -123,7 +123,7 @@ class _Reader:
         outputs = tuple(self._buffers[root_of(value)] for value in terminator.operands)
         calls = tuple(self._call(call, stores) for call in self._calls)
         kept = inputs if self._keep_input else ()
-        program = Program(tuple(stores), calls, tuple(self._loops()), inputs, outputs, kept)
+        program = Program(tuple(stores), calls, tuple(self._loops(stores)), inputs, outputs, kept)
         stored = tuple(_stored_bytes(self._body(call)) for call in self._calls)
         macs = tuple(self._macs(number, program, stores) for number in range(len(self._calls)))
         functions = tuple(self._names[FlatSymbolRefAttr(call.attributes["callee"]).value] for call in self._calls)
@@ -181,8 +181,11 @@ class _Reader:
         side = row_windows(body, columns=True) if inside and not accumulates else None
         for argument, buffer in self._arguments(call):
             same = self._is_same(body, argument, stores[buffer])
-            for found, windows in ((rows, down), (columns, side)):
+            for axis, (found, windows) in enumerate(((rows, down), (columns, side))):
                 window = windows.get(argument) if windows is not None and same else None
+                if inside and self._is_backwards(call):
+                    shape = tuple(ShapedType(body.arguments[argument]).shape)
+                    window = mirrored(window, extents_of(shape)[axis], extents_of(body.destination)[axis])
                 found.setdefault(buffer, []).append(Window(1, 0, 0) if accumulates else window)
         reads = tuple(Read(buffer, hull(of_one), None, hull(columns[buffer])) for buffer, of_one in rows.items())
         return Call(StringAttr(call.attributes[LAYER]).value, reads, writes, accumulates)
@@ -200,21 +203,29 @@ class _Reader:
         whole = macs_of(body.result)
         if program.loop_of(number) is None:
             return whole
-        rows, columns = extents_of(body.destination)
-        if self._reduction(call):
-            argument, buffer = self._arguments(call)[0]
-            rows, columns = _bytes(body.arguments[argument]) // stores[buffer].row_bytes, stores[buffer].columns
+        rows, columns = self._extents(call, stores)
         across = program.columns_run(number)
         return whole * program.rows_run(number) * (columns if across is None else across) // (rows * columns)
 
+    def _extents(self, call: Operation, stores: Sequence[Store]) -> tuple[int, int]:
+        """Rows and columns that a call of a loop goes through in all: of its output, or of its input."""
+        body = self._body(call)
+        if not self._reduction(call):
+            return extents_of(body.destination)
+        argument, buffer = self._arguments(call)[0]
+        return _bytes(body.arguments[argument]) // stores[buffer].row_bytes, stores[buffer].columns
+
+    def _is_backwards(self, call: Operation) -> bool:
+        return BACKWARDS in self._declared[FlatSymbolRefAttr(call.attributes["callee"]).value].operation.attributes
+
     # -- loops ------------------------------------------------------------------------------------------------
 
-    def _loops(self) -> list[Loop]:
+    def _loops(self, stores: Sequence[Store]) -> list[Loop]:
         numbers = {call: number for number, call in enumerate(self._calls)}
         found = [view.operation for view in self._block.operations if view.operation.name == "scf.for"]
-        return [self._loop(op, numbers) for op in found]
+        return [self._loop(op, numbers, stores) for op in found]
 
-    def _loop(self, op: Operation, numbers: Mapping[Operation, int]) -> Loop:
+    def _loop(self, op: Operation, numbers: Mapping[Operation, int], stores: Sequence[Store]) -> Loop:
         outer, inside = op.regions[0].blocks[0], None
         for view in outer.operations:
             if view.operation.name == "scf.for":
@@ -230,13 +241,20 @@ class _Reader:
                 if begin < end:
                     runs.append(Run(numbers[call], iteration, begin, end))
         first, last = numbers[calls[0]], numbers[calls[-1]]
+        extents = {numbers[call]: self._extents(call, stores) for call in calls}
+        backwards = self._is_backwards(calls[0])
+        if backwards:
+            runs = [replace(r, begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in runs]
         if inside is None:
-            return Loop(first, last, tuple(runs))
+            return Loop(first, last, tuple(runs), None, backwards)
         turns = [{block.arguments[0]: turn} for turn in _iterations(inside)]
         columns = tuple(
             tuple((_evaluate(values[2], turn), _evaluate(values[3], turn)) for turn in turns) for values in bounds
         )
-        return Loop(first, last, tuple(runs), columns)
+        if backwards:
+            across = (extents[number][1] for number in range(first, last + 1))
+            columns = tuple(tuple((w - e, w - b) for b, e in turns) for turns, w in zip(columns, across, strict=True))
+        return Loop(first, last, tuple(runs), columns, backwards)
 
     # -- overlaps ---------------------------------------------------------------------------------------------
 

@@ -109,6 +109,10 @@ def _of_loop(program: Program, loop: Loop, lives: Sequence[tuple[int, int]]) -> 
             if max(lives[a][0], lives[b][0]) > min(lives[a][1], lives[b][1]):
                 continue
             low, high = timeline.interval(a, b, held)
+            if loop.backwards and (low, high) != (0, 0):
+                # seen from the other end of both buffers
+                apart = program.buffers[a].nbytes - program.buffers[b].nbytes
+                low, high = apart - high, apart - low
             if low > -program.buffers[b].nbytes or high < program.buffers[a].nbytes:
                 found.append(Forbidden(program.buffers[a].name, program.buffers[b].name, low, high))
     return tuple(found)
@@ -176,7 +180,8 @@ class _Timeline:
         dies = self._lives[source][0] <= self._loop.first and self._lives[source][1] <= self._loop.last + 1
         if overlap is None or not dies:
             return lows
-        return np.where(self._calls == reading[0], np.maximum(lows, -overlap[0]), lows)
+        distance = overlap[1] if self._loop.backwards else overlap[0]
+        return np.where(self._calls == reading[0], np.maximum(lows, -distance), lows)
 
     def _inside(self) -> range:
         return range(self._loop.first, self._loop.last + 1)

@@ -24,6 +24,14 @@ class Window:
     last: int
 
 
+def mirrored(window: Window | None, inputs: int, outputs: int) -> Window | None:
+    """The window with the rows of input and output counted from the end, for extents of so many rows."""
+    if window is None:
+        return None
+    last = inputs - 1 - (outputs - 1) * window.stride
+    return Window(window.stride, last - window.last, last - window.first)
+
+
 Windows = tuple[tuple[int, Window | None], ...] | None
 """Of each tensor that a layer reads, None for one of which it may read any row; None where rows mean nothing."""
 
@@ -98,12 +106,14 @@ class Loop:
         runs: in the order of execution; runs of no row are left out.
         columns: for each call the columns [begin, end) that it goes through in each turn of the loop inside, in which
             all calls of one iteration run a part of their rows in turn; None without such a loop.
+        backwards: rows and columns, and the windows of reads, are counted from the end.
     """
 
     first: int
     last: int
     runs: tuple[Run, ...]
     columns: tuple[tuple[tuple[int, int], ...], ...] | None = None
+    backwards: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ ring for as long as its slowest reader lags, which is what a residual needs.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.program import RowAccess, Window
+from lowtide.graph.program import RowAccess, Window, mirrored
 
 Integers = npt.NDArray[np.int64]
 
@@ -113,6 +113,18 @@ def stage_of(
             return Stage(inputs, output, rows, accumulates=True)
         return Stage(inputs, output, rows, accumulates=True, columns=columns, column_inputs=inputs)
     return None
+
+
+def from_the_end(stage: Stage, extents: Mapping[int, tuple[int, int]]) -> Stage:
+    """The stage with rows and columns counted from the end.
+
+    Args:
+        stage: as `stage_of` gives it.
+        extents: rows and columns of each tensor that it reads.
+    """
+    rows = tuple((t, mirrored(w, extents[t][0], stage.rows)) for t, w in stage.inputs)
+    columns = tuple((t, mirrored(w, extents[t][1], stage.columns or 1)) for t, w in stage.column_inputs)
+    return replace(stage, inputs=rows, column_inputs=columns)
 
 
 def _has_windows(windows: Sequence[tuple[int, Window | None]], inside: Collection[int]) -> bool:

@@ -27,7 +27,7 @@ from lowtide.kernels.library import kernel_for
 from lowtide.kernels.pull import Part
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import operations_in
-from lowtide.normalise.form import body_name, outlined_network, reduction_of
+from lowtide.normalise.form import BACKWARDS, body_name, outlined_network, reduction_of
 from lowtide.passes import Pass
 
 STAGE = "kernels"
@@ -88,11 +88,13 @@ def _part(declaration: func.FuncOp, arguments: Sequence[Value], destination: Sha
     pairs = list(zip(bounds[::2], bounds[1::2], strict=True))
     reduction = reduction_of(declaration)
     if reduction.flat is not None:
-        return Part({reduction.dimensions[0]: _flat(pairs, *reduction.flat)}, reduces=True)
-    if reduction.dimensions:
-        return Part(dict(zip(reduction.dimensions, pairs, strict=True)), reduces=True)
-    row = row_dimension(destination)
-    return Part({row + position: pair for position, pair in enumerate(pairs)})
+        ranges = {reduction.dimensions[0]: _flat(pairs, *reduction.flat)}
+    elif reduction.dimensions:
+        ranges = dict(zip(reduction.dimensions, pairs, strict=True))
+    else:
+        row = row_dimension(destination)
+        ranges = {row + position: pair for position, pair in enumerate(pairs)}
+    return Part(ranges, bool(reduction.dimensions), BACKWARDS in declaration.operation.attributes)
 
 
 def _flat(pairs: Sequence[tuple[Value, Value]], columns: int, channels: int) -> tuple[Value, Value]:

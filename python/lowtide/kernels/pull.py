@@ -57,10 +57,12 @@ class Part:
     Attributes:
         ranges: first and end, index values, by dimension of the output, or of the reduction that is cut.
         reduces: the dimensions are of the result's iteration space.
+        from_the_end: rings fill from their end: their last row is the tensor's last.
     """
 
     ranges: Mapping[int, tuple[Value, Value]]
     reduces: bool = False
+    from_the_end: bool = False
 
 
 class PullEmitter:
@@ -114,15 +116,18 @@ class PullEmitter:
         row = row_dimension(shape)
         if row + 1 < len(shape) and kept[row] < shape[row] and kept[row + 1] != shape[row + 1]:
             flat = index[row] * shape[row + 1] + index[row + 1]
-            pixel = arith.remui(self._indices.value(flat), index_constant(kept[row + 1]))
+            pixel = self._ring(flat, kept[row + 1], shape[row] * shape[row + 1])
             outer, inner = index[:row], index[row + 2 :]
             zero = index_constant(0)
             return [*map(self._indices.value, outer), zero, pixel, *map(self._indices.value, inner)]
-        place = [self._indices.value(i) for i in index]
-        for dimension, (rows, extent) in enumerate(zip(kept, shape, strict=True)):
-            if rows < extent:
-                place[dimension] = arith.remui(place[dimension], index_constant(rows))
-        return place
+        rings = zip(index, kept, shape, strict=True)
+        return [self._indices.value(i) if rows == extent else self._ring(i, rows, extent) for i, rows, extent in rings]
+
+    def _ring(self, index: Linear, kept: int, extent: int) -> Value:
+        """Where a row (or pixel) lies in a ring that keeps so many of them."""
+        from_the_end = self._part is not None and self._part.from_the_end
+        place = self._indices.value(index + (kept - extent) % kept if from_the_end else index)
+        return arith.remui(place, index_constant(kept))
 
     # -- loops ------------------------------------------------------------------------------------------------
 

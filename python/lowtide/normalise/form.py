@@ -31,6 +31,8 @@ ARENA = "lowtide.arena_bytes"
 BODY = "lowtide.body"
 """On a declaration: which function of `@layers` it stands for, where the name is another."""
 REDUCTION = "lowtide.reduction"
+BACKWARDS = "lowtide.from_the_end"
+"""On a declaration: rings fill from their end, in a fused loop that goes backwards."""
 FLAT = "lowtide.flat"
 """On a declaration: see `Reduction`."""
 _BEFORE = {"tensors": "lowtide-outline", "buffers": "lowtide-bufferise"}

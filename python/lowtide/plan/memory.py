@@ -15,6 +15,7 @@ from lowtide.graph.row_schedule import (
     RowSchedule,
     Stage,
     UnschedulableError,
+    from_the_end,
     schedule_pixels,
     schedule_rows,
     stage_of,
@@ -86,6 +87,11 @@ def schedule_of(graph: Graph, fusion: Fusion) -> tuple[list[Stage], RowSchedule 
     """
     layers = graph.layers[fusion.first - 1 : fusion.last]
     stages = stages_of(graph, layers)
+    if fusion.direction == "backwards":
+        if stages[-1].accumulates and graph.tensors[layers[-1].output].dtype == "float32":
+            raise UnschedulableError("floats are accumulated forwards only: another order rounds otherwise")
+        extents = {t.index: (t.rows, t.columns) for t in graph.tensors}
+        stages = [from_the_end(stage, extents) for stage in stages]
     outside = escaping(graph, layers)
     if fusion.columns:
         return stages, schedule_pixels(stages, outside, fusion.columns)
@@ -149,7 +155,7 @@ class _Maker:
         rows = schedule.rows if isinstance(schedule, PixelSchedule) else schedule
         runs = tuple(Run(first_call + stage, i, begin, end) for i, stage, begin, end in rows.runs())
         columns = schedule.columns.turns() if isinstance(schedule, PixelSchedule) else None
-        self.loops.append(Loop(first_call, len(self.calls) - 1, runs, columns))
+        self.loops.append(Loop(first_call, len(self.calls) - 1, runs, columns, fusion.direction == "backwards"))
         if accumulator is not None and summed is not None:
             read = Read(summed, None, (accumulator.forwards, accumulator.backwards))
             self.calls.append(Call(last.name, (read,), self._whole(last.output)))

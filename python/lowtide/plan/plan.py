@@ -11,6 +11,7 @@ Objective = Literal["free", "ram", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 DEFAULT_OBJECTIVE: Objective = "free"
 Halo = Literal["cache"]
+Direction = Literal["forwards", "backwards"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Fusion:
     Attributes:
         rows: how many rows an iteration, of the layer that has the most to make.
         columns: how many columns of those rows at a time, 0 for whole rows; then `rows` is 1.
+        direction: from the first row to the last, or from the last to the first.
         halo: rows that two iterations need are kept in line buffers (cache).
     """
 
@@ -27,6 +29,7 @@ class Fusion:
     last: int
     rows: int = 1
     columns: int = 0
+    direction: Direction = "forwards"
     halo: Halo = "cache"
 
 

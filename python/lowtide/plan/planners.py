@@ -8,7 +8,7 @@ from typing import Protocol
 
 from lowtide.alloc import solve
 from lowtide.graph.graph import Graph
-from lowtide.plan.fuse import fused_plan
+from lowtide.plan.fuse import PIXELS, ROWS, Mode, fused_plan
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Objective, Plan
 from lowtide.plan.untiled import Untiled, plan_untiled
@@ -33,7 +33,7 @@ def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
     """
-    return _fused(cut, alignment, keep_input, "free", (0,))
+    return _fused(cut, alignment, keep_input, "free", ROWS)
 
 
 def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
@@ -42,13 +42,13 @@ def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
     Args:
         cut, alignment, keep_input: as for `plan_free`.
     """
-    return _fused(cut, alignment, keep_input, "ram", (0, 1))
+    return _fused(cut, alignment, keep_input, "ram", (*ROWS, *PIXELS))
 
 
-def _fused(cut: Cut, alignment: int, keep_input: bool, objective: Objective, tiles: Sequence[int]) -> Untiled:
+def _fused(cut: Cut, alignment: int, keep_input: bool, objective: Objective, modes: Sequence[Mode]) -> Untiled:
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
-    fusions = fused_plan(graph, alignment, keep_input=keep_input, tiles=tiles)
+    fusions = fused_plan(graph, alignment, keep_input=keep_input, modes=modes)
     found = replace(whole.plan, objective=objective, fusions=fusions)
     return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
 

@@ -22,7 +22,8 @@ class ChainLayer:
         call: the operation.
         function: the outlined layer that it calls, and its loop description.
         sources: the tensor behind each operand but the destination: reshapes are looked through.
-        stage: how it goes by rows; tensors are numbered as in `tensors_of`.
+        stage: how it goes by rows; tensors are numbered.
+        extents: rows and columns of each tensor that it uses.
     """
 
     call: Operation
@@ -30,6 +31,7 @@ class ChainLayer:
     body: LayerBody
     sources: tuple[Value, ...]
     stage: Stage
+    extents: Mapping[int, tuple[int, int]]
 
     @property
     def result(self) -> Value:
@@ -67,7 +69,7 @@ def _layer(
     stage = stage_of(row_access(body, operands), output, extents, inside)
     if stage is None:
         raise UnschedulableError(f"layer '{layer_of(call)}' ({function}) can't be computed by rows")
-    return ChainLayer(call, function, body, sources, stage)
+    return ChainLayer(call, function, body, sources, stage, extents)
 
 
 def layer_of(call: Operation) -> str:

@@ -13,11 +13,20 @@ from dataclasses import dataclass, field
 
 from lowtide.errors import InternalError
 from lowtide.graph.read import layer_bodies, shape_of
-from lowtide.graph.row_schedule import Kept, RowRange, RowSchedule, UnschedulableError, schedule_pixels, schedule_rows
+from lowtide.graph.row_schedule import (
+    Kept,
+    RowRange,
+    RowSchedule,
+    UnschedulableError,
+    from_the_end,
+    schedule_pixels,
+    schedule_rows,
+)
 from lowtide.graph.rows import Accumulation, accumulation_of, extents_of, row_dimension
 from lowtide.ir import (
     ArrayAttr,
     FlatSymbolRefAttr,
+    FloatType,
     FunctionType,
     IndexType,
     InsertionPoint,
@@ -26,6 +35,7 @@ from lowtide.ir import (
     Operation,
     RankedTensorType,
     Type,
+    UnitAttr,
     Value,
     arith,
     bufferization,
@@ -34,14 +44,16 @@ from lowtide.ir import (
     tensor,
 )
 from lowtide.normalise.analysis import Role, defining, is_constant, role_of, users_of
-from lowtide.normalise.form import BODY, LAYER, Reduction, body_name, layers_of, note_reduction, reduction_of
+from lowtide.normalise.form import BACKWARDS, BODY, LAYER, Reduction, body_name, layers_of, note_reduction, reduction_of
 from lowtide.transform.chain import ChainLayer, layer_of, read_chain, source_of
 from lowtide.transform.split import Split, split_accumulation
 
 STAGE = "transform"
 
 
-def fuse_rows(module: Module, calls: Sequence[Operation], rows: int, columns: int = 0) -> Operation:
+def fuse_rows(
+    module: Module, calls: Sequence[Operation], rows: int, columns: int = 0, *, backwards: bool = False
+) -> Operation:
     """Replace the calls by one loop over the rows of the last one's output (of its input where it accumulates).
 
     Args:
@@ -49,6 +61,7 @@ def fuse_rows(module: Module, calls: Sequence[Operation], rows: int, columns: in
         calls: of the network's function, in its order, with no other call between them that they feed.
         rows: rows an iteration.
         columns: columns of those rows at a time, in a loop inside; 0 for whole rows.
+        backwards: from the last row (and column) to the first.
 
     Returns:
         the (outer) loop.
@@ -66,13 +79,17 @@ def fuse_rows(module: Module, calls: Sequence[Operation], rows: int, columns: in
             message = f"layer '{layer_of(layer.call)}' is complete only after its last row; it can only be last"
             raise UnschedulableError(message)
     stages = [layer.stage for layer in chain]
+    if backwards:
+        if chain[-1].stage.accumulates and isinstance(RankedTensorType(chain[-1].result.type).element_type, FloatType):
+            raise UnschedulableError("floats are accumulated forwards only: another order rounds otherwise")
+        stages = [from_the_end(layer.stage, layer.extents) for layer in chain]
     if not columns:
         schedule = schedule_rows(stages, escaping, rows)
-        return _Fuser(module, chain, schedule, None, schedule.kept, made).build()
+        return _Fuser(module, chain, schedule, None, schedule.kept, made, backwards).build()
     if rows != 1:
         raise UnschedulableError("a loop by columns goes row by row")
     pixels = schedule_pixels(stages, escaping, columns)
-    return _Fuser(module, chain, pixels.rows, pixels.columns, pixels.kept, made).build()
+    return _Fuser(module, chain, pixels.rows, pixels.columns, pixels.kept, made, backwards).build()
 
 
 def _check_between(calls: Sequence[Operation]) -> None:
@@ -110,6 +127,7 @@ class _Fuser:
     columns: RowSchedule | None
     kept: Mapping[int, Kept]
     made: set[Value]
+    backwards: bool
     current: dict[Value, Value] = field(default_factory=dict[Value, Value])
     split: Split | None = None
 
@@ -139,7 +157,7 @@ class _Fuser:
         return loop
 
     def _iteration(self, variable: Value) -> None:
-        rows = [_range(extent, variable) for extent in self.rows.ranges]
+        rows = [self._range(extent, variable) for extent in self.rows.ranges]
         if self.columns is None:
             for layer, bounds in zip(self.chain, rows, strict=True):
                 self._call(layer, [bounds])
@@ -148,9 +166,17 @@ class _Fuser:
 
         def turn(inner: Value) -> None:
             for layer, bounds, extent in zip(self.chain, rows, columns.ranges, strict=True):
-                self._call(layer, [bounds, _range(extent, inner)])
+                self._call(layer, [bounds, self._range(extent, inner)])
 
         self._loop(columns, [layer for layer in self.chain if self._is_carried(layer)], turn)
+
+    def _range(self, extent: RowRange, variable: Value) -> tuple[Value, Value]:
+        """What an iteration makes: first and end."""
+        begin, end = _row_value(extent, variable, -1), _row_value(extent, variable, 0)
+        if not self.backwards:
+            return begin, end
+        rows = _index(extent.rows)
+        return arith.subi(rows, end), arith.subi(rows, begin)
 
     def _is_carried(self, layer: ChainLayer) -> bool:
         kept = self.kept.get(layer.stage.output)
@@ -197,7 +223,7 @@ class _Fuser:
             function, reduction = self.split.accumulate, self._reduction(layer, by_columns=len(ranges) > 1)
         bounds = [bound for pair in ranges for bound in pair]
         types = [value.type for value in (*operands, destination, *bounds)]
-        declared = self._declare(function, types, destination.type, reduction)
+        declared = self._declare(function, types, destination.type, reduction, backwards=self.backwards)
         self.current[layer.result] = _call(declared, [*operands, destination, *bounds], destination.type, layer.call)
 
     def _reduction(self, layer: ChainLayer, *, by_columns: bool) -> Reduction:
@@ -246,7 +272,9 @@ class _Fuser:
             return _with_rows(whole, elements * whole.shape[row] // math.prod(whole.shape))
         return _with_pixels(whole, elements // math.prod(whole.shape[row + 2 :]))
 
-    def _declare(self, body: str, types: list[Type], result: Type, reduction: Reduction) -> str:
+    def _declare(
+        self, body: str, types: list[Type], result: Type, reduction: Reduction, *, backwards: bool = False
+    ) -> str:
         """A declaration at the top level with these types for a body in `@layers`: a new one, or one made before."""
         function_type = FunctionType.get(types, [result])
         taken = {f.name.value: f for f in self.module.body.operations if isinstance(f, func.FuncOp)}
@@ -256,12 +284,18 @@ class _Fuser:
             if other is None:
                 break
             noted = BODY in other.operation.attributes and body_name(other) == body
-            if noted and other.type == function_type and reduction_of(other) == reduction:
+            if (
+                noted
+                and other.type == function_type
+                and (reduction_of(other), BACKWARDS in other.operation.attributes) == (reduction, backwards)
+            ):
                 return name
         with InsertionPoint.at_block_begin(self.module.body), self.chain[-1].call.location:
             declaration = func.FuncOp(name, function_type, visibility="private")
         declaration.operation.attributes[BODY] = FlatSymbolRefAttr.get(body)
         note_reduction(declaration, reduction)
+        if backwards:
+            declaration.operation.attributes[BACKWARDS] = UnitAttr.get()
         return name
 
     def _replace(self) -> None:
@@ -304,11 +338,6 @@ def _call(function: str, operands: Sequence[Value], result: Type, original: Oper
 
 def _index(value: int) -> Value:
     return arith.constant(IndexType.get(), value)
-
-
-def _range(extent: RowRange, variable: Value) -> tuple[Value, Value]:
-    """What an iteration makes: first and end."""
-    return _row_value(extent, variable, -1), _row_value(extent, variable, 0)
 
 
 def _row_value(rows: RowRange, iteration: Value, back: int) -> Value:
