@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lowtide.graph.program import RowAccess
 from lowtide.network import DTYPE_BYTES, DType
@@ -111,7 +111,7 @@ class Layer:
     macs: int
     weights_bytes: int
     overlaps: tuple[Overlap, ...] = ()
-    rows: RowAccess = RowAccess()
+    rows: RowAccess = field(default_factory=RowAccess)
     accumulator: Accumulator | None = None
     part: int = 0
 
