@@ -2,6 +2,8 @@
 
 # No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
 
+from collections.abc import Sequence
+
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
     IntegerAttr,
@@ -64,19 +66,10 @@ def attach() -> None:
 def _apply(
     op: FuseSpatialOp, results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
-    if op.halo.value not in HALOS:
-        return refuse(op, f"unknown halo '{op.halo.value}'; choose one of {', '.join(HALOS)}")
-    if op.direction.value not in DIRECTIONS:
-        return refuse(op, f"unknown direction '{op.direction.value}'; choose one of {', '.join(DIRECTIONS)}")
-    if op.rows.value < 1:
-        return refuse(op, f"{op.rows.value} rows an iteration; 1 or more are wanted")
-    if op.columns.value < 0:
-        return refuse(op, f"{op.columns.value} columns at a time; 1 or more are wanted, or 0 for whole rows")
     chosen = [view.operation for view in state.get_payload_ops(op.chain)]
-    if not chosen:
-        return refuse(op, "the handle is empty: there is no layer to fuse")
-    if any(LAYER not in layer.attributes or layer.name != "func.call" for layer in chosen):
-        return refuse(op, "the handle has other operations than layers; take them from lowtide.layers")
+    objection = _objection(op) or _objection_to(chosen)
+    if objection:
+        return refuse(op, objection)
     module = enclosing_module(chosen[0])
     assert module is not None
     try:
@@ -93,6 +86,32 @@ def _apply(
     return transform.DiagnosedSilenceableFailure.Success
 
 
-def _in_order(chosen: list[Operation], module: Operation) -> list[Operation]:
+def _objection(op: FuseSpatialOp) -> str:
+    """What is wrong with the attributes; empty where nothing is."""
+    if op.halo.value not in HALOS:
+        return f"unknown halo '{op.halo.value}'; choose one of {', '.join(HALOS)}"
+    if op.direction.value not in DIRECTIONS:
+        return f"unknown direction '{op.direction.value}'; choose one of {', '.join(DIRECTIONS)}"
+    if op.rows.value < 1:
+        return f"{op.rows.value} rows an iteration; 1 or more are wanted"
+    if op.columns.value < 0:
+        return f"{op.columns.value} columns at a time; 1 or more are wanted, or 0 for whole rows"
+    return ""
+
+
+def _objection_to(chosen: Sequence[Operation]) -> str:
+    """What is wrong with the layers; empty where nothing is."""
+    if not chosen:
+        return "the handle is empty: there is no layer to fuse"
+    if any(LAYER not in layer.attributes or layer.name != "func.call" for layer in chosen):
+        return "the handle has other operations than layers; take them from lowtide.layers"
+    if any(layer.block != chosen[0].block for layer in chosen):
+        return "the handle has layers of several networks, or some that are in a loop already"
+    if chosen[0].parent is not None and chosen[0].parent.name != "func.func":
+        return f"layer '{StringAttr(chosen[0].attributes[LAYER]).value}' is in a loop already"
+    return ""
+
+
+def _in_order(chosen: Sequence[Operation], module: Operation) -> list[Operation]:
     wanted = set(chosen)
     return [call for call in network_calls(module_of(module), "transform") if call in wanted]

@@ -21,6 +21,7 @@ from lowtide.ir import (
     OpResult,
     ShapedType,
     StringAttr,
+    Type,
     Value,
     func,
 )
@@ -262,7 +263,7 @@ class _Reader:
             runs = [replace(r, begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in runs]
         if inside is None:
             return Loop(first, last, tuple(runs), None, backwards, self._by_channels(calls[0]))
-        turns = [{block.arguments[0]: turn} for turn in _iterations(inside)]
+        turns: list[dict[Value, int]] = [{block.arguments[0]: turn} for turn in _iterations(inside)]
         columns = tuple(
             tuple((_evaluate(values[2], turn), _evaluate(values[3], turn)) for turn in turns) for values in bounds
         )
@@ -309,7 +310,7 @@ class _Reader:
         return max(forwards for forwards, _ in found), max(backwards for _, backwards in found)
 
 
-def _bytes(kind: object) -> int:
+def _bytes(kind: Type) -> int:
     shaped = ShapedType(kind)
     return math.prod(shaped.shape) * DTYPE_BYTES[element_dtype(shaped.element_type)]
 

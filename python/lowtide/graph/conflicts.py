@@ -238,7 +238,7 @@ def _expanded(loop: Loop, turns: Collection[int] | None) -> Bytes:
     if loop.columns is None:
         return np.concatenate([rows, np.zeros((len(rows), 1), np.int64), np.full((len(rows), 1), _ALL)], axis=1)
     columns = np.array(loop.columns, dtype=np.int64)
-    chosen = np.arange(columns.shape[1]) if turns is None else np.array(sorted(turns), dtype=np.int64)
+    chosen = np.array(sorted(range(columns.shape[1]) if turns is None else turns), dtype=np.int64)
     of_call = columns[rows[:, 0] - loop.first][:, chosen]
     whole = np.broadcast_to(rows[:, None, :], (len(rows), len(chosen), 4)).reshape(-1, 4)
     turn = np.broadcast_to(chosen, (len(rows), len(chosen))).reshape(-1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Window:
-    """Which rows of an input one row of the output needs: rows stride·y + first to stride·y + last, as far as there are.
+    """Which rows of an input row y of the output needs: rows stride·y + first to stride·y + last, as far as there are.
 
     Attributes:
         stride: input rows from one output row to the next; 0 where every output row needs the same rows.

@@ -1,8 +1,9 @@
 """In which order a fused loop makes the rows of its layers, and how many rows of each tensor it must keep.
 
 Iteration i makes rows [hi(i - 1), hi(i)) of every layer, hi being a clamped linear function of i, rounded down: no row
-twice, no prologue apart, a ragged last step for free, and a layer in front of a stride goes row by row too. Line buffers: StreamNet (NeurIPS 2023), msf-CNN; a tensor's rows wait in a
-ring for as long as its slowest reader lags, which is what a residual needs.
+twice, no prologue apart, a ragged last step for free, and a layer in front of a stride goes row by row too. Line
+buffers: StreamNet (NeurIPS 2023), msf-CNN; a tensor's rows wait in a ring for as long as its slowest reader lags, which
+is what a residual needs.
 """
 
 from __future__ import annotations

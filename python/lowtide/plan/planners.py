@@ -26,7 +26,7 @@ class Planner(Protocol):
 
 
 def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
-    """Least bytes with every element computed once, in whole rows: the untiled plan, and loops where they lower the peak.
+    """Least bytes with every element computed once, in whole rows: the untiled plan, with loops where they save bytes.
 
     Args:
         cut: as for `plan_untiled`.

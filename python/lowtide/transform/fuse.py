@@ -320,14 +320,10 @@ class _Fuser:
         function_type = FunctionType.get(types, [result])
         taken = {f.name.value: f for f in self.module.body.operations if isinstance(f, func.FuncOp)}
         names = itertools.chain([body, f"{body}_rows"], (f"{body}_rows_{i}" for i in itertools.count(2)))
-        for name in names:
-            other = taken.get(name)
-            if other is None:
-                break
-            noted = BODY in other.operation.attributes and body_name(other) == body
-            flagged = tuple(flag for flag in (BACKWARDS, CHANNELS) if flag in other.operation.attributes)
-            if noted and (other.type, reduction_of(other), flagged) == (function_type, reduction, tuple(flags)):
-                return name
+        wanted = body, function_type, reduction, tuple(flags)
+        name = next(name for name in names if name not in taken or _declared(taken[name]) == wanted)
+        if name in taken:
+            return name
         with InsertionPoint.at_block_begin(self.module.body), self.chain[-1].call.location:
             declaration = func.FuncOp(name, function_type, visibility="private")
         declaration.operation.attributes[BODY] = FlatSymbolRefAttr.get(body)
@@ -357,6 +353,15 @@ class _Fuser:
         layer.call.erase()
         if destination is not None and not list(destination.results[0].uses):
             destination.erase()
+
+
+def _declared(declaration: func.FuncOp) -> tuple[str, FunctionType, Reduction, tuple[str, ...]] | None:
+    """What tells a loop's declaration from others; None for one that was there before."""
+    attributes = declaration.operation.attributes
+    if BODY not in attributes:
+        return None
+    flags = tuple(flag for flag in (BACKWARDS, CHANNELS) if flag in attributes)
+    return body_name(declaration), declaration.type, reduction_of(declaration), flags
 
 
 def _erase_reshapes(value: Value) -> None:
