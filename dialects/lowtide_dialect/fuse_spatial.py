@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
+    ArrayAttr,
     IntegerAttr,
     MemoryEffectInstancesList,
     MemoryEffectsOpInterface,
@@ -19,7 +20,7 @@ from lowtide.transform.fuse import fuse_rows
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import enclosing_module, module_of, refuse
 
-HALOS = ("cache",)
+HALOS = ("cache", "recompute")
 DIRECTIONS = ("forwards", "backwards")
 
 
@@ -27,6 +28,7 @@ class FuseSpatialOp(ext.Operation, dialect=LowtideDialect, name="fuse_spatial"):
     """Consumes a handle to layers, fuses them in one loop by rows, and gives a handle to the loop."""
 
     chain: ext.Operand[transform.AnyOpType]
+    again: ArrayAttr
     halo: StringAttr
     rows: IntegerAttr
     columns: IntegerAttr
@@ -67,7 +69,7 @@ def _apply(
     op: FuseSpatialOp, results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
     chosen = [view.operation for view in state.get_payload_ops(op.chain)]
-    objection = _objection(op) or _objection_to(chosen)
+    objection = _objection(op) or _objection_to(chosen) or _objection_to_anew(_anew(op, len(chosen)), len(chosen))
     if objection:
         return refuse(op, objection)
     module = enclosing_module(chosen[0])
@@ -78,6 +80,7 @@ def _apply(
             _in_order(chosen, module),
             op.rows.value,
             op.columns.value,
+            again=_anew(op, len(chosen)),
             backwards=op.direction.value == DIRECTIONS[1],
         )
     except UnschedulableError as reason:
@@ -92,11 +95,19 @@ def _objection(op: FuseSpatialOp) -> str:
         return f"unknown halo '{op.halo.value}'; choose one of {', '.join(HALOS)}"
     if op.direction.value not in DIRECTIONS:
         return f"unknown direction '{op.direction.value}'; choose one of {', '.join(DIRECTIONS)}"
+    if not all(isinstance(position, IntegerAttr) for position in op.again):
+        return "the layers to compute again are not a list of integers"
     if op.rows.value < 1:
         return f"{op.rows.value} rows an iteration; 1 or more are wanted"
     if op.columns.value < 0:
         return f"{op.columns.value} columns at a time; 1 or more are wanted, or 0 for whole rows"
     return ""
+
+
+def _anew(op: FuseSpatialOp, count: int) -> list[int]:
+    """Positions in the chain, from 0, of the layers that are computed anew: those listed, or all but the last."""
+    listed = [IntegerAttr(position).value - 1 for position in op.again]
+    return listed if op.halo.value == "cache" else list(range(count - 1))
 
 
 def _objection_to(chosen: Sequence[Operation]) -> str:
@@ -110,6 +121,15 @@ def _objection_to(chosen: Sequence[Operation]) -> str:
     if chosen[0].parent is not None and chosen[0].parent.name != "func.func":
         return f"layer '{StringAttr(chosen[0].attributes[LAYER]).value}' is in a loop already"
     return ""
+
+
+def _objection_to_anew(again: Sequence[int], count: int) -> str:
+    wrong = [position + 1 for position in again if not 0 <= position < count - 1]
+    return (
+        f"layer {wrong[0]} of the chain can't be computed anew: it has {count} layers, the last makes the loop's rows"
+        if wrong
+        else ""
+    )
 
 
 def _in_order(chosen: Sequence[Operation], module: Operation) -> list[Operation]:

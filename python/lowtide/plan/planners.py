@@ -8,7 +8,7 @@ from typing import Protocol
 
 from lowtide.alloc import solve
 from lowtide.graph.graph import Graph
-from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, Mode, fused_plan
+from lowtide.plan.fuse import CHANNELS, PATCHES, PIXELS, ROWS, Mode, fused_plan
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Objective, Plan
 from lowtide.plan.untiled import Untiled, plan_untiled
@@ -42,7 +42,7 @@ def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
     Args:
         cut, alignment, keep_input: as for `plan_free`.
     """
-    return _fused(cut, alignment, keep_input, "ram", (*ROWS, *CHANNELS, *PIXELS))
+    return _fused(cut, alignment, keep_input, "ram", (*ROWS, *CHANNELS, *PIXELS, *PATCHES))
 
 
 def _fused(cut: Cut, alignment: int, keep_input: bool, objective: Objective, modes: Sequence[Mode]) -> Untiled:
