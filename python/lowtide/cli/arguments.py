@@ -17,6 +17,7 @@ _UNITS = {"": 1, "b": 1, "k": 1024, "kb": 1024, "kib": 1024, "m": 1024**2, "mb":
 _COMPILE = """examples:
   lowtide compile model.tflite --target cortex-m4
   lowtide compile model.tflite --target rv32imac --ram 32K -o build/model
+  lowtide compile model.tflite --target cortex-m4 --ram 32K --objective fit
   lowtide compile ssd.tflite --target cortex-m7 --until raw_outputs/class_predictions
 
 The output folder has NAME.o and NAME.h for the firmware (call NAME_run(arena)), NAME.elf (IREE's embedded ELF),
@@ -119,12 +120,19 @@ def _add_until(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_ram(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--ram", type=parse_size, metavar="BYTES", help="refuse what needs more RAM than this: 32768, 32K"
+    )
+
+
 def _add_objective(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--objective",
         choices=OBJECTIVES,
         default=DEFAULT_OBJECTIVE,
-        help="what to look for: free (least RAM with no element computed twice; the default), untiled (layers whole)",
+        help="what to look for: free (least RAM with no element computed twice; the default), fit (least cost within "
+        "--ram), untiled (layers whole)",
     )
 
 
@@ -132,9 +140,7 @@ def _add_compile(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = _command(commands, "compile", "compile a network into artifacts for a core", _COMPILE)
     command.add_argument("model", type=Path, help=".tflite, or .mlir/.mlirbc with TOSA or linalg on tensors")
     _add_target(command)
-    command.add_argument(
-        "--ram", type=parse_size, metavar="BYTES", help="refuse what needs more RAM than this: 32768, 32K"
-    )
+    _add_ram(command)
     command.add_argument(
         "--plan", type=Path, metavar="PLAN.mlir", help="apply this transform script instead of searching for one"
     )
@@ -177,6 +183,7 @@ def _add_verify(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--backend", metavar="NAME", help="where to run it (default: unicorn, or host for a core it lacks)"
     )
     command.add_argument("-o", "--out", type=Path, metavar="DIR", help="keep the artifacts there")
+    _add_ram(command)
     _add_objective(command)
     _add_until(command)
 

@@ -71,6 +71,7 @@ def _verify(arguments: Namespace, listen: Listener) -> Show:
         seed=arguments.seed,
         backend=arguments.backend,
         objective=arguments.objective,
+        ram=arguments.ram,
         out=arguments.out,
         until=arguments.until,
         listen=listen,

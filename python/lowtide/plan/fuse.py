@@ -8,7 +8,7 @@ that waits, so the whole plan's arena is rarely more; the allocator has the last
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lowtide.alloc import solve
@@ -50,8 +50,22 @@ def fused_plan(graph: Graph, alignment: int, *, keep_input: bool = False) -> tup
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
     """
-    search = _Search(graph, alignment, keep_input=keep_input)
-    return tuple(fusion for segment in search.best() for fusion in segment.fusions)
+    return _loops(_Search(graph, alignment, keep_input=keep_input).best())
+
+
+def fused_front(graph: Graph, alignment: int, *, keep_input: bool = False) -> tuple[tuple[Fusion, ...], ...]:
+    """The loops of the cheapest plans under falling peaks: from whole layers to the least peak, no two the same.
+
+    Args:
+        graph: layers in the order in which they run.
+        alignment: least alignment of a buffer, in bytes.
+        keep_input: inputs stay intact up to the end.
+    """
+    return tuple(_loops(chain) for chain in _Search(graph, alignment, keep_input=keep_input).front())
+
+
+def _loops(chain: Sequence[Segment]) -> tuple[Fusion, ...]:
+    return tuple(fusion for segment in chain for fusion in segment.fusions)
 
 
 class _Search:
@@ -71,9 +85,28 @@ class _Search:
 
     def best(self) -> tuple[Segment, ...]:
         """The cheapest chain under the least peak."""
+        chain = self._settled(None)
+        assert chain is not None, "whole layers always are a way"
+        return chain
+
+    def front(self) -> Iterator[tuple[Segment, ...]]:
+        """The cheapest chains under falling peaks, whole layers first."""
+        chain = self._settled(self._limit)
+        while chain is not None:
+            yield chain
+            chain = self._settled(max(segment.nbytes for segment in chain) - 1)
+
+    def _settled(self, limit: int | None) -> tuple[Segment, ...] | None:
+        """The cheapest chain under a peak (the least one without a limit), the allocator asked of all its segments.
+
+        None where no chain stays under the limit.
+        """
         while True:
             segments = list(self._segments.values())
-            chain = cheapest(segments, self._count, least_peak(segments, self._count))
+            least = least_peak(segments, self._count)
+            if limit is not None and least > limit:
+                return None
+            chain = cheapest(segments, self._count, least if limit is None else limit)
             guessed = [segment for segment in chain if not segment.exact]
             if not guessed:
                 return chain

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from lowtide.errors import UsageError
 
-Objective = Literal["free", "untiled"]
+Objective = Literal["free", "fit", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 DEFAULT_OBJECTIVE: Objective = "free"
 Halo = Literal["cache"]
@@ -33,7 +33,8 @@ class Plan:
     """A network's plan, complete: its transform script follows from it alone.
 
     Attributes:
-        objective: what was asked for; `untiled` leaves every layer whole, `free` computes no element twice.
+        objective: what was asked for; `untiled` leaves every layer whole, `free` computes no element twice, `fit` costs
+            the least of what fits the RAM there is.
         strategy: which of `lowtide.alloc.STRATEGIES` places the buffers.
         copied: the parts of concats that get a buffer of their own and are copied, by their numbers in the graph; the
             others are written into their place.

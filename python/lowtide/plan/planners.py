@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from lowtide.alloc import solve
+from lowtide.errors import UsageError
 from lowtide.graph.graph import Graph
-from lowtide.plan.fuse import fused_plan
+from lowtide.plan.fuse import fused_front, fused_plan
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Objective, Plan
 from lowtide.plan.untiled import Untiled, plan_untiled
@@ -40,9 +42,61 @@ def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
     return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
 
 
+def plan_front(cut: Cut, alignment: int, *, keep_input: bool = False) -> Iterator[Untiled]:
+    """The plans worth having, from the cheapest, whole layers, to the smallest: each takes less than all before it.
+
+    Args:
+        cut, alignment, keep_input: as for `plan_free`.
+    """
+    whole = plan_untiled(cut, alignment, keep_input=keep_input)
+    graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
+    least: int | None = None
+    for fusions in fused_front(graph, alignment, keep_input=keep_input):
+        objective = "free" if fusions else "untiled"
+        plan = _predicted(replace(whole.plan, objective=objective, fusions=fusions), graph, alignment, keep_input)
+        assert plan.arena_bytes is not None
+        if least is None or plan.arena_bytes < least:
+            least = plan.arena_bytes
+            yield replace(whole, plan=plan)
+
+
+def plan_fit(cut: Cut, alignment: int, *, keep_input: bool = False, arena_limit: int) -> Untiled:
+    """Least cost within a number of bytes; the least bytes where nothing stays within it.
+
+    Args:
+        cut, alignment, keep_input: as for `plan_free`.
+        arena_limit: of the arena, in bytes.
+    """
+    found: Untiled | None = None
+    for found in plan_front(cut, alignment, keep_input=keep_input):
+        if found.plan.arena_bytes is not None and found.plan.arena_bytes <= arena_limit:
+            break
+    assert found is not None, "whole layers always are a way"
+    return replace(found, plan=replace(found.plan, objective="fit"))
+
+
 def _predicted(plan: Plan, graph: Graph, alignment: int, keep_input: bool) -> Plan:
     problem = problem_of(graph, alignment, fusions=plan.fusions, keep_input=keep_input)
     return replace(plan, arena_bytes=solve(problem, plan.strategy).arena_bytes)
 
 
+def planner_for(objective: Objective, arena_limit: int | None = None) -> Planner:
+    """The planner of an objective.
+
+    Args:
+        objective: what to look for.
+        arena_limit: bytes of the arena that `fit` stays within if it can; others have no use for it.
+
+    Raises:
+        UsageError: `fit` without a limit.
+    """
+    if objective != "fit":
+        return PLANNERS[objective]
+    if arena_limit is None:
+        remedy = "give --ram BYTES, or choose the objective free"
+        raise UsageError("plan", "the objective 'fit' needs to know how much RAM there is", remedy=remedy)
+    return partial(plan_fit, arena_limit=arena_limit)
+
+
 PLANNERS: Mapping[Objective, Planner] = {"free": plan_free, "untiled": plan_untiled}
+"""Those that need no more than the network."""

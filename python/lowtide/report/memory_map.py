@@ -318,7 +318,7 @@ def _peak(scale: _Scale, buffers: Sequence[PlacedBuffer], steps: Sequence[str]) 
         for step in range(buffer.first, buffer.last + 1):
             live[step] += buffer.size
             highest[step] = max(highest[step], buffer.offset + buffer.size)
-    taken = [_taken(buffers, step) for step in range(len(steps))]
+    taken = [taken_bytes(buffers, step) for step in range(len(steps))]
     step = max(range(len(steps)), key=lambda step: (taken[step], highest[step], -step))
     middle = (step + 0.5) / len(steps)
     anchor = "start" if middle < 0.3 else "end" if middle > 0.7 else "middle"
@@ -328,7 +328,7 @@ def _peak(scale: _Scale, buffers: Sequence[PlacedBuffer], steps: Sequence[str]) 
     return _Peak(scale.x(step), scale.column, scale.x(step + 0.5), anchor, label)
 
 
-def _taken(buffers: Sequence[PlacedBuffer], step: int) -> int:
+def taken_bytes(buffers: Sequence[PlacedBuffer], step: int) -> int:
     """Bytes of the arena that are taken at a step, shared ones once."""
     total = end = 0
     for buffer in sorted(buffers, key=lambda buffer: buffer.offset):
