@@ -40,6 +40,16 @@ Integers must agree bit for bit, floats within 1e-4 of the outputs' range. Exit 
 Without --golden the reference is LiteRT (pip install lowtide[litert]), which is not the exact oracle for int8:
 LiteRT Micro is."""
 
+_EXPLORE = """examples:
+  lowtide explore model.tflite --target cortex-m4 -o build/points
+  lowtide explore model.tflite --target cortex-m4 --cluster tcp://host:8786
+  lowtide compile model.tflite --target cortex-m4 --plan build/points/point-2.mlir
+
+The folder has pareto.svg and pareto.html (the picture with its table), pareto.json, and for each point the transform
+script point-N.mlir, which `compile --plan` replays to the same arena. Point 1 leaves all layers whole; each further one
+takes less RAM and more work. Points are compiled and run at once on this machine's cores, or on a Dask cluster's
+workers (pip install lowtide[cluster]). Ctrl-C keeps the points that are done."""
+
 _PLAN_TFLITE = """examples:
   lowtide plan-tflite model.tflite -o planned.tflite
 
@@ -84,6 +94,7 @@ def make_parser(version: str) -> argparse.ArgumentParser:
     _add_run(commands)
     _add_verify(commands)
     _add_inspect(commands)
+    _add_explore(commands)
     _add_plan_tflite(commands)
     _add_bench(commands)
     return parser
@@ -192,6 +203,19 @@ def _add_inspect(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = _command(commands, "inspect", "print a network's layers and where its memory peak is")
     command.add_argument("model", type=Path)
     _add_until(command)
+
+
+def _add_explore(commands: _Commands[argparse.ArgumentParser]) -> None:
+    summary = "measure every plan worth having, from whole layers to the least RAM"
+    command = _command(commands, "explore", summary, _EXPLORE)
+    command.add_argument("model", type=Path, help=".tflite, or .mlir/.mlirbc with TOSA or linalg on tensors")
+    _add_target(command)
+    command.add_argument("-o", "--out", type=Path, metavar="DIR", help="output folder (default: MODEL-CORE-points)")
+    place = command.add_mutually_exclusive_group()
+    place.add_argument("--jobs", type=_count, metavar="N", help="processes on this machine (default: one a core)")
+    place.add_argument("--cluster", metavar="ADDRESS", help="scheduler of a Dask cluster: tcp://host:8786")
+    _add_until(command)
+    command.add_argument("--keep-input", action="store_true", help="later layers must not overwrite the input")
 
 
 def _add_plan_tflite(commands: _Commands[argparse.ArgumentParser]) -> None:

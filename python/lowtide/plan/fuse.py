@@ -53,15 +53,18 @@ def fused_plan(graph: Graph, alignment: int, *, keep_input: bool = False) -> tup
     return _loops(_Search(graph, alignment, keep_input=keep_input).best())
 
 
-def fused_front(graph: Graph, alignment: int, *, keep_input: bool = False) -> tuple[tuple[Fusion, ...], ...]:
-    """The loops of the cheapest plans under falling peaks: from whole layers to the least peak, no two the same.
+def fused_front(
+    graph: Graph, alignment: int, *, keep_input: bool = False
+) -> tuple[tuple[int, tuple[Fusion, ...]], ...]:
+    """Cost and loops of the cheapest plans under falling peaks, from whole layers to the least peak; costs never fall.
 
     Args:
         graph: layers in the order in which they run.
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
     """
-    return tuple(_loops(chain) for chain in _Search(graph, alignment, keep_input=keep_input).front())
+    front = _Search(graph, alignment, keep_input=keep_input).front()
+    return tuple((sum(segment.cost for segment in chain), _loops(chain)) for chain in front)
 
 
 def _loops(chain: Sequence[Segment]) -> tuple[Fusion, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -42,22 +42,41 @@ def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
     return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
 
 
-def plan_front(cut: Cut, alignment: int, *, keep_input: bool = False) -> Iterator[Untiled]:
-    """The plans worth having, from the cheapest, whole layers, to the smallest: each takes less than all before it.
+@dataclass(frozen=True)
+class Priced:
+    """A plan of the front, and what it costs more than layers that are whole, in the search's own measure."""
+
+    cost: int
+    found: Untiled
+
+    @property
+    def arena_bytes(self) -> int:
+        """What the plan predicts."""
+        assert self.found.plan.arena_bytes is not None
+        return self.found.plan.arena_bytes
+
+
+def plan_front(cut: Cut, alignment: int, *, keep_input: bool = False) -> tuple[Priced, ...]:
+    """The plans worth having, from the cheapest, whole layers, to the smallest: each costs more and takes less.
 
     Args:
         cut, alignment, keep_input: as for `plan_free`.
     """
+    front: list[Priced] = []
+    for priced in _candidates(cut, alignment, keep_input):
+        if not front or priced.arena_bytes < front[-1].arena_bytes:
+            front = [better for better in front if better.cost < priced.cost]
+            front.append(priced)
+    return tuple(front)
+
+
+def _candidates(cut: Cut, alignment: int, keep_input: bool) -> Iterator[Priced]:
+    """The plans of the search, each with its exact arena, which can be larger than a cheaper one's."""
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
-    least: int | None = None
-    for fusions in fused_front(graph, alignment, keep_input=keep_input):
-        objective = "free" if fusions else "untiled"
-        plan = _predicted(replace(whole.plan, objective=objective, fusions=fusions), graph, alignment, keep_input)
-        assert plan.arena_bytes is not None
-        if least is None or plan.arena_bytes < least:
-            least = plan.arena_bytes
-            yield replace(whole, plan=plan)
+    for cost, fusions in fused_front(graph, alignment, keep_input=keep_input):
+        plan = replace(whole.plan, objective="free" if fusions else "untiled", fusions=fusions)
+        yield Priced(cost, replace(whole, plan=_predicted(plan, graph, alignment, keep_input)))
 
 
 def plan_fit(cut: Cut, alignment: int, *, keep_input: bool = False, arena_limit: int) -> Untiled:
@@ -67,11 +86,12 @@ def plan_fit(cut: Cut, alignment: int, *, keep_input: bool = False, arena_limit:
         cut, alignment, keep_input: as for `plan_free`.
         arena_limit: of the arena, in bytes.
     """
-    found: Untiled | None = None
-    for found in plan_front(cut, alignment, keep_input=keep_input):
-        if found.plan.arena_bytes is not None and found.plan.arena_bytes <= arena_limit:
+    tried: list[Priced] = []
+    for priced in _candidates(cut, alignment, keep_input):
+        tried.append(priced)
+        if priced.arena_bytes <= arena_limit:
             break
-    assert found is not None, "whole layers always are a way"
+    found = min(tried, key=lambda priced: (priced.arena_bytes, priced.cost)).found
     return replace(found, plan=replace(found.plan, objective="fit"))
 
 
