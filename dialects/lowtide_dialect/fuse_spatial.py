@@ -18,6 +18,7 @@ from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import enclosing_module, module_of, refuse
 
 HALOS = ("cache",)
+DIRECTIONS = ("forwards", "backwards")
 
 
 class FuseSpatialOp(ext.Operation, dialect=LowtideDialect, name="fuse_spatial"):
@@ -26,6 +27,8 @@ class FuseSpatialOp(ext.Operation, dialect=LowtideDialect, name="fuse_spatial"):
     chain: ext.Operand[transform.AnyOpType]
     halo: StringAttr
     rows: IntegerAttr
+    columns: IntegerAttr
+    direction: StringAttr
     loop: ext.Result[transform.AnyOpType]
 
 
@@ -63,8 +66,12 @@ def _apply(
 ) -> transform.DiagnosedSilenceableFailure:
     if op.halo.value not in HALOS:
         return refuse(op, f"unknown halo '{op.halo.value}'; choose one of {', '.join(HALOS)}")
+    if op.direction.value not in DIRECTIONS:
+        return refuse(op, f"unknown direction '{op.direction.value}'; choose one of {', '.join(DIRECTIONS)}")
     if op.rows.value < 1:
         return refuse(op, f"{op.rows.value} rows an iteration; 1 or more are wanted")
+    if op.columns.value < 0:
+        return refuse(op, f"{op.columns.value} columns at a time; 1 or more are wanted, or 0 for whole rows")
     chosen = [view.operation for view in state.get_payload_ops(op.chain)]
     if not chosen:
         return refuse(op, "the handle is empty: there is no layer to fuse")
@@ -73,7 +80,13 @@ def _apply(
     module = enclosing_module(chosen[0])
     assert module is not None
     try:
-        loop = fuse_rows(module_of(module), _in_order(chosen, module), op.rows.value)
+        loop = fuse_rows(
+            module_of(module),
+            _in_order(chosen, module),
+            op.rows.value,
+            op.columns.value,
+            backwards=op.direction.value == DIRECTIONS[1],
+        )
     except UnschedulableError as reason:
         return refuse(op, str(reason))
     results.set_ops(op.loop, [loop])

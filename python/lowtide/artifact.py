@@ -57,8 +57,8 @@ def compile_model(
         model: a `.tflite`, `.mlir` or `.mlirbc` file.
         target: a name of `lowtide.targets.TARGETS`.
         ram: bytes that `sram_bytes` (arena + stack + data) must not exceed.
-        objective: `free` looks for the least RAM with no element computed twice, `fit` for the least cost within
-            `ram`, `untiled` leaves every layer whole.
+        objective: `free` looks for the least RAM with no element computed twice and rows whole, `ram` for the least
+            RAM, `fit` for the least cost within `ram`, `untiled` leaves every layer whole.
         plan: a transform script to apply instead of searching for one, e.g. an edited NAME.plan.mlir.
         out: the folder to make, or to replace where it holds only what lowtide wrote; default `MODEL-TARGET` in the
             current folder.
@@ -82,7 +82,7 @@ def compile_model(
     with replaced(place) as scratch:
         lowered, report = _built(job, ram, scratch, stages)
         if ram is not None and report.sram_bytes > ram:
-            raise ram_refusal(report, _least(job, report), ram)
+            raise ram_refusal(report, _least(job, report, ram, listen), ram)
         arena_budget = None if ram is None else ram - report.stack_bytes - report.data_bytes
         title = f"{report.name} on {report.target}"
         picture = memory_map_svg(title, report.buffers, report.steps, max(report.arena_bytes, 1), arena_budget)
@@ -129,13 +129,17 @@ def _built(job: _Job, ram: int | None, scratch: Path, stages: Stages) -> tuple[L
         limit = ram - report.stack_bytes - report.data_bytes
 
 
-def _least(job: _Job, report: Report) -> Report:
-    """The report of the plan that takes the least RAM."""
-    if job.plan is None and job.objective != "untiled":
+def _least(job: _Job, report: Report, ram: int, listen: Callable[[str], None]) -> Report:
+    """The report of a plan that fits, or of the one that takes the least RAM."""
+    if job.plan is None and job.objective in ("fit", "ram"):
         return report
-    with scratch_directory() as scratch:
-        found = _built(replace(job, objective="free", plan=None), None, scratch, Stages())[1]
-    return min(report, found, key=lambda one: one.sram_bytes)
+    objectives: tuple[Objective, ...] = ("free", "ram")
+    for objective in objectives:
+        if (job.objective != objective or job.plan is not None) and report.sram_bytes > ram:
+            with scratch_directory() as scratch:
+                other = _built(replace(job, objective=objective, plan=None), None, scratch, Stages(listen))[1]
+            report = min(report, other, key=lambda one: one.sram_bytes)
+    return report
 
 
 def load(directory: str | Path) -> Artifact:

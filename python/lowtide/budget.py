@@ -16,16 +16,16 @@ def ram_refusal(report: Report, least: Report, ram: int) -> InputError:
 
     Args:
         report: of the network as it was to be compiled.
-        least: of the same network with the plan that takes the least.
+        least: of the same network with a plan that fits, or with the one that takes the least.
         ram: bytes that there are.
     """
     if least.sram_bytes <= ram:
-        remedy = f"leave the plan to objective free, which fits: it takes {least.sram_bytes:,} bytes"
+        remedy = f"leave the plan to objective {least.objective}, which fits: it takes {least.sram_bytes:,} bytes"
         return _refusal(report, f"the network needs {_parts(report)}, --ram gives {ram:,}", remedy)
     larger = f"; as it was asked for, {report.sram_bytes:,}" if report.sram_bytes > least.sram_bytes else ""
-    free = " with objective free" if larger else ""
-    remedy = f"the least that fits is --ram {least.sram_bytes}{free}; or take a smaller model"
-    return _refusal(least, f"the network needs {_parts(least)}{free}{larger}, --ram gives {ram:,}", remedy)
+    how = f" with objective {least.objective}" if larger else ""
+    remedy = f"the least that fits is --ram {least.sram_bytes}{how}; or take a smaller model"
+    return _refusal(least, f"the network needs {_parts(least)}{how}{larger}, --ram gives {ram:,}", remedy)
 
 
 def _parts(report: Report) -> str:

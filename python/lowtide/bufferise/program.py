@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 
 from lowtide.errors import InternalError
 from lowtide.graph.macs import macs_of
-from lowtide.graph.nest import LayerBody
-from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window
-from lowtide.graph.rows import hull, row_dimension, row_windows
+from lowtide.graph.nest import LayerBody, Shape
+from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window, mirrored
+from lowtide.graph.rows import extents_of, hull, row_dimension, row_windows
 from lowtide.ir import (
-    Block,
     FlatSymbolRefAttr,
     IntegerAttr,
     MemRefType,
@@ -28,7 +27,7 @@ from lowtide.ir import (
 from lowtide.kernels.library import kernel_for
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import defining, element_dtype, operations_in
-from lowtide.normalise.form import LAYER, REDUCTION, body_names
+from lowtide.normalise.form import BACKWARDS, LAYER, body_names, reduction_of
 
 _VIEWS = {"memref.expand_shape", "memref.collapse_shape", "memref.cast", "memref.reshape", "memref.reinterpret_cast"}
 _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
@@ -137,29 +136,34 @@ class _Reader:
 
     def _input(self, value: Value, number: int) -> Store:
         self._buffers[value] = number
-        return self._store(f"input_{number}", value, row_dimension(MemRefType(value.type).shape))
+        return self._store(f"input_{number}", value, tuple(MemRefType(value.type).shape))
 
     def _made(self, value: Value, writer: Operation, taken: set[str]) -> Store:
         owner = defining(value)
         assert owner is not None
         name = _unique(StringAttr(writer.attributes[LAYER]).value if LAYER in writer.attributes else "buffer", taken)
-        destination, shape = self._body(writer).destination, MemRefType(value.type).shape
-        dimension = row_dimension(destination if len(destination) == len(shape) else shape)
-        return self._store(name, value, dimension, temporary=owner.block != self._block)
+        destination, shape = self._body(writer).destination, tuple(MemRefType(value.type).shape)
+        whole = destination if len(destination) == len(shape) else shape
+        return self._store(name, value, whole, temporary=owner.block != self._block)
 
-    def _store(self, name: str, value: Value, dimension: int, *, temporary: bool = False) -> Store:
+    def _store(self, name: str, value: Value, whole: Shape, *, temporary: bool = False) -> Store:
+        """A buffer for a tensor of the shape `whole`, or for the rows or pixels of it that exist at a time."""
         kind = MemRefType(value.type)
         element = DTYPE_BYTES[element_dtype(kind.element_type)]
-        rows = kind.shape[dimension] if kind.shape else 1
-        return Store(
-            name, rows, math.prod(kind.shape) * element // rows, max(self._alignment, element), temporary=temporary
-        )
+        rows, columns = extents_of(whole)
+        row_bytes = math.prod(whole) * element // rows
+        alignment = max(self._alignment, element)
+        kept = kind.shape[row_dimension(whole)] if whole else 1
+        across = kind.shape[row_dimension(whole) + 1] if columns > 1 else 1
+        if kept < rows and across != columns:
+            return Store(name, rows, row_bytes, alignment, temporary, columns, capacity=across)
+        return Store(name, kept, row_bytes, alignment, temporary, columns)
 
     def _body(self, call: Operation) -> LayerBody:
         return self._bodies[self._names[FlatSymbolRefAttr(call.attributes["callee"]).value]]
 
     def _reduction(self, call: Operation) -> bool:
-        return REDUCTION in self._declared[FlatSymbolRefAttr(call.attributes["callee"]).value].operation.attributes
+        return bool(reduction_of(self._declared[FlatSymbolRefAttr(call.attributes["callee"]).value]).dimensions)
 
     def _arguments(self, call: Operation) -> list[tuple[int, int]]:
         """Number of the argument and of the buffer for each buffer that a call reads."""
@@ -169,24 +173,28 @@ class _Reader:
     def _call(self, call: Operation, stores: Sequence[Store]) -> Call:
         accumulates = self._reduction(call)
         writes = self._buffers[root_of(memrefs_of(call)[-1])]
-        windows: dict[int, list[Window | None]] = {}
-        found = row_windows(self._body(call)) if call.block != self._block and not accumulates else None
+        rows: dict[int, list[Window | None]] = {}
+        columns: dict[int, list[Window | None]] = {}
+        inside = call.block != self._block
+        body = self._body(call)
+        down = row_windows(body) if inside and not accumulates else None
+        side = row_windows(body, columns=True) if inside and not accumulates else None
         for argument, buffer in self._arguments(call):
-            window = None
-            if accumulates:
-                window = Window(1, 0, 0)
-            elif found is not None and self._factor(call, argument, stores[buffer]) == 1:
-                window = found.get(argument)
-            windows.setdefault(buffer, []).append(window)
-        reads = tuple(Read(buffer, hull(of_one)) for buffer, of_one in windows.items())
+            same = self._is_same(body, argument, stores[buffer])
+            for axis, (found, windows) in enumerate(((rows, down), (columns, side))):
+                window = windows.get(argument) if windows is not None and same else None
+                if inside and self._is_backwards(call):
+                    shape = tuple(ShapedType(body.arguments[argument]).shape)
+                    window = mirrored(window, extents_of(shape)[axis], extents_of(body.destination)[axis])
+                found.setdefault(buffer, []).append(Window(1, 0, 0) if accumulates else window)
+        reads = tuple(Read(buffer, hull(of_one), None, hull(columns[buffer])) for buffer, of_one in rows.items())
         return Call(StringAttr(call.attributes[LAYER]).value, reads, writes, accumulates)
 
-    def _factor(self, call: Operation, argument: int, store: Store) -> int:
-        """Rows of the argument for a row of the buffer behind it."""
-        kind = ShapedType(self._body(call).arguments[argument])
-        rows = kind.shape[row_dimension(kind.shape)] if kind.shape else 1
-        size = math.prod(kind.shape) * DTYPE_BYTES[element_dtype(kind.element_type)]
-        return max(store.row_bytes * rows // size, 1)
+    def _is_same(self, body: LayerBody, argument: int, store: Store) -> bool:
+        """Whether the argument's rows and columns are those of the buffer that it is a view of."""
+        shape = tuple(ShapedType(body.arguments[argument]).shape)
+        rows, columns = extents_of(shape)
+        return columns == store.columns and _bytes(body.arguments[argument]) == rows * store.row_bytes
 
     def _macs(self, number: int, program: Program, stores: Sequence[Store]) -> int:
         """Of the whole layer, or of as many rows as the loop goes through."""
@@ -195,41 +203,58 @@ class _Reader:
         whole = macs_of(body.result)
         if program.loop_of(number) is None:
             return whole
-        rows = body.destination[row_dimension(body.destination)]
-        if self._reduction(call):
-            argument, buffer = self._arguments(call)[0]
-            shape = ShapedType(body.arguments[argument]).shape
-            rows = shape[row_dimension(shape)] // self._factor(call, argument, stores[buffer])
-        return whole * program.rows_run(number) // rows
+        rows, columns = self._extents(call, stores)
+        across = program.columns_run(number)
+        return whole * program.rows_run(number) * (columns if across is None else across) // (rows * columns)
+
+    def _extents(self, call: Operation, stores: Sequence[Store]) -> tuple[int, int]:
+        """Rows and columns that a call of a loop goes through in all: of its output, or of its input."""
+        body = self._body(call)
+        if not self._reduction(call):
+            return extents_of(body.destination)
+        argument, buffer = self._arguments(call)[0]
+        return _bytes(body.arguments[argument]) // stores[buffer].row_bytes, stores[buffer].columns
+
+    def _is_backwards(self, call: Operation) -> bool:
+        return BACKWARDS in self._declared[FlatSymbolRefAttr(call.attributes["callee"]).value].operation.attributes
 
     # -- loops ------------------------------------------------------------------------------------------------
 
     def _loops(self, stores: Sequence[Store]) -> list[Loop]:
-        loops: list[Loop] = []
         numbers = {call: number for number, call in enumerate(self._calls)}
-        for view in self._block.operations:
-            if view.operation.name == "scf.for":
-                body = view.operation.regions[0].blocks[0]
-                inside = [numbers[op] for op in operations_in(body) if op.name == "func.call"]
-                runs = [run for i in _iterations(view.operation) for run in self._iteration(body, i, numbers, stores)]
-                loops.append(Loop(min(inside), max(inside), tuple(runs)))
-        return loops
+        found = [view.operation for view in self._block.operations if view.operation.name == "scf.for"]
+        return [self._loop(op, numbers, stores) for op in found]
 
-    def _iteration(
-        self, body: Block, value: int, numbers: Mapping[Operation, int], stores: Sequence[Store]
-    ) -> list[Run]:
+    def _loop(self, op: Operation, numbers: Mapping[Operation, int], stores: Sequence[Store]) -> Loop:
+        outer, inside = op.regions[0].blocks[0], None
+        for view in outer.operations:
+            if view.operation.name == "scf.for":
+                inside = view.operation
+        block = outer if inside is None else inside.regions[0].blocks[0]
+        calls = [view.operation for view in block.operations if view.operation.name == "func.call"]
+        bounds = [[o for o in call.operands if not isinstance(o.type, MemRefType)] for call in calls]
         runs: list[Run] = []
-        for op in (view.operation for view in body.operations):
-            if op.name != "func.call":
-                continue
-            begin, end = (_evaluate(operand, body.arguments[0], value) for operand in list(op.operands)[-2:])
-            if self._reduction(op):
-                argument, buffer = self._arguments(op)[0]
-                factor = self._factor(op, argument, stores[buffer])
-                begin, end = begin // factor, end // factor
-            if begin < end:
-                runs.append(Run(numbers[op], value, begin, end))
-        return runs
+        for iteration in _iterations(op):
+            variables: dict[Value, int] = {outer.arguments[0]: iteration}
+            for call, values in zip(calls, bounds, strict=True):
+                begin, end = (_evaluate(value, variables) for value in values[:2])
+                if begin < end:
+                    runs.append(Run(numbers[call], iteration, begin, end))
+        first, last = numbers[calls[0]], numbers[calls[-1]]
+        extents = {numbers[call]: self._extents(call, stores) for call in calls}
+        backwards = self._is_backwards(calls[0])
+        if backwards:
+            runs = [replace(r, begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in runs]
+        if inside is None:
+            return Loop(first, last, tuple(runs), None, backwards)
+        turns = [{block.arguments[0]: turn} for turn in _iterations(inside)]
+        columns = tuple(
+            tuple((_evaluate(values[2], turn), _evaluate(values[3], turn)) for turn in turns) for values in bounds
+        )
+        if backwards:
+            across = (extents[number][1] for number in range(first, last + 1))
+            columns = tuple(tuple((w - e, w - b) for b, e in turns) for turns, w in zip(columns, across, strict=True))
+        return Loop(first, last, tuple(runs), columns, backwards)
 
     # -- overlaps ---------------------------------------------------------------------------------------------
 
@@ -279,21 +304,21 @@ def _stored_bytes(body: LayerBody) -> int:
 
 
 def _iterations(loop: Operation) -> range:
-    low, high, step = (_evaluate(operand, None, 0) for operand in list(loop.operands)[:3])
+    low, high, step = (_evaluate(operand, {}) for operand in list(loop.operands)[:3])
     return range(low, high, step)
 
 
-def _evaluate(value: Value, variable: Value | None, number: int) -> int:
-    """An index of a fused loop in the iteration `number`: constants, sums, products, minima and maxima."""
-    if variable is not None and value == variable:
-        return number
+def _evaluate(value: Value, variables: Mapping[Value, int]) -> int:
+    """An index of a fused loop: constants, the loop's variable, sums, products, quotients, minima and maxima."""
+    if value in variables:
+        return variables[value]
     op = defining(value)
     if op is not None and op.name == "arith.constant":
         return IntegerAttr(op.attributes["value"]).value
     if op is None or op.name not in _ARITHMETIC:
         place = str(value.owner) if op is None else op.name
         raise InternalError("allocate", f"rows of a fused loop that are not known when it is compiled: '{place}'")
-    left, right = (_evaluate(operand, variable, number) for operand in op.operands)
+    left, right = (_evaluate(operand, variables) for operand in op.operands)
     return _ARITHMETIC[op.name](left, right)
 
 

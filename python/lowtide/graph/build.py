@@ -11,7 +11,7 @@ from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile
 from lowtide.graph.program import RowAccess
 from lowtide.graph.read import layer_bodies
-from lowtide.graph.rows import accumulation_of, finishing_body, row_access, rows_of
+from lowtide.graph.rows import accumulation_of, finishing_body, row_access
 from lowtide.ir import Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, StringAttr, Value
 from lowtide.kernels.library import kernel_for
 from lowtide.network import DTYPE_BYTES
@@ -95,7 +95,7 @@ class _Builder:
 
     def _row_access(self, function: str, operands: list[Value]) -> RowAccess:
         found = {
-            argument: (self._buffers[value], rows_of(self._values[self._buffers[value]][0]))
+            argument: (self._buffers[value], tuple(RankedTensorType(self._values[self._buffers[value]][0].type).shape))
             for argument, value in enumerate(operands[:-1])
             if value in self._buffers
         }

@@ -8,16 +8,17 @@ loop is so one layer whose iterations are the steps. Source: Jokic et al., arXiv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from lowtide.alloc import Buffer, Choice, Forbidden, Problem
-from lowtide.graph.program import Call, Loop, Program, readers
+from lowtide.graph.program import Call, Loop, Program, Read, Store, readers
 
 Bytes = npt.NDArray[np.int64]
+_ALL = 1 << 40
 
 
 def problem_of(program: Program, *, overlap: bool = True) -> tuple[Problem, tuple[int | None, ...]]:
@@ -71,11 +72,15 @@ def _of_call(
 
 
 def loop_bytes(program: Program) -> int:
-    """The most bytes that hold needed values between two runs of a loop: no arena is smaller, however it is laid out."""
+    """The most bytes that hold needed values between two runs of a loop: no arena is smaller, however laid out.
+
+    Of a loop by columns only some of the turns are looked at.
+    """
     lives, most = program.lives(), 0
     for loop in program.loops:
-        timeline = _Timeline(program, loop, lives)
-        waiting = np.zeros(len(loop.runs) - 1, np.int64)
+        turns = None if loop.columns is None else {0, len(loop.columns[0]) // 2, len(loop.columns[0]) - 1}
+        timeline = _Timeline(program, loop, lives, turns)
+        waiting = np.zeros(len(timeline) - 1, np.int64)
         for buffer, (first, last) in enumerate(lives):
             if first <= loop.last + 1 and last >= loop.first + 1:
                 held = timeline.held(buffer)
@@ -104,6 +109,10 @@ def _of_loop(program: Program, loop: Loop, lives: Sequence[tuple[int, int]]) -> 
             if max(lives[a][0], lives[b][0]) > min(lives[a][1], lives[b][1]):
                 continue
             low, high = timeline.interval(a, b, held)
+            if loop.backwards and (low, high) != (0, 0):
+                # seen from the other end of both buffers
+                apart = program.buffers[a].nbytes - program.buffers[b].nbytes
+                low, high = apart - high, apart - low
             if low > -program.buffers[b].nbytes or high < program.buffers[a].nbytes:
                 found.append(Forbidden(program.buffers[a].name, program.buffers[b].name, low, high))
     return tuple(found)
@@ -114,21 +123,31 @@ def _inputs(call: Call) -> tuple[int, ...]:
 
 
 class _Timeline:
-    def __init__(self, program: Program, loop: Loop, lives: Sequence[tuple[int, int]]) -> None:
+    """The runs of a loop, in order; a run goes through some rows, and where the loop has columns through some of those.
+
+    Args:
+        turns: of the loop inside, which turns to look at; all of them where None.
+    """
+
+    def __init__(
+        self, program: Program, loop: Loop, lives: Sequence[tuple[int, int]], turns: Collection[int] | None = None
+    ) -> None:
         self._program = program
         self._loop = loop
         self._lives = lives
-        self._calls = np.array([run.call for run in loop.runs], dtype=np.int64)
-        self._iterations = np.array([run.iteration for run in loop.runs], dtype=np.int64)
-        self._begins = np.array([run.begin for run in loop.runs], dtype=np.int64)
-        self._ends = np.array([run.end for run in loop.runs], dtype=np.int64)
+        runs = _expanded(loop, turns)
+        self._calls, self._iterations = runs[:, 0], runs[:, 1]
+        self._first_row, self._last_row, self._first_column, self._last_column = runs[:, 2:].T
+
+    def __len__(self) -> int:
+        return len(self._calls)
 
     def held(self, buffer: int) -> _Held:
         """When and where the buffer holds needed values."""
         store = self._program.buffers[buffer]
         writers = [k for k in self._inside() if self._program.calls[k].writes == buffer]
         reading = readers(self._program.calls, self._loop, buffer)
-        zero, size = np.zeros(len(self._calls), np.int64), np.full(len(self._calls), store.nbytes, np.int64)
+        zero, size = np.zeros(len(self), np.int64), np.full(len(self), store.nbytes, np.int64)
         if store.temporary:
             return _Held(zero, np.where(self._within_iterations(writers, reading), size, 0))
         begun_before = self._lives[buffer][0] <= self._loop.first
@@ -136,10 +155,10 @@ class _Timeline:
         if begun_before:
             alive = self._until_read(reading) if dies and not writers else size > 0
             return _Held(self._consumed(buffer, reading) if dies and not writers else zero, np.where(alive, size, 0))
-        rows = np.zeros(len(self._calls), np.int64)
+        made = zero
         for writer in writers:
-            rows = np.maximum(rows, np.maximum.accumulate(np.where(self._calls == writer, self._ends, 0)))
-        filled = np.minimum(rows, store.rows) * store.row_bytes
+            made = np.maximum(made, self._made(writer, store))
+        filled = np.minimum(made, store.pixels) * store.pixel_bytes
         return _Held(zero, np.where(self._until_read(reading), filled, 0) if dies else filled)
 
     def interval(self, a: int, b: int, held: dict[int, _Held]) -> tuple[int, int]:
@@ -155,13 +174,14 @@ class _Timeline:
     def _refined(self, source: int, output: int, lows: Bytes) -> Bytes:
         """Within the runs of the one layer that reads a dying input and writes the output the element counts."""
         reading = readers(self._program.calls, self._loop, source)
-        if len(reading) != 1 or self._program.calls[reading[0]].writes != output:
+        if self._loop.columns is not None or len(reading) != 1 or self._program.calls[reading[0]].writes != output:
             return lows
         overlap = next(r.overlap for r in self._program.calls[reading[0]].reads if r.buffer == source)
         dies = self._lives[source][0] <= self._loop.first and self._lives[source][1] <= self._loop.last + 1
         if overlap is None or not dies:
             return lows
-        return np.where(self._calls == reading[0], np.maximum(lows, -overlap[0]), lows)
+        distance = overlap[1] if self._loop.backwards else overlap[0]
+        return np.where(self._calls == reading[0], np.maximum(lows, -distance), lows)
 
     def _inside(self) -> range:
         return range(self._loop.first, self._loop.last + 1)
@@ -169,33 +189,54 @@ class _Timeline:
     def _within_iterations(self, writers: Sequence[int], reading: Sequence[int]) -> npt.NDArray[np.bool_]:
         """From the writer's run to the last reader's, in every iteration in which it runs."""
         first, last = min(writers), max([*writers, *reading])
-        ran = set(self._iterations[self._calls == first].tolist())
-        made = np.array([i in ran for i in self._iterations.tolist()], dtype=np.bool_)
-        return (self._calls >= first) & (self._calls <= last) & made
+        ran = self._iterations[self._calls == first]
+        return (self._calls >= first) & (self._calls <= last) & np.isin(self._iterations, ran)
 
     def _until_read(self, reading: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Up to the last run of the last reader."""
         runs = np.flatnonzero(np.isin(self._calls, reading))
-        last = int(runs[-1]) if len(runs) else len(self._calls) - 1
-        return np.arange(len(self._calls)) <= last
+        last = int(runs[-1]) if len(runs) else len(self) - 1
+        return np.arange(len(self)) <= last
+
+    def _made(self, writer: int, store: Store) -> Bytes:
+        """Pixels of the tensor up to the last that the writer has made."""
+        last = np.minimum(self._last_column, store.columns)
+        made = np.where(self._calls == writer, (self._last_row - 1) * store.columns + last, 0)
+        return np.maximum.accumulate(made)
 
     def _consumed(self, buffer: int, reading: Sequence[int]) -> Bytes:
         """The bytes at the low end that no run from here on reads."""
         store = self._program.buffers[buffer]
-        low = np.full(len(self._calls), store.rows, np.int64)
+        needed = np.full(len(self), store.pixels, np.int64)
         for reader in reading:
-            low = np.minimum(low, self._next_needed(reader, buffer, store.rows))
-        return low * store.row_bytes
+            read = next(r for r in self._program.calls[reader].reads if r.buffer == buffer)
+            mine = self._calls == reader
+            needed = np.where(mine, np.minimum(needed, self._needed(read, store)), needed)
+        return np.minimum.accumulate(needed[::-1])[::-1] * store.pixel_bytes
 
-    def _next_needed(self, reader: int, buffer: int, rows: int) -> Bytes:
-        """The lowest row that a reader needs in this run or a later one."""
-        window = next(r.window for r in self._program.calls[reader].reads if r.buffer == buffer)
-        mine = np.flatnonzero(self._calls == reader)
-        if window is None or window.stride == 0:
-            after = np.arange(len(self._calls)) > (mine[-1] if len(mine) else -1)
-            return np.where(after, rows, 0)
-        # the first of its runs at or after each run of the loop
-        at = np.searchsorted(mine, np.arange(len(self._calls)))
-        begins = np.append(self._begins[mine], rows)
-        needed = np.clip(begins[at] * window.stride + window.first, 0, rows)
-        return np.where(at < len(mine), needed, rows)
+    def _needed(self, read: Read, store: Store) -> Bytes:
+        """The first pixel that each run would read as the reader."""
+        if read.window is None or read.window.stride == 0:
+            return np.zeros(len(self), np.int64)
+        row = np.clip(self._first_row * read.window.stride + read.window.first, 0, store.rows)
+        if self._loop.columns is None or read.columns is None:
+            return row * store.columns
+        column = np.clip(self._first_column * read.columns.stride + read.columns.first, 0, store.columns)
+        return row * store.columns + column
+
+
+def _expanded(loop: Loop, turns: Collection[int] | None) -> Bytes:
+    """A row for each run: call, turn, first row and end, first column and end (a large one where it takes all)."""
+    rows = np.array([(run.call, run.iteration, run.begin, run.end) for run in loop.runs], dtype=np.int64)
+    if loop.columns is None:
+        return np.concatenate([rows, np.zeros((len(rows), 1), np.int64), np.full((len(rows), 1), _ALL)], axis=1)
+    columns = np.array(loop.columns, dtype=np.int64)
+    chosen = np.arange(columns.shape[1]) if turns is None else np.array(sorted(turns), dtype=np.int64)
+    of_call = columns[rows[:, 0] - loop.first][:, chosen]
+    whole = np.broadcast_to(rows[:, None, :], (len(rows), len(chosen), 4)).reshape(-1, 4)
+    turn = np.broadcast_to(chosen, (len(rows), len(chosen))).reshape(-1)
+    table = np.column_stack([whole, of_call.reshape(-1, 2), turn])
+    table = table[table[:, 4] < table[:, 5]]
+    table = table[np.lexsort((table[:, 0], table[:, 6], table[:, 1]))]
+    table[:, 1] = table[:, 1] * columns.shape[1] + table[:, 6]
+    return table[:, :6]

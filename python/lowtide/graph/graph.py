@@ -44,6 +44,12 @@ class Tensor:
         """Size of a row in bytes."""
         return self.nbytes // self.rows
 
+    @property
+    def columns(self) -> int:
+        """Extent of the dimension after the rows where another follows it, else 1."""
+        inner = self.shape[next((d for d, extent in enumerate(self.shape) if extent > 1), 0) + 1 :]
+        return inner[0] if len(inner) > 1 else 1
+
 
 @dataclass(frozen=True)
 class Overlap:

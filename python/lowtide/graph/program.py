@@ -24,6 +24,18 @@ class Window:
     last: int
 
 
+def mirrored(window: Window | None, inputs: int, outputs: int) -> Window | None:
+    """The window with the rows of input and output counted from the end, for extents of so many rows."""
+    if window is None:
+        return None
+    last = inputs - 1 - (outputs - 1) * window.stride
+    return Window(window.stride, last - window.last, last - window.first)
+
+
+Windows = tuple[tuple[int, Window | None], ...] | None
+"""Of each tensor that a layer reads, None for one of which it may read any row; None where rows mean nothing."""
+
+
 @dataclass(frozen=True)
 class RowAccess:
     """How a layer can go by rows.
@@ -32,10 +44,14 @@ class RowAccess:
         windows: of each tensor that it reads, None for one of which it may read any row; None where it can't make its
             output by rows.
         accumulates: the tensor whose rows it can take a few at a time, or None.
+        columns: as `windows`, of the dimension after the rows; None where the output has none.
+        by_columns: it can take a few columns of a row of `accumulates` at a time.
     """
 
-    windows: tuple[tuple[int, Window | None], ...] | None = None
+    windows: Windows = None
     accumulates: int | None = None
+    columns: Windows = None
+    by_columns: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,12 +61,14 @@ class Read:
     Attributes:
         buffer: position in `Program.buffers`.
         window: which rows, in a loop by rows; None where any row may be read.
+        columns: which columns, in a loop by rows and columns.
         overlap: D and D' in bytes of the whole layer (see `lowtide.graph.profile`), None where it was not asked.
     """
 
     buffer: int
     window: Window | None = None
     overlap: tuple[int, int] | None = None
+    columns: Window | None = None
 
 
 @dataclass(frozen=True)
@@ -86,11 +104,16 @@ class Loop:
 
     Attributes:
         runs: in the order of execution; runs of no row are left out.
+        columns: for each call the columns [begin, end) that it goes through in each turn of the loop inside, in which
+            all calls of one iteration run a part of their rows in turn; None without such a loop.
+        backwards: rows and columns, and the windows of reads, are counted from the end.
     """
 
     first: int
     last: int
     runs: tuple[Run, ...]
+    columns: tuple[tuple[tuple[int, int], ...], ...] | None = None
+    backwards: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +125,9 @@ class Store:
         rows, row_bytes: rows that it holds at a time, and their size; row y lies at y modulo `rows`.
         alignment: in bytes.
         temporary: it holds nothing from one iteration of its loop to the next.
+        columns: of a row; 1 where the rows have no such dimension.
+        capacity: of a ring of pixels: so many of them, pixel p = row * columns + column at p modulo `capacity`; `rows`
+            then are the tensor's. None for a ring of rows, or all of the tensor.
     """
 
     name: str
@@ -109,11 +135,23 @@ class Store:
     row_bytes: int
     alignment: int
     temporary: bool = False
+    columns: int = 1
+    capacity: int | None = None
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Size of one row at one column, in bytes."""
+        return self.row_bytes // self.columns
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that it holds at a time."""
+        return self.rows * self.columns if self.capacity is None else self.capacity
 
     @property
     def nbytes(self) -> int:
         """Size in bytes."""
-        return self.rows * self.row_bytes
+        return self.pixels * self.pixel_bytes
 
 
 @dataclass(frozen=True)
@@ -154,6 +192,13 @@ class Program:
         """Rows that a call goes through in all; 0 for a call outside loops."""
         loop = self.loop_of(call)
         return 0 if loop is None else sum(run.end - run.begin for run in loop.runs if run.call == call)
+
+    def columns_run(self, call: int) -> int | None:
+        """Columns of each row that a call goes through in all; None outside loops by columns."""
+        loop = self.loop_of(call)
+        if loop is None or loop.columns is None:
+            return None
+        return sum(end - begin for begin, end in loop.columns[call - loop.first])
 
 
 def used_by(call: Call) -> Iterator[int]:

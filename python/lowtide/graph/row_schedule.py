@@ -8,9 +8,14 @@ ring for as long as its slowest reader lags, which is what a residual needs.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from lowtide.graph.program import RowAccess, Window
+import numpy as np
+import numpy.typing as npt
+
+from lowtide.graph.program import RowAccess, Window, mirrored
+
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,16 @@ class Stage:
         output: the tensor that it writes.
         rows: how many rows it goes through: of its output, or of its input where it accumulates.
         accumulates: it takes its input by rows, and its output is complete after the last.
+        columns: as `rows`, of the dimension after the rows; None where it can't go by columns.
+        column_inputs: as `inputs`, by columns.
     """
 
     inputs: tuple[tuple[int, Window | None], ...]
     output: int
     rows: int
     accumulates: bool = False
+    columns: int | None = None
+    column_inputs: tuple[tuple[int, Window | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,22 +85,51 @@ class RowSchedule:
                     found.append((iteration, stage, begin, end))
         return found
 
+    def turns(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """Of each stage what it makes in each iteration, first and end."""
+        steps = range(self.start, self.stop)
+        return tuple(tuple((rows.end(step - 1), rows.end(step)) for step in steps) for rows in self.ranges)
 
-def stage_of(access: RowAccess, output: int, rows: Mapping[int, int], inside: Collection[int]) -> Stage | None:
+
+def stage_of(
+    access: RowAccess, output: int, extents: Mapping[int, tuple[int, int]], inside: Collection[int]
+) -> Stage | None:
     """How a layer takes part in a loop that makes the tensors `inside`; None where it can't.
 
     Args:
         access: what it can do.
         output: the tensor that it writes.
-        rows: of each tensor that it uses.
+        extents: rows and columns of each tensor that it uses.
     """
-    if access.windows is not None:
-        made = [window for tensor, window in access.windows if tensor in inside]
-        if all(window is not None and window.stride > 0 for window in made):
-            return Stage(access.windows, output, rows[output])
+    rows, columns = extents[output]
+    if access.windows is not None and _has_windows(access.windows, inside):
+        if access.columns is None or not _has_windows(access.columns, inside):
+            return Stage(access.windows, output, rows)
+        return Stage(access.windows, output, rows, columns=columns, column_inputs=access.columns)
     if access.accumulates is not None:
-        return Stage(((access.accumulates, Window(1, 0, 0)),), output, rows[access.accumulates], accumulates=True)
+        rows, columns = extents[access.accumulates]
+        inputs = ((access.accumulates, Window(1, 0, 0)),)
+        if not access.by_columns:
+            return Stage(inputs, output, rows, accumulates=True)
+        return Stage(inputs, output, rows, accumulates=True, columns=columns, column_inputs=inputs)
     return None
+
+
+def from_the_end(stage: Stage, extents: Mapping[int, tuple[int, int]]) -> Stage:
+    """The stage with rows and columns counted from the end.
+
+    Args:
+        stage: as `stage_of` gives it.
+        extents: rows and columns of each tensor that it reads.
+    """
+    rows = tuple((t, mirrored(w, extents[t][0], stage.rows)) for t, w in stage.inputs)
+    columns = tuple((t, mirrored(w, extents[t][1], stage.columns or 1)) for t, w in stage.column_inputs)
+    return replace(stage, inputs=rows, column_inputs=columns)
+
+
+def _has_windows(windows: Sequence[tuple[int, Window | None]], inside: Collection[int]) -> bool:
+    made = [window for tensor, window in windows if tensor in inside]
+    return all(window is not None and window.stride > 0 for window in made)
 
 
 class UnschedulableError(ValueError):
@@ -211,3 +249,86 @@ def _kept(schedule: RowSchedule, stages: Sequence[Stage], source: int) -> Kept:
         most = max(most, end - min(needed, begin))
         carried = carried or needed < begin
     return Kept(min(most, stages[source].rows), carried)
+
+
+@dataclass(frozen=True)
+class PixelSchedule:
+    """A fused loop over rows, and inside it one over columns.
+
+    Attributes:
+        rows, columns: the two loops.
+        kept: of each tensor that stays inside, in pixels: pixel p = row * columns + column lies at p modulo `rows`.
+    """
+
+    rows: RowSchedule
+    columns: RowSchedule
+    kept: Mapping[int, Kept]
+
+
+def schedule_pixels(stages: Sequence[Stage], escaping: Collection[int], tile: int = 1) -> PixelSchedule:
+    """The schedule of a fused loop by rows and columns: a row at a time, `tile` columns of the fastest stage.
+
+    Args:
+        stages, escaping: as for `schedule_rows`.
+        tile: columns a turn of the loop inside.
+
+    Raises:
+        UnschedulableError: as for `schedule_rows`, or a stage has no columns.
+    """
+    rows = schedule_rows(stages, escaping)
+    for number, stage in enumerate(stages):
+        if stage.columns is None:
+            raise UnschedulableError(f"layer {number + 1} of the chain can't be computed by columns")
+    across = [Stage(stage.column_inputs, stage.output, stage.columns or 1, stage.accumulates) for stage in stages]
+    columns = schedule_rows(across, escaping, tile)
+    numbers = {stage.output: n for n, stage in enumerate(stages)}
+    kept = {tensor: _kept_pixels(rows, columns, stages, numbers[tensor]) for tensor in rows.kept}
+    return PixelSchedule(rows, columns, kept)
+
+
+def _kept_pixels(rows: RowSchedule, columns: RowSchedule, stages: Sequence[Stage], source: int) -> Kept:
+    """The most pixels of a tensor from the first that a reader needs again to the last that is made."""
+    tensor, width = stages[source].output, stages[source].columns or 1
+    steps = np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)
+    before = _position(rows.ranges[source], columns.ranges[source], steps, width, done=-1)
+    after = _position(rows.ranges[source], columns.ranges[source], steps, width, done=0)
+    oldest = np.full(after.shape, stages[source].rows * width, np.int64)
+    for reader, stage in enumerate(stages):
+        windows = [window for read, window in stage.inputs if read == tensor]
+        across = [window for read, window in stage.column_inputs if read == tensor]
+        for down, side in zip(windows, across, strict=True):
+            assert down is not None and side is not None
+            needed = _first_needed(rows.ranges[reader], columns.ranges[reader], steps, width, down, side)
+            oldest = np.minimum(oldest, needed)
+    oldest = np.minimum(oldest, after)
+    capacity = int((after - np.minimum(oldest, before)).max())
+    carried = bool((oldest < before).any())
+    return Kept(capacity if carried else int(np.maximum(after - before, 0).max()), carried)
+
+
+def _ends(extent: RowRange, steps: Integers, back: int) -> Integers:
+    """`RowRange.end` of many iterations."""
+    return np.clip((extent.slope * (steps + back) + extent.offset) // extent.divisor, 0, extent.rows)
+
+
+def _position(
+    rows: RowRange, columns: RowRange, steps: tuple[Integers, Integers], width: int, *, done: int
+) -> Integers:
+    """Pixels up to the last one made when each turn is over (done = 0) or begins (-1): iteration x turn."""
+    begin, end = _ends(rows, steps[0], -1)[:, None], _ends(rows, steps[0], 0)[:, None]
+    across = _ends(columns, steps[1], done)[None, :]
+    return np.where(begin < end, np.where(across > 0, (end - 1) * width + across, begin * width), begin * width)
+
+
+def _first_needed(
+    rows: RowRange, columns: RowRange, steps: tuple[Integers, Integers], width: int, down: Window, side: Window
+) -> Integers:
+    """The first pixel of its input that the reader needs in each turn or later."""
+    none = 1 << 40
+    begin, end = _ends(rows, steps[0], -1)[:, None], _ends(rows, steps[0], 0)[:, None]
+    done = _ends(columns, steps[1], -1)[None, :]
+    column = np.maximum(0, done * side.stride + side.first)
+    now = np.maximum(0, begin * down.stride + down.first) * width + np.minimum(column, width)
+    now = np.where((begin < end) & (done < columns.rows), now, none)
+    later = np.where(end < rows.rows, np.maximum(0, end * down.stride + down.first) * width, none)
+    return np.minimum(now, later)

@@ -6,6 +6,7 @@ windows come from the loop description that emits the code, so they hold for eve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -49,23 +50,35 @@ class Accumulation:
         node: the reduction; all else of the layer is computed from its result once it is complete.
         dimension: of its iteration space, whose value is the input's row.
         argument: the input.
+        columns: the dimension whose value is the input's column, None where there is none.
     """
 
     node: Structured
     dimension: int
     argument: int
+    columns: int | None = None
 
 
-def row_windows(body: LayerBody) -> dict[int, Window | None] | None:
+def column_dimension(shape: Sequence[int]) -> int | None:
+    """The dimension after the rows, where another follows it (channels); None where none does."""
+    column = row_dimension(shape) + 1
+    return column if column < len(shape) - 1 else None
+
+
+def row_windows(body: LayerBody, *, columns: bool = False) -> dict[int, Window | None] | None:
     """The window of each tensor argument that the layer reads, None for one of which it may read any row.
 
+    Args:
+        body: the layer's loop description.
+        columns: windows of columns instead.
+
     Returns:
-        None where the layer can't go through its output by rows.
+        None where the layer can't go through its output by rows (columns).
     """
     if len(body.destination) != len(body.result.shape):
         return None
-    row = row_dimension(body.destination)
-    if body.destination[row] < 2:
+    row = column_dimension(body.destination) if columns else row_dimension(body.destination)
+    if row is None or body.destination[row_dimension(body.destination)] < 2:
         return None
     if (body.result.shape[row], body.offsets[row], body.strides[row]) != (body.destination[row], 0, 1):
         return None
@@ -73,15 +86,21 @@ def row_windows(body: LayerBody) -> dict[int, Window | None] | None:
     index = tuple(Linear.of(var) for var in loops)
     windows: dict[int, Window | None] = {}
     for argument in sorted(arguments_of(body.result)):
-        found = [_window(access, loops, row) for access in accesses(body.result, index, argument, None, padded=False)]
+        found = [
+            _window(access, loops, row, columns=columns)
+            for access in accesses(body.result, index, argument, None, padded=False)
+        ]
         windows[argument] = hull(found)
     return windows
 
 
-def _window(access: Access | None, loops: Sequence[Var], row: int) -> Window | None:
+def _window(access: Access | None, loops: Sequence[Var], row: int, *, columns: bool) -> Window | None:
     if access is None:
         return None
-    subscript = access.index[row_dimension(access.shape)]
+    dimension = column_dimension(access.shape) if columns else row_dimension(access.shape)
+    if dimension is None:
+        return None
+    subscript = access.index[dimension]
     if any(subscript.coefficient(var) for position, var in enumerate(loops) if position != row):
         return None
     stride = subscript.coefficient(loops[row])
@@ -125,7 +144,19 @@ def accumulation_of(body: LayerBody, activations: Iterable[int]) -> Accumulation
     )  # fmt: skip
     if subscript != Linear.of(space[outermost]) or node.extents[outermost] != _rows(found[0].shape):
         return None
-    return Accumulation(node, outermost, argument)
+    return Accumulation(node, outermost, argument, _column_reduction(node, found[0], space))
+
+
+def _column_reduction(node: Structured, access: Access, space: Sequence[Var]) -> int | None:
+    """The dimension that is the input's column, and in no other subscript."""
+    column = column_dimension(access.shape)
+    if column is None:
+        return None
+    for dimension, (kind, extent) in enumerate(zip(node.kinds, node.extents, strict=True)):
+        own = access.index[column] == Linear.of(space[dimension]) and extent == access.shape[column]
+        if kind == "reduction" and own and extent > 1:
+            return dimension
+    return None
 
 
 def _rows(shape: Shape) -> int:
@@ -167,33 +198,42 @@ def finishing_body(body: LayerBody, accumulation: Accumulation) -> LayerBody:
     return LayerBody(body.arguments, result, body.offsets, body.strides, body.destination)
 
 
-def row_access(body: LayerBody, operands: Mapping[int, tuple[int, int]]) -> RowAccess:
-    """How a layer can go by the rows of the buffers that it uses.
+def row_access(body: LayerBody, operands: Mapping[int, tuple[int, Shape]]) -> RowAccess:
+    """How a layer can go by the rows and columns of the buffers that it uses.
 
     Args:
         body: its loop description.
-        operands: by number of the argument (activations only) the tensor behind it, and that tensor's rows.
+        operands: by number of the argument (activations only) the tensor behind it, and that tensor's shape.
     """
-    windows = row_windows(body)
-    reach: tuple[tuple[int, Window | None], ...] | None = None
-    if windows is not None:
-        reach = tuple(
-            (operands[a][0], _same_rows(w, body, a, operands[a][1])) for a, w in windows.items() if a in operands
-        )
+    rows, columns = _reach(body, operands, columns=False), _reach(body, operands, columns=True)
     accumulation = accumulation_of(body, operands)
     if accumulation is None:
-        return RowAccess(reach)
-    tensor, rows = operands[accumulation.argument]
-    return RowAccess(
-        reach, tensor if rows > 1 and accumulation.node.extents[accumulation.dimension] % rows == 0 else None
-    )
+        return RowAccess(rows, None, columns)
+    tensor, shape = operands[accumulation.argument]
+    whole = accumulation.node.extents[accumulation.dimension]
+    if _rows(shape) < 2 or whole % _rows(shape):
+        return RowAccess(rows, None, columns)
+    # a view that is all reduced in one loop (flatten, then dense) is cut at any pixel
+    flat = whole == math.prod(shape) and column_dimension(shape) is not None
+    return RowAccess(rows, tensor, columns, flat or accumulation.columns is not None)
 
 
-def _same_rows(window: Window | None, body: LayerBody, argument: int, rows: int) -> Window | None:
-    """The window if the argument's rows are those of the buffer that it is a view of."""
-    return window if argument_rows(body, argument) == rows else None
+def _reach(
+    body: LayerBody, operands: Mapping[int, tuple[int, Shape]], *, columns: bool
+) -> tuple[tuple[int, Window | None], ...] | None:
+    windows = row_windows(body, columns=columns)
+    if windows is None:
+        return None
+    found: dict[int, list[Window | None]] = {}
+    for argument, window in windows.items():
+        if argument in operands:
+            tensor, shape = operands[argument]
+            same = extents_of(tuple(ShapedType(body.arguments[argument]).shape)) == extents_of(shape)
+            found.setdefault(tensor, []).append(window if same else None)
+    return tuple((tensor, hull(of_one)) for tensor, of_one in found.items())
 
 
-def argument_rows(body: LayerBody, argument: int) -> int:
-    """Rows of a tensor argument."""
-    return _rows(tuple(ShapedType(body.arguments[argument]).shape))
+def extents_of(shape: Shape) -> tuple[int, int]:
+    """Rows and columns of a tensor; one column where no such dimension is between rows and channels."""
+    column = column_dimension(shape)
+    return (_rows(shape) if shape else 1), 1 if column is None else shape[column]

@@ -7,24 +7,27 @@ from collections.abc import Mapping, Sequence
 from lowtide.bufferise.bufferise import declared_functions, detach_layers
 from lowtide.bufferise.directions import DIRECTION, DIRECTIONS
 from lowtide.errors import InternalError
+from lowtide.graph.nest import Shape
 from lowtide.graph.read import read_layer
+from lowtide.graph.rows import row_dimension
 from lowtide.ir import (
     FlatSymbolRefAttr,
     InsertionPoint,
-    IntegerAttr,
     MemRefType,
     Module,
     StringAttr,
     UnitAttr,
     Value,
+    arith,
     func,
     run_pipeline,
 )
 from lowtide.kernels.division import replace_divisions
 from lowtide.kernels.library import kernel_for
 from lowtide.kernels.pull import Part
+from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import operations_in
-from lowtide.normalise.form import REDUCTION, body_name, outlined_network
+from lowtide.normalise.form import BACKWARDS, body_name, outlined_network, reduction_of
 from lowtide.passes import Pass
 
 STAGE = "kernels"
@@ -69,19 +72,41 @@ def _define(declaration: func.FuncOp, layer: func.FuncOp, direction: str, calls:
     with InsertionPoint(block), layer.location:
         body = read_layer(layer)
         memrefs = [argument for argument in block.arguments if isinstance(argument.type, MemRefType)]
-        kernel_for(body).emit(body, memrefs, backwards=backwards, part=_part(declaration, list(block.arguments)))
+        kernel_for(body).emit(
+            body, memrefs, backwards=backwards, part=_part(declaration, list(block.arguments), body.destination)
+        )
         func.ReturnOp([])
     for call in calls:
         call.operation.attributes["callee"] = FlatSymbolRefAttr.get(name)
 
 
-def _part(declaration: func.FuncOp, arguments: Sequence[Value]) -> Part | None:
-    """The rows that a call of this function goes through, if it is one of a fused loop."""
-    if isinstance(arguments[-1].type, MemRefType):
+def _part(declaration: func.FuncOp, arguments: Sequence[Value], destination: Shape) -> Part | None:
+    """What a call of this function goes through, if it is one of a fused loop."""
+    bounds = [argument for argument in arguments if not isinstance(argument.type, MemRefType)]
+    if not bounds:
         return None
-    attributes = declaration.operation.attributes
-    reduction = IntegerAttr(attributes[REDUCTION]).value if REDUCTION in attributes else None
-    return Part(arguments[-2], arguments[-1], reduction)
+    pairs = list(zip(bounds[::2], bounds[1::2], strict=True))
+    reduction = reduction_of(declaration)
+    if reduction.flat is not None:
+        ranges = {reduction.dimensions[0]: _flat(pairs, *reduction.flat)}
+    elif reduction.dimensions:
+        ranges = dict(zip(reduction.dimensions, pairs, strict=True))
+    else:
+        row = row_dimension(destination)
+        ranges = {row + position: pair for position, pair in enumerate(pairs)}
+    return Part(ranges, bool(reduction.dimensions), BACKWARDS in declaration.operation.attributes)
+
+
+def _flat(pairs: Sequence[tuple[Value, Value]], columns: int, channels: int) -> tuple[Value, Value]:
+    """Elements of whole rows, or of the columns of one row or none."""
+    begin, end = pairs[0]
+    row, pixel = index_constant(columns * channels), index_constant(channels)
+    if len(pairs) == 1:
+        return arith.muli(begin, row), arith.muli(end, row)
+    left, right = pairs[1]
+    first = arith.addi(arith.muli(begin, row), arith.muli(left, pixel))
+    count = arith.muli(arith.muli(arith.subi(end, begin), arith.subi(right, left)), pixel)
+    return first, arith.addi(first, count)
 
 
 def _callers(module: Module) -> dict[tuple[str, str], list[func.CallOp]]:

@@ -7,7 +7,7 @@ and sum in registers. A reduction that does not depend on an inner loop is compu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -52,16 +52,17 @@ Memo = dict[tuple[Node, Index], Value]
 
 @dataclass(frozen=True)
 class Part:
-    """The rows that one call of a kernel goes through, in a fused loop.
+    """What one call of a kernel goes through, in a fused loop.
 
     Attributes:
-        begin, end: index values; rows of the output, or steps of `reduction`.
-        reduction: dimension of the result's iteration space that is cut, None where the output is.
+        ranges: first and end, index values, by dimension of the output, or of the reduction that is cut.
+        reduces: the dimensions are of the result's iteration space.
+        from_the_end: rings fill from their end: their last row is the tensor's last.
     """
 
-    begin: Value
-    end: Value
-    reduction: int | None = None
+    ranges: Mapping[int, tuple[Value, Value]]
+    reduces: bool = False
+    from_the_end: bool = False
 
 
 class PullEmitter:
@@ -84,14 +85,15 @@ class PullEmitter:
         self._indices = Indices()
         self._memo: list[Memo] = [{}]
         self._inside: set[tuple[Padded, Index]] = set()
-        self._rows: Var | None = None
+        self._cut: dict[Var, int] = {}
 
     def emit(self) -> None:
         """The whole nest: loops over the result's elements, each pulled and stored."""
         result = self._body.result
         loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(result.shape))
         index = tuple(Linear.of(var) for var in loops)
-        self._rows = loops[row_dimension(self._body.destination)] if len(loops) == len(self._body.destination) else None
+        cut = () if self._part is None or self._part.reduces else self._part.ranges
+        self._cut = {loops[dimension]: dimension for dimension in cut}
         destination = self._destination()
 
         def store() -> None:
@@ -109,12 +111,23 @@ class PullEmitter:
         return memref.collapse_shape(MemRefType.get(wanted, given.element_type), destination, [list(range(given.rank))])
 
     def _place(self, buffer: Value, shape: Shape, index: Index) -> list[Value]:
-        """Subscripts in a buffer that holds the tensor, or a ring of its rows."""
-        place = [self._indices.value(i) for i in index]
-        for dimension, (rows, extent) in enumerate(zip(MemRefType(buffer.type).shape, shape, strict=True)):
-            if rows < extent:
-                place[dimension] = arith.remui(place[dimension], index_constant(rows))
-        return place
+        """Subscripts in a buffer that holds the tensor, or a ring of its rows, or a ring of its pixels."""
+        kept = MemRefType(buffer.type).shape
+        row = row_dimension(shape)
+        if row + 1 < len(shape) and kept[row] < shape[row] and kept[row + 1] != shape[row + 1]:
+            flat = index[row] * shape[row + 1] + index[row + 1]
+            pixel = self._ring(flat, kept[row + 1], shape[row] * shape[row + 1])
+            outer, inner = index[:row], index[row + 2 :]
+            zero = index_constant(0)
+            return [*map(self._indices.value, outer), zero, pixel, *map(self._indices.value, inner)]
+        rings = zip(index, kept, shape, strict=True)
+        return [self._indices.value(i) if rows == extent else self._ring(i, rows, extent) for i, rows, extent in rings]
+
+    def _ring(self, index: Linear, kept: int, extent: int) -> Value:
+        """Where a row (or pixel) lies in a ring that keeps so many of them."""
+        from_the_end = self._part is not None and self._part.from_the_end
+        place = self._indices.value(index + (kept - extent) % kept if from_the_end else index)
+        return arith.remui(place, index_constant(kept))
 
     # -- loops ------------------------------------------------------------------------------------------------
 
@@ -135,8 +148,8 @@ class PullEmitter:
 
     def _bounds(self, var: Var) -> tuple[Value, Value]:
         """The range of a loop over the output: all of it, or the part's rows."""
-        if self._part is not None and self._part.reduction is None and var is self._rows:
-            return self._part.begin, self._part.end
+        if self._part is not None and not self._part.reduces and var in self._cut:
+            return self._part.ranges[self._cut[var]]
         return index_constant(0), index_constant(var.extent)
 
     @contextmanager
@@ -254,8 +267,8 @@ class PullEmitter:
         inputs = [apply_map(amap, dims) for amap in node.maps[:-1]]
         loops = [var for var, kind in zip(space, node.kinds, strict=True) if kind == "reduction" and var.extent > 1]
         ranges = self._clamp(node, inputs, loops)
-        if self._part is not None and self._part.reduction is not None and node is self._body.result:
-            ranges[space[self._part.reduction]] = self._part.begin, self._part.end
+        if self._part is not None and self._part.reduces and node is self._body.result:
+            ranges.update({space[dimension]: bounds for dimension, bounds in self._part.ranges.items()})
         initial = self._value(node.init, index)
         return self._accumulate(node, dims, loops, ranges, initial)
 

@@ -6,10 +6,22 @@ The network's function only calls layers, on tensors first and on buffers from `
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from lowtide.errors import InputError
-from lowtide.ir import FlatSymbolRefAttr, MemRefType, Module, Operation, RankedTensorType, StringAttr, func
+from lowtide.ir import (
+    ArrayAttr,
+    FlatSymbolRefAttr,
+    IntegerAttr,
+    IntegerType,
+    MemRefType,
+    Module,
+    Operation,
+    RankedTensorType,
+    StringAttr,
+    func,
+)
 from lowtide.normalise.analysis import network_function
 
 LAYERS = "layers"
@@ -19,7 +31,10 @@ ARENA = "lowtide.arena_bytes"
 BODY = "lowtide.body"
 """On a declaration: which function of `@layers` it stands for, where the name is another."""
 REDUCTION = "lowtide.reduction"
-"""On a declaration: the dimension of the body's iteration space that its last two operands cut."""
+BACKWARDS = "lowtide.from_the_end"
+"""On a declaration: rings fill from their end, in a fused loop that goes backwards."""
+FLAT = "lowtide.flat"
+"""On a declaration: see `Reduction`."""
 _BEFORE = {"tensors": "lowtide-outline", "buffers": "lowtide-bufferise"}
 
 
@@ -39,6 +54,41 @@ def body_name(declaration: func.FuncOp) -> str:
     """The function of `@layers` that a declaration at the top level stands for."""
     attributes = declaration.operation.attributes
     return FlatSymbolRefAttr(attributes[BODY]).value if BODY in attributes else declaration.name.value
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """How an accumulating call of a fused loop cuts its reduction.
+
+    Attributes:
+        dimensions: of the body's iteration space: that of the input's rows, and that of its columns; none for a call
+            that does not accumulate.
+        flat: columns and channels of the input, where one dimension goes over all of its elements.
+    """
+
+    dimensions: tuple[int, ...] = ()
+    flat: tuple[int, int] | None = None
+
+
+def note_reduction(declaration: func.FuncOp, reduction: Reduction) -> None:
+    """Note it on the declaration."""
+    i64 = IntegerType.get_signless(64, declaration.operation.context)
+    for name, numbers in ((REDUCTION, reduction.dimensions), (FLAT, reduction.flat)):
+        if numbers:
+            attribute = ArrayAttr.get([IntegerAttr.get(i64, n) for n in numbers], declaration.operation.context)
+            declaration.operation.attributes[name] = attribute
+
+
+def reduction_of(declaration: func.FuncOp) -> Reduction:
+    """What `note_reduction` noted."""
+    attributes = declaration.operation.attributes
+    if REDUCTION not in attributes:
+        return Reduction()
+    dimensions = tuple(IntegerAttr(n).value for n in ArrayAttr(attributes[REDUCTION]))
+    if FLAT not in attributes:
+        return Reduction(dimensions)
+    columns, channels = (IntegerAttr(n).value for n in ArrayAttr(attributes[FLAT]))
+    return Reduction(dimensions, (columns, channels))
 
 
 def body_names(module: Module) -> dict[str, str]:

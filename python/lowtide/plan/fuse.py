@@ -14,10 +14,28 @@ from dataclasses import dataclass, replace
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import loop_bytes
 from lowtide.graph.graph import Graph, Layer
-from lowtide.graph.program import RowAccess
+from lowtide.graph.program import Windows
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.plan.memory import problem_of, program_of
-from lowtide.plan.plan import Fusion
+from lowtide.plan.plan import Direction, Fusion
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a loop goes: see `Fusion`."""
+
+    columns: int = 0
+    direction: Direction = "forwards"
+
+    def fusion(self, first: int, last: int) -> Fusion:
+        """The loop of these layers."""
+        return Fusion(first, last, columns=self.columns, direction=self.direction)
+
+
+ROWS = (Mode(), Mode(direction="backwards"))
+PIXELS = (Mode(1), Mode(1, "backwards"))
+SHORT = 8
+"""Layers of the loops that are looked at first; longer ones must then promise less than the best plan of these."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +46,7 @@ class Segment:
         nbytes: what it needs beside all that waits for later, in bytes; at least that where not `exact`.
         cost: what it takes more than its layers take whole; 0 for a layer that is whole.
         exact: the allocator has been asked.
+        mode: of the loop.
     """
 
     first: int
@@ -35,40 +54,48 @@ class Segment:
     nbytes: int
     cost: int
     exact: bool = False
+    mode: Mode = Mode()
 
     @property
     def fusions(self) -> tuple[Fusion, ...]:
         """The loop, nothing for a whole layer."""
-        return () if self.first == self.last else (Fusion(self.first, self.last),)
+        return () if self.first == self.last else (self.mode.fusion(self.first, self.last),)
 
 
-def fused_plan(graph: Graph, alignment: int, *, keep_input: bool = False) -> tuple[Fusion, ...]:
+def fused_plan(
+    graph: Graph, alignment: int, *, keep_input: bool = False, modes: Sequence[Mode] = ROWS
+) -> tuple[Fusion, ...]:
     """The loops of the plan with the least peak, and of several those of the least cost.
 
     Args:
         graph: layers in the order in which they run.
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
+        modes: how loops may go.
     """
-    return _loops(_Search(graph, alignment, keep_input=keep_input).best())
+    search = _search(graph, alignment, keep_input, modes)
+    return search.turned(search.best())
 
 
 def fused_front(
-    graph: Graph, alignment: int, *, keep_input: bool = False
-) -> tuple[tuple[int, tuple[Fusion, ...]], ...]:
+    graph: Graph, alignment: int, *, keep_input: bool = False, modes: Sequence[Mode] = ROWS
+) -> Iterator[tuple[int, tuple[Fusion, ...]]]:
     """Cost and loops of the cheapest plans under falling peaks, from whole layers to the least peak; costs never fall.
 
     Args:
-        graph: layers in the order in which they run.
-        alignment: least alignment of a buffer, in bytes.
-        keep_input: inputs stay intact up to the end.
+        graph, alignment, keep_input, modes: as for `fused_plan`.
     """
-    front = _Search(graph, alignment, keep_input=keep_input).front()
-    return tuple((sum(segment.cost for segment in chain), _loops(chain)) for chain in front)
+    search = _search(graph, alignment, keep_input, modes)
+    for chain in search.front():
+        yield sum(segment.cost for segment in chain), search.turned(chain)
 
 
-def _loops(chain: Sequence[Segment]) -> tuple[Fusion, ...]:
-    return tuple(fusion for segment in chain for fusion in segment.fusions)
+def _search(graph: Graph, alignment: int, keep_input: bool, modes: Sequence[Mode]) -> _Search:
+    search = _Search(graph, alignment, keep_input=keep_input)
+    for mode in modes:
+        search.add(mode, range(2, SHORT + 1))
+        search.add(mode, range(SHORT + 1, len(graph.layers) + 1))
+    return search
 
 
 class _Search:
@@ -79,12 +106,10 @@ class _Search:
         self._alignment = alignment
         self._keep_input = keep_input
         self._count = len(graph.layers)
-        numbers = range(1, self._count + 1)
-        self._segments = {(n, n): Segment(n, n, self._solved(n, n), 0, exact=True) for n in numbers}
-        # no loop is worth more than leaving layers whole
-        self._limit = max(segment.nbytes for segment in self._segments.values())
-        for first in numbers:
-            self._add_loops(first)
+        self._segments: dict[tuple[int, int, Mode], Segment] = {}
+        for number in range(1, self._count + 1):
+            key = number, number, Mode()
+            self._segments[key] = Segment(number, number, self._solved(*key), 0, exact=True)
 
     def best(self) -> tuple[Segment, ...]:
         """The cheapest chain under the least peak."""
@@ -94,7 +119,7 @@ class _Search:
 
     def front(self) -> Iterator[tuple[Segment, ...]]:
         """The cheapest chains under falling peaks, whole layers first."""
-        chain = self._settled(self._limit)
+        chain = self._settled(max(s.nbytes for s in self._segments.values() if s.first == s.last))
         while chain is not None:
             yield chain
             chain = self._settled(max(segment.nbytes for segment in chain) - 1)
@@ -114,31 +139,61 @@ class _Search:
             if not guessed:
                 return chain
             worst = max(guessed, key=lambda segment: segment.nbytes)
-            key = worst.first, worst.last
+            key = worst.first, worst.last, worst.mode
             self._segments[key] = replace(worst, nbytes=max(worst.nbytes, self._solved(*key)), exact=True)
 
-    def _add_loops(self, first: int) -> None:
-        """All loops that begin with this layer."""
-        for last in range(first + 1, self._count + 1):
-            try:
-                part = segment_graph(self._graph, first, last, self._keep_input)
-                program = program_of(part, self._alignment, fusions=(Fusion(1, last - first + 1),))
-            except UnschedulableError as reason:
-                if reason.for_now:
-                    continue
-                break
-            rings = sum(store.nbytes for store in program.buffers if store.name.startswith("ring"))
-            if rings > self._limit:
-                break
-            nbytes = loop_bytes(program)
-            if nbytes < self._limit:
-                cost = sum(1 + self._graph.layers[n - 1].macs for n in range(first, last + 1))
-                self._segments[first, last] = Segment(first, last, nbytes, cost)
+    def add(self, mode: Mode, lengths: range) -> None:
+        """All loops of so many layers that promise less than the best plan so far."""
+        limit = max(segment.nbytes for segment in self.best())
+        for first in range(1, self._count + 1):
+            for last in range(first + lengths.start - 1, min(first + lengths.stop - 2, self._count) + 1):
+                if not self._add(first, last, mode, limit):
+                    break
 
-    def _solved(self, first: int, last: int) -> int:
+    def _add(self, first: int, last: int, mode: Mode, limit: int) -> bool:
+        """Add one loop; False where a longer one can't be of use either."""
         part = segment_graph(self._graph, first, last, self._keep_input)
-        fusions = () if first == last else (Fusion(1, last - first + 1),)
+        try:
+            program = program_of(part, self._alignment, fusions=(mode.fusion(1, last - first + 1),))
+        except UnschedulableError as reason:
+            return reason.for_now
+        if sum(store.nbytes for store in program.buffers if store.name.startswith("ring")) > limit:
+            return False
+        nbytes = loop_bytes(program)
+        if nbytes < limit:
+            cost = sum(1 + self._graph.layers[n - 1].macs for n in range(first, last + 1)) * (2 if mode.columns else 1)
+            self._segments[first, last, mode] = Segment(first, last, nbytes, cost, mode=mode)
+        return True
+
+    def turned(self, chain: Sequence[Segment]) -> tuple[Fusion, ...]:
+        """The chain's loops, some of them turned round where segments do not lie well beside each other."""
+        best = tuple(fusion for segment in chain for fusion in segment.fusions)
+        least, wanted = self._whole(best), max(segment.nbytes for segment in chain)
+        improved = True
+        while improved and least > wanted:
+            improved = False
+            for position, fusion in enumerate(best):
+                other = (*best[:position], _turned(fusion), *best[position + 1 :])
+                nbytes = self._whole(other)
+                if nbytes < least:
+                    best, least, improved = other, nbytes, True
+        return best
+
+    def _whole(self, fusions: Sequence[Fusion]) -> int:
+        try:
+            problem = problem_of(self._graph, self._alignment, fusions=fusions, keep_input=self._keep_input)
+        except UnschedulableError:
+            return 1 << 62
+        return solve(problem, "first-fit").arena_bytes
+
+    def _solved(self, first: int, last: int, mode: Mode) -> int:
+        part = segment_graph(self._graph, first, last, self._keep_input)
+        fusions = () if first == last else (mode.fusion(1, last - first + 1),)
         return solve(problem_of(part, self._alignment, fusions=fusions), "first-fit").arena_bytes
+
+
+def _turned(fusion: Fusion) -> Fusion:
+    return replace(fusion, direction="backwards" if fusion.direction == "forwards" else "forwards")
 
 
 def segment_graph(graph: Graph, first: int, last: int, keep_input: bool = False) -> Graph:
@@ -169,7 +224,6 @@ def segment_graph(graph: Graph, first: int, last: int, keep_input: bool = False)
 
 
 def _renumbered(layer: Layer, first: int, numbers: Mapping[int, int]) -> Layer:
-    windows = layer.rows.windows
     summed = layer.rows.accumulates
     return replace(
         layer,
@@ -177,11 +231,17 @@ def _renumbered(layer: Layer, first: int, numbers: Mapping[int, int]) -> Layer:
         inputs=tuple(numbers[index] for index in layer.inputs),
         output=numbers[layer.output],
         overlaps=tuple(replace(o, tensor=numbers[o.tensor]) for o in layer.overlaps),
-        rows=RowAccess(
-            None if windows is None else tuple((numbers[index], window) for index, window in windows),
-            None if summed is None else numbers[summed],
+        rows=replace(
+            layer.rows,
+            windows=_renumbered_windows(layer.rows.windows, numbers),
+            accumulates=None if summed is None else numbers[summed],
+            columns=_renumbered_windows(layer.rows.columns, numbers),
         ),
     )
+
+
+def _renumbered_windows(windows: Windows, numbers: Mapping[int, int]) -> Windows:
+    return None if windows is None else tuple((numbers[index], window) for index, window in windows)
 
 
 def least_peak(segments: Sequence[Segment], layers: int) -> int:

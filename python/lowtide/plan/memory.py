@@ -7,9 +7,19 @@ from dataclasses import dataclass, field
 
 from lowtide.alloc import Problem
 from lowtide.graph.conflicts import problem_of as program_problem
-from lowtide.graph.graph import Accumulator, Graph, Layer
+from lowtide.graph.graph import Accumulator, Graph, Layer, Tensor
 from lowtide.graph.program import Call, Loop, Program, Read, Run, Store
-from lowtide.graph.row_schedule import RowSchedule, Stage, UnschedulableError, schedule_rows, stage_of
+from lowtide.graph.row_schedule import (
+    Kept,
+    PixelSchedule,
+    RowSchedule,
+    Stage,
+    UnschedulableError,
+    from_the_end,
+    schedule_pixels,
+    schedule_rows,
+    stage_of,
+)
 from lowtide.network import DTYPE_BYTES
 from lowtide.plan.plan import Fusion
 
@@ -52,8 +62,9 @@ def stages_of(graph: Graph, layers: Sequence[Layer]) -> list[Stage]:
     inside = {layer.output for layer in layers}
     stages: list[Stage] = []
     for layer in layers:
-        rows = {index: graph.tensors[index].rows for index in (*layer.inputs, layer.output)}
-        stage = stage_of(layer.rows, layer.output, rows, inside)
+        used = (*layer.inputs, layer.output)
+        extents = {index: (graph.tensors[index].rows, graph.tensors[index].columns) for index in used}
+        stage = stage_of(layer.rows, layer.output, extents, inside)
         if stage is None:
             raise UnschedulableError(f"layer '{layer.name}' ({layer.function}) can't be computed by rows")
         stages.append(stage)
@@ -68,7 +79,7 @@ def escaping(graph: Graph, layers: Sequence[Layer]) -> set[int]:
     return {layer.output for layer in layers if graph.tensors[layer.output].last_use > last} | {layers[-1].output}
 
 
-def schedule_of(graph: Graph, fusion: Fusion) -> tuple[list[Stage], RowSchedule]:
+def schedule_of(graph: Graph, fusion: Fusion) -> tuple[list[Stage], RowSchedule | PixelSchedule]:
     """A fusion's stages and their schedule.
 
     Raises:
@@ -76,7 +87,15 @@ def schedule_of(graph: Graph, fusion: Fusion) -> tuple[list[Stage], RowSchedule]
     """
     layers = graph.layers[fusion.first - 1 : fusion.last]
     stages = stages_of(graph, layers)
-    return stages, schedule_rows(stages, escaping(graph, layers), fusion.rows)
+    if fusion.direction == "backwards":
+        if stages[-1].accumulates and graph.tensors[layers[-1].output].dtype == "float32":
+            raise UnschedulableError("floats are accumulated forwards only: another order rounds otherwise")
+        extents = {t.index: (t.rows, t.columns) for t in graph.tensors}
+        stages = [from_the_end(stage, extents) for stage in stages]
+    outside = escaping(graph, layers)
+    if fusion.columns:
+        return stages, schedule_pixels(stages, outside, fusion.columns)
+    return stages, schedule_rows(stages, outside, fusion.rows)
 
 
 @dataclass
@@ -104,16 +123,20 @@ class _Maker:
         kept = inputs if keep_input else ()
         return Program(tuple(self.stores), tuple(self.calls), tuple(self.loops), inputs, outputs, kept)
 
-    def _store(self, rows: int, row_bytes: int, element: int, *, kind: str = "tensor", temporary: bool = False) -> int:
-        name = f"{kind} {len(self.stores)}"
-        self.stores.append(Store(name, rows, row_bytes, max(self.alignment, element), temporary=temporary))
-        return len(self.stores) - 1
-
     def _whole(self, index: int) -> int:
         if index not in self.buffers:
-            tensor = self.graph.tensors[index]
-            self.buffers[index] = self._store(tensor.rows, tensor.row_bytes, DTYPE_BYTES[tensor.dtype])
+            self.buffers[index] = self._kept(self.graph.tensors[index], None)
         return self.buffers[index]
+
+    def _kept(self, tensor: Tensor, kept: Kept | None, *, pixels: bool = False) -> int:
+        """A buffer for the tensor, or for the rows or pixels of it that exist at a time."""
+        name = f"{'tensor' if kept is None else 'ring' if kept.carried else 'rows'} {len(self.stores)}"
+        rows = tensor.rows if kept is None or pixels else kept.rows
+        alignment = max(self.alignment, DTYPE_BYTES[tensor.dtype])
+        capacity = kept.rows if kept is not None and pixels else None
+        temporary = kept is not None and not kept.carried
+        self.stores.append(Store(name, rows, tensor.row_bytes, alignment, temporary, tensor.columns, capacity))
+        return len(self.stores) - 1
 
     def _layer(self, layer: Layer) -> None:
         distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
@@ -129,25 +152,31 @@ class _Maker:
         first_call = len(self.calls)
         for layer, stage in zip(layers, stages, strict=True):
             self._stage(layer, stage, schedule, summed if layer is last else None)
-        runs = tuple(Run(first_call + stage, i, begin, end) for i, stage, begin, end in schedule.runs())
-        self.loops.append(Loop(first_call, len(self.calls) - 1, runs))
+        rows = schedule.rows if isinstance(schedule, PixelSchedule) else schedule
+        runs = tuple(Run(first_call + stage, i, begin, end) for i, stage, begin, end in rows.runs())
+        columns = schedule.columns.turns() if isinstance(schedule, PixelSchedule) else None
+        self.loops.append(Loop(first_call, len(self.calls) - 1, runs, columns, fusion.direction == "backwards"))
         if accumulator is not None and summed is not None:
             read = Read(summed, None, (accumulator.forwards, accumulator.backwards))
             self.calls.append(Call(last.name, (read,), self._whole(last.output)))
 
     def _start(self, layer: Layer, accumulator: Accumulator) -> int:
-        summed = self._store(1, accumulator.nbytes, accumulator.alignment)
+        summed = len(self.stores)
+        alignment = max(self.alignment, accumulator.alignment)
+        self.stores.append(Store(f"sum {summed}", 1, accumulator.nbytes, alignment))
         self.calls.append(Call(layer.name, (), summed))
         return summed
 
-    def _stage(self, layer: Layer, stage: Stage, schedule: RowSchedule, summed: int | None) -> None:
+    def _stage(self, layer: Layer, stage: Stage, schedule: RowSchedule | PixelSchedule, summed: int | None) -> None:
         distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
         whole = layer.output not in schedule.kept
+        across = dict(stage.column_inputs) if isinstance(schedule, PixelSchedule) else {}
         reads = tuple(
             Read(
                 self.buffers[index],
                 window,
                 distances.get(index) if whole and index not in schedule.kept and summed is None else None,
+                across.get(index),
             )
             for index, window in stage.inputs
         )
@@ -157,10 +186,7 @@ class _Maker:
             if kept is None:
                 self._whole(layer.output)
             else:
-                kind, element = "ring" if kept.carried else "rows", DTYPE_BYTES[tensor.dtype]
-                self.buffers[layer.output] = self._store(
-                    kept.rows, tensor.row_bytes, element, kind=kind, temporary=not kept.carried
-                )
+                self.buffers[layer.output] = self._kept(tensor, kept, pixels=isinstance(schedule, PixelSchedule))
         self.calls.append(
             Call(layer.name, reads, self.buffers[layer.output] if summed is None else summed, summed is not None)
         )

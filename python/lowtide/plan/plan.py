@@ -7,10 +7,11 @@ from typing import Literal, get_args
 
 from lowtide.errors import UsageError
 
-Objective = Literal["free", "fit", "untiled"]
+Objective = Literal["free", "fit", "ram", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 DEFAULT_OBJECTIVE: Objective = "free"
 Halo = Literal["cache"]
+Direction = Literal["forwards", "backwards"]
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,17 @@ class Fusion:
     """Layers `first` to `last` (both included, numbered from 1 in the plan's order) become one loop by rows.
 
     Attributes:
-        rows: how many rows of the last layer an iteration.
+        rows: how many rows an iteration, of the layer that has the most to make.
+        columns: how many columns of those rows at a time, 0 for whole rows; then `rows` is 1.
+        direction: from the first row to the last, or from the last to the first.
         halo: rows that two iterations need are kept in line buffers (cache).
     """
 
     first: int
     last: int
     rows: int = 1
+    columns: int = 0
+    direction: Direction = "forwards"
     halo: Halo = "cache"
 
 
@@ -33,8 +38,8 @@ class Plan:
     """A network's plan, complete: its transform script follows from it alone.
 
     Attributes:
-        objective: what was asked for; `untiled` leaves every layer whole, `free` computes no element twice, `fit` costs
-            the least of what fits the RAM there is.
+        objective: what was asked for; `untiled` leaves every layer whole, `free` computes no element twice,
+            and whole rows; `ram` looks for the least bytes, `fit` for the least cost within the RAM there is.
         strategy: which of `lowtide.alloc.STRATEGIES` places the buffers.
         copied: the parts of concats that get a buffer of their own and are copied, by their numbers in the graph; the
             others are written into their place.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -10,7 +10,7 @@ from typing import Protocol
 from lowtide.alloc import solve
 from lowtide.errors import UsageError
 from lowtide.graph.graph import Graph
-from lowtide.plan.fuse import fused_front, fused_plan
+from lowtide.plan.fuse import PIXELS, ROWS, Mode, fused_front, fused_plan
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Objective, Plan
 from lowtide.plan.untiled import Untiled, plan_untiled
@@ -28,17 +28,30 @@ class Planner(Protocol):
 
 
 def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
-    """Least bytes with every element computed once: the untiled plan, and loops where they lower the peak.
+    """Least bytes with every element computed once, in whole rows: the untiled plan, and loops where they lower the peak.
 
     Args:
         cut: as for `plan_untiled`.
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
     """
+    return _fused(cut, alignment, keep_input, "free", ROWS)
+
+
+def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
+    """Least bytes: loops may go by columns too, one at a time.
+
+    Args:
+        cut, alignment, keep_input: as for `plan_free`.
+    """
+    return _fused(cut, alignment, keep_input, "ram", (*ROWS, *PIXELS))
+
+
+def _fused(cut: Cut, alignment: int, keep_input: bool, objective: Objective, modes: Sequence[Mode]) -> Untiled:
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
-    fusions = fused_plan(graph, alignment, keep_input=keep_input)
-    found = replace(whole.plan, objective="free", fusions=fusions)
+    fusions = fused_plan(graph, alignment, keep_input=keep_input, modes=modes)
+    found = replace(whole.plan, objective=objective, fusions=fusions)
     return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
 
 
@@ -74,8 +87,8 @@ def _candidates(cut: Cut, alignment: int, keep_input: bool) -> Iterator[Priced]:
     """The plans of the search, each with its exact arena, which can be larger than a cheaper one's."""
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
-    for cost, fusions in fused_front(graph, alignment, keep_input=keep_input):
-        plan = replace(whole.plan, objective="free" if fusions else "untiled", fusions=fusions)
+    for cost, fusions in fused_front(graph, alignment, keep_input=keep_input, modes=(*ROWS, *PIXELS)):
+        plan = replace(whole.plan, objective="ram" if fusions else "untiled", fusions=fusions)
         yield Priced(cost, replace(whole, plan=_predicted(plan, graph, alignment, keep_input)))
 
 
@@ -118,5 +131,5 @@ def planner_for(objective: Objective, arena_limit: int | None = None) -> Planner
     return partial(plan_fit, arena_limit=arena_limit)
 
 
-PLANNERS: Mapping[Objective, Planner] = {"free": plan_free, "untiled": plan_untiled}
+PLANNERS: Mapping[Objective, Planner] = {"free": plan_free, "ram": plan_ram, "untiled": plan_untiled}
 """Those that need no more than the network."""

@@ -42,7 +42,10 @@ def _steps(plan: Plan) -> list[str]:
         numbers = _numbers(range(fusion.first, fusion.last + 1))
         steps.append(_step("layers", f"numbers = [{numbers}]", result=f"%{chain}"))
     for chain, fusion in zip(chains, plan.fusions, strict=True):
-        attributes = f'halo = "{fusion.halo}", rows = {fusion.rows} : i64'
+        attributes = (
+            f'columns = {fusion.columns} : i64, direction = "{fusion.direction}", '
+            f'halo = "{fusion.halo}", rows = {fusion.rows} : i64'
+        )
         result = f"%{len(plan.fusions) + chain}"
         steps.append(_step("fuse_spatial", attributes, operand=f"%{chain}", result=result))
     # JSON's escapes for quotes and backslashes are MLIR's too.

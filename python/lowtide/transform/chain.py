@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from lowtide.graph.nest import LayerBody
+from lowtide.graph.read import shape_of
 from lowtide.graph.row_schedule import Stage, UnschedulableError, stage_of
-from lowtide.graph.rows import row_access, rows_of
+from lowtide.graph.rows import extents_of, row_access
 from lowtide.ir import FlatSymbolRefAttr, Operation, StringAttr, Value
 from lowtide.normalise.analysis import Role, defining, is_constant, role_of
 from lowtide.normalise.form import LAYER
@@ -21,7 +22,8 @@ class ChainLayer:
         call: the operation.
         function: the outlined layer that it calls, and its loop description.
         sources: the tensor behind each operand but the destination: reshapes are looked through.
-        stage: how it goes by rows; tensors are numbered as in `tensors_of`.
+        stage: how it goes by rows; tensors are numbered.
+        extents: rows and columns of each tensor that it uses.
     """
 
     call: Operation
@@ -29,6 +31,7 @@ class ChainLayer:
     body: LayerBody
     sources: tuple[Value, ...]
     stage: Stage
+    extents: Mapping[int, tuple[int, int]]
 
     @property
     def result(self) -> Value:
@@ -59,13 +62,14 @@ def _layer(
     if owner is None or role_of(owner) is not Role.EMPTY:
         raise UnschedulableError(f"layer '{layer_of(call)}' writes a part of a tensor that others write too")
     activations = {a: value for a, value in enumerate(sources) if not is_constant(value)}
-    operands = {a: (numbers[value], rows_of(value)) for a, value in activations.items()}
+    operands = {a: (numbers[value], shape_of(value)) for a, value in activations.items()}
     output = numbers[call.results[0]]
-    rows = {tensor: count for tensor, count in (*operands.values(), (output, rows_of(call.results[0])))}
-    stage = stage_of(row_access(body, operands), output, rows, inside)
+    shapes = (*operands.values(), (output, shape_of(call.results[0])))
+    extents = {tensor: extents_of(shape) for tensor, shape in shapes}
+    stage = stage_of(row_access(body, operands), output, extents, inside)
     if stage is None:
         raise UnschedulableError(f"layer '{layer_of(call)}' ({function}) can't be computed by rows")
-    return ChainLayer(call, function, body, sources, stage)
+    return ChainLayer(call, function, body, sources, stage, extents)
 
 
 def layer_of(call: Operation) -> str:

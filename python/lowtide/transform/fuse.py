@@ -6,25 +6,36 @@ buffer of one iteration, every call gets the rows that it is to make, and `row m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lowtide.errors import InternalError
-from lowtide.graph.read import layer_bodies
-from lowtide.graph.row_schedule import RowRange, RowSchedule, UnschedulableError, schedule_rows
-from lowtide.graph.rows import accumulation_of, row_dimension, rows_of
+from lowtide.graph.read import layer_bodies, shape_of
+from lowtide.graph.row_schedule import (
+    Kept,
+    RowRange,
+    RowSchedule,
+    UnschedulableError,
+    from_the_end,
+    schedule_pixels,
+    schedule_rows,
+)
+from lowtide.graph.rows import Accumulation, accumulation_of, extents_of, row_dimension
 from lowtide.ir import (
     ArrayAttr,
     FlatSymbolRefAttr,
+    FloatType,
     FunctionType,
     IndexType,
     InsertionPoint,
     IntegerAttr,
-    IntegerType,
     Module,
     Operation,
     RankedTensorType,
     Type,
+    UnitAttr,
     Value,
     arith,
     bufferization,
@@ -33,23 +44,27 @@ from lowtide.ir import (
     tensor,
 )
 from lowtide.normalise.analysis import Role, defining, is_constant, role_of, users_of
-from lowtide.normalise.form import BODY, LAYER, REDUCTION, layers_of
+from lowtide.normalise.form import BACKWARDS, BODY, LAYER, Reduction, body_name, layers_of, note_reduction, reduction_of
 from lowtide.transform.chain import ChainLayer, layer_of, read_chain, source_of
 from lowtide.transform.split import Split, split_accumulation
 
 STAGE = "transform"
 
 
-def fuse_rows(module: Module, calls: Sequence[Operation], tile: int) -> Operation:
+def fuse_rows(
+    module: Module, calls: Sequence[Operation], rows: int, columns: int = 0, *, backwards: bool = False
+) -> Operation:
     """Replace the calls by one loop over the rows of the last one's output (of its input where it accumulates).
 
     Args:
         module: outlined.
         calls: of the network's function, in its order, with no other call between them that they feed.
-        tile: rows an iteration.
+        rows: rows an iteration.
+        columns: columns of those rows at a time, in a loop inside; 0 for whole rows.
+        backwards: from the last row (and column) to the first.
 
     Returns:
-        the loop.
+        the (outer) loop.
 
     Raises:
         UnschedulableError: they can't go by rows together; nothing has been changed.
@@ -58,15 +73,23 @@ def fuse_rows(module: Module, calls: Sequence[Operation], tile: int) -> Operatio
     _check_between(calls)
     made = {layer.result for layer in chain}
     escaping = {layer.stage.output for layer in chain if _escapes(layer.result, set(calls))}
-    last = chain[-1]
-    escaping |= {last.stage.output}
+    escaping |= {chain[-1].stage.output}
     for layer in chain[:-1]:
         if layer.stage.accumulates:
-            raise UnschedulableError(
-                f"layer '{layer_of(layer.call)}' is complete only after its last row; it can only be last"
-            )
-    schedule = schedule_rows([layer.stage for layer in chain], escaping, tile)
-    return _Fuser(module, chain, schedule, made).build()
+            message = f"layer '{layer_of(layer.call)}' is complete only after its last row; it can only be last"
+            raise UnschedulableError(message)
+    stages = [layer.stage for layer in chain]
+    if backwards:
+        if chain[-1].stage.accumulates and isinstance(RankedTensorType(chain[-1].result.type).element_type, FloatType):
+            raise UnschedulableError("floats are accumulated forwards only: another order rounds otherwise")
+        stages = [from_the_end(layer.stage, layer.extents) for layer in chain]
+    if not columns:
+        schedule = schedule_rows(stages, escaping, rows)
+        return _Fuser(module, chain, schedule, None, schedule.kept, made, backwards).build()
+    if rows != 1:
+        raise UnschedulableError("a loop by columns goes row by row")
+    pixels = schedule_pixels(stages, escaping, columns)
+    return _Fuser(module, chain, pixels.rows, pixels.columns, pixels.kept, made, backwards).build()
 
 
 def _check_between(calls: Sequence[Operation]) -> None:
@@ -100,8 +123,11 @@ def _escapes(value: Value, calls: set[Operation]) -> bool:
 class _Fuser:
     module: Module
     chain: tuple[ChainLayer, ...]
-    schedule: RowSchedule
+    rows: RowSchedule
+    columns: RowSchedule | None
+    kept: Mapping[int, Kept]
     made: set[Value]
+    backwards: bool
     current: dict[Value, Value] = field(default_factory=dict[Value, Value])
     split: Split | None = None
 
@@ -109,31 +135,60 @@ class _Fuser:
         last = self.chain[-1].call
         with InsertionPoint(last), last.location:
             carried = [layer for layer in self.chain if self._is_carried(layer)]
-            initial = [self._initial(layer) for layer in carried]
-            bounds = [_index(bound) for bound in (self.schedule.start, self.schedule.stop, 1)]
-            loop = scf.ForOp(bounds[0], bounds[1], bounds[2], initial)
-            for layer, value in zip(carried, loop.inner_iter_args, strict=True):
-                self.current[layer.result] = value
-            with InsertionPoint(loop.body):
-                for layer, rows in zip(self.chain, self.schedule.ranges, strict=True):
-                    self._call(layer, rows, loop.induction_variable)
-                scf.YieldOp([self.current[layer.result] for layer in carried])
-            for layer, result in zip(carried, loop.results, strict=True):
-                self.current[layer.result] = result
+            for layer in carried:
+                self.current[layer.result] = self._initial(layer)
+            loop = self._loop(self.rows, carried, self._iteration)
             if self.split is not None:
                 self._finish(self.chain[-1], self.split)
         self._replace()
         return loop.operation
 
+    def _loop(self, schedule: RowSchedule, carried: Sequence[ChainLayer], body: Callable[[Value], None]) -> scf.ForOp:
+        """A loop that carries these tensors; they are its results after it."""
+        bounds = [_index(bound) for bound in (schedule.start, schedule.stop, 1)]
+        loop = scf.ForOp(bounds[0], bounds[1], bounds[2], [self.current[layer.result] for layer in carried])
+        for layer, value in zip(carried, loop.inner_iter_args, strict=True):
+            self.current[layer.result] = value
+        with InsertionPoint(loop.body):
+            body(loop.induction_variable)
+            scf.YieldOp([self.current[layer.result] for layer in carried])
+        for layer, result in zip(carried, loop.results, strict=True):
+            self.current[layer.result] = result
+        return loop
+
+    def _iteration(self, variable: Value) -> None:
+        rows = [self._range(extent, variable) for extent in self.rows.ranges]
+        if self.columns is None:
+            for layer, bounds in zip(self.chain, rows, strict=True):
+                self._call(layer, [bounds])
+            return
+        columns = self.columns
+
+        def turn(inner: Value) -> None:
+            for layer, bounds, extent in zip(self.chain, rows, columns.ranges, strict=True):
+                self._call(layer, [bounds, self._range(extent, inner)])
+
+        self._loop(columns, [layer for layer in self.chain if self._is_carried(layer)], turn)
+
+    def _range(self, extent: RowRange, variable: Value) -> tuple[Value, Value]:
+        """What an iteration makes: first and end."""
+        begin, end = _row_value(extent, variable, -1), _row_value(extent, variable, 0)
+        if not self.backwards:
+            return begin, end
+        rows = _index(extent.rows)
+        return arith.subi(rows, end), arith.subi(rows, begin)
+
     def _is_carried(self, layer: ChainLayer) -> bool:
-        kept = self.schedule.kept.get(layer.stage.output)
+        kept = self.kept.get(layer.stage.output)
         return kept is None or kept.carried
 
     def _kept_type(self, layer: ChainLayer) -> RankedTensorType:
-        """The tensor, cut to the rows that exist at a time."""
+        """The tensor, cut to the rows or pixels that exist at a time."""
         whole = RankedTensorType(layer.result.type)
-        kept = self.schedule.kept.get(layer.stage.output)
-        return whole if kept is None else _with_rows(whole, kept.rows)
+        kept = self.kept.get(layer.stage.output)
+        if kept is None:
+            return whole
+        return _with_rows(whole, kept.rows) if self.columns is None else _with_pixels(whole, kept.rows)
 
     def _initial(self, layer: ChainLayer) -> Value:
         """What a carried tensor is before the loop: memory, or a filled accumulator."""
@@ -143,50 +198,50 @@ class _Fuser:
         accumulator = self.split.accumulator
         operands = [layer.call.operands[a] for a in self.split.initial]
         types = [value.type for value in operands]
-        function = self._declare(self.split.start, [*types, accumulator], accumulator, {})
+        function = self._declare(self.split.start, [*types, accumulator], accumulator, Reduction())
         return _call(function, [*operands, bufferization.alloc_tensor(accumulator, [])], accumulator, layer.call)
 
     def _split(self, layer: ChainLayer) -> Split:
         layers = layers_of(self.module, STAGE).regions[0].blocks[0]
         function = next(f for f in layers.operations if isinstance(f, func.FuncOp) and f.name.value == layer.function)
-        activations = [a for a, value in enumerate(layer.sources) if not is_constant(value)]
-        accumulation = accumulation_of(layer.body, activations)
-        assert accumulation is not None
+        accumulation = self._accumulation(layer)
         return split_accumulation(layers, function, accumulation.node.op, accumulation.argument)
 
-    def _call(self, layer: ChainLayer, rows: RowRange, iteration: Value) -> None:
-        """The layer's call by rows, inside the loop."""
-        operands = [self._operand(operand) for operand in list(layer.call.operands)[:-1]]
-        begin, end = _row_value(rows, iteration, -1), _row_value(rows, iteration, 0)
-        attributes: dict[str, int] = {}
-        function, destination = layer.function, self.current.get(layer.result)
-        if destination is None:
-            destination = bufferization.alloc_tensor(self._kept_type(layer), [])
-        if self.split is not None and layer.stage.accumulates:
-            function = self.split.accumulate
-            argument, reduction, factor = self._reduced(layer)
-            del argument
-            attributes[REDUCTION] = reduction
-            begin, end = (arith.muli(bound, _index(factor)) if factor > 1 else bound for bound in (begin, end))
-        types = [value.type for value in (*operands, destination)]
-        index = IndexType.get()
-        declared = self._declare(function, [*types, index, index], destination.type, attributes)
-        self.current[layer.result] = _call(declared, [*operands, destination, begin, end], destination.type, layer.call)
+    def _accumulation(self, layer: ChainLayer) -> Accumulation:
+        found = accumulation_of(layer.body, [a for a, value in enumerate(layer.sources) if not is_constant(value)])
+        assert found is not None
+        return found
 
-    def _reduced(self, layer: ChainLayer) -> tuple[int, int, int]:
-        """Of an accumulating layer: its activation, the dimension that is cut, and steps of that a row."""
-        activations = [a for a, value in enumerate(layer.sources) if not is_constant(value)]
-        accumulation = accumulation_of(layer.body, activations)
-        assert accumulation is not None
-        rows = accumulation.node.extents[accumulation.dimension]
-        return accumulation.argument, accumulation.dimension, rows // rows_of(layer.sources[accumulation.argument])
+    def _call(self, layer: ChainLayer, ranges: Sequence[tuple[Value, Value]]) -> None:
+        """The layer's call by rows, and columns, inside the loop."""
+        operands = [self._operand(operand) for operand in list(layer.call.operands)[:-1]]
+        function, destination = layer.function, self.current.get(layer.result)
+        if destination is None or not self._is_carried(layer):
+            destination = bufferization.alloc_tensor(self._kept_type(layer), [])
+        reduction = Reduction()
+        if self.split is not None and layer.stage.accumulates:
+            function, reduction = self.split.accumulate, self._reduction(layer, by_columns=len(ranges) > 1)
+        bounds = [bound for pair in ranges for bound in pair]
+        types = [value.type for value in (*operands, destination, *bounds)]
+        declared = self._declare(function, types, destination.type, reduction, backwards=self.backwards)
+        self.current[layer.result] = _call(declared, [*operands, destination, *bounds], destination.type, layer.call)
+
+    def _reduction(self, layer: ChainLayer, *, by_columns: bool) -> Reduction:
+        """What rows and columns of the input are in the reduction."""
+        accumulation = self._accumulation(layer)
+        rows, columns = extents_of(shape_of(layer.sources[accumulation.argument]))
+        extent = accumulation.node.extents[accumulation.dimension]
+        if extent != rows:
+            return Reduction((accumulation.dimension,), (columns, extent // (rows * columns)))
+        across = (accumulation.columns,) if by_columns and accumulation.columns is not None else ()
+        return Reduction((accumulation.dimension, *across))
 
     def _finish(self, layer: ChainLayer, split: Split) -> None:
-        argument, _, _ = self._reduced(layer)
+        argument = self._accumulation(layer).argument
         operands = list(layer.call.operands)[:-1]
         operands[argument] = self.current[layer.result]
         operands.append(bufferization.alloc_tensor(layer.result.type, []))
-        declared = self._declare(split.finish, [value.type for value in operands], layer.result.type, {})
+        declared = self._declare(split.finish, [value.type for value in operands], layer.result.type, Reduction())
         self.current[layer.result] = _call(declared, operands, layer.result.type, layer.call)
 
     def _operand(self, operand: Value) -> Value:
@@ -200,11 +255,7 @@ class _Fuser:
         op = defining(value)
         assert op is not None
         source = self._reshaped(op.operands[0], root)
-        whole, before = RankedTensorType(value.type), RankedTensorType(op.operands[0].type)
-        rows = (
-            rows_of(value) * RankedTensorType(source.type).shape[row_dimension(before.shape)] // rows_of(op.operands[0])
-        )
-        kind = _with_rows(whole, rows)
+        kind = self._reshaped_type(RankedTensorType(value.type), RankedTensorType(source.type), root)
         reassociation = [
             [IntegerAttr(i).value for i in ArrayAttr(group)] for group in ArrayAttr(op.attributes["reassociation"])
         ]
@@ -212,27 +263,39 @@ class _Fuser:
             return tensor.collapse_shape(kind, source, reassociation)
         return tensor.expand_shape(kind, source, reassociation, [], list(kind.shape))
 
-    def _declare(self, body: str, types: list[Type], result: Type, attributes: Mapping[str, int]) -> str:
+    def _reshaped_type(self, whole: RankedTensorType, source: RankedTensorType, root: Value) -> RankedTensorType:
+        """The type of a view of what is kept: the rows (or pixels) of the whole view that are there."""
+        shape = tuple(RankedTensorType(root.type).shape)
+        elements = math.prod(source.shape)
+        row = row_dimension(whole.shape)
+        if self.columns is None or whole.shape[row] != extents_of(shape)[0]:
+            return _with_rows(whole, elements * whole.shape[row] // math.prod(whole.shape))
+        return _with_pixels(whole, elements // math.prod(whole.shape[row + 2 :]))
+
+    def _declare(
+        self, body: str, types: list[Type], result: Type, reduction: Reduction, *, backwards: bool = False
+    ) -> str:
         """A declaration at the top level with these types for a body in `@layers`: a new one, or one made before."""
         function_type = FunctionType.get(types, [result])
-        number = 0
         taken = {f.name.value: f for f in self.module.body.operations if isinstance(f, func.FuncOp)}
-        name = body
-        while name in taken:
-            other = taken[name]
+        names = itertools.chain([body, f"{body}_rows"], (f"{body}_rows_{i}" for i in itertools.count(2)))
+        for name in names:
+            other = taken.get(name)
+            if other is None:
+                break
+            noted = BODY in other.operation.attributes and body_name(other) == body
             if (
-                other.type == function_type
-                and _notes(other, body) == dict(attributes)
-                and BODY in other.operation.attributes
+                noted
+                and other.type == function_type
+                and (reduction_of(other), BACKWARDS in other.operation.attributes) == (reduction, backwards)
             ):
                 return name
-            number += 1
-            name = f"{body}_rows" if number == 1 else f"{body}_rows_{number}"
         with InsertionPoint.at_block_begin(self.module.body), self.chain[-1].call.location:
             declaration = func.FuncOp(name, function_type, visibility="private")
-            declaration.operation.attributes[BODY] = FlatSymbolRefAttr.get(body)
-            for key, value in attributes.items():
-                declaration.operation.attributes[key] = IntegerAttr.get(IntegerType.get_signless(64), value)
+        declaration.operation.attributes[BODY] = FlatSymbolRefAttr.get(body)
+        note_reduction(declaration, reduction)
+        if backwards:
+            declaration.operation.attributes[BACKWARDS] = UnitAttr.get()
         return name
 
     def _replace(self) -> None:
@@ -245,7 +308,7 @@ class _Fuser:
             self._erase(layer, calls)
 
     def _stays_inside(self, layer: ChainLayer) -> bool:
-        return layer.stage.output in self.schedule.kept
+        return layer.stage.output in self.kept
 
     def _erase(self, layer: ChainLayer, calls: set[Operation]) -> None:
         destination = defining(layer.call.operands[len(layer.call.operands) - 1])
@@ -265,13 +328,6 @@ def _erase_reshapes(value: Value) -> None:
             _erase_reshapes(user.results[0])
             if not list(user.results[0].uses):
                 user.erase()
-
-
-def _notes(function: func.FuncOp, body: str) -> dict[str, int] | None:
-    attributes = function.operation.attributes
-    if BODY in attributes and FlatSymbolRefAttr(attributes[BODY]).value != body:
-        return None
-    return {REDUCTION: IntegerAttr(attributes[REDUCTION]).value} if REDUCTION in attributes else {}
 
 
 def _call(function: str, operands: Sequence[Value], result: Type, original: Operation) -> Value:
@@ -299,4 +355,11 @@ def _row_value(rows: RowRange, iteration: Value, back: int) -> Value:
 def _with_rows(kind: RankedTensorType, rows: int) -> RankedTensorType:
     shape = list(kind.shape)
     shape[row_dimension(shape)] = rows
+    return RankedTensorType.get(shape, kind.element_type)
+
+
+def _with_pixels(kind: RankedTensorType, pixels: int) -> RankedTensorType:
+    shape = list(kind.shape)
+    row = row_dimension(shape)
+    shape[row : row + 2] = 1, pixels
     return RankedTensorType.get(shape, kind.element_type)
