@@ -105,8 +105,8 @@ def test_ram_is_exact_and_names_what_holds_it(digits: Artifact, tmp_path: Path) 
         text = str(refusal.value)
         assert f"needs {needed:,} bytes of RAM" in text
         assert f"arena {digits.report.arena_bytes:,} + stack {digits.report.stack_bytes:,}" in text
-        assert f"--ram {needed}" in text
-        assert "where the arena is fullest (bytes: 1,024 of 'digits_1/" in text
+        assert "objective ram, which fits" in text
+        assert "where the arena is fullest (bytes: 384 of 'digits_1/" in text
     assert {path.name for path in tmp_path.iterdir()} == {"fits"}
 
 

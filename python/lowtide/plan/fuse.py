@@ -8,7 +8,7 @@ that waits, so the whole plan's arena is rarely more; the allocator has the last
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lowtide.alloc import solve
@@ -46,7 +46,7 @@ def wider_layers(graph: Graph, first: int, last: int) -> tuple[int, ...]:
     for position, layer in enumerate(layers[:-1], start=1):
         output = graph.tensors[layer.output]
         users = [other for other in graph.layers if layer.output in other.inputs]
-        inside = [graph.tensors[index] for index in layer.inputs if any(index == l.output for l in layers)]
+        inside = [graph.tensors[index] for index in layer.inputs if any(index == other.output for other in layers)]
         pointwise = all(w == Window(1, 0, 0) for _, w in (*(layer.rows.windows or ()), *(layer.rows.columns or ())))
         wider = len(inside) == len(layer.inputs) == 1 and output.row_bytes > inside[0].row_bytes
         if pointwise and wider and len(users) == 1 and output.last_use <= layers[-1].step:
@@ -58,6 +58,7 @@ ROWS = (Mode(), Mode(direction="backwards"))
 PIXELS = (Mode(1), Mode(1, "backwards"))
 PATCHES = (Mode(1, anew=True), Mode(1, "backwards", anew=True))
 CHANNELS = (Mode(axis="channels", rows=8), Mode(axis="channels"))
+_NONE = Fusion(0, 0)
 SHORT = 8
 """Layers of the loops that are looked at first; longer ones must then promise less than the best plan of these."""
 
@@ -79,7 +80,7 @@ class Segment:
     cost: int
     exact: bool = False
     mode: Mode = Mode()
-    fusion: Fusion = Fusion(0, 0)
+    fusion: Fusion = _NONE
 
     @property
     def fusions(self) -> tuple[Fusion, ...]:
@@ -98,12 +99,30 @@ def fused_plan(
         keep_input: inputs stay intact up to the end.
         modes: how loops may go.
     """
+    search = _search(graph, alignment, keep_input, modes)
+    return search.turned(search.best())
+
+
+def fused_front(
+    graph: Graph, alignment: int, *, keep_input: bool = False, modes: Sequence[Mode] = ROWS
+) -> Iterator[tuple[int, tuple[Fusion, ...]]]:
+    """Cost and loops of the cheapest plans under falling peaks, from whole layers to the least peak; costs never fall.
+
+    Args:
+        graph, alignment, keep_input, modes: as for `fused_plan`.
+    """
+    search = _search(graph, alignment, keep_input, modes)
+    for chain in search.front():
+        yield sum(segment.cost for segment in chain), search.turned(chain)
+
+
+def _search(graph: Graph, alignment: int, keep_input: bool, modes: Sequence[Mode]) -> _Search:
     search = _Search(graph, alignment, keep_input=keep_input)
     for mode in modes:
         search.add(mode, range(2, SHORT + 1))
         if mode.axis == "rows":
             search.add(mode, range(SHORT + 1, len(graph.layers) + 1))
-    return search.turned(search.best())
+    return search
 
 
 class _Search:
@@ -121,9 +140,28 @@ class _Search:
 
     def best(self) -> tuple[Segment, ...]:
         """The cheapest chain under the least peak."""
+        chain = self._settled(None)
+        assert chain is not None, "whole layers always are a way"
+        return chain
+
+    def front(self) -> Iterator[tuple[Segment, ...]]:
+        """The cheapest chains under falling peaks, whole layers first."""
+        chain = self._settled(max(s.nbytes for s in self._segments.values() if s.first == s.last))
+        while chain is not None:
+            yield chain
+            chain = self._settled(max(segment.nbytes for segment in chain) - 1)
+
+    def _settled(self, limit: int | None) -> tuple[Segment, ...] | None:
+        """The cheapest chain under a peak (the least one without a limit), the allocator asked of all its segments.
+
+        None where no chain stays under the limit.
+        """
         while True:
             segments = list(self._segments.values())
-            chain = cheapest(segments, self._count, least_peak(segments, self._count))
+            least = least_peak(segments, self._count)
+            if limit is not None and least > limit:
+                return None
+            chain = cheapest(segments, self._count, least if limit is None else limit)
             guessed = [segment for segment in chain if not segment.exact]
             if not guessed:
                 return chain

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from lowtide.errors import UsageError
 
-Objective = Literal["free", "ram", "untiled"]
+Objective = Literal["free", "fit", "ram", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 DEFAULT_OBJECTIVE: Objective = "free"
 Halo = Literal["cache"]
@@ -44,7 +44,7 @@ class Plan:
 
     Attributes:
         objective: what was asked for; `untiled` leaves every layer whole, `free` computes no element twice,
-            and whole rows; `ram` looks for the least bytes.
+            and whole rows; `ram` looks for the least bytes, `fit` for the least cost within the RAM there is.
         strategy: which of `lowtide.alloc.STRATEGIES` places the buffers.
         copied: the parts of concats that get a buffer of their own and are copied, by their numbers in the graph; the
             others are written into their place.
