@@ -147,10 +147,10 @@ def _check_ram(report: Report, ram: int | None) -> None:
     if ram is None or report.sram_bytes <= ram:
         return
     steps = range(len(report.steps))
-    fullest = max(steps, key=lambda step: (_reach(report.buffers, step), -step))
+    fullest = max(steps, key=lambda step: (_covered(report.buffers, step), -step))
     live = [buffer for buffer in report.buffers if buffer.first <= fullest <= buffer.last]
     held = ", ".join(f"{buffer.size:,} of '{buffer.name}'" for buffer in sorted(live, key=lambda b: -b.size))
-    shared = sum(buffer.size for buffer in live) - _reach(live, fullest)
+    shared = sum(buffer.size for buffer in live) - _covered(live, fullest)
     overlap = f", {shared:,} of them shared" if shared > 0 else ""
     place = f"step {fullest} of {len(steps) - 2}, '{report.steps[fullest]}'"
     parts = f"arena {report.arena_bytes:,} + stack {report.stack_bytes:,} + data {report.data_bytes:,}"
@@ -162,9 +162,14 @@ def _check_ram(report: Report, ram: int | None) -> None:
     )
 
 
-def _reach(buffers: Sequence[PlacedBuffer], step: int) -> int:
-    """The arena's bytes below the highest buffer that is live at a step."""
-    return max((b.offset + b.size for b in buffers if b.first <= step <= b.last), default=0)
+def _covered(buffers: Sequence[PlacedBuffer], step: int) -> int:
+    """The arena's bytes that the buffers live at a step lie in, those that several share once."""
+    covered = end = 0
+    for buffer in sorted(buffers, key=lambda buffer: buffer.offset):
+        if buffer.first <= step <= buffer.last:
+            covered += max(0, buffer.offset + buffer.size - max(buffer.offset, end))
+            end = max(end, buffer.offset + buffer.size)
+    return covered
 
 
 def _check_dump_dir(dump_dir: Path, directory: Path) -> Path:

@@ -75,7 +75,7 @@ def row_windows(body: LayerBody, *, columns: bool = False) -> dict[int, Window |
     Returns:
         None where the layer can't go through its output by rows (columns).
     """
-    if len(body.destination) != len(body.result.shape):
+    if not body.destination or len(body.destination) != len(body.result.shape):
         return None
     row = column_dimension(body.destination) if columns else row_dimension(body.destination)
     if row is None or body.destination[row_dimension(body.destination)] < 2:
@@ -95,7 +95,7 @@ def row_windows(body: LayerBody, *, columns: bool = False) -> dict[int, Window |
 
 
 def _window(access: Access | None, loops: Sequence[Var], row: int, *, columns: bool) -> Window | None:
-    if access is None:
+    if access is None or not access.shape:
         return None
     dimension = column_dimension(access.shape) if columns else row_dimension(access.shape)
     if dimension is None:
@@ -135,7 +135,7 @@ def accumulation_of(body: LayerBody, activations: Iterable[int]) -> Accumulation
         for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
         for access in accesses(source, apply_map(amap, dims), argument, None, padded=False)
     ]
-    if len(found) != 1 or found[0] is None:
+    if len(found) != 1 or found[0] is None or not found[0].shape:
         return None
     subscript = found[0].index[row_dimension(found[0].shape)]
     outermost = next(
