@@ -100,6 +100,8 @@ class Layer:
             before.
         rows: how it can go by rows of its output or of an input.
         accumulator: of a layer that can take its input by rows.
+        channels: how it can go by channels of its output or of an input.
+        channel_accumulator: of a layer that can take its input by channels.
     """
 
     step: int
@@ -114,6 +116,8 @@ class Layer:
     rows: RowAccess = field(default_factory=RowAccess)
     accumulator: Accumulator | None = None
     part: int = 0
+    channels: RowAccess = field(default_factory=RowAccess)
+    channel_accumulator: Accumulator | None = None
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,7 @@ class Loop:
         columns: for each call the columns [begin, end) that it goes through in each turn of the loop inside, in which
             all calls of one iteration run a part of their rows in turn; None without such a loop.
         backwards: rows and columns, and the windows of reads, are counted from the end.
+        by_channels: the runs go through channels, which lie in every row: no byte of a tensor is done before the last.
     """
 
     first: int
@@ -114,6 +115,7 @@ class Loop:
     runs: tuple[Run, ...]
     columns: tuple[tuple[tuple[int, int], ...], ...] | None = None
     backwards: bool = False
+    by_channels: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import loop_bytes
 from lowtide.graph.graph import Graph, Layer
-from lowtide.graph.program import Windows
+from lowtide.graph.program import RowAccess, Windows
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.plan.memory import problem_of, program_of
-from lowtide.plan.plan import Direction, Fusion
+from lowtide.plan.plan import Axis, Direction, Fusion
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,17 @@ class Mode:
 
     columns: int = 0
     direction: Direction = "forwards"
+    axis: Axis = "rows"
+    rows: int = 1
 
     def fusion(self, first: int, last: int) -> Fusion:
         """The loop of these layers."""
-        return Fusion(first, last, columns=self.columns, direction=self.direction)
+        return Fusion(first, last, self.rows, columns=self.columns, direction=self.direction, axis=self.axis)
 
 
 ROWS = (Mode(), Mode(direction="backwards"))
 PIXELS = (Mode(1), Mode(1, "backwards"))
+CHANNELS = (Mode(axis="channels", rows=8), Mode(axis="channels"))
 SHORT = 8
 """Layers of the loops that are looked at first; longer ones must then promise less than the best plan of these."""
 
@@ -76,7 +79,8 @@ def fused_plan(
     search = _Search(graph, alignment, keep_input=keep_input)
     for mode in modes:
         search.add(mode, range(2, SHORT + 1))
-        search.add(mode, range(SHORT + 1, len(graph.layers) + 1))
+        if mode.axis == "rows":
+            search.add(mode, range(SHORT + 1, len(graph.layers) + 1))
     return search.turned(search.best())
 
 
@@ -124,7 +128,7 @@ class _Search:
             return False
         nbytes = loop_bytes(program)
         if nbytes < limit:
-            cost = sum(1 + self._graph.layers[n - 1].macs for n in range(first, last + 1)) * (2 if mode.columns else 1)
+            cost = sum(1 + self._graph.layers[n - 1].macs for n in range(first, last + 1)) * (1 if mode in ROWS else 2)
             self._segments[first, last, mode] = Segment(first, last, nbytes, cost, mode=mode)
         return True
 
@@ -156,6 +160,8 @@ class _Search:
 
 
 def _turned(fusion: Fusion) -> Fusion:
+    if fusion.axis == "channels":
+        return fusion
     return replace(fusion, direction="backwards" if fusion.direction == "forwards" else "forwards")
 
 
@@ -187,19 +193,23 @@ def segment_graph(graph: Graph, first: int, last: int, keep_input: bool = False)
 
 
 def _renumbered(layer: Layer, first: int, numbers: Mapping[int, int]) -> Layer:
-    summed = layer.rows.accumulates
     return replace(
         layer,
         step=layer.step - first + 1,
         inputs=tuple(numbers[index] for index in layer.inputs),
         output=numbers[layer.output],
         overlaps=tuple(replace(o, tensor=numbers[o.tensor]) for o in layer.overlaps),
-        rows=replace(
-            layer.rows,
-            windows=_renumbered_windows(layer.rows.windows, numbers),
-            accumulates=None if summed is None else numbers[summed],
-            columns=_renumbered_windows(layer.rows.columns, numbers),
-        ),
+        rows=_renumbered_access(layer.rows, numbers),
+        channels=_renumbered_access(layer.channels, numbers),
+    )
+
+
+def _renumbered_access(access: RowAccess, numbers: Mapping[int, int]) -> RowAccess:
+    return replace(
+        access,
+        windows=_renumbered_windows(access.windows, numbers),
+        accumulates=None if access.accumulates is None else numbers[access.accumulates],
+        columns=_renumbered_windows(access.columns, numbers),
     )
 
 

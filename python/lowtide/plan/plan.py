@@ -11,6 +11,7 @@ Objective = Literal["free", "ram", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 DEFAULT_OBJECTIVE: Objective = "free"
 Halo = Literal["cache"]
+Axis = Literal["rows", "channels"]
 Direction = Literal["forwards", "backwards"]
 
 
@@ -21,6 +22,7 @@ class Fusion:
     Attributes:
         rows: how many rows an iteration, of the layer that has the most to make.
         columns: how many columns of those rows at a time, 0 for whole rows; then `rows` is 1.
+        axis: rows, or channels; then `rows` is how many channels an iteration.
         direction: from the first row to the last, or from the last to the first.
         halo: rows that two iterations need are kept in line buffers (cache).
     """
@@ -30,6 +32,7 @@ class Fusion:
     rows: int = 1
     columns: int = 0
     direction: Direction = "forwards"
+    axis: Axis = "rows"
     halo: Halo = "cache"
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from lowtide.alloc import solve
 from lowtide.graph.graph import Graph
-from lowtide.plan.fuse import PIXELS, ROWS, Mode, fused_plan
+from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, Mode, fused_plan
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Objective, Plan
 from lowtide.plan.untiled import Untiled, plan_untiled
@@ -33,7 +33,7 @@ def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
     """
-    return _fused(cut, alignment, keep_input, "free", ROWS)
+    return _fused(cut, alignment, keep_input, "free", (*ROWS, *CHANNELS))
 
 
 def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
@@ -42,7 +42,7 @@ def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
     Args:
         cut, alignment, keep_input: as for `plan_free`.
     """
-    return _fused(cut, alignment, keep_input, "ram", (*ROWS, *PIXELS))
+    return _fused(cut, alignment, keep_input, "ram", (*ROWS, *CHANNELS, *PIXELS))
 
 
 def _fused(cut: Cut, alignment: int, keep_input: bool, objective: Objective, modes: Sequence[Mode]) -> Untiled:

@@ -44,7 +44,17 @@ from lowtide.ir import (
     tensor,
 )
 from lowtide.normalise.analysis import Role, defining, is_constant, role_of, users_of
-from lowtide.normalise.form import BACKWARDS, BODY, LAYER, Reduction, body_name, layers_of, note_reduction, reduction_of
+from lowtide.normalise.form import (
+    BACKWARDS,
+    BODY,
+    CHANNELS,
+    LAYER,
+    Reduction,
+    body_name,
+    layers_of,
+    note_reduction,
+    reduction_of,
+)
 from lowtide.transform.chain import ChainLayer, layer_of, read_chain, source_of
 from lowtide.transform.split import Split, split_accumulation
 
@@ -70,14 +80,8 @@ def fuse_rows(
         UnschedulableError: they can't go by rows together; nothing has been changed.
     """
     chain = read_chain(calls, layer_bodies(module, STAGE))
-    _check_between(calls)
+    escaping = _escaping(chain, calls)
     made = {layer.result for layer in chain}
-    escaping = {layer.stage.output for layer in chain if _escapes(layer.result, set(calls))}
-    escaping |= {chain[-1].stage.output}
-    for layer in chain[:-1]:
-        if layer.stage.accumulates:
-            message = f"layer '{layer_of(layer.call)}' is complete only after its last row; it can only be last"
-            raise UnschedulableError(message)
     stages = [layer.stage for layer in chain]
     if backwards:
         if chain[-1].stage.accumulates and isinstance(RankedTensorType(chain[-1].result.type).element_type, FloatType):
@@ -90,6 +94,29 @@ def fuse_rows(
         raise UnschedulableError("a loop by columns goes row by row")
     pixels = schedule_pixels(stages, escaping, columns)
     return _Fuser(module, chain, pixels.rows, pixels.columns, pixels.kept, made, backwards).build()
+
+
+def fuse_by_channels(module: Module, calls: Sequence[Operation], slice_size: int) -> Operation:
+    """Replace the calls by one loop over channels, `slice_size` at a time; see `fuse_rows`.
+
+    The first layer makes a slice of its channels (fan-out), the ones between take it as it is, the last one adds what
+    the slice gives (fan-in), or makes its own slice. Sources: FDT, arXiv 2303.17878; Pex, arXiv 2211.17246.
+    """
+    chain = read_chain(calls, layer_bodies(module, STAGE), channels=True)
+    schedule = schedule_rows([layer.stage for layer in chain], _escaping(chain, calls), slice_size)
+    made = {layer.result for layer in chain}
+    return _Fuser(module, chain, schedule, None, schedule.kept, made, backwards=False, channels=True).build()
+
+
+def _escaping(chain: Sequence[ChainLayer], calls: Sequence[Operation]) -> set[int]:
+    """The tensors that are needed whole after the loop; checks that there can be a loop."""
+    _check_between(calls)
+    for layer in chain[:-1]:
+        if layer.stage.accumulates:
+            message = f"layer '{layer_of(layer.call)}' is complete only after its last row; it can only be last"
+            raise UnschedulableError(message)
+    escaping = {layer.stage.output for layer in chain if _escapes(layer.result, set(calls))}
+    return escaping | {chain[-1].stage.output}
 
 
 def _check_between(calls: Sequence[Operation]) -> None:
@@ -128,6 +155,7 @@ class _Fuser:
     kept: Mapping[int, Kept]
     made: set[Value]
     backwards: bool
+    channels: bool = False
     current: dict[Value, Value] = field(default_factory=dict[Value, Value])
     split: Split | None = None
 
@@ -178,6 +206,10 @@ class _Fuser:
         rows = _index(extent.rows)
         return arith.subi(rows, end), arith.subi(rows, begin)
 
+    def _flags(self) -> tuple[str, ...]:
+        """What the kernels of this loop must know of it."""
+        return (*((BACKWARDS,) if self.backwards else ()), *((CHANNELS,) if self.channels else ()))
+
     def _is_carried(self, layer: ChainLayer) -> bool:
         kept = self.kept.get(layer.stage.output)
         return kept is None or kept.carried
@@ -188,6 +220,8 @@ class _Fuser:
         kept = self.kept.get(layer.stage.output)
         if kept is None:
             return whole
+        if self.channels:
+            return _with_channels(whole, kept.rows)
         return _with_rows(whole, kept.rows) if self.columns is None else _with_pixels(whole, kept.rows)
 
     def _initial(self, layer: ChainLayer) -> Value:
@@ -208,7 +242,10 @@ class _Fuser:
         return split_accumulation(layers, function, accumulation.node.op, accumulation.argument)
 
     def _accumulation(self, layer: ChainLayer) -> Accumulation:
-        found = accumulation_of(layer.body, [a for a, value in enumerate(layer.sources) if not is_constant(value)])
+        axis = "channels" if self.channels else "rows"
+        found = accumulation_of(
+            layer.body, [a for a, value in enumerate(layer.sources) if not is_constant(value)], axis
+        )
         assert found is not None
         return found
 
@@ -223,12 +260,14 @@ class _Fuser:
             function, reduction = self.split.accumulate, self._reduction(layer, by_columns=len(ranges) > 1)
         bounds = [bound for pair in ranges for bound in pair]
         types = [value.type for value in (*operands, destination, *bounds)]
-        declared = self._declare(function, types, destination.type, reduction, backwards=self.backwards)
+        declared = self._declare(function, types, destination.type, reduction, self._flags())
         self.current[layer.result] = _call(declared, [*operands, destination, *bounds], destination.type, layer.call)
 
     def _reduction(self, layer: ChainLayer, *, by_columns: bool) -> Reduction:
         """What rows and columns of the input are in the reduction."""
         accumulation = self._accumulation(layer)
+        if self.channels:
+            return Reduction((accumulation.dimension,))
         rows, columns = extents_of(shape_of(layer.sources[accumulation.argument]))
         extent = accumulation.node.extents[accumulation.dimension]
         if extent != rows:
@@ -265,6 +304,8 @@ class _Fuser:
 
     def _reshaped_type(self, whole: RankedTensorType, source: RankedTensorType, root: Value) -> RankedTensorType:
         """The type of a view of what is kept: the rows (or pixels) of the whole view that are there."""
+        if self.channels:
+            return _with_channels(whole, source.shape[-1])
         shape = tuple(RankedTensorType(root.type).shape)
         elements = math.prod(source.shape)
         row = row_dimension(whole.shape)
@@ -273,13 +314,13 @@ class _Fuser:
         return _with_pixels(whole, elements // math.prod(whole.shape[row + 2 :]))
 
     def _declare(
-        self, body: str, types: list[Type], result: Type, reduction: Reduction, *, backwards: bool = False
+        self, body: str, types: list[Type], result: Type, reduction: Reduction, flags: Sequence[str] = ()
     ) -> str:
         """A declaration at the top level with these types for a body in `@layers`: a new one, or one made before."""
         function_type = FunctionType.get(types, [result])
         taken = {f.name.value: f for f in self.module.body.operations if isinstance(f, func.FuncOp)}
         names = itertools.chain([body, f"{body}_rows"], (f"{body}_rows_{i}" for i in itertools.count(2)))
-        wanted = body, function_type, reduction, backwards
+        wanted = body, function_type, reduction, tuple(flags)
         name = next(name for name in names if name not in taken or _declared(taken[name]) == wanted)
         if name in taken:
             return name
@@ -287,8 +328,8 @@ class _Fuser:
             declaration = func.FuncOp(name, function_type, visibility="private")
         declaration.operation.attributes[BODY] = FlatSymbolRefAttr.get(body)
         note_reduction(declaration, reduction)
-        if backwards:
-            declaration.operation.attributes[BACKWARDS] = UnitAttr.get()
+        for flag in flags:
+            declaration.operation.attributes[flag] = UnitAttr.get()
         return name
 
     def _replace(self) -> None:
@@ -314,12 +355,13 @@ class _Fuser:
             destination.erase()
 
 
-def _declared(declaration: func.FuncOp) -> tuple[str, FunctionType, Reduction, bool] | None:
+def _declared(declaration: func.FuncOp) -> tuple[str, FunctionType, Reduction, tuple[str, ...]] | None:
     """What tells a loop's declaration from others; None for one that was there before."""
     attributes = declaration.operation.attributes
     if BODY not in attributes:
         return None
-    return body_name(declaration), declaration.type, reduction_of(declaration), BACKWARDS in attributes
+    flags = tuple(flag for flag in (BACKWARDS, CHANNELS) if flag in attributes)
+    return body_name(declaration), declaration.type, reduction_of(declaration), flags
 
 
 def _erase_reshapes(value: Value) -> None:
@@ -364,3 +406,7 @@ def _with_pixels(kind: RankedTensorType, pixels: int) -> RankedTensorType:
     row = row_dimension(shape)
     shape[row : row + 2] = 1, pixels
     return RankedTensorType.get(shape, kind.element_type)
+
+
+def _with_channels(kind: RankedTensorType, channels: int) -> RankedTensorType:
+    return RankedTensorType.get([*kind.shape[:-1], channels], kind.element_type)
