@@ -17,6 +17,14 @@ module {
       %3 = irdl.base "#builtin.array" 
       irdl.attributes {"copied" = %3}
     }
+    irdl.operation @fuse_channels {
+      %0 = irdl.base "!transform.any_op" 
+      irdl.operands(chain: %0)
+      %1 = irdl.base "#builtin.integer" 
+      irdl.attributes {"slice" = %1}
+      %2 = irdl.base "!transform.any_op" 
+      irdl.results(loop: %2)
+    }
     irdl.operation @fuse_spatial {
       %0 = irdl.base "!transform.any_op" 
       irdl.operands(chain: %0)
