@@ -116,7 +116,7 @@ def lower(
     keep_input: bool = False,
     stages: Stages,
 ) -> Lowered:
-    """Every stage up to codegen; `arena_limit` is what objective `fit` stays within if it can, `planner` another search.
+    """Every stage up to codegen; `arena_limit` is what `fit` stays within if it can, `planner` takes another search.
 
     Raises:
         LowtideError: whatever a stage refuses.
