@@ -120,7 +120,7 @@ def _search(graph: Graph, alignment: int, keep_input: bool, modes: Sequence[Mode
     search = _Search(graph, alignment, keep_input=keep_input)
     for mode in modes:
         search.add(mode, range(2, SHORT + 1))
-        if mode.axis == "rows":
+        if mode.axis == "rows" and not mode.anew:
             search.add(mode, range(SHORT + 1, len(graph.layers) + 1))
     return search
 
