@@ -103,17 +103,17 @@ def fuse_by_channels(module: Module, calls: Sequence[Operation], slice_size: int
     the slice gives (fan-in), or makes its own slice. Sources: FDT, arXiv 2303.17878; Pex, arXiv 2211.17246.
     """
     chain = read_chain(calls, layer_bodies(module, STAGE), channels=True)
-    schedule = schedule_rows([layer.stage for layer in chain], _escaping(chain, calls), slice_size)
+    schedule = schedule_rows([layer.stage for layer in chain], _escaping(chain, calls, "slice"), slice_size)
     made = {layer.result for layer in chain}
     return _Fuser(module, chain, schedule, None, schedule.kept, made, backwards=False, channels=True).build()
 
 
-def _escaping(chain: Sequence[ChainLayer], calls: Sequence[Operation]) -> set[int]:
+def _escaping(chain: Sequence[ChainLayer], calls: Sequence[Operation], turn: str = "row") -> set[int]:
     """The tensors that are needed whole after the loop; checks that there can be a loop."""
     _check_between(calls)
     for layer in chain[:-1]:
         if layer.stage.accumulates:
-            message = f"layer '{layer_of(layer.call)}' is complete only after its last row; it can only be last"
+            message = f"layer '{layer_of(layer.call)}' is complete only after its last {turn}; it can only be last"
             raise UnschedulableError(message)
     escaping = {layer.stage.output for layer in chain if _escapes(layer.result, set(calls))}
     return escaping | {chain[-1].stage.output}
