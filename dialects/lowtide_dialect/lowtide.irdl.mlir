@@ -36,6 +36,12 @@ module {
       %5 = irdl.base "!transform.any_op" 
       irdl.results(loop: %5)
     }
+    irdl.operation @kernel {
+      %0 = irdl.base "!transform.any_op" 
+      irdl.operands(layers: %0)
+      %1 = irdl.base "#builtin.string" 
+      irdl.attributes {"kernel" = %1}
+    }
     irdl.operation @layers {
       %0 = irdl.base "!transform.any_op" 
       %1 = irdl.base "!transform.op" 

@@ -48,6 +48,7 @@ from lowtide.normalise.form import (
     BACKWARDS,
     BODY,
     CHANNELS,
+    KERNEL,
     LAYER,
     Reduction,
     body_name,
@@ -261,7 +262,8 @@ class _Fuser:
         bounds = [bound for pair in ranges for bound in pair]
         types = [value.type for value in (*operands, destination, *bounds)]
         declared = self._declare(function, types, destination.type, reduction, self._flags())
-        self.current[layer.result] = _call(declared, [*operands, destination, *bounds], destination.type, layer.call)
+        operands += [destination, *bounds]
+        self.current[layer.result] = _call(declared, operands, destination.type, layer.call, KERNEL)
 
     def _reduction(self, layer: ChainLayer, *, by_columns: bool) -> Reduction:
         """What rows and columns of the input are in the reduction."""
@@ -373,9 +375,12 @@ def _erase_reshapes(value: Value) -> None:
                 user.erase()
 
 
-def _call(function: str, operands: Sequence[Value], result: Type, original: Operation) -> Value:
+def _call(function: str, operands: Sequence[Value], result: Type, original: Operation, *notes: str) -> Value:
+    """A call for a layer, or for a part of it; `notes` are what it takes over from the layer's beside the name."""
     call = func.CallOp([result], FlatSymbolRefAttr.get(function), list(operands))
-    call.attributes[LAYER] = original.attributes[LAYER]
+    for name in (LAYER, *notes):
+        if name in original.attributes:
+            call.attributes[name] = original.attributes[name]
     return call.results[0]
 
 
