@@ -2,8 +2,11 @@
 
 # No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
 
+from collections.abc import Sequence
+
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
+    ArrayAttr,
     IntegerAttr,
     MemoryEffectInstancesList,
     MemoryEffectsOpInterface,
@@ -15,7 +18,7 @@ from lowtide.transform.fuse import fuse_rows
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import in_order, network_of, objection_to_chain, refuse
 
-HALOS = ("cache",)
+HALOS = ("cache", "recompute")
 DIRECTIONS = ("forwards", "backwards")
 
 
@@ -23,6 +26,7 @@ class FuseSpatialOp(ext.Operation, dialect=LowtideDialect, name="fuse_spatial"):
     """Consumes a handle to layers, fuses them in one loop by rows, and gives a handle to the loop."""
 
     chain: ext.Operand[transform.AnyOpType]
+    again: ArrayAttr
     halo: StringAttr
     rows: IntegerAttr
     columns: IntegerAttr
@@ -66,12 +70,17 @@ def _apply(
     objection = _objection(op) or objection_to_chain(chosen)
     if objection:
         return refuse(op, objection)
+    again = _anew(op, len(chosen))
+    objection = _objection_to_anew(again, len(chosen))
+    if objection:
+        return refuse(op, objection)
     try:
         loop = fuse_rows(
             network_of(chosen[0]),
             in_order(chosen),
             op.rows.value,
             op.columns.value,
+            again=again,
             backwards=op.direction.value == DIRECTIONS[1],
         )
     except UnschedulableError as reason:
@@ -86,8 +95,23 @@ def _objection(op: FuseSpatialOp) -> str:
         return f"unknown halo '{op.halo.value}'; choose one of {', '.join(HALOS)}"
     if op.direction.value not in DIRECTIONS:
         return f"unknown direction '{op.direction.value}'; choose one of {', '.join(DIRECTIONS)}"
+    if not all(isinstance(position, IntegerAttr) for position in op.again):
+        return "the layers to compute again are not a list of integers"
     if op.rows.value < 1:
         return f"{op.rows.value} rows an iteration; 1 or more are wanted"
     if op.columns.value < 0:
         return f"{op.columns.value} columns at a time; 1 or more are wanted, or 0 for whole rows"
     return ""
+
+
+def _anew(op: FuseSpatialOp, count: int) -> list[int]:
+    """Positions in the chain, from 0, of the layers that are computed anew: those listed, or all but the last."""
+    listed = [IntegerAttr(position).value - 1 for position in op.again]
+    return listed if op.halo.value == "cache" else list(range(count - 1))
+
+
+def _objection_to_anew(again: Sequence[int], count: int) -> str:
+    wrong = [position + 1 for position in again if not 0 <= position < count - 1]
+    if not wrong:
+        return ""
+    return f"layer {wrong[0]} of the chain can't be computed anew: it has {count} layers, and the last makes the rows"

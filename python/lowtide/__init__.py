@@ -4,6 +4,7 @@ artifact = lowtide.compile("model.tflite", target="cortex-m4", ram=32 * 1024)
 result = lowtide.run(artifact.directory, seed=1)
 check = lowtide.verify("model.tflite", target="cortex-m4", golden="golden.npz")
 graph = lowtide.inspect("model.tflite")
+found = lowtide.explore("model.tflite", target="cortex-m4")
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
     from lowtide.artifact import compile_model as compile
     from lowtide.emulate import RunResult
     from lowtide.errors import InputError, InternalError, LowtideError, MismatchError, UsageError
+    from lowtide.exploration.explore import Exploration
+    from lowtide.exploration.explore import explore_model as explore
     from lowtide.graph.graph import Graph, Layer, Tensor
     from lowtide.lower import inspect_model as inspect
     from lowtide.plan_tflite import OfflinePlan, plan_tflite
+    from lowtide.report.pareto import Point
     from lowtide.report.report import Report
     from lowtide.targets import TARGETS, Target
     from lowtide.verification import Verification
@@ -30,6 +34,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "TARGETS": "lowtide.targets:TARGETS",
     "Artifact": "lowtide.artifact:Artifact",
+    "Exploration": "lowtide.exploration.explore:Exploration",
     "Graph": "lowtide.graph.graph:Graph",
     "InputError": "lowtide.errors:InputError",
     "InternalError": "lowtide.errors:InternalError",
@@ -37,6 +42,7 @@ _WHERE = {
     "LowtideError": "lowtide.errors:LowtideError",
     "MismatchError": "lowtide.errors:MismatchError",
     "OfflinePlan": "lowtide.plan_tflite:OfflinePlan",
+    "Point": "lowtide.report.pareto:Point",
     "Report": "lowtide.report.report:Report",
     "RunResult": "lowtide.emulate:RunResult",
     "Target": "lowtide.targets:Target",
@@ -44,6 +50,7 @@ _WHERE = {
     "UsageError": "lowtide.errors:UsageError",
     "Verification": "lowtide.verification:Verification",
     "compile": "lowtide.artifact:compile_model",
+    "explore": "lowtide.exploration.explore:explore_model",
     "inspect": "lowtide.lower:inspect_model",
     "load": "lowtide.artifact:load",
     "plan_tflite": "lowtide.plan_tflite:plan_tflite",
@@ -65,6 +72,7 @@ def __getattr__(name: str) -> object:
 __all__ = [
     "TARGETS",
     "Artifact",
+    "Exploration",
     "Graph",
     "InputError",
     "InternalError",
@@ -72,6 +80,7 @@ __all__ = [
     "LowtideError",
     "MismatchError",
     "OfflinePlan",
+    "Point",
     "Report",
     "RunResult",
     "Target",
@@ -79,6 +88,7 @@ __all__ = [
     "UsageError",
     "Verification",
     "compile",
+    "explore",
     "inspect",
     "load",
     "plan_tflite",

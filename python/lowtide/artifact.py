@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lowtide.budget import STACK_RESERVE, ram_refusal
 from lowtide.codegen import CodegenResult, generate
-from lowtide.errors import InputError, UsageError
+from lowtide.codegen.iree import scratch_directory
+from lowtide.errors import UsageError
 from lowtide.graph.bound import untiled_bound
 from lowtide.lower import Lowered, identifier, lower
 from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective
-from lowtide.report.memory_map import PlacedBuffer, memory_map_svg
+from lowtide.report.memory_map import memory_map_svg
 from lowtide.report.report import Report, file_digests, read_report, step_names
 from lowtide.stages import Stages
 from lowtide.targets import Target, target_named
@@ -55,7 +57,8 @@ def compile_model(
         model: a `.tflite`, `.mlir` or `.mlirbc` file.
         target: a name of `lowtide.targets.TARGETS`.
         ram: bytes that `sram_bytes` (arena + stack + data) must not exceed.
-        objective: `free` looks for the least RAM with no element computed twice, `untiled` leaves every layer whole.
+        objective: `free` looks for the least RAM with no element computed twice and rows whole, `ram` for the least
+            RAM, `fit` for the least cost within `ram`, `untiled` leaves every layer whole.
         plan: a transform script to apply instead of searching for one, e.g. an edited NAME.plan.mlir.
         out: the folder to make, or to replace where it holds only what lowtide wrote; default `MODEL-TARGET` in the
             current folder.
@@ -75,20 +78,11 @@ def compile_model(
     directory = Path(out) if out is not None else Path(f"{identifier(path.stem)}-{target}")
     place = check_replaceable(directory)
     stages = Stages(listen, None if dump_dir is None else _check_dump_dir(Path(dump_dir), place))
+    job = _Job(path, core, objective, None if plan is None else Path(plan), tuple(until), keep_input)
     with replaced(place) as scratch:
-        lowered = lower(
-            path,
-            core,
-            objective=objective,
-            plan=None if plan is None else Path(plan),
-            until=until,
-            keep_input=keep_input,
-            stages=stages,
-        )
-        with stages.stage("codegen"):
-            code = generate(lowered.network, core, scratch)
-        report = _report(path, core, objective, lowered, code, stages)
-        _check_ram(report, ram)
+        lowered, report = _built(job, ram, scratch, stages)
+        if ram is not None and report.sram_bytes > ram:
+            raise ram_refusal(report, _least(job, report, ram, listen), ram)
         arena_budget = None if ram is None else ram - report.stack_bytes - report.data_bytes
         title = f"{report.name} on {report.target}"
         picture = memory_map_svg(title, report.buffers, report.steps, max(report.arena_bytes, 1), arena_budget)
@@ -99,22 +93,69 @@ def compile_model(
     return Artifact(directory, report)
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What is to be compiled, and how."""
+
+    path: Path
+    target: Target
+    objective: Objective
+    plan: Path | None
+    until: tuple[str, ...]
+    keep_input: bool
+
+
+def _built(job: _Job, ram: int | None, scratch: Path, stages: Stages) -> tuple[Lowered, Report]:
+    """Compile into a folder; for objective `fit` again and again while stack and data leave room for a smaller plan."""
+    limit = None if ram is None else ram - STACK_RESERVE
+    while True:
+        lowered = lower(
+            job.path,
+            job.target,
+            objective=job.objective,
+            plan=job.plan,
+            arena_limit=limit,
+            until=job.until,
+            keep_input=job.keep_input,
+            stages=stages,
+        )
+        with stages.stage("codegen"):
+            code = generate(lowered.network, job.target, scratch)
+        report = _report(job, lowered, code, stages)
+        smallest = job.objective != "fit" or limit is None or report.arena_bytes > limit
+        if ram is None or report.sram_bytes <= ram or smallest:
+            return lowered, report
+        # less than before, as the arena and what was measured beside it are too much together
+        limit = ram - report.stack_bytes - report.data_bytes
+
+
+def _least(job: _Job, report: Report, ram: int, listen: Callable[[str], None]) -> Report:
+    """The report of a plan that fits, or of the one that takes the least RAM."""
+    if job.plan is None and job.objective in ("fit", "ram"):
+        return report
+    objectives: tuple[Objective, ...] = ("free", "ram")
+    for objective in objectives:
+        if (job.objective != objective or job.plan is not None) and report.sram_bytes > ram:
+            with scratch_directory() as scratch:
+                other = _built(replace(job, objective=objective, plan=None), None, scratch, Stages(listen))[1]
+            report = min(report, other, key=lambda one: one.sram_bytes)
+    return report
+
+
 def load(directory: str | Path) -> Artifact:
     """The artifact in a folder that `compile` wrote."""
     folder = Path(directory)
     return Artifact(folder, read_report(folder))
 
 
-def _report(
-    path: Path, target: Target, objective: Objective, lowered: Lowered, code: CodegenResult, stages: Stages
-) -> Report:
+def _report(job: _Job, lowered: Lowered, code: CodegenResult, stages: Stages) -> Report:
     network, graph = lowered.network, lowered.graph
     bound = untiled_bound(graph)
     return Report(
-        model=path.name,
+        model=job.path.name,
         name=network.name,
-        target=target.name,
-        objective=objective,
+        target=job.target.name,
+        objective=job.objective,
         arena_bytes=network.arena_bytes,
         stack_bytes=code.stack_bytes,
         data_bytes=code.data_bytes,
@@ -140,36 +181,6 @@ def _report(
         layers=lowered.layers,
         stages=tuple(stages.seconds),
     )
-
-
-def _check_ram(report: Report, ram: int | None) -> None:
-    """Refuse what does not fit, and name what holds the memory."""
-    if ram is None or report.sram_bytes <= ram:
-        return
-    steps = range(len(report.steps))
-    fullest = max(steps, key=lambda step: (_covered(report.buffers, step), -step))
-    live = [buffer for buffer in report.buffers if buffer.first <= fullest <= buffer.last]
-    held = ", ".join(f"{buffer.size:,} of '{buffer.name}'" for buffer in sorted(live, key=lambda b: -b.size))
-    shared = sum(buffer.size for buffer in live) - _covered(live, fullest)
-    overlap = f", {shared:,} of them shared" if shared > 0 else ""
-    place = f"step {fullest} of {len(steps) - 2}, '{report.steps[fullest]}'"
-    parts = f"arena {report.arena_bytes:,} + stack {report.stack_bytes:,} + data {report.data_bytes:,}"
-    raise InputError(
-        "allocate",
-        f"the network needs {report.sram_bytes:,} bytes of RAM ({parts}), --ram gives {ram:,}",
-        where=f"{place}, where the arena is fullest (bytes: {held}{overlap})",
-        remedy=f"give it --ram {report.sram_bytes}, or take a smaller model",
-    )
-
-
-def _covered(buffers: Sequence[PlacedBuffer], step: int) -> int:
-    """The arena's bytes that the buffers live at a step lie in, those that several share once."""
-    covered = end = 0
-    for buffer in sorted(buffers, key=lambda buffer: buffer.offset):
-        if buffer.first <= step <= buffer.last:
-            covered += max(0, buffer.offset + buffer.size - max(buffer.offset, end))
-            end = max(end, buffer.offset + buffer.size)
-    return covered
 
 
 def _check_dump_dir(dump_dir: Path, directory: Path) -> Path:

@@ -6,6 +6,7 @@ prints `str(error)` and exits with `exit_code`; anything that is not a `LowtideE
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 
@@ -27,6 +28,10 @@ class LowtideError(Exception):
         self.message = message
         self.where = where
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[partial[LowtideError], tuple[str, str]]:
+        """For a process that hands its error to another."""
+        return partial(type(self), where=self.where, remedy=self.remedy), (self.stage, self.message)
 
     def __str__(self) -> str:
         place = f" at {self.where}" if self.where else ""

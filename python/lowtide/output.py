@@ -16,6 +16,8 @@ from lowtide.errors import InputError, UsageError
 
 REPORT = "report.json"
 MEMORY_MAP = "memory_map.svg"
+EXPLORATION = "pareto.json"
+PICTURE, PAGE = "pareto.svg", "pareto.html"
 SUFFIXES = (".o", ".h", ".elf", ".vmfb", ".plan.mlir")
 """What follows NAME in the names of the other files of an output folder."""
 
@@ -78,14 +80,33 @@ def _foreign(directory: Path) -> list[str]:
 
 
 def _own_names(descriptor: int) -> set[str]:
-    """The names that belong to the report in an open folder."""
+    """The names that belong to the report, or to the exploration, in an open folder."""
     try:
-        with os.fdopen(os.open(REPORT, os.O_RDONLY | os.O_NONBLOCK, dir_fd=descriptor), encoding="utf-8") as file:
-            report: Any = json.load(file)
-        name = str(report["name"])
+        report = _read_json(descriptor, REPORT)
+        if report is not None:
+            name = str(report["name"])
+            return {REPORT, MEMORY_MAP, *(f"{name}{suffix}" for suffix in SUFFIXES)}
+        exploration = _read_json(descriptor, EXPLORATION)
+        if exploration is not None:
+            return {EXPLORATION, PICTURE, PAGE, *(point_name(int(point["number"])) for point in exploration["points"])}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return set()
-    return {REPORT, MEMORY_MAP, *(f"{name}{suffix}" for suffix in SUFFIXES)}
+        pass
+    return set()
+
+
+def point_name(number: int) -> str:
+    """The file of a point of an exploration."""
+    return f"point-{number}.mlir"
+
+
+def _read_json(descriptor: int, name: str) -> Any:
+    """The content of a file in an open folder; None where there is no such file."""
+    try:
+        opened = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=descriptor)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(opened, encoding="utf-8") as file:
+        return json.load(file)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -150,6 +150,7 @@ def verify_model(
     seed: int = 0,
     backend: str | None = None,
     objective: Objective = DEFAULT_OBJECTIVE,
+    ram: int | None = None,
     out: str | Path | None = None,
     until: Sequence[str] = (),
     listen: Callable[[str], None] = lambda _: None,
@@ -163,7 +164,7 @@ def verify_model(
         count: runs at most (all stored ones if fewer).
         seed: of the random inputs that LiteRT is compared on.
         backend: a name of `lowtide.emulate.BACKENDS`; None for Unicorn, or the host where Unicorn has no such core.
-        objective: as in `compile_model`.
+        objective, ram: as in `compile_model`.
         out: keep the artifacts there.
         until: as in `compile_model`.
         listen: called with what is being done.
@@ -176,7 +177,9 @@ def verify_model(
         backend_named(backend)
     with scratch_directory() as scratch:
         directory = Path(out) if out is not None else scratch / "out"
-        artifact = compile_model(model, target=target, objective=objective, out=directory, until=until, listen=listen)
+        artifact = compile_model(
+            model, target=target, ram=ram, objective=objective, out=directory, until=until, listen=listen
+        )
         inputs, expected = reference.runs(artifact.report)
         listen("run")
         return _compare(artifact, inputs, expected, reference.oracle, backend)

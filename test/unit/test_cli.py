@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from command import DIGITS, DIGITS_GOLDEN, SHARED, lowtide, refused, shell
 
-from lowtide.artifact import Artifact
+from lowtide.artifact import Artifact, compile_model
 from lowtide.bench import BENCHMARKS
+from lowtide.bench._radar import radar_gestures
 from lowtide.cli.arguments import parse_size
 from lowtide.cli.table import Column, middle_cut, table_lines
+from lowtide.verification import run_artifact
 
 
 @pytest.mark.parametrize(
@@ -260,3 +262,27 @@ def test_bench_alloc_refuses_what_is_no_folder_of_problems(tmp_path: Path) -> No
     assert "choose one of auto, exact" in refused(2, "bench", "alloc", tmp_path, "--strategy", "best")
     (tmp_path / "Q.8.csv").write_text("id,lower\n")
     assert "Q.8.csv:1: no column 'upper'" in refused(1, "bench", "alloc", tmp_path)
+
+
+def test_bench_papers_measures_what_it_is_given(tmp_path: Path) -> None:
+    """The radar network is made by the command; the other figures need files that are not the project's."""
+    outcome = lowtide("bench", "papers", "--markdown")
+    assert outcome.code == 0
+    heading, rule, row = outcome.out.splitlines()
+    assert len({line.count("|") for line in (heading, rule, row)}) == 1
+    name, baseline, overlap, _, macs, spatial, *_ = (cell.strip() for cell in row.strip("|").split("|"))
+    # 64 × 32 × 16 bytes of the first convolution's output, and its input or what is pooled from it
+    assert (name, baseline, macs) == ("RAD", f"{64 * 32 * (4 + 16):,}", "×1.00")
+    assert int(spatial.replace(",", "")) < int(overlap.replace(",", "")) < 40_960
+    assert "KWS is not there: no kws_ref_model.tflite" in refused(2, "bench", "papers", tmp_path)
+    assert "no folder was given" in refused(2, "bench", "papers", "--only", "TXT")
+
+
+def test_the_radar_network_gives_the_same_untiled_and_fused(tmp_path: Path) -> None:
+    model = tmp_path / "radar.mlir"
+    model.write_text(radar_gestures())
+    outputs: list[list[object]] = []
+    for objective in ("untiled", "free"):
+        artifact = compile_model(model, target="cortex-m4", objective=objective, out=tmp_path / objective)
+        outputs.append([run_artifact(artifact.directory, seed=seed).outputs[0].tolist() for seed in range(2)])
+    assert outputs[0] == outputs[1] and outputs[0][0] != outputs[0][1]

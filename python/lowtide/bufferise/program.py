@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from lowtide.errors import InternalError
 from lowtide.graph.macs import macs_of
 from lowtide.graph.nest import LayerBody, Shape
-from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window, mirrored
-from lowtide.graph.rows import axis_dimension, channels_of, extents_of, hull, row_dimension, windows_of
+from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window, hull, mirrored
+from lowtide.graph.rows import axis_dimension, channels_of, extents_of, row_dimension, windows_of
 from lowtide.ir import (
     FlatSymbolRefAttr,
     IntegerAttr,
@@ -159,7 +159,7 @@ class _Reader:
         kept = kind.shape[row_dimension(whole)] if whole else 1
         across = kind.shape[row_dimension(whole) + 1] if columns > 1 else 1
         if kept < rows and across != columns:
-            return Store(name, rows, row_bytes, alignment, temporary, columns, capacity=across)
+            return Store(name, rows, row_bytes, alignment, temporary, columns, capacity=kept * across)
         return Store(name, kept, row_bytes, alignment, temporary, columns)
 
     def _body(self, call: Operation) -> LayerBody:

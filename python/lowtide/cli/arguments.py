@@ -17,6 +17,7 @@ _UNITS = {"": 1, "b": 1, "k": 1024, "kb": 1024, "kib": 1024, "m": 1024**2, "mb":
 _COMPILE = """examples:
   lowtide compile model.tflite --target cortex-m4
   lowtide compile model.tflite --target rv32imac --ram 32K -o build/model
+  lowtide compile model.tflite --target cortex-m4 --ram 32K --objective fit
   lowtide compile ssd.tflite --target cortex-m7 --until raw_outputs/class_predictions
 
 The output folder has NAME.o and NAME.h for the firmware (call NAME_run(arena)), NAME.elf (IREE's embedded ELF),
@@ -38,6 +39,16 @@ _VERIFY = """examples:
 Integers must agree bit for bit, floats within 1e-4 of the outputs' range. Exit code 3 where they don't.
 Without --golden the reference is LiteRT (pip install lowtide[litert]), which is not the exact oracle for int8:
 LiteRT Micro is."""
+
+_EXPLORE = """examples:
+  lowtide explore model.tflite --target cortex-m4 -o build/points
+  lowtide explore model.tflite --target cortex-m4 --cluster tcp://host:8786
+  lowtide compile model.tflite --target cortex-m4 --plan build/points/point-2.mlir
+
+The folder has pareto.svg and pareto.html (the picture with its table), pareto.json, and for each point the transform
+script point-N.mlir, which `compile --plan` replays to the same arena. Point 1 leaves all layers whole; each further one
+takes less RAM and more work. Points are compiled and run at once on this machine's cores, or on a Dask cluster's
+workers (pip install lowtide[cluster]). Ctrl-C keeps the points that are done."""
 
 _PLAN_TFLITE = """examples:
   lowtide plan-tflite model.tflite -o planned.tflite
@@ -83,6 +94,7 @@ def make_parser(version: str) -> argparse.ArgumentParser:
     _add_run(commands)
     _add_verify(commands)
     _add_inspect(commands)
+    _add_explore(commands)
     _add_plan_tflite(commands)
     _add_bench(commands)
     return parser
@@ -119,13 +131,19 @@ def _add_until(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_ram(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--ram", type=parse_size, metavar="BYTES", help="refuse what needs more RAM than this: 32768, 32K"
+    )
+
+
 def _add_objective(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--objective",
         choices=OBJECTIVES,
         default=DEFAULT_OBJECTIVE,
         help="what to look for: free (least RAM with no element computed twice, rows whole; the default), "
-        "ram (least RAM), untiled (layers whole)",
+        "ram (least RAM), fit (least cost within --ram), untiled (layers whole)",
     )
 
 
@@ -133,9 +151,7 @@ def _add_compile(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = _command(commands, "compile", "compile a network into artifacts for a core", _COMPILE)
     command.add_argument("model", type=Path, help=".tflite, or .mlir/.mlirbc with TOSA or linalg on tensors")
     _add_target(command)
-    command.add_argument(
-        "--ram", type=parse_size, metavar="BYTES", help="refuse what needs more RAM than this: 32768, 32K"
-    )
+    _add_ram(command)
     command.add_argument(
         "--plan", type=Path, metavar="PLAN.mlir", help="apply this transform script instead of searching for one"
     )
@@ -178,6 +194,7 @@ def _add_verify(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--backend", metavar="NAME", help="where to run it (default: unicorn, or host for a core it lacks)"
     )
     command.add_argument("-o", "--out", type=Path, metavar="DIR", help="keep the artifacts there")
+    _add_ram(command)
     _add_objective(command)
     _add_until(command)
 
@@ -186,6 +203,19 @@ def _add_inspect(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = _command(commands, "inspect", "print a network's layers and where its memory peak is")
     command.add_argument("model", type=Path)
     _add_until(command)
+
+
+def _add_explore(commands: _Commands[argparse.ArgumentParser]) -> None:
+    summary = "measure every plan worth having, from whole layers to the least RAM"
+    command = _command(commands, "explore", summary, _EXPLORE)
+    command.add_argument("model", type=Path, help=".tflite, or .mlir/.mlirbc with TOSA or linalg on tensors")
+    _add_target(command)
+    command.add_argument("-o", "--out", type=Path, metavar="DIR", help="output folder (default: MODEL-CORE-points)")
+    place = command.add_mutually_exclusive_group()
+    place.add_argument("--jobs", type=_count, metavar="N", help="processes on this machine (default: one a core)")
+    place.add_argument("--cluster", metavar="ADDRESS", help="scheduler of a Dask cluster: tcp://host:8786")
+    _add_until(command)
+    command.add_argument("--keep-input", action="store_true", help="later layers must not overwrite the input")
 
 
 def _add_plan_tflite(commands: _Commands[argparse.ArgumentParser]) -> None:

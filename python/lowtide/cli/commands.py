@@ -71,6 +71,7 @@ def _verify(arguments: Namespace, listen: Listener) -> Show:
         seed=arguments.seed,
         backend=arguments.backend,
         objective=arguments.objective,
+        ram=arguments.ram,
         out=arguments.out,
         until=arguments.until,
         listen=listen,
@@ -90,6 +91,23 @@ def _inspect(arguments: Namespace, listen: Listener) -> Show:
 
     graph = inspect_model(arguments.model, until=arguments.until, listen=listen)
     return lambda console: show_graph(console, graph)
+
+
+def _explore(arguments: Namespace, listen: Listener) -> Show:
+    from lowtide.cli.show import show_exploration
+    from lowtide.exploration.explore import explore_model
+
+    found = explore_model(
+        arguments.model,
+        target=arguments.target,
+        out=arguments.out,
+        until=arguments.until,
+        keep_input=arguments.keep_input,
+        jobs=arguments.jobs,
+        cluster=arguments.cluster,
+        listen=listen,
+    )
+    return lambda console: show_exploration(console, found)
 
 
 def _plan_tflite(arguments: Namespace, listen: Listener) -> Show:
@@ -112,6 +130,7 @@ COMMANDS: dict[str, Callable[[Namespace, Listener], Show]] = {
     "run": _run,
     "verify": _verify,
     "inspect": _inspect,
+    "explore": _explore,
     "plan-tflite": _plan_tflite,
     "bench": _bench,
 }

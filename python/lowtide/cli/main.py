@@ -59,8 +59,9 @@ def _guarded(argv: Sequence[str] | None, console: Output, errors: Output, interr
         arguments = make_parser(VERSION).parse_args(argv)
         with _progress(errors, getattr(arguments, "verbose", False), interrupts) as listen:
             show = COMMANDS[arguments.command](arguments, listen)
-        interrupts.check()
+        # first what there is: explore keeps what was done before an interrupt
         show(console)
+        interrupts.check()
     except SystemExit as usage:
         return usage.code if isinstance(usage.code, int) else 2
     except LowtideError as error:

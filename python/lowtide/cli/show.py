@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from lowtide.artifact import Artifact
 from lowtide.cli.table import Column, middle_cut, table_lines
 from lowtide.emulate import RunResult
+from lowtide.exploration.explore import Exploration
 from lowtide.graph.bound import step_bytes, untiled_bound
 from lowtide.graph.graph import Graph, Tensor
 from lowtide.plan_tflite import OfflinePlan
+from lowtide.report.pareto import on_front
 from lowtide.report.report import Report
 from lowtide.verification import Verification
 
@@ -126,6 +129,21 @@ def layer_lines(graph: Graph, width: int) -> list[str]:
 
 def _shapes(graph: Graph, indices: Sequence[int]) -> str:
     return " ".join(_shape(graph.tensors[index]) for index in indices)
+
+
+def show_exploration(console: Console, found: Exploration) -> None:
+    """The points, and where their scripts are."""
+    table = Table(box=None)
+    for column in ("point", "RAM", "arena", "MACs", "instructions", "loops"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for point, best in zip(found.points, on_front(found.points), strict=True):
+        figures = point.number, point.sram_bytes, point.arena_bytes, point.macs
+        ran = "–" if point.instructions is None else f"{point.instructions:,}"
+        table.add_row(*(f"{figure:,}" for figure in figures), ran, str(point.loops), style="" if best else "dim")
+    console.print(table)
+    if found.interrupted:
+        console.print(f"interrupted: {len(found.points)} of {found.planned} points were measured")
+    console.print(f"written to {found.directory}")
 
 
 def show_offline_plan(console: Console, plan: OfflinePlan, path: Path) -> None:

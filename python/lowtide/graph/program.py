@@ -24,6 +24,14 @@ class Window:
     last: int
 
 
+def hull(windows: Sequence[Window | None]) -> Window | None:
+    """What covers several windows of one tensor; None where one is unknown or they go at different paces."""
+    known = [window for window in windows if window is not None]
+    if len(known) < len(windows) or len({window.stride for window in known}) != 1:
+        return None
+    return Window(known[0].stride, min(w.first for w in known), max(w.last for w in known))
+
+
 def mirrored(window: Window | None, inputs: int, outputs: int) -> Window | None:
     """The window with the rows of input and output counted from the end, for extents of so many rows."""
     if window is None:

@@ -27,7 +27,7 @@ from lowtide.graph.nest import (
     reachable,
 )
 from lowtide.graph.profile import Access, accesses, arguments_of
-from lowtide.graph.program import RowAccess, Window
+from lowtide.graph.program import RowAccess, Window, hull
 from lowtide.graph.subscripts import apply_map
 from lowtide.ir import IntegerType, RankedTensorType, ShapedType, Value
 
@@ -113,14 +113,6 @@ def _window(access: Access | None, loops: Sequence[Var], row: int, axis: Axis) -
     stride = subscript.coefficient(loops[row])
     low, high = subscript.without(loops[row]).bounds()
     return None if stride < 0 else Window(stride, low, high)
-
-
-def hull(windows: Sequence[Window | None]) -> Window | None:
-    """What covers several windows of one tensor; None where one is unknown or they go at different paces."""
-    known = [window for window in windows if window is not None]
-    if len(known) < len(windows) or len({window.stride for window in known}) != 1:
-        return None
-    return Window(known[0].stride, min(w.first for w in known), max(w.last for w in known))
 
 
 def accumulation_of(body: LayerBody, activations: Iterable[int], axis: Axis = "rows") -> Accumulation | None:

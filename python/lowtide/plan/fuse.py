@@ -8,13 +8,13 @@ that waits, so the whole plan's arena is rarely more; the allocator has the last
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import loop_bytes
 from lowtide.graph.graph import Graph, Layer
-from lowtide.graph.program import RowAccess, Windows
+from lowtide.graph.program import RowAccess, Window, Windows
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.plan.memory import problem_of, program_of
 from lowtide.plan.plan import Axis, Direction, Fusion
@@ -28,15 +28,37 @@ class Mode:
     direction: Direction = "forwards"
     axis: Axis = "rows"
     rows: int = 1
+    anew: bool = False
 
-    def fusion(self, first: int, last: int) -> Fusion:
-        """The loop of these layers."""
-        return Fusion(first, last, self.rows, columns=self.columns, direction=self.direction, axis=self.axis)
+    def fusion(self, graph: Graph, first: int, last: int) -> Fusion:
+        """The loop of these layers of the graph."""
+        again = wider_layers(graph, first, last) if self.anew else ()
+        return Fusion(first, last, self.rows, self.columns, self.direction, self.axis, again)
+
+
+def wider_layers(graph: Graph, first: int, last: int) -> tuple[int, ...]:
+    """Positions in a chain, from 1, of layers that make more of each pixel than they take of one, for one reader.
+
+    Computed anew where the reader's window needs them, they spare a line buffer wider than that of their input.
+    """
+    layers = graph.layers[first - 1 : last]
+    found: list[int] = []
+    for position, layer in enumerate(layers[:-1], start=1):
+        output = graph.tensors[layer.output]
+        users = [other for other in graph.layers if layer.output in other.inputs]
+        inside = [graph.tensors[index] for index in layer.inputs if any(index == other.output for other in layers)]
+        pointwise = all(w == Window(1, 0, 0) for _, w in (*(layer.rows.windows or ()), *(layer.rows.columns or ())))
+        wider = len(inside) == len(layer.inputs) == 1 and output.row_bytes > inside[0].row_bytes
+        if pointwise and wider and len(users) == 1 and output.last_use <= layers[-1].step:
+            found.append(position)
+    return tuple(found)
 
 
 ROWS = (Mode(), Mode(direction="backwards"))
 PIXELS = (Mode(1), Mode(1, "backwards"))
+PATCHES = (Mode(1, anew=True), Mode(1, "backwards", anew=True))
 CHANNELS = (Mode(axis="channels", rows=8), Mode(axis="channels"))
+_NONE = Fusion(0, 0)
 SHORT = 8
 """Layers of the loops that are looked at first; longer ones must then promise less than the best plan of these."""
 
@@ -58,11 +80,12 @@ class Segment:
     cost: int
     exact: bool = False
     mode: Mode = Mode()
+    fusion: Fusion = _NONE
 
     @property
     def fusions(self) -> tuple[Fusion, ...]:
         """The loop, nothing for a whole layer."""
-        return () if self.first == self.last else (self.mode.fusion(self.first, self.last),)
+        return () if self.first == self.last else (self.fusion,)
 
 
 def fused_plan(
@@ -76,12 +99,30 @@ def fused_plan(
         keep_input: inputs stay intact up to the end.
         modes: how loops may go.
     """
+    search = _search(graph, alignment, keep_input, modes)
+    return search.turned(search.best())
+
+
+def fused_front(
+    graph: Graph, alignment: int, *, keep_input: bool = False, modes: Sequence[Mode] = ROWS
+) -> Iterator[tuple[int, tuple[Fusion, ...]]]:
+    """Cost and loops of the cheapest plans under falling peaks, from whole layers to the least peak; costs never fall.
+
+    Args:
+        graph, alignment, keep_input, modes: as for `fused_plan`.
+    """
+    search = _search(graph, alignment, keep_input, modes)
+    for chain in search.front():
+        yield sum(segment.cost for segment in chain), search.turned(chain)
+
+
+def _search(graph: Graph, alignment: int, keep_input: bool, modes: Sequence[Mode]) -> _Search:
     search = _Search(graph, alignment, keep_input=keep_input)
     for mode in modes:
         search.add(mode, range(2, SHORT + 1))
         if mode.axis == "rows":
             search.add(mode, range(SHORT + 1, len(graph.layers) + 1))
-    return search.turned(search.best())
+    return search
 
 
 class _Search:
@@ -99,9 +140,28 @@ class _Search:
 
     def best(self) -> tuple[Segment, ...]:
         """The cheapest chain under the least peak."""
+        chain = self._settled(None)
+        assert chain is not None, "whole layers always are a way"
+        return chain
+
+    def front(self) -> Iterator[tuple[Segment, ...]]:
+        """The cheapest chains under falling peaks, whole layers first."""
+        chain = self._settled(max(s.nbytes for s in self._segments.values() if s.first == s.last))
+        while chain is not None:
+            yield chain
+            chain = self._settled(max(segment.nbytes for segment in chain) - 1)
+
+    def _settled(self, limit: int | None) -> tuple[Segment, ...] | None:
+        """The cheapest chain under a peak (the least one without a limit), the allocator asked of all its segments.
+
+        None where no chain stays under the limit.
+        """
         while True:
             segments = list(self._segments.values())
-            chain = cheapest(segments, self._count, least_peak(segments, self._count))
+            least = least_peak(segments, self._count)
+            if limit is not None and least > limit:
+                return None
+            chain = cheapest(segments, self._count, least if limit is None else limit)
             guessed = [segment for segment in chain if not segment.exact]
             if not guessed:
                 return chain
@@ -119,9 +179,11 @@ class _Search:
 
     def _add(self, first: int, last: int, mode: Mode, limit: int) -> bool:
         """Add one loop; False where a longer one can't be of use either."""
+        if mode.anew and not wider_layers(self._graph, first, last):
+            return True
         part = segment_graph(self._graph, first, last, self._keep_input)
         try:
-            program = program_of(part, self._alignment, fusions=(mode.fusion(1, last - first + 1),))
+            program = program_of(part, self._alignment, fusions=(mode.fusion(part, 1, last - first + 1),))
         except UnschedulableError as reason:
             return reason.for_now
         if sum(store.nbytes for store in program.buffers if store.name.startswith("ring")) > limit:
@@ -129,7 +191,9 @@ class _Search:
         nbytes = loop_bytes(program)
         if nbytes < limit:
             cost = sum(1 + self._graph.layers[n - 1].macs for n in range(first, last + 1)) * (1 if mode in ROWS else 2)
-            self._segments[first, last, mode] = Segment(first, last, nbytes, cost, mode=mode)
+            self._segments[first, last, mode] = Segment(
+                first, last, nbytes, cost, mode=mode, fusion=mode.fusion(self._graph, first, last)
+            )
         return True
 
     def turned(self, chain: Sequence[Segment]) -> tuple[Fusion, ...]:
@@ -155,7 +219,7 @@ class _Search:
 
     def _solved(self, first: int, last: int, mode: Mode) -> int:
         part = segment_graph(self._graph, first, last, self._keep_input)
-        fusions = () if first == last else (mode.fusion(1, last - first + 1),)
+        fusions = () if first == last else (mode.fusion(part, 1, last - first + 1),)
         return solve(problem_of(part, self._alignment, fusions=fusions), "first-fit").arena_bytes
 
 

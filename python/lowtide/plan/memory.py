@@ -95,9 +95,10 @@ def schedule_of(graph: Graph, fusion: Fusion) -> tuple[list[Stage], RowSchedule 
         extents = {t.index: (t.rows, t.columns) for t in graph.tensors}
         stages = [from_the_end(stage, extents) for stage in stages]
     outside = escaping(graph, layers)
+    again = [position - 1 for position in fusion.again]
     if fusion.columns:
-        return stages, schedule_pixels(stages, outside, fusion.columns)
-    return stages, schedule_rows(stages, outside, fusion.rows)
+        return stages, schedule_pixels(stages, outside, fusion.columns, again)
+    return stages, schedule_rows(stages, outside, fusion.rows, again)
 
 
 @dataclass
@@ -135,7 +136,7 @@ class _Maker:
         name = f"{'tensor' if kept is None else 'ring' if kept.carried else 'rows'} {len(self.stores)}"
         rows = tensor.rows if kept is None or pixels else kept.rows
         alignment = max(self.alignment, DTYPE_BYTES[tensor.dtype])
-        capacity = kept.rows if kept is not None and pixels else None
+        capacity = kept.rows * (kept.columns or 1) if kept is not None and pixels else None
         temporary = kept is not None and not kept.carried
         self.stores.append(Store(name, rows, tensor.row_bytes, alignment, temporary, tensor.columns, capacity))
         return len(self.stores) - 1

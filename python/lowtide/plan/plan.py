@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from lowtide.errors import UsageError
 
-Objective = Literal["free", "ram", "untiled"]
+Objective = Literal["free", "fit", "ram", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 DEFAULT_OBJECTIVE: Objective = "free"
 Halo = Literal["cache"]
@@ -24,6 +24,7 @@ class Fusion:
         columns: how many columns of those rows at a time, 0 for whole rows; then `rows` is 1.
         axis: rows, or channels; then `rows` is how many channels an iteration.
         direction: from the first row to the last, or from the last to the first.
+        again: positions in the chain, from 1, of layers whose rows are computed anew for their one reader.
         halo: rows that two iterations need are kept in line buffers (cache).
     """
 
@@ -33,6 +34,7 @@ class Fusion:
     columns: int = 0
     direction: Direction = "forwards"
     axis: Axis = "rows"
+    again: tuple[int, ...] = ()
     halo: Halo = "cache"
 
 
@@ -42,7 +44,7 @@ class Plan:
 
     Attributes:
         objective: what was asked for; `untiled` leaves every layer whole, `free` computes no element twice,
-            and whole rows; `ram` looks for the least bytes.
+            and whole rows; `ram` looks for the least bytes, `fit` for the least cost within the RAM there is.
         strategy: which of `lowtide.alloc.STRATEGIES` places the buffers.
         copied: the parts of concats that get a buffer of their own and are copied, by their numbers in the graph; the
             others are written into their place.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from lowtide.alloc import solve
+from lowtide.errors import UsageError
 from lowtide.graph.graph import Graph
-from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, Mode, fused_plan
+from lowtide.plan.fuse import CHANNELS, PATCHES, PIXELS, ROWS, Mode, fused_front, fused_plan
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Objective, Plan
 from lowtide.plan.untiled import Untiled, plan_untiled
@@ -33,7 +35,7 @@ def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
     """
-    return _fused(cut, alignment, keep_input, "free", (*ROWS, *CHANNELS))
+    return _fused(cut, alignment, keep_input=keep_input, objective="free", modes=(*ROWS, *CHANNELS))
 
 
 def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
@@ -42,10 +44,12 @@ def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
     Args:
         cut, alignment, keep_input: as for `plan_free`.
     """
-    return _fused(cut, alignment, keep_input, "ram", (*ROWS, *CHANNELS, *PIXELS))
+    return _fused(cut, alignment, keep_input=keep_input, objective="ram", modes=(*ROWS, *CHANNELS, *PIXELS, *PATCHES))
 
 
-def _fused(cut: Cut, alignment: int, keep_input: bool, objective: Objective, modes: Sequence[Mode]) -> Untiled:
+def _fused(
+    cut: Cut, alignment: int, *, keep_input: bool = False, objective: Objective, modes: Sequence[Mode]
+) -> Untiled:
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
     fusions = fused_plan(graph, alignment, keep_input=keep_input, modes=modes)
@@ -53,9 +57,86 @@ def _fused(cut: Cut, alignment: int, keep_input: bool, objective: Objective, mod
     return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
 
 
+@dataclass(frozen=True)
+class Priced:
+    """A plan of the front, and what it costs more than layers that are whole, in the search's own measure."""
+
+    cost: int
+    found: Untiled
+
+    @property
+    def arena_bytes(self) -> int:
+        """What the plan predicts."""
+        assert self.found.plan.arena_bytes is not None
+        return self.found.plan.arena_bytes
+
+
+def plan_front(cut: Cut, alignment: int, *, keep_input: bool = False) -> tuple[Priced, ...]:
+    """The plans worth having, from the cheapest, whole layers, to the smallest: each costs more and takes less.
+
+    Args:
+        cut, alignment, keep_input: as for `plan_free`.
+    """
+    front: list[Priced] = []
+    for priced in _candidates(cut, alignment, keep_input):
+        if not front or priced.arena_bytes < front[-1].arena_bytes:
+            front = [better for better in front if better.cost < priced.cost]
+            front.append(priced)
+    return tuple(front)
+
+
+def _candidates(cut: Cut, alignment: int, keep_input: bool) -> Iterator[Priced]:
+    """The plans of the search, each with its exact arena, which can be larger than a cheaper one's."""
+    whole = plan_untiled(cut, alignment, keep_input=keep_input)
+    graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
+    for cost, fusions in fused_front(graph, alignment, keep_input=keep_input, modes=(*ROWS, *CHANNELS, *PIXELS)):
+        plan = replace(whole.plan, objective="ram" if fusions else "untiled", fusions=fusions)
+        yield Priced(cost, replace(whole, plan=_predicted(plan, graph, alignment, keep_input)))
+
+
+def plan_fit(cut: Cut, alignment: int, *, keep_input: bool = False, arena_limit: int) -> Untiled:
+    """Least cost within a number of bytes; the least bytes where nothing stays within it.
+
+    Args:
+        cut, alignment, keep_input: as for `plan_free`.
+        arena_limit: of the arena, in bytes.
+    """
+    tried: list[Priced] = []
+    for priced in _candidates(cut, alignment, keep_input):
+        tried.append(priced)
+        if priced.arena_bytes <= arena_limit:
+            break
+    found = min(tried, key=lambda priced: (priced.arena_bytes, priced.cost)).found
+    return replace(found, plan=replace(found.plan, objective="fit"))
+
+
 def _predicted(plan: Plan, graph: Graph, alignment: int, keep_input: bool) -> Plan:
     problem = problem_of(graph, alignment, fusions=plan.fusions, keep_input=keep_input)
     return replace(plan, arena_bytes=solve(problem, plan.strategy).arena_bytes)
 
 
+def planner_for(objective: Objective, arena_limit: int | None = None) -> Planner:
+    """The planner of an objective.
+
+    Args:
+        objective: what to look for.
+        arena_limit: bytes of the arena that `fit` stays within if it can; others have no use for it.
+
+    Raises:
+        UsageError: `fit` without a limit.
+    """
+    if objective != "fit":
+        return PLANNERS[objective]
+    if arena_limit is None:
+        remedy = "give --ram BYTES, or choose the objective free"
+        raise UsageError("plan", "the objective 'fit' needs to know how much RAM there is", remedy=remedy)
+    return partial(plan_fit, arena_limit=arena_limit)
+
+
+def planner_by(modes: Sequence[Mode]) -> Planner:
+    """Least bytes with loops of these kinds alone: to see what each kind gives."""
+    return partial(_fused, objective="ram", modes=modes)
+
+
 PLANNERS: Mapping[Objective, Planner] = {"free": plan_free, "ram": plan_ram, "untiled": plan_untiled}
+"""Those that need no more than the network."""

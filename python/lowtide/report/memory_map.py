@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lowtide.errors import InternalError
+from lowtide.report.template import clean, template
 
 LEFT, RIGHT, TOP, BOTTOM = 92.0, 36.0, 104.0, 36.0
 """Margins around the plot, in pixels; names of steps that stand slanted take more at the bottom."""
@@ -41,7 +38,6 @@ PALETTE = (
 """Fill and border; all fills are light enough for black labels (contrast above 10)."""
 
 _STRIPED = " · striped: bytes that a layer's output takes over from its input"
-_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -146,8 +142,8 @@ def memory_map_svg(
     scale = _Scale(max(1, len(steps)), max(1, arena_bytes, near_budget or 0))
     shared = _shared(scale, buffers)
     slanted, ticks = _step_ticks(scale, steps)
-    return _template().render(
-        title=_clean(title),
+    return template("memory_map.svg.jinja").render(
+        title=clean(title),
         subtitle=_subtitle(buffers, arena_bytes, budget) + (_STRIPED if shared else ""),
         width=LEFT + scale.width + RIGHT,
         height=TOP + PLOT_HEIGHT + BOTTOM + (_slanted_height(ticks) if slanted else 0),
@@ -169,19 +165,6 @@ def memory_map_svg(
     )
 
 
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["px"] = lambda value: f"{value:.2f}".rstrip("0").rstrip(".")
-    return environment.get_template("memory_map.svg.jinja")
-
-
 def _check(buffer: PlacedBuffer, steps: int, arena_bytes: int) -> None:
     where = f"buffer '{buffer.name}'"
     if not 0 <= buffer.first <= buffer.last < steps:
@@ -191,11 +174,6 @@ def _check(buffer: PlacedBuffer, steps: int, arena_bytes: int) -> None:
     if buffer.size < 0 or buffer.offset < 0 or buffer.offset + buffer.size > arena_bytes:
         end = buffer.offset + buffer.size
         raise InternalError("report", f"bytes {buffer.offset} to {end} of an arena of {arena_bytes}", where=where)
-
-
-def _clean(text: str) -> str:
-    """Without the characters that XML cannot hold at all."""
-    return _NOT_XML.sub("\ufffd", text)
 
 
 def _cut(text: str, characters: int) -> str:
@@ -251,7 +229,7 @@ def _box(scale: _Scale, buffers: Sequence[PlacedBuffer], index: int) -> _Box:
     fill, border = PALETTE[index % len(PALETTE)]
     end = buffer.offset + buffer.size
     tooltip = (
-        f"{_clean(buffer.name)}\n{buffer.size:,} bytes at offset {buffer.offset:,} (to {end:,})\n"
+        f"{clean(buffer.name)}\n{buffer.size:,} bytes at offset {buffer.offset:,} (to {end:,})\n"
         f"live in steps {buffer.first} to {buffer.last}"
     )
     label, label_x = _Text(()), left
@@ -259,7 +237,7 @@ def _box(scale: _Scale, buffers: Sequence[PlacedBuffer], index: int) -> _Box:
         if not label.lines:
             width = scale.x(high + 1) - scale.x(low)
             label_x = scale.x(low) + width / 2
-            label = _label(_clean(buffer.name), f"{buffer.size:,}", width, bottom - top)
+            label = _label(clean(buffer.name), f"{buffer.size:,}", width, bottom - top)
     return _Box(left, top, right - left, bottom - top, fill, border, tooltip, label, label_x)
 
 
@@ -299,7 +277,7 @@ def _byte_ticks(scale: _Scale) -> list[_Tick]:
 
 def _step_ticks(scale: _Scale, steps: Sequence[str]) -> tuple[bool, list[_Tick]]:
     """Numbers and names at the middle of the steps; slanted where they are long, thinned where they are many."""
-    names = [_cut(f"{index}: {_clean(name)}", TICK_NAME) for index, name in enumerate(steps)]
+    names = [_cut(f"{index}: {clean(name)}", TICK_NAME) for index, name in enumerate(steps)]
     slanted = max((len(name) for name in names), default=0) * CHARACTER + 8 > scale.column
     every = math.ceil(TICK_SPACING / scale.column) if slanted else 1
     return slanted, [_Tick(scale.x(index + 0.5), names[index]) for index in range(0, len(names), every)]
@@ -318,17 +296,17 @@ def _peak(scale: _Scale, buffers: Sequence[PlacedBuffer], steps: Sequence[str]) 
         for step in range(buffer.first, buffer.last + 1):
             live[step] += buffer.size
             highest[step] = max(highest[step], buffer.offset + buffer.size)
-    taken = [_taken(buffers, step) for step in range(len(steps))]
+    taken = [taken_bytes(buffers, step) for step in range(len(steps))]
     step = max(range(len(steps)), key=lambda step: (taken[step], highest[step], -step))
     middle = (step + 0.5) / len(steps)
     anchor = "start" if middle < 0.3 else "end" if middle > 0.7 else "middle"
-    label = f"peak at step {step}, {_cut(_clean(steps[step]), 40)}: {live[step]:,} bytes live"
+    label = f"peak at step {step}, {_cut(clean(steps[step]), 40)}: {live[step]:,} bytes live"
     if taken[step] < live[step]:
         label += f" in {taken[step]:,}"
     return _Peak(scale.x(step), scale.column, scale.x(step + 0.5), anchor, label)
 
 
-def _taken(buffers: Sequence[PlacedBuffer], step: int) -> int:
+def taken_bytes(buffers: Sequence[PlacedBuffer], step: int) -> int:
     """Bytes of the arena that are taken at a step, shared ones once."""
     total = end = 0
     for buffer in sorted(buffers, key=lambda buffer: buffer.offset):

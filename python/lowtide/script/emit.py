@@ -53,6 +53,7 @@ def _steps(plan: Plan) -> list[str]:
             )
             continue
         attributes = (
+            f"again = [{_numbers(fusion.again)}], "
             f'columns = {fusion.columns} : i64, direction = "{fusion.direction}", '
             f'halo = "{fusion.halo}", rows = {fusion.rows} : i64'
         )

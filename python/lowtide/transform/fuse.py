@@ -15,6 +15,7 @@ from lowtide.errors import InternalError
 from lowtide.graph.read import layer_bodies, shape_of
 from lowtide.graph.row_schedule import (
     Kept,
+    Reread,
     RowRange,
     RowSchedule,
     UnschedulableError,
@@ -63,7 +64,13 @@ STAGE = "transform"
 
 
 def fuse_rows(
-    module: Module, calls: Sequence[Operation], rows: int, columns: int = 0, *, backwards: bool = False
+    module: Module,
+    calls: Sequence[Operation],
+    rows: int,
+    columns: int = 0,
+    *,
+    backwards: bool = False,
+    again: Sequence[int] = (),
 ) -> Operation:
     """Replace the calls by one loop over the rows of the last one's output (of its input where it accumulates).
 
@@ -73,6 +80,7 @@ def fuse_rows(
         rows: rows an iteration.
         columns: columns of those rows at a time, in a loop inside; 0 for whole rows.
         backwards: from the last row (and column) to the first.
+        again: positions in the chain, from 0, of layers whose rows are computed anew for their one reader.
 
     Returns:
         the (outer) loop.
@@ -89,11 +97,11 @@ def fuse_rows(
             raise UnschedulableError("floats are accumulated forwards only: another order rounds otherwise")
         stages = [from_the_end(layer.stage, layer.extents) for layer in chain]
     if not columns:
-        schedule = schedule_rows(stages, escaping, rows)
+        schedule = schedule_rows(stages, escaping, rows, again)
         return _Fuser(module, chain, schedule, None, schedule.kept, made, backwards).build()
     if rows != 1:
         raise UnschedulableError("a loop by columns goes row by row")
-    pixels = schedule_pixels(stages, escaping, columns)
+    pixels = schedule_pixels(stages, escaping, columns, again)
     return _Fuser(module, chain, pixels.rows, pixels.columns, pixels.kept, made, backwards).build()
 
 
@@ -186,26 +194,27 @@ class _Fuser:
         return loop
 
     def _iteration(self, variable: Value) -> None:
-        rows = [self._range(extent, variable) for extent in self.rows.ranges]
+        rows = _bounds(self.rows, variable)
         if self.columns is None:
             for layer, bounds in zip(self.chain, rows, strict=True):
-                self._call(layer, [bounds])
+                self._call(layer, [self._turned(bounds, layer.stage.rows)])
             return
         columns = self.columns
 
         def turn(inner: Value) -> None:
-            for layer, bounds, extent in zip(self.chain, rows, columns.ranges, strict=True):
-                self._call(layer, [bounds, self._range(extent, inner)])
+            across = _bounds(columns, inner)
+            for layer, down, side in zip(self.chain, rows, across, strict=True):
+                stage = layer.stage
+                self._call(layer, [self._turned(down, stage.rows), self._turned(side, stage.columns or 1)])
 
         self._loop(columns, [layer for layer in self.chain if self._is_carried(layer)], turn)
 
-    def _range(self, extent: RowRange, variable: Value) -> tuple[Value, Value]:
-        """What an iteration makes: first and end."""
-        begin, end = _row_value(extent, variable, -1), _row_value(extent, variable, 0)
+    def _turned(self, bounds: tuple[Value, Value], extent: int) -> tuple[Value, Value]:
+        """The rows themselves, where they are counted from the end."""
         if not self.backwards:
-            return begin, end
-        rows = _index(extent.rows)
-        return arith.subi(rows, end), arith.subi(rows, begin)
+            return bounds
+        whole = _index(extent)
+        return arith.subi(whole, bounds[1]), arith.subi(whole, bounds[0])
 
     def _flags(self) -> tuple[str, ...]:
         """What the kernels of this loop must know of it."""
@@ -223,7 +232,9 @@ class _Fuser:
             return whole
         if self.channels:
             return _with_channels(whole, kept.rows)
-        return _with_rows(whole, kept.rows) if self.columns is None else _with_pixels(whole, kept.rows)
+        if self.columns is None:
+            return _with_rows(whole, kept.rows)
+        return _with_pixels(whole, kept.rows) if kept.columns is None else _with_block(whole, kept.rows, kept.columns)
 
     def _initial(self, layer: ChainLayer) -> Value:
         """What a carried tensor is before the loop: memory, or a filled accumulator."""
@@ -388,6 +399,34 @@ def _index(value: int) -> Value:
     return arith.constant(IndexType.get(), value)
 
 
+def _bounds(schedule: RowSchedule, variable: Value) -> list[tuple[Value, Value]]:
+    """First row and end of what each stage makes in an iteration, as code."""
+    found: list[tuple[Value, Value]] = []
+    made: dict[int, tuple[Value, Value]] = {}
+    for stage in range(len(schedule.ranges) - 1, -1, -1):
+        rows = schedule.ranges[stage]
+        if isinstance(rows, RowRange):
+            made[stage] = _row_value(rows, variable, -1), _row_value(rows, variable, 0)
+        else:
+            made[stage] = _anew(rows, made[rows.reader])
+        found.append(made[stage])
+    return found[::-1]
+
+
+def _anew(rows: Reread, reader: tuple[Value, Value]) -> tuple[Value, Value]:
+    """`Reread.bounds` as code."""
+    begin, end = reader
+    stride, count = _index(rows.window.stride), arith.subi(end, begin)
+    low = arith.addi(arith.muli(begin, stride), _index(rows.window.first))
+    margin = arith.muli(arith.minsi(count, _index(1)), _index(rows.margin))
+    high = arith.addi(low, arith.addi(arith.muli(count, stride), margin))
+    return _clamped(low, rows.rows), _clamped(high, rows.rows)
+
+
+def _clamped(value: Value, extent: int) -> Value:
+    return arith.minsi(arith.maxsi(value, _index(0)), _index(extent))
+
+
 def _row_value(rows: RowRange, iteration: Value, back: int) -> Value:
     """The rows made after the iteration (`back` = 0) or after the one before (-1), as code."""
     linear = iteration if rows.slope == 1 else arith.muli(iteration, _index(rows.slope))
@@ -415,3 +454,10 @@ def _with_pixels(kind: RankedTensorType, pixels: int) -> RankedTensorType:
 
 def _with_channels(kind: RankedTensorType, channels: int) -> RankedTensorType:
     return RankedTensorType.get([*kind.shape[:-1], channels], kind.element_type)
+
+
+def _with_block(kind: RankedTensorType, rows: int, columns: int) -> RankedTensorType:
+    shape = list(kind.shape)
+    row = row_dimension(shape)
+    shape[row : row + 2] = rows, columns
+    return RankedTensorType.get(shape, kind.element_type)

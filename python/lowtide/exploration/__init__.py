@@ -1,0 +1,1 @@
+"""Every plan worth having, from whole layers to the least RAM, compiled and measured: `lowtide explore`."""

@@ -1,0 +1,29 @@
+"""The templates beside this file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def template(name: str) -> Template:
+    """A template by its file's name; everything put into it is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["px"] = lambda value: f"{value:.2f}".rstrip("0").rstrip(".")
+    return environment.get_template(name)
+
+
+def clean(text: str) -> str:
+    """Without the characters that XML cannot hold at all."""
+    return _NOT_XML.sub("\ufffd", text)
