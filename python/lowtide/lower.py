@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -22,6 +23,7 @@ from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.passes import PASSES
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
 from lowtide.plan.planners import Planner, planner_for
+from lowtide.plan.watch import unwatched
 from lowtide.report.memory_map import PlacedBuffer
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
@@ -127,7 +129,9 @@ def lower(
     module = model.module
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        found = search(partial(graph_of, module), target.buffer_alignment, keep_input=keep_input)
+        cut = partial(graph_of, module)
+        with stages.search() if objective != "untiled" and plan is None else nullcontext(unwatched) as watch:
+            found = search(cut, target.buffer_alignment, keep_input=keep_input, watch=watch)
         decided, original = found.plan, found.graph
         script = script_for(decided) if plan is None else _read_script(plan)
     with stages.stage("transform", module):

@@ -28,7 +28,7 @@ from lowtide.ir import (
 from lowtide.kernels.library import kernel_for
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import defining, element_dtype, operations_in
-from lowtide.normalise.form import BACKWARDS, CHANNELS, LAYER, body_names, reduction_of
+from lowtide.normalise.form import BACKWARDS, CHANNELS, LAYER, body_names, picked_kernel, reduction_of
 
 _VIEWS = {"memref.expand_shape", "memref.collapse_shape", "memref.cast", "memref.reshape", "memref.reinterpret_cast"}
 _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
@@ -107,7 +107,7 @@ class _Reader:
         self._keep_input = keep_input
         self._calls = [op for op in operations_in(self._block) if op.name == "func.call"]
         self._buffers: dict[Value, int] = {}
-        self._profiles: dict[tuple[str, int], tuple[int, int]] = {}
+        self._profiles: dict[tuple[str, int, str | None], tuple[int, int]] = {}
 
     def read(self) -> Bufferised:
         stores = [self._input(value, number) for number, value in enumerate(self._block.arguments)]
@@ -303,10 +303,11 @@ class _Reader:
             if read == buffer:
                 if source != _bytes(body.arguments[argument]):
                     return None
-                if (name, argument) not in self._profiles:
-                    profile = kernel_for(body).profile(body, argument, source, output)
-                    self._profiles[name, argument] = profile.forwards, profile.backwards
-                found.append(self._profiles[name, argument])
+                key = name, argument, picked_kernel(call)
+                if key not in self._profiles:
+                    profile = kernel_for(body, picked_kernel(call)).profile(body, argument, source, output)
+                    self._profiles[key] = profile.forwards, profile.backwards
+                found.append(self._profiles[key])
         return max(forwards for forwards, _ in found), max(backwards for _, backwards in found)
 
 
