@@ -8,6 +8,10 @@ import pytest
 from fused_chains import check, check_refused, graph_of, random_chain, random_fusions
 
 CASES = 60
+# seeds that found: a convolution whose kernel is as high as its input taken for a sum over rows, loops from the end
+# whose kernels ran forwards within a row, line buffers as large as their tensors placed otherwise than predicted
+INT8_FOUND = (1006, 1009, 1070, 1156, 1259, 1282)
+FLOAT32_FOUND = (1015, 1022, 1031, 1074, 1075)
 SWEEP = 2_000
 
 
@@ -25,12 +29,12 @@ def try_one(seed: int, kind: str) -> tuple[int, int]:
     return len(tried.fusions), len(tried.refused)
 
 
-@pytest.mark.parametrize("seed", range(CASES))
+@pytest.mark.parametrize("seed", (*range(CASES), *INT8_FOUND))
 def test_int8(seed: int) -> None:
     try_one(seed, "int8")
 
 
-@pytest.mark.parametrize("seed", range(CASES // 3))
+@pytest.mark.parametrize("seed", (*range(CASES // 3), *FLOAT32_FOUND))
 def test_float32(seed: int) -> None:
     try_one(seed, "float32")
 

@@ -161,13 +161,14 @@ class _Timeline:
         begun_before = self._lives[buffer][0] <= self._loop.first
         dies = self._lives[buffer][1] <= self._loop.last + 1
         if begun_before:
-            alive = self._until_read(reading) if dies and not writers else size > 0
+            alive = self._until(reading) if dies and not writers else size > 0
             return _Held(self._consumed(buffer, reading) if dies and not writers else zero, np.where(alive, size, 0))
         made = zero
         for writer in writers:
             made = np.maximum(made, self._made(writer, store))
         filled = np.minimum(made, store.pixels) * store.pixel_bytes
-        return _Held(zero, np.where(self._until_read(reading), filled, 0) if dies else filled)
+        # the last rows are written even where nobody reads them
+        return _Held(zero, np.where(self._until([*reading, *writers]), filled, 0) if dies else filled)
 
     def interval(self, a: int, b: int, held: dict[int, _Held]) -> tuple[int, int]:
         """The offsets of b from a that are forbidden: an open interval, (0, 0) where they never hold at once."""
@@ -205,9 +206,9 @@ class _Timeline:
         ran = self._iterations[self._calls == first]
         return (self._calls >= first) & (self._calls <= last) & np.isin(self._iterations, ran)
 
-    def _until_read(self, reading: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """Up to the last run of the last reader."""
-        runs = np.flatnonzero(np.isin(self._calls, reading))
+    def _until(self, calls: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Up to the last run of any of these calls."""
+        runs = np.flatnonzero(np.isin(self._calls, calls))
         last = int(runs[-1]) if len(runs) else len(self) - 1
         return np.arange(len(self)) <= last
 

@@ -57,7 +57,8 @@ class Part:
     Attributes:
         ranges: first and end, index values, by dimension of the output, or of the reduction that is cut.
         reduces: the dimensions are of the result's iteration space.
-        from_the_end: rings fill from their end: their last row is the tensor's last.
+        from_the_end: elements are gone through from the last to the first, and rings fill from their end: their last
+            row is the tensor's last.
     """
 
     ranges: Mapping[int, tuple[Value, Value]]
@@ -125,9 +126,12 @@ class PullEmitter:
 
     def _ring(self, index: Linear, kept: int, extent: int) -> Value:
         """Where a row (or pixel) lies in a ring that keeps so many of them."""
-        from_the_end = self._part is not None and self._part.from_the_end
-        place = self._indices.value(index + (kept - extent) % kept if from_the_end else index)
+        place = self._indices.value(index + (kept - extent) % kept if self._from_the_end else index)
         return arith.remui(place, index_constant(kept))
+
+    @property
+    def _from_the_end(self) -> bool:
+        return self._part is not None and self._part.from_the_end
 
     # -- loops ------------------------------------------------------------------------------------------------
 
@@ -140,8 +144,8 @@ class PullEmitter:
         loop = scf.ForOp(low, high, index_constant(1))
         with InsertionPoint(loop.body), self._scope():
             position = loop.induction_variable
-            if self._backwards:
-                position = arith.subi(index_constant(loops[0].extent - 1), position)
+            if self._backwards or self._from_the_end:
+                position = arith.subi(arith.subi(arith.addi(low, high), index_constant(1)), position)
             self._indices.bind(loops[0], position)
             self._nest(loops[1:], demands, leaf)
             scf.YieldOp([])
