@@ -9,15 +9,16 @@ from pathlib import Path
 from lowtide.alloc import Buffer, Forbidden, Solution
 from lowtide.bufferise import allocate
 from lowtide.bufferise.accesses import layer_accesses, note_accesses
+from lowtide.bufferise.directions import note_directions
 from lowtide.bufferise.in_place import erase_calls, moves_in_place
-from lowtide.bufferise.overlap import note_directions, overlap_choices
-from lowtide.bufferise.roots import buffer_roots, steps_of
+from lowtide.bufferise.program import read_program
 from lowtide.codegen.body import prepare_body
 from lowtide.codegen.object import build_object
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.inputs import random_inputs
 from lowtide.emulate.unicorn_backend import UnicornBackend
 from lowtide.emulate.witness import Witnessed, check_trace
+from lowtide.graph.conflicts import problem_of
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import ArrayAttr, IntegerAttr, MemRefType, Module, StringAttr
 from lowtide.network import IoTensor, LayerAccess, Network, Slot
@@ -52,12 +53,11 @@ def overlaps(module: Module) -> list[Overlap]:
     """What the profiles of a bufferised network allow, where the two buffers then share bytes."""
     with module.context:
         function = network_function(module, "test")
-        steps = steps_of(function)
-        roots = buffer_roots(function, steps, 1, False)
-        sizes = {root.buffer.name: root.buffer.size for root in roots}
-        _, choices = overlap_choices(steps, roots, layer_bodies(module))
+        program = read_program(module, function, layer_bodies(module), 1, keep_input=False).program
+        problem, _ = problem_of(program)
+    sizes = {buffer.name: buffer.size for buffer in problem.buffers}
     found: list[Overlap] = []
-    for layer, choice in enumerate(choices):
+    for layer, choice in enumerate(problem.choices):
         for direction, alternative in enumerate(choice.alternatives):
             for item in alternative:
                 allowed, beyond = (item.low, item.low + 1) if direction == 0 else (item.high, item.high - 1)
@@ -73,23 +73,23 @@ def witness(module: Module, overlap: Overlap, shift: int, folder: Path) -> Witne
     """
     with module.context, module.operation.location:
         function = network_function(module, "test")
-        steps = steps_of(function)
-        roots = buffer_roots(function, steps, 1, False)
         bodies = layer_bodies(module)
-        calls, choices = overlap_choices(steps, roots, bodies)
-        picked = [overlap.direction if number == overlap.layer else 0 for number in range(len(choices))]
-        note_directions(calls, picked)
-        places = _places([root.buffer for root in roots], str(overlap.forbidden.a), str(overlap.forbidden.b), shift)
-        offsets = tuple(places[root.buffer.name] for root in roots)
-        moves = moves_in_place(steps, roots, bodies, offsets)
-        note_accesses(module, steps, roots, bodies, moves)
-        erase_calls(steps, moves)
-        arena = max(offset + root.buffer.size for offset, root in zip(offsets, roots, strict=True))
+        read = read_program(module, function, bodies, 1, keep_input=False)
+        problem, layers = problem_of(read.program)
+        picked = [overlap.direction if number == overlap.layer else 0 for number in range(len(layers))]
+        note_directions(read.calls, layers, picked)
+        places = _places(problem.buffers, str(overlap.forbidden.a), str(overlap.forbidden.b), shift)
+        offsets = tuple(places[buffer.name] for buffer in problem.buffers)
+        moves = moves_in_place(read, bodies, offsets)
+        note_accesses(module, read, moves)
+        erase_calls(read, moves)
+        arena = max(offset + buffer.size for offset, buffer in zip(offsets, problem.buffers, strict=True))
         tensors = [_tensor(MemRefType(argument.type)) for argument in function.regions[0].blocks[0].arguments]
-        allocate.apply_solution(module, function, roots, Solution(offsets, tuple(picked), arena, 0, "given"))
+        solution = Solution(offsets, tuple(picked), arena, 0, "given")
+        allocate.apply_solution(module, function, read, problem, solution)
     placed = [
-        PlacedBuffer(root.buffer.name, root.buffer.size, offset, root.buffer.first, root.buffer.last)
-        for root, offset in zip(roots, offsets, strict=True)
+        PlacedBuffer(buffer.name, buffer.size, offset, buffer.first, buffer.last)
+        for buffer, offset in zip(problem.buffers, offsets, strict=True)
     ]
     return _run(module, tensors, placed, layer_accesses(module), arena, folder)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.ir import Context
-from lowtide_dialect import allocate, concat, fuse_spatial, layers, schedule
+from lowtide_dialect import allocate, concat, fuse_channels, fuse_spatial, layers, schedule
 from lowtide_dialect.allocate import AllocateOp
 from lowtide_dialect.concat import ConcatOp
 from lowtide_dialect.dialect import LowtideDialect
+from lowtide_dialect.fuse_channels import FuseChannelsOp
 from lowtide_dialect.fuse_spatial import FuseSpatialOp
 from lowtide_dialect.layers import LayersOp
 from lowtide_dialect.schedule import ScheduleOp
@@ -29,6 +30,7 @@ def register(context: Context, strategies: Sequence[str]) -> None:
         concat.attach()
         schedule.attach()
         layers.attach()
+        fuse_channels.attach()
         fuse_spatial.attach()
 
 
@@ -41,6 +43,7 @@ def irdl_text(context: Context) -> str:
 __all__ = [
     "AllocateOp",
     "ConcatOp",
+    "FuseChannelsOp",
     "FuseSpatialOp",
     "LayersOp",
     "LowtideDialect",

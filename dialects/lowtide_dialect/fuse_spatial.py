@@ -2,8 +2,11 @@
 
 # No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
 
+from collections.abc import Sequence
+
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
+    ArrayAttr,
     IntegerAttr,
     MemoryEffectInstancesList,
     MemoryEffectsOpInterface,
@@ -17,7 +20,7 @@ from lowtide.transform.fuse import fuse_rows
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import enclosing_module, module_of, refuse
 
-HALOS = ("cache",)
+HALOS = ("cache", "recompute")
 DIRECTIONS = ("forwards", "backwards")
 
 
@@ -25,6 +28,7 @@ class FuseSpatialOp(ext.Operation, dialect=LowtideDialect, name="fuse_spatial"):
     """Consumes a handle to layers, fuses them in one loop by rows, and gives a handle to the loop."""
 
     chain: ext.Operand[transform.AnyOpType]
+    again: ArrayAttr
     halo: StringAttr
     rows: IntegerAttr
     columns: IntegerAttr
@@ -64,19 +68,10 @@ def attach() -> None:
 def _apply(
     op: FuseSpatialOp, results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
-    if op.halo.value not in HALOS:
-        return refuse(op, f"unknown halo '{op.halo.value}'; choose one of {', '.join(HALOS)}")
-    if op.direction.value not in DIRECTIONS:
-        return refuse(op, f"unknown direction '{op.direction.value}'; choose one of {', '.join(DIRECTIONS)}")
-    if op.rows.value < 1:
-        return refuse(op, f"{op.rows.value} rows an iteration; 1 or more are wanted")
-    if op.columns.value < 0:
-        return refuse(op, f"{op.columns.value} columns at a time; 1 or more are wanted, or 0 for whole rows")
     chosen = [view.operation for view in state.get_payload_ops(op.chain)]
-    if not chosen:
-        return refuse(op, "the handle is empty: there is no layer to fuse")
-    if any(LAYER not in layer.attributes or layer.name != "func.call" for layer in chosen):
-        return refuse(op, "the handle has other operations than layers; take them from lowtide.layers")
+    objection = _objection(op) or _objection_to(chosen) or _objection_to_anew(_anew(op, len(chosen)), len(chosen))
+    if objection:
+        return refuse(op, objection)
     module = enclosing_module(chosen[0])
     assert module is not None
     try:
@@ -85,6 +80,7 @@ def _apply(
             _in_order(chosen, module),
             op.rows.value,
             op.columns.value,
+            again=_anew(op, len(chosen)),
             backwards=op.direction.value == DIRECTIONS[1],
         )
     except UnschedulableError as reason:
@@ -93,6 +89,49 @@ def _apply(
     return transform.DiagnosedSilenceableFailure.Success
 
 
-def _in_order(chosen: list[Operation], module: Operation) -> list[Operation]:
+def _objection(op: FuseSpatialOp) -> str:
+    """What is wrong with the attributes; empty where nothing is."""
+    if op.halo.value not in HALOS:
+        return f"unknown halo '{op.halo.value}'; choose one of {', '.join(HALOS)}"
+    if op.direction.value not in DIRECTIONS:
+        return f"unknown direction '{op.direction.value}'; choose one of {', '.join(DIRECTIONS)}"
+    if not all(isinstance(position, IntegerAttr) for position in op.again):
+        return "the layers to compute again are not a list of integers"
+    if op.rows.value < 1:
+        return f"{op.rows.value} rows an iteration; 1 or more are wanted"
+    if op.columns.value < 0:
+        return f"{op.columns.value} columns at a time; 1 or more are wanted, or 0 for whole rows"
+    return ""
+
+
+def _anew(op: FuseSpatialOp, count: int) -> list[int]:
+    """Positions in the chain, from 0, of the layers that are computed anew: those listed, or all but the last."""
+    listed = [IntegerAttr(position).value - 1 for position in op.again]
+    return listed if op.halo.value == "cache" else list(range(count - 1))
+
+
+def _objection_to(chosen: Sequence[Operation]) -> str:
+    """What is wrong with the layers; empty where nothing is."""
+    if not chosen:
+        return "the handle is empty: there is no layer to fuse"
+    if any(LAYER not in layer.attributes or layer.name != "func.call" for layer in chosen):
+        return "the handle has other operations than layers; take them from lowtide.layers"
+    if any(layer.block != chosen[0].block for layer in chosen):
+        return "the handle has layers of several networks, or some that are in a loop already"
+    if chosen[0].parent is not None and chosen[0].parent.name != "func.func":
+        return f"layer '{StringAttr(chosen[0].attributes[LAYER]).value}' is in a loop already"
+    return ""
+
+
+def _objection_to_anew(again: Sequence[int], count: int) -> str:
+    wrong = [position + 1 for position in again if not 0 <= position < count - 1]
+    return (
+        f"layer {wrong[0]} of the chain can't be computed anew: it has {count} layers, the last makes the loop's rows"
+        if wrong
+        else ""
+    )
+
+
+def _in_order(chosen: Sequence[Operation], module: Operation) -> list[Operation]:
     wanted = set(chosen)
     return [call for call in network_calls(module_of(module), "transform") if call in wanted]

@@ -27,7 +27,7 @@ from lowtide.ir import (
     tensor,
 )
 from lowtide.normalise.analysis import network_function, operations_in
-from lowtide.normalise.form import BACKWARDS, BODY, FLAT, LAYER, REDUCTION, layers_of, outlined_network
+from lowtide.normalise.form import BACKWARDS, BODY, CHANNELS, FLAT, LAYER, REDUCTION, layers_of, outlined_network
 from lowtide.passes import Pass
 
 STAGE = "bufferise"
@@ -116,7 +116,7 @@ def _make_declaration(function: func.FuncOp) -> None:
     """Drop the placeholder: from here on the function is a declaration again."""
     with InsertionPoint(function), function.location:
         declaration = func.FuncOp(function.name.value, function.type, visibility="private")
-    for name in (BODY, REDUCTION, FLAT, BACKWARDS):
+    for name in (BODY, REDUCTION, FLAT, BACKWARDS, CHANNELS):
         if name in function.operation.attributes:
             declaration.operation.attributes[name] = function.operation.attributes[name]
     function.operation.erase()

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from lowtide.errors import InternalError
 from lowtide.graph.macs import macs_of
 from lowtide.graph.nest import LayerBody, Shape
-from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window, mirrored
-from lowtide.graph.rows import extents_of, hull, row_dimension, row_windows
+from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window, hull, mirrored
+from lowtide.graph.rows import axis_dimension, channels_of, extents_of, row_dimension, windows_of
 from lowtide.ir import (
     FlatSymbolRefAttr,
     IntegerAttr,
@@ -21,13 +21,14 @@ from lowtide.ir import (
     OpResult,
     ShapedType,
     StringAttr,
+    Type,
     Value,
     func,
 )
 from lowtide.kernels.library import kernel_for
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import defining, element_dtype, operations_in
-from lowtide.normalise.form import BACKWARDS, LAYER, body_names, reduction_of
+from lowtide.normalise.form import BACKWARDS, CHANNELS, LAYER, body_names, reduction_of
 
 _VIEWS = {"memref.expand_shape", "memref.collapse_shape", "memref.cast", "memref.reshape", "memref.reinterpret_cast"}
 _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
@@ -151,12 +152,14 @@ class _Reader:
         kind = MemRefType(value.type)
         element = DTYPE_BYTES[element_dtype(kind.element_type)]
         rows, columns = extents_of(whole)
+        if whole and kind.shape[-1] < whole[-1] and axis_dimension(whole, "channels") != row_dimension(whole):
+            return Store(name, 1, math.prod(kind.shape) * element, max(self._alignment, element), temporary)
         row_bytes = math.prod(whole) * element // rows
         alignment = max(self._alignment, element)
         kept = kind.shape[row_dimension(whole)] if whole else 1
         across = kind.shape[row_dimension(whole) + 1] if columns > 1 else 1
         if kept < rows and across != columns:
-            return Store(name, rows, row_bytes, alignment, temporary, columns, capacity=across)
+            return Store(name, rows, row_bytes, alignment, temporary, columns, capacity=kept * across)
         return Store(name, kept, row_bytes, alignment, temporary, columns)
 
     def _body(self, call: Operation) -> LayerBody:
@@ -177,8 +180,9 @@ class _Reader:
         columns: dict[int, list[Window | None]] = {}
         inside = call.block != self._block
         body = self._body(call)
-        down = row_windows(body) if inside and not accumulates else None
-        side = row_windows(body, columns=True) if inside and not accumulates else None
+        spatial = inside and not accumulates and not self._by_channels(call)
+        down = windows_of(body, "rows") if spatial else None
+        side = windows_of(body, "columns") if spatial else None
         for argument, buffer in self._arguments(call):
             same = self._is_same(body, argument, stores[buffer])
             for axis, (found, windows) in enumerate(((rows, down), (columns, side))):
@@ -186,7 +190,8 @@ class _Reader:
                 if inside and self._is_backwards(call):
                     shape = tuple(ShapedType(body.arguments[argument]).shape)
                     window = mirrored(window, extents_of(shape)[axis], extents_of(body.destination)[axis])
-                found.setdefault(buffer, []).append(Window(1, 0, 0) if accumulates else window)
+                summed = accumulates and not self._by_channels(call)
+                found.setdefault(buffer, []).append(Window(1, 0, 0) if summed else window)
         reads = tuple(Read(buffer, hull(of_one), None, hull(columns[buffer])) for buffer, of_one in rows.items())
         return Call(StringAttr(call.attributes[LAYER]).value, reads, writes, accumulates)
 
@@ -210,10 +215,21 @@ class _Reader:
     def _extents(self, call: Operation, stores: Sequence[Store]) -> tuple[int, int]:
         """Rows and columns that a call of a loop goes through in all: of its output, or of its input."""
         body = self._body(call)
+        if self._by_channels(call):
+            shape = self._argument_shape(call) if self._reduction(call) else body.destination
+            return channels_of(shape), 1
         if not self._reduction(call):
             return extents_of(body.destination)
         argument, buffer = self._arguments(call)[0]
         return _bytes(body.arguments[argument]) // stores[buffer].row_bytes, stores[buffer].columns
+
+    def _argument_shape(self, call: Operation) -> Shape:
+        """Of the activation of a call that accumulates, whole."""
+        argument, _ = self._arguments(call)[0]
+        return tuple(ShapedType(self._body(call).arguments[argument]).shape)
+
+    def _by_channels(self, call: Operation) -> bool:
+        return CHANNELS in self._declared[FlatSymbolRefAttr(call.attributes["callee"]).value].operation.attributes
 
     def _is_backwards(self, call: Operation) -> bool:
         return BACKWARDS in self._declared[FlatSymbolRefAttr(call.attributes["callee"]).value].operation.attributes
@@ -246,8 +262,8 @@ class _Reader:
         if backwards:
             runs = [replace(r, begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in runs]
         if inside is None:
-            return Loop(first, last, tuple(runs), None, backwards)
-        turns = [{block.arguments[0]: turn} for turn in _iterations(inside)]
+            return Loop(first, last, tuple(runs), None, backwards, self._by_channels(calls[0]))
+        turns: list[dict[Value, int]] = [{block.arguments[0]: turn} for turn in _iterations(inside)]
         columns = tuple(
             tuple((_evaluate(values[2], turn), _evaluate(values[3], turn)) for turn in turns) for values in bounds
         )
@@ -294,7 +310,7 @@ class _Reader:
         return max(forwards for forwards, _ in found), max(backwards for _, backwards in found)
 
 
-def _bytes(kind: object) -> int:
+def _bytes(kind: Type) -> int:
     shaped = ShapedType(kind)
     return math.prod(shaped.shape) * DTYPE_BYTES[element_dtype(shaped.element_type)]
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from lowtide.graph.graph import Accumulator, Graph, Layer, Overlap, Tensor
 from lowtide.graph.macs import macs_of
-from lowtide.graph.nest import LayerBody
+from lowtide.graph.nest import LayerBody, Shape
 from lowtide.graph.profile import Profile
 from lowtide.graph.program import RowAccess
 from lowtide.graph.read import layer_bodies
-from lowtide.graph.rows import accumulation_of, finishing_body, row_access
+from lowtide.graph.rows import Axis, accumulation_of, channel_access, finishing_body, row_access
 from lowtide.ir import Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, StringAttr, Value
 from lowtide.kernels.library import kernel_for
 from lowtide.network import DTYPE_BYTES
@@ -66,7 +66,7 @@ class _Builder:
         name = StringAttr(op.attributes[LAYER]).value
         function = str(op.attributes["callee"]).removeprefix("@")
         overlaps: tuple[Overlap, ...] = ()
-        access = RowAccess()
+        access = channels = RowAccess()
         destination = operands[-1]
         if destination in self._buffers:  # another part of a tensor that an earlier layer began
             index = self._buffers[destination]
@@ -75,7 +75,9 @@ class _Builder:
         else:
             self._add(op.results[0], name, producer=step)
             overlaps = self._overlaps(function, operands)
-            access = self._row_access(function, operands)
+            found = self._tensors_read(operands)
+            access = row_access(self._bodies[function], found)
+            channels = channel_access(self._bodies[function], found)
         self._layers.append(
             Layer(
                 step=step,
@@ -88,24 +90,28 @@ class _Builder:
                 weights_bytes=sum(bytes_of(v) for v in operands[:-1] if _is_weight(v)),
                 overlaps=overlaps,
                 rows=access,
-                accumulator=None if access.accumulates is None else self._accumulator(function, operands),
+                accumulator=None if access.accumulates is None else self._accumulator(function, operands, "rows"),
+                channels=channels,
+                channel_accumulator=(
+                    None if channels.accumulates is None else self._accumulator(function, operands, "channels")
+                ),
                 part=IntegerAttr(op.attributes[PART]).value if PART in op.attributes else 0,
             )
         )
 
-    def _row_access(self, function: str, operands: list[Value]) -> RowAccess:
-        found = {
+    def _tensors_read(self, operands: list[Value]) -> dict[int, tuple[int, Shape]]:
+        """By number of the argument the tensor behind it, and that tensor's shape."""
+        return {
             argument: (self._buffers[value], tuple(RankedTensorType(self._values[self._buffers[value]][0].type).shape))
             for argument, value in enumerate(operands[:-1])
             if value in self._buffers
         }
-        return row_access(self._bodies[function], found)
 
-    def _accumulator(self, function: str, operands: list[Value]) -> Accumulator:
+    def _accumulator(self, function: str, operands: list[Value], axis: Axis) -> Accumulator:
         """What is kept between the rows, and how far the output may run into it at the end."""
         activations = [a for a, value in enumerate(operands[:-1]) if value in self._buffers]
         body = self._bodies[function]
-        accumulation = accumulation_of(body, activations)
+        accumulation = accumulation_of(body, activations, axis)
         assert accumulation is not None
         kind = RankedTensorType(accumulation.node.op.results[0].type)
         element = DTYPE_BYTES[element_dtype(kind.element_type)]

@@ -174,7 +174,12 @@ class _Timeline:
     def _refined(self, source: int, output: int, lows: Bytes) -> Bytes:
         """Within the runs of the one layer that reads a dying input and writes the output the element counts."""
         reading = readers(self._program.calls, self._loop, source)
-        if self._loop.columns is not None or len(reading) != 1 or self._program.calls[reading[0]].writes != output:
+        if (
+            self._loop.by_channels
+            or self._loop.columns is not None
+            or len(reading) != 1
+            or self._program.calls[reading[0]].writes != output
+        ):
             return lows
         overlap = next(r.overlap for r in self._program.calls[reading[0]].reads if r.buffer == source)
         dies = self._lives[source][0] <= self._loop.first and self._lives[source][1] <= self._loop.last + 1
@@ -202,6 +207,8 @@ class _Timeline:
         """Pixels of the tensor up to the last that the writer has made."""
         last = np.minimum(self._last_column, store.columns)
         made = np.where(self._calls == writer, (self._last_row - 1) * store.columns + last, 0)
+        if self._loop.by_channels:
+            made = np.where(self._calls == writer, store.pixels, 0)
         return np.maximum.accumulate(made)
 
     def _consumed(self, buffer: int, reading: Sequence[int]) -> Bytes:
@@ -216,7 +223,7 @@ class _Timeline:
 
     def _needed(self, read: Read, store: Store) -> Bytes:
         """The first pixel that each run would read as the reader."""
-        if read.window is None or read.window.stride == 0:
+        if self._loop.by_channels or read.window is None or read.window.stride == 0:
             return np.zeros(len(self), np.int64)
         row = np.clip(self._first_row * read.window.stride + read.window.first, 0, store.rows)
         if self._loop.columns is None or read.columns is None:
@@ -231,7 +238,7 @@ def _expanded(loop: Loop, turns: Collection[int] | None) -> Bytes:
     if loop.columns is None:
         return np.concatenate([rows, np.zeros((len(rows), 1), np.int64), np.full((len(rows), 1), _ALL)], axis=1)
     columns = np.array(loop.columns, dtype=np.int64)
-    chosen = np.arange(columns.shape[1]) if turns is None else np.array(sorted(turns), dtype=np.int64)
+    chosen = np.array(sorted(range(columns.shape[1]) if turns is None else turns), dtype=np.int64)
     of_call = columns[rows[:, 0] - loop.first][:, chosen]
     whole = np.broadcast_to(rows[:, None, :], (len(rows), len(chosen), 4)).reshape(-1, 4)
     turn = np.broadcast_to(chosen, (len(rows), len(chosen))).reshape(-1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lowtide.graph.program import RowAccess
 from lowtide.network import DTYPE_BYTES, DType
@@ -100,6 +100,8 @@ class Layer:
             before.
         rows: how it can go by rows of its output or of an input.
         accumulator: of a layer that can take its input by rows.
+        channels: how it can go by channels of its output or of an input.
+        channel_accumulator: of a layer that can take its input by channels.
     """
 
     step: int
@@ -111,9 +113,11 @@ class Layer:
     macs: int
     weights_bytes: int
     overlaps: tuple[Overlap, ...] = ()
-    rows: RowAccess = RowAccess()
+    rows: RowAccess = field(default_factory=RowAccess)
     accumulator: Accumulator | None = None
     part: int = 0
+    channels: RowAccess = field(default_factory=RowAccess)
+    channel_accumulator: Accumulator | None = None
 
 
 @dataclass(frozen=True)

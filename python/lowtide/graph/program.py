@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Window:
-    """Which rows of an input one row of the output needs: rows stride·y + first to stride·y + last, as far as there are.
+    """Which rows of an input row y of the output needs: rows stride·y + first to stride·y + last, as far as there are.
 
     Attributes:
         stride: input rows from one output row to the next; 0 where every output row needs the same rows.
@@ -22,6 +22,14 @@ class Window:
     stride: int
     first: int
     last: int
+
+
+def hull(windows: Sequence[Window | None]) -> Window | None:
+    """What covers several windows of one tensor; None where one is unknown or they go at different paces."""
+    known = [window for window in windows if window is not None]
+    if len(known) < len(windows) or len({window.stride for window in known}) != 1:
+        return None
+    return Window(known[0].stride, min(w.first for w in known), max(w.last for w in known))
 
 
 def mirrored(window: Window | None, inputs: int, outputs: int) -> Window | None:
@@ -107,6 +115,7 @@ class Loop:
         columns: for each call the columns [begin, end) that it goes through in each turn of the loop inside, in which
             all calls of one iteration run a part of their rows in turn; None without such a loop.
         backwards: rows and columns, and the windows of reads, are counted from the end.
+        by_channels: the runs go through channels, which lie in every row: no byte of a tensor is done before the last.
     """
 
     first: int
@@ -114,6 +123,7 @@ class Loop:
     runs: tuple[Run, ...]
     columns: tuple[tuple[tuple[int, int], ...], ...] | None = None
     backwards: bool = False
+    by_channels: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """In which order a fused loop makes the rows of its layers, and how many rows of each tensor it must keep.
 
 Iteration i makes rows [hi(i - 1), hi(i)) of every layer, hi being a clamped linear function of i, rounded down: no row
-twice, no prologue apart, a ragged last step for free, and a layer in front of a stride goes row by row too. Line buffers: StreamNet (NeurIPS 2023), msf-CNN; a tensor's rows wait in a
-ring for as long as its slowest reader lags, which is what a residual needs.
+twice, no prologue apart, a ragged last step for free, and a layer in front of a stride goes row by row too. Line
+buffers: StreamNet (NeurIPS 2023), msf-CNN; a tensor's rows wait in a ring for as long as its slowest reader lags, which
+is what a residual needs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.program import RowAccess, Window, mirrored
+from lowtide.graph.program import RowAccess, Window, hull, mirrored
 
 Integers = npt.NDArray[np.int64]
 
@@ -54,11 +55,41 @@ class RowRange:
 
 
 @dataclass(frozen=True)
+class Reread:
+    """Rows that are made anew each time the one stage that reads them needs them.
+
+    Attributes:
+        reader: position of that stage.
+        window: what it needs.
+        rows: of the tensor.
+    """
+
+    reader: int
+    window: Window
+    rows: int
+
+    def bounds(self, begin: int, end: int) -> tuple[int, int]:
+        """What is made for the reader's rows [begin, end): nothing where those are none."""
+        low = begin * self.window.stride + self.window.first
+        high = low + (end - begin) * self.window.stride + min(end - begin, 1) * self.margin
+        return max(0, min(self.rows, low)), max(0, min(self.rows, high))
+
+    @property
+    def margin(self) -> int:
+        """Rows that the reader needs beyond its stride."""
+        return self.window.last + 1 - self.window.first - self.window.stride
+
+
+@dataclass(frozen=True)
 class Kept:
-    """How many rows of a tensor inside the loop exist at a time, and whether any outlives an iteration."""
+    """How many rows of a tensor inside the loop exist at a time, and whether any outlives an iteration.
+
+    In a loop by columns, how many pixels; a block of `rows` by `columns` of them where they are made anew.
+    """
 
     rows: int
     carried: bool
+    columns: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,17 +101,24 @@ class RowSchedule:
         kept: of each tensor that stays inside the loop.
     """
 
-    ranges: tuple[RowRange, ...]
+    ranges: tuple[RowRange | Reread, ...]
     start: int
     stop: int
     kept: Mapping[int, Kept]
+
+    def bounds(self, stage: int, iteration: int) -> tuple[int, int]:
+        """First row and end of what a stage makes in an iteration."""
+        rows = self.ranges[stage]
+        if isinstance(rows, RowRange):
+            return rows.end(iteration - 1), rows.end(iteration)
+        return rows.bounds(*self.bounds(rows.reader, iteration))
 
     def runs(self) -> list[tuple[int, int, int, int]]:
         """Iteration, stage, first row and end of everything that runs, in order."""
         found: list[tuple[int, int, int, int]] = []
         for iteration in range(self.start, self.stop):
-            for stage, rows in enumerate(self.ranges):
-                begin, end = rows.end(iteration - 1), rows.end(iteration)
+            for stage in range(len(self.ranges)):
+                begin, end = self.bounds(stage, iteration)
                 if begin < end:
                     found.append((iteration, stage, begin, end))
         return found
@@ -88,7 +126,7 @@ class RowSchedule:
     def turns(self) -> tuple[tuple[tuple[int, int], ...], ...]:
         """Of each stage what it makes in each iteration, first and end."""
         steps = range(self.start, self.stop)
-        return tuple(tuple((rows.end(step - 1), rows.end(step)) for step in steps) for rows in self.ranges)
+        return tuple(tuple(self.bounds(stage, step) for step in steps) for stage in range(len(self.ranges)))
 
 
 def stage_of(
@@ -144,17 +182,82 @@ class UnschedulableError(ValueError):
         self.for_now = for_now
 
 
-def schedule_rows(stages: Sequence[Stage], escaping: Collection[int], tile: int = 1) -> RowSchedule:
+def schedule_rows(
+    stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Collection[int] = ()
+) -> RowSchedule:
     """The schedule of a fused loop.
 
     Args:
         stages: in an order in which each comes after those whose output it reads; the last one drives the loop.
         escaping: tensors written inside that are needed whole after the loop.
         tile: rows an iteration of the stage that has the most to make; those behind a stride make one now and then.
+        again: positions of stages whose rows are made anew for every row of their one reader (patches), not kept.
 
     Raises:
         UnschedulableError: a reader needs more than a window of a tensor made inside, or readers go at different paces.
     """
+    if not again:
+        return _cached(stages, escaping, tile)
+    readers = {number: _reader(stages, number, escaping) for number in again}
+    places = [number for number in range(len(stages)) if number not in readers]
+    cached = _cached(seen_through(stages, again), escaping, tile)
+    numbers = {number: place for place, number in enumerate(places)}
+    ranges = tuple(
+        Reread(*readers[number], stage.rows) if number in readers else cached.ranges[numbers[number]]
+        for number, stage in enumerate(stages)
+    )
+    schedule = RowSchedule(ranges, cached.start, cached.stop, {})
+    kept = dict(cached.kept)
+    for number in again:
+        bounds = [schedule.bounds(number, i) for i in range(schedule.start, schedule.stop)]
+        kept[stages[number].output] = Kept(max(end - begin for begin, end in bounds), carried=False)
+    return replace(schedule, kept=kept)
+
+
+def _reader(stages: Sequence[Stage], number: int, escaping: Collection[int]) -> tuple[int, Window]:
+    """The one stage that reads what this one makes anew, and its window."""
+    tensor = stages[number].output
+    found = [(n, window) for n, stage in enumerate(stages) for read, window in stage.inputs if read == tensor]
+    if len(found) != 1 or tensor in escaping or stages[number].accumulates:
+        raise UnschedulableError(
+            f"layer {number + 1} of the chain can't be computed anew: not one layer alone reads it"
+        )
+    reader, window = found[0]
+    if window is None or window.stride < 1:
+        message = f"a reader of layer {number + 1} of the chain needs more of it than a window of rows"
+        raise UnschedulableError(message)
+    return reader, window
+
+
+def seen_through(stages: Sequence[Stage], again: Collection[int]) -> list[Stage]:
+    """The stages but for those that are made anew, which their readers look through to what those read."""
+    anew = {stages[number].output: stages[number] for number in again}
+
+    def through(stage: Stage, *, columns: bool) -> tuple[tuple[int, Window | None], ...]:
+        found: dict[int, list[Window | None]] = {}
+        for tensor, window in stage.column_inputs if columns else stage.inputs:
+            inner = through(anew[tensor], columns=columns) if tensor in anew else ((tensor, Window(1, 0, 0)),)
+            for read, below in inner:
+                found.setdefault(read, []).append(_composed(window, below))
+        return tuple((read, hull(windows)) for read, windows in found.items())
+
+    return [
+        replace(stage, inputs=through(stage, columns=False), column_inputs=through(stage, columns=True))
+        for number, stage in enumerate(stages)
+        if number not in again
+    ]
+
+
+def _composed(outer: Window | None, inner: Window | None) -> Window | None:
+    """What a reader needs of the input of what it reads."""
+    if outer is None or inner is None:
+        return None
+    first, last = (inner.stride * edge for edge in (outer.first, outer.last))
+    return Window(outer.stride * inner.stride, first + inner.first, last + inner.last)
+
+
+def _cached(stages: Sequence[Stage], escaping: Collection[int], tile: int) -> RowSchedule:
+    """The schedule of stages that make every row once."""
     links = _links(stages)
     paces = _paces(links, len(stages))
     fastest = max(paces)
@@ -265,25 +368,38 @@ class PixelSchedule:
     kept: Mapping[int, Kept]
 
 
-def schedule_pixels(stages: Sequence[Stage], escaping: Collection[int], tile: int = 1) -> PixelSchedule:
+def schedule_pixels(
+    stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Collection[int] = ()
+) -> PixelSchedule:
     """The schedule of a fused loop by rows and columns: a row at a time, `tile` columns of the fastest stage.
 
     Args:
         stages, escaping: as for `schedule_rows`.
         tile: columns a turn of the loop inside.
+        again: as for `schedule_rows`.
 
     Raises:
         UnschedulableError: as for `schedule_rows`, or a stage has no columns.
     """
-    rows = schedule_rows(stages, escaping)
+    rows = schedule_rows(stages, escaping, 1, again)
     for number, stage in enumerate(stages):
         if stage.columns is None:
             raise UnschedulableError(f"layer {number + 1} of the chain can't be computed by columns")
-    across = [Stage(stage.column_inputs, stage.output, stage.columns or 1, stage.accumulates) for stage in stages]
-    columns = schedule_rows(across, escaping, tile)
-    numbers = {stage.output: n for n, stage in enumerate(stages)}
-    kept = {tensor: _kept_pixels(rows, columns, stages, numbers[tensor]) for tensor in rows.kept}
+    across = [*map(_across, stages)]
+    columns = schedule_rows(across, escaping, tile, again)
+    cached = seen_through(stages, again)
+    down, side = _cached(cached, escaping, 1), _cached([*map(_across, cached)], escaping, tile)
+    numbers = {stage.output: n for n, stage in enumerate(cached)}
+    kept = {tensor: _kept_pixels(down, side, cached, numbers[tensor]) for tensor in down.kept}
+    for number in again:
+        tensor = stages[number].output
+        kept[tensor] = Kept(rows.kept[tensor].rows, carried=False, columns=columns.kept[tensor].rows)
     return PixelSchedule(rows, columns, kept)
+
+
+def _across(stage: Stage) -> Stage:
+    """The stage with its columns for rows."""
+    return Stage(stage.column_inputs, stage.output, stage.columns or 1, stage.accumulates)
 
 
 def _kept_pixels(rows: RowSchedule, columns: RowSchedule, stages: Sequence[Stage], source: int) -> Kept:

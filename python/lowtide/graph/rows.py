@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import (
@@ -26,9 +27,9 @@ from lowtide.graph.nest import (
     reachable,
 )
 from lowtide.graph.profile import Access, accesses, arguments_of
-from lowtide.graph.program import RowAccess, Window
+from lowtide.graph.program import RowAccess, Window, hull
 from lowtide.graph.subscripts import apply_map
-from lowtide.ir import RankedTensorType, ShapedType, Value
+from lowtide.ir import IntegerType, RankedTensorType, ShapedType, Value
 
 
 def row_dimension(shape: Sequence[int]) -> int:
@@ -59,26 +60,33 @@ class Accumulation:
     columns: int | None = None
 
 
-def column_dimension(shape: Sequence[int]) -> int | None:
-    """The dimension after the rows, where another follows it (channels); None where none does."""
-    column = row_dimension(shape) + 1
-    return column if column < len(shape) - 1 else None
+Axis = Literal["rows", "columns", "channels"]
 
 
-def row_windows(body: LayerBody, *, columns: bool = False) -> dict[int, Window | None] | None:
+def axis_dimension(shape: Sequence[int], axis: Axis) -> int | None:
+    """The dimension of rows, of columns (after the rows, where another follows), or of channels (the innermost)."""
+    row = row_dimension(shape)
+    if axis == "rows":
+        return row
+    if axis == "channels":
+        return len(shape) - 1 if shape else None
+    return row + 1 if row + 1 < len(shape) - 1 else None
+
+
+def windows_of(body: LayerBody, axis: Axis) -> dict[int, Window | None] | None:
     """The window of each tensor argument that the layer reads, None for one of which it may read any row.
 
     Args:
         body: the layer's loop description.
-        columns: windows of columns instead.
+        axis: of what the windows are; "row" stands for column or channel too.
 
     Returns:
-        None where the layer can't go through its output by rows (columns).
+        None where the layer can't go through its output by rows.
     """
     if len(body.destination) != len(body.result.shape):
         return None
-    row = column_dimension(body.destination) if columns else row_dimension(body.destination)
-    if row is None or body.destination[row_dimension(body.destination)] < 2:
+    row = axis_dimension(body.destination, axis)
+    if row is None or max(body.destination[row_dimension(body.destination)], body.destination[row]) < 2:
         return None
     if (body.result.shape[row], body.offsets[row], body.strides[row]) != (body.destination[row], 0, 1):
         return None
@@ -87,17 +95,16 @@ def row_windows(body: LayerBody, *, columns: bool = False) -> dict[int, Window |
     windows: dict[int, Window | None] = {}
     for argument in sorted(arguments_of(body.result)):
         found = [
-            _window(access, loops, row, columns=columns)
-            for access in accesses(body.result, index, argument, None, padded=False)
+            _window(access, loops, row, axis) for access in accesses(body.result, index, argument, None, padded=False)
         ]
         windows[argument] = hull(found)
     return windows
 
 
-def _window(access: Access | None, loops: Sequence[Var], row: int, *, columns: bool) -> Window | None:
+def _window(access: Access | None, loops: Sequence[Var], row: int, axis: Axis) -> Window | None:
     if access is None:
         return None
-    dimension = column_dimension(access.shape) if columns else row_dimension(access.shape)
+    dimension = axis_dimension(access.shape, axis)
     if dimension is None:
         return None
     subscript = access.index[dimension]
@@ -108,18 +115,10 @@ def _window(access: Access | None, loops: Sequence[Var], row: int, *, columns: b
     return None if stride < 0 else Window(stride, low, high)
 
 
-def hull(windows: Sequence[Window | None]) -> Window | None:
-    """What covers several windows of one tensor; None where one is unknown or they go at different paces."""
-    known = [window for window in windows if window is not None]
-    if len(known) < len(windows) or len({window.stride for window in known}) != 1:
-        return None
-    return Window(known[0].stride, min(w.first for w in known), max(w.last for w in known))
+def accumulation_of(body: LayerBody, activations: Iterable[int], axis: Axis = "rows") -> Accumulation | None:
+    """The layer as a sum (or maximum) over rows (or channels) of its one activation, None where it is no such thing.
 
-
-def accumulation_of(body: LayerBody, activations: Iterable[int]) -> Accumulation | None:
-    """The layer as a sum (or maximum) over rows of its one activation, None where it is no such thing.
-
-    The rows must be the outermost loop of the reduction, so that floats are added in the same order.
+    Floats must be added in the same order: there the rows must be the outermost loop of the reduction.
     """
     reductions = [node for node in reachable(body.result) if isinstance(node, Structured) and node.is_reduction]
     inputs = list(activations)
@@ -137,23 +136,22 @@ def accumulation_of(body: LayerBody, activations: Iterable[int]) -> Accumulation
     ]
     if len(found) != 1 or found[0] is None:
         return None
-    subscript = found[0].index[row_dimension(found[0].shape)]
-    outermost = next(
-        d for d, (kind, extent) in enumerate(zip(node.kinds, node.extents, strict=True))
-        if kind == "reduction" and extent > 1
-    )  # fmt: skip
-    if subscript != Linear.of(space[outermost]) or node.extents[outermost] != _rows(found[0].shape):
+    reduced = [d for d, kind in enumerate(node.kinds) if kind == "reduction" and node.extents[d] > 1]
+    dimension = _reduced(node, found[0], space, axis)
+    exact = isinstance(RankedTensorType(node.op.results[0].type).element_type, IntegerType)
+    if dimension is None or (dimension != reduced[0] and not (exact and axis == "channels")):
         return None
-    return Accumulation(node, outermost, argument, _column_reduction(node, found[0], space))
+    columns = _reduced(node, found[0], space, "columns") if axis == "rows" else None
+    return Accumulation(node, dimension, argument, columns)
 
 
-def _column_reduction(node: Structured, access: Access, space: Sequence[Var]) -> int | None:
-    """The dimension that is the input's column, and in no other subscript."""
-    column = column_dimension(access.shape)
-    if column is None:
+def _reduced(node: Structured, access: Access, space: Sequence[Var], axis: Axis) -> int | None:
+    """The dimension of the reduction that is the input's row, column or channel."""
+    place = axis_dimension(access.shape, axis)
+    if place is None:
         return None
     for dimension, (kind, extent) in enumerate(zip(node.kinds, node.extents, strict=True)):
-        own = access.index[column] == Linear.of(space[dimension]) and extent == access.shape[column]
+        own = access.index[place] == Linear.of(space[dimension]) and extent == access.shape[place]
         if kind == "reduction" and own and extent > 1:
             return dimension
     return None
@@ -205,7 +203,7 @@ def row_access(body: LayerBody, operands: Mapping[int, tuple[int, Shape]]) -> Ro
         body: its loop description.
         operands: by number of the argument (activations only) the tensor behind it, and that tensor's shape.
     """
-    rows, columns = _reach(body, operands, columns=False), _reach(body, operands, columns=True)
+    rows, columns = _reach(body, operands, "rows"), _reach(body, operands, "columns")
     accumulation = accumulation_of(body, operands)
     if accumulation is None:
         return RowAccess(rows, None, columns)
@@ -214,26 +212,47 @@ def row_access(body: LayerBody, operands: Mapping[int, tuple[int, Shape]]) -> Ro
     if _rows(shape) < 2 or whole % _rows(shape):
         return RowAccess(rows, None, columns)
     # a view that is all reduced in one loop (flatten, then dense) is cut at any pixel
-    flat = whole == math.prod(shape) and column_dimension(shape) is not None
+    flat = whole == math.prod(shape) and axis_dimension(shape, "columns") is not None
     return RowAccess(rows, tensor, columns, flat or accumulation.columns is not None)
 
 
 def _reach(
-    body: LayerBody, operands: Mapping[int, tuple[int, Shape]], *, columns: bool
+    body: LayerBody, operands: Mapping[int, tuple[int, Shape]], axis: Axis
 ) -> tuple[tuple[int, Window | None], ...] | None:
-    windows = row_windows(body, columns=columns)
+    windows = windows_of(body, axis)
     if windows is None:
         return None
     found: dict[int, list[Window | None]] = {}
     for argument, window in windows.items():
         if argument in operands:
             tensor, shape = operands[argument]
-            same = extents_of(tuple(ShapedType(body.arguments[argument]).shape)) == extents_of(shape)
+            viewed = tuple(ShapedType(body.arguments[argument]).shape)
+            same = channels_of(viewed) == channels_of(shape) if axis == "channels" else _alike(viewed, shape)
             found.setdefault(tensor, []).append(window if same else None)
     return tuple((tensor, hull(of_one)) for tensor, of_one in found.items())
 
 
+def channel_access(body: LayerBody, operands: Mapping[int, tuple[int, Shape]]) -> RowAccess:
+    """How a layer can go by the channels of the buffers that it uses; arguments as for `row_access`."""
+    windows = _reach(body, operands, "channels")
+    accumulation = accumulation_of(body, operands, "channels")
+    if accumulation is None:
+        return RowAccess(windows)
+    tensor, shape = operands[accumulation.argument]
+    same = accumulation.node.extents[accumulation.dimension] == channels_of(shape)
+    return RowAccess(windows, tensor if same else None)
+
+
+def channels_of(shape: Shape) -> int:
+    """Extent of the innermost dimension."""
+    return shape[-1] if shape else 1
+
+
+def _alike(one: Shape, other: Shape) -> bool:
+    return extents_of(one) == extents_of(other)
+
+
 def extents_of(shape: Shape) -> tuple[int, int]:
     """Rows and columns of a tensor; one column where no such dimension is between rows and channels."""
-    column = column_dimension(shape)
+    column = axis_dimension(shape, "columns")
     return (_rows(shape) if shape else 1), 1 if column is None else shape[column]

@@ -27,7 +27,7 @@ from lowtide.kernels.library import kernel_for
 from lowtide.kernels.pull import Part
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import operations_in
-from lowtide.normalise.form import BACKWARDS, body_name, outlined_network, reduction_of
+from lowtide.normalise.form import BACKWARDS, CHANNELS, body_name, outlined_network, reduction_of
 from lowtide.passes import Pass
 
 STAGE = "kernels"
@@ -92,7 +92,8 @@ def _part(declaration: func.FuncOp, arguments: Sequence[Value], destination: Sha
     elif reduction.dimensions:
         ranges = dict(zip(reduction.dimensions, pairs, strict=True))
     else:
-        row = row_dimension(destination)
+        by_channels = CHANNELS in declaration.operation.attributes
+        row = len(destination) - 1 if by_channels else row_dimension(destination)
         ranges = {row + position: pair for position, pair in enumerate(pairs)}
     return Part(ranges, bool(reduction.dimensions), BACKWARDS in declaration.operation.attributes)
 

@@ -114,7 +114,7 @@ class PullEmitter:
         """Subscripts in a buffer that holds the tensor, or a ring of its rows, or a ring of its pixels."""
         kept = MemRefType(buffer.type).shape
         row = row_dimension(shape)
-        if row + 1 < len(shape) and kept[row] < shape[row] and kept[row + 1] != shape[row + 1]:
+        if row + 1 < len(shape) and kept[row] == 1 < shape[row] and kept[row + 1] != shape[row + 1]:
             flat = index[row] * shape[row + 1] + index[row + 1]
             pixel = self._ring(flat, kept[row + 1], shape[row] * shape[row + 1])
             outer, inner = index[:row], index[row + 2 :]

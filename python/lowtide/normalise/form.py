@@ -33,6 +33,8 @@ BODY = "lowtide.body"
 REDUCTION = "lowtide.reduction"
 BACKWARDS = "lowtide.from_the_end"
 """On a declaration: rings fill from their end, in a fused loop that goes backwards."""
+CHANNELS = "lowtide.by_channels"
+"""On a declaration: its last two operands cut channels, in a fused loop by channels."""
 FLAT = "lowtide.flat"
 """On a declaration: see `Reduction`."""
 _BEFORE = {"tensors": "lowtide-outline", "buffers": "lowtide-bufferise"}

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import loop_bytes
 from lowtide.graph.graph import Graph, Layer
-from lowtide.graph.program import Windows
+from lowtide.graph.program import RowAccess, Window, Windows
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.plan.memory import problem_of, program_of
-from lowtide.plan.plan import Direction, Fusion
+from lowtide.plan.plan import Axis, Direction, Fusion
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,38 @@ class Mode:
 
     columns: int = 0
     direction: Direction = "forwards"
+    axis: Axis = "rows"
+    rows: int = 1
+    anew: bool = False
 
-    def fusion(self, first: int, last: int) -> Fusion:
-        """The loop of these layers."""
-        return Fusion(first, last, columns=self.columns, direction=self.direction)
+    def fusion(self, graph: Graph, first: int, last: int) -> Fusion:
+        """The loop of these layers of the graph."""
+        again = wider_layers(graph, first, last) if self.anew else ()
+        return Fusion(first, last, self.rows, self.columns, self.direction, self.axis, again)
+
+
+def wider_layers(graph: Graph, first: int, last: int) -> tuple[int, ...]:
+    """Positions in a chain, from 1, of layers that make more of each pixel than they take of one, for one reader.
+
+    Computed anew where the reader's window needs them, they spare a line buffer wider than that of their input.
+    """
+    layers = graph.layers[first - 1 : last]
+    found: list[int] = []
+    for position, layer in enumerate(layers[:-1], start=1):
+        output = graph.tensors[layer.output]
+        users = [other for other in graph.layers if layer.output in other.inputs]
+        inside = [graph.tensors[index] for index in layer.inputs if any(index == l.output for l in layers)]
+        pointwise = all(w == Window(1, 0, 0) for _, w in (*(layer.rows.windows or ()), *(layer.rows.columns or ())))
+        wider = len(inside) == len(layer.inputs) == 1 and output.row_bytes > inside[0].row_bytes
+        if pointwise and wider and len(users) == 1 and output.last_use <= layers[-1].step:
+            found.append(position)
+    return tuple(found)
 
 
 ROWS = (Mode(), Mode(direction="backwards"))
 PIXELS = (Mode(1), Mode(1, "backwards"))
+PATCHES = (Mode(1, anew=True), Mode(1, "backwards", anew=True))
+CHANNELS = (Mode(axis="channels", rows=8), Mode(axis="channels"))
 SHORT = 8
 """Layers of the loops that are looked at first; longer ones must then promise less than the best plan of these."""
 
@@ -55,11 +79,12 @@ class Segment:
     cost: int
     exact: bool = False
     mode: Mode = Mode()
+    fusion: Fusion = Fusion(0, 0)
 
     @property
     def fusions(self) -> tuple[Fusion, ...]:
         """The loop, nothing for a whole layer."""
-        return () if self.first == self.last else (self.mode.fusion(self.first, self.last),)
+        return () if self.first == self.last else (self.fusion,)
 
 
 def fused_plan(
@@ -94,7 +119,8 @@ def _search(graph: Graph, alignment: int, keep_input: bool, modes: Sequence[Mode
     search = _Search(graph, alignment, keep_input=keep_input)
     for mode in modes:
         search.add(mode, range(2, SHORT + 1))
-        search.add(mode, range(SHORT + 1, len(graph.layers) + 1))
+        if mode.axis == "rows":
+            search.add(mode, range(SHORT + 1, len(graph.layers) + 1))
     return search
 
 
@@ -152,17 +178,21 @@ class _Search:
 
     def _add(self, first: int, last: int, mode: Mode, limit: int) -> bool:
         """Add one loop; False where a longer one can't be of use either."""
+        if mode.anew and not wider_layers(self._graph, first, last):
+            return True
         part = segment_graph(self._graph, first, last, self._keep_input)
         try:
-            program = program_of(part, self._alignment, fusions=(mode.fusion(1, last - first + 1),))
+            program = program_of(part, self._alignment, fusions=(mode.fusion(part, 1, last - first + 1),))
         except UnschedulableError as reason:
             return reason.for_now
         if sum(store.nbytes for store in program.buffers if store.name.startswith("ring")) > limit:
             return False
         nbytes = loop_bytes(program)
         if nbytes < limit:
-            cost = sum(1 + self._graph.layers[n - 1].macs for n in range(first, last + 1)) * (2 if mode.columns else 1)
-            self._segments[first, last, mode] = Segment(first, last, nbytes, cost, mode=mode)
+            cost = sum(1 + self._graph.layers[n - 1].macs for n in range(first, last + 1)) * (1 if mode in ROWS else 2)
+            self._segments[first, last, mode] = Segment(
+                first, last, nbytes, cost, mode=mode, fusion=mode.fusion(self._graph, first, last)
+            )
         return True
 
     def turned(self, chain: Sequence[Segment]) -> tuple[Fusion, ...]:
@@ -188,11 +218,13 @@ class _Search:
 
     def _solved(self, first: int, last: int, mode: Mode) -> int:
         part = segment_graph(self._graph, first, last, self._keep_input)
-        fusions = () if first == last else (mode.fusion(1, last - first + 1),)
+        fusions = () if first == last else (mode.fusion(part, 1, last - first + 1),)
         return solve(problem_of(part, self._alignment, fusions=fusions), "first-fit").arena_bytes
 
 
 def _turned(fusion: Fusion) -> Fusion:
+    if fusion.axis == "channels":
+        return fusion
     return replace(fusion, direction="backwards" if fusion.direction == "forwards" else "forwards")
 
 
@@ -224,19 +256,23 @@ def segment_graph(graph: Graph, first: int, last: int, keep_input: bool = False)
 
 
 def _renumbered(layer: Layer, first: int, numbers: Mapping[int, int]) -> Layer:
-    summed = layer.rows.accumulates
     return replace(
         layer,
         step=layer.step - first + 1,
         inputs=tuple(numbers[index] for index in layer.inputs),
         output=numbers[layer.output],
         overlaps=tuple(replace(o, tensor=numbers[o.tensor]) for o in layer.overlaps),
-        rows=replace(
-            layer.rows,
-            windows=_renumbered_windows(layer.rows.windows, numbers),
-            accumulates=None if summed is None else numbers[summed],
-            columns=_renumbered_windows(layer.rows.columns, numbers),
-        ),
+        rows=_renumbered_access(layer.rows, numbers),
+        channels=_renumbered_access(layer.channels, numbers),
+    )
+
+
+def _renumbered_access(access: RowAccess, numbers: Mapping[int, int]) -> RowAccess:
+    return replace(
+        access,
+        windows=_renumbered_windows(access.windows, numbers),
+        accumulates=None if access.accumulates is None else numbers[access.accumulates],
+        columns=_renumbered_windows(access.columns, numbers),
     )
 
 

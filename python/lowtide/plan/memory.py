@@ -21,7 +21,7 @@ from lowtide.graph.row_schedule import (
     stage_of,
 )
 from lowtide.network import DTYPE_BYTES
-from lowtide.plan.plan import Fusion
+from lowtide.plan.plan import Axis, Fusion
 
 
 def problem_of(
@@ -53,8 +53,8 @@ def program_of(graph: Graph, alignment: int, *, fusions: Sequence[Fusion] = (), 
     return _Maker(graph, alignment).make({fusion.first: fusion for fusion in fusions}, keep_input=keep_input)
 
 
-def stages_of(graph: Graph, layers: Sequence[Layer]) -> list[Stage]:
-    """The layers as stages of one loop.
+def stages_of(graph: Graph, layers: Sequence[Layer], axis: Axis = "rows") -> list[Stage]:
+    """The layers as stages of one loop by rows or channels.
 
     Raises:
         UnschedulableError: one of them can't go by rows.
@@ -63,10 +63,12 @@ def stages_of(graph: Graph, layers: Sequence[Layer]) -> list[Stage]:
     stages: list[Stage] = []
     for layer in layers:
         used = (*layer.inputs, layer.output)
-        extents = {index: (graph.tensors[index].rows, graph.tensors[index].columns) for index in used}
-        stage = stage_of(layer.rows, layer.output, extents, inside)
+        tensors = [graph.tensors[index] for index in used]
+        by_channels = axis == "channels"
+        extents = {t.index: (t.shape[-1] if t.shape else 1, 1) if by_channels else (t.rows, t.columns) for t in tensors}
+        stage = stage_of(layer.channels if by_channels else layer.rows, layer.output, extents, inside)
         if stage is None:
-            raise UnschedulableError(f"layer '{layer.name}' ({layer.function}) can't be computed by rows")
+            raise UnschedulableError(f"layer '{layer.name}' ({layer.function}) can't be computed by {axis}")
         stages.append(stage)
     if any(stage.accumulates for stage in stages[:-1]):
         raise UnschedulableError("a layer that is complete only after its last row can only be last")
@@ -86,16 +88,17 @@ def schedule_of(graph: Graph, fusion: Fusion) -> tuple[list[Stage], RowSchedule 
         UnschedulableError: the layers can't be fused.
     """
     layers = graph.layers[fusion.first - 1 : fusion.last]
-    stages = stages_of(graph, layers)
+    stages = stages_of(graph, layers, fusion.axis)
     if fusion.direction == "backwards":
         if stages[-1].accumulates and graph.tensors[layers[-1].output].dtype == "float32":
             raise UnschedulableError("floats are accumulated forwards only: another order rounds otherwise")
         extents = {t.index: (t.rows, t.columns) for t in graph.tensors}
         stages = [from_the_end(stage, extents) for stage in stages]
     outside = escaping(graph, layers)
+    again = [position - 1 for position in fusion.again]
     if fusion.columns:
-        return stages, schedule_pixels(stages, outside, fusion.columns)
-    return stages, schedule_rows(stages, outside, fusion.rows)
+        return stages, schedule_pixels(stages, outside, fusion.columns, again)
+    return stages, schedule_rows(stages, outside, fusion.rows, again)
 
 
 @dataclass
@@ -133,9 +136,16 @@ class _Maker:
         name = f"{'tensor' if kept is None else 'ring' if kept.carried else 'rows'} {len(self.stores)}"
         rows = tensor.rows if kept is None or pixels else kept.rows
         alignment = max(self.alignment, DTYPE_BYTES[tensor.dtype])
-        capacity = kept.rows if kept is not None and pixels else None
+        capacity = kept.rows * (kept.columns or 1) if kept is not None and pixels else None
         temporary = kept is not None and not kept.carried
         self.stores.append(Store(name, rows, tensor.row_bytes, alignment, temporary, tensor.columns, capacity))
+        return len(self.stores) - 1
+
+    def _slice(self, tensor: Tensor, kept: Kept) -> int:
+        """A buffer for some channels of the tensor."""
+        nbytes = tensor.nbytes // tensor.shape[-1] * kept.rows
+        alignment = max(self.alignment, DTYPE_BYTES[tensor.dtype])
+        self.stores.append(Store(f"slice {len(self.stores)}", 1, nbytes, alignment, not kept.carried))
         return len(self.stores) - 1
 
     def _layer(self, layer: Layer) -> None:
@@ -147,15 +157,19 @@ class _Maker:
         layers = self.graph.layers[fusion.first - 1 : fusion.last]
         stages, schedule = schedule_of(self.graph, fusion)
         last = layers[-1]
-        accumulator = last.accumulator if stages[-1].accumulates else None
+        by_channels = fusion.axis == "channels"
+        summing = last.channel_accumulator if by_channels else last.accumulator
+        accumulator = summing if stages[-1].accumulates else None
         summed = None if accumulator is None else self._start(last, accumulator)
         first_call = len(self.calls)
         for layer, stage in zip(layers, stages, strict=True):
-            self._stage(layer, stage, schedule, summed if layer is last else None)
+            self._stage(layer, stage, schedule, summed if layer is last else None, by_channels=by_channels)
         rows = schedule.rows if isinstance(schedule, PixelSchedule) else schedule
         runs = tuple(Run(first_call + stage, i, begin, end) for i, stage, begin, end in rows.runs())
         columns = schedule.columns.turns() if isinstance(schedule, PixelSchedule) else None
-        self.loops.append(Loop(first_call, len(self.calls) - 1, runs, columns, fusion.direction == "backwards"))
+        self.loops.append(
+            Loop(first_call, len(self.calls) - 1, runs, columns, fusion.direction == "backwards", by_channels)
+        )
         if accumulator is not None and summed is not None:
             read = Read(summed, None, (accumulator.forwards, accumulator.backwards))
             self.calls.append(Call(last.name, (read,), self._whole(last.output)))
@@ -167,14 +181,22 @@ class _Maker:
         self.calls.append(Call(layer.name, (), summed))
         return summed
 
-    def _stage(self, layer: Layer, stage: Stage, schedule: RowSchedule | PixelSchedule, summed: int | None) -> None:
+    def _stage(
+        self,
+        layer: Layer,
+        stage: Stage,
+        schedule: RowSchedule | PixelSchedule,
+        summed: int | None,
+        *,
+        by_channels: bool,
+    ) -> None:
         distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
         whole = layer.output not in schedule.kept
         across = dict(stage.column_inputs) if isinstance(schedule, PixelSchedule) else {}
         reads = tuple(
             Read(
                 self.buffers[index],
-                window,
+                None if by_channels else window,
                 distances.get(index) if whole and index not in schedule.kept and summed is None else None,
                 across.get(index),
             )
@@ -186,7 +208,11 @@ class _Maker:
             if kept is None:
                 self._whole(layer.output)
             else:
-                self.buffers[layer.output] = self._kept(tensor, kept, pixels=isinstance(schedule, PixelSchedule))
+                self.buffers[layer.output] = (
+                    self._slice(tensor, kept)
+                    if by_channels
+                    else self._kept(tensor, kept, pixels=isinstance(schedule, PixelSchedule))
+                )
         self.calls.append(
             Call(layer.name, reads, self.buffers[layer.output] if summed is None else summed, summed is not None)
         )

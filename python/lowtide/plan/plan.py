@@ -11,6 +11,7 @@ Objective = Literal["free", "fit", "ram", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 DEFAULT_OBJECTIVE: Objective = "free"
 Halo = Literal["cache"]
+Axis = Literal["rows", "channels"]
 Direction = Literal["forwards", "backwards"]
 
 
@@ -21,7 +22,9 @@ class Fusion:
     Attributes:
         rows: how many rows an iteration, of the layer that has the most to make.
         columns: how many columns of those rows at a time, 0 for whole rows; then `rows` is 1.
+        axis: rows, or channels; then `rows` is how many channels an iteration.
         direction: from the first row to the last, or from the last to the first.
+        again: positions in the chain, from 1, of layers whose rows are computed anew for their one reader.
         halo: rows that two iterations need are kept in line buffers (cache).
     """
 
@@ -30,6 +33,8 @@ class Fusion:
     rows: int = 1
     columns: int = 0
     direction: Direction = "forwards"
+    axis: Axis = "rows"
+    again: tuple[int, ...] = ()
     halo: Halo = "cache"
 
 

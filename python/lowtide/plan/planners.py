@@ -10,13 +10,16 @@ from typing import Protocol
 from lowtide.alloc import solve
 from lowtide.errors import UsageError
 from lowtide.graph.graph import Graph
-from lowtide.plan.fuse import PIXELS, ROWS, Mode, fused_front, fused_plan
+from lowtide.plan.fuse import CHANNELS, PATCHES, PIXELS, ROWS, Mode, fused_front, fused_plan
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Objective, Plan
 from lowtide.plan.untiled import Untiled, plan_untiled
 
 Cut = Callable[[tuple[int, ...]], Graph]
 """The graph in the model's order, with these parts of concats copied."""
+
+ALL = (*ROWS, *CHANNELS, *PIXELS, *PATCHES)
+"""Every way a loop may go, recomputation included."""
 
 
 class Planner(Protocol):
@@ -28,14 +31,14 @@ class Planner(Protocol):
 
 
 def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
-    """Least bytes with every element computed once, in whole rows: the untiled plan, and loops where they lower the peak.
+    """Least bytes with every element computed once, in whole rows: the untiled plan, with loops where they save bytes.
 
     Args:
         cut: as for `plan_untiled`.
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
     """
-    return _fused(cut, alignment, keep_input, "free", ROWS)
+    return _fused(cut, alignment, keep_input, "free", (*ROWS, *CHANNELS))
 
 
 def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
@@ -44,7 +47,7 @@ def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
     Args:
         cut, alignment, keep_input: as for `plan_free`.
     """
-    return _fused(cut, alignment, keep_input, "ram", (*ROWS, *PIXELS))
+    return _fused(cut, alignment, keep_input, "ram", ALL)
 
 
 def _fused(cut: Cut, alignment: int, keep_input: bool, objective: Objective, modes: Sequence[Mode]) -> Untiled:
@@ -87,7 +90,7 @@ def _candidates(cut: Cut, alignment: int, keep_input: bool) -> Iterator[Priced]:
     """The plans of the search, each with its exact arena, which can be larger than a cheaper one's."""
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
-    for cost, fusions in fused_front(graph, alignment, keep_input=keep_input, modes=(*ROWS, *PIXELS)):
+    for cost, fusions in fused_front(graph, alignment, keep_input=keep_input, modes=ALL):
         plan = replace(whole.plan, objective="ram" if fusions else "untiled", fusions=fusions)
         yield Priced(cost, replace(whole, plan=_predicted(plan, graph, alignment, keep_input)))
 

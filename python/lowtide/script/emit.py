@@ -42,7 +42,18 @@ def _steps(plan: Plan) -> list[str]:
         numbers = _numbers(range(fusion.first, fusion.last + 1))
         steps.append(_step("layers", f"numbers = [{numbers}]", result=f"%{chain}"))
     for chain, fusion in zip(chains, plan.fusions, strict=True):
+        if fusion.axis == "channels":
+            steps.append(
+                _step(
+                    "fuse_channels",
+                    f"slice = {fusion.rows} : i64",
+                    operand=f"%{chain}",
+                    result=f"%{len(plan.fusions) + chain}",
+                )
+            )
+            continue
         attributes = (
+            f"again = [{_numbers(fusion.again)}], "
             f'columns = {fusion.columns} : i64, direction = "{fusion.direction}", '
             f'halo = "{fusion.halo}", rows = {fusion.rows} : i64'
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.read import shape_of
 from lowtide.graph.row_schedule import Stage, UnschedulableError, stage_of
-from lowtide.graph.rows import extents_of, row_access
+from lowtide.graph.rows import channel_access, channels_of, extents_of, row_access
 from lowtide.ir import FlatSymbolRefAttr, Operation, StringAttr, Value
 from lowtide.normalise.analysis import Role, defining, is_constant, role_of
 from lowtide.normalise.form import LAYER
@@ -39,8 +39,10 @@ class ChainLayer:
         return self.call.results[0]
 
 
-def read_chain(calls: Sequence[Operation], bodies: Mapping[str, LayerBody]) -> tuple[ChainLayer, ...]:
-    """The layers in the order of the calls.
+def read_chain(
+    calls: Sequence[Operation], bodies: Mapping[str, LayerBody], *, channels: bool = False
+) -> tuple[ChainLayer, ...]:
+    """The layers in the order of the calls, by rows or by channels.
 
     Raises:
         UnschedulableError: a layer can't go by rows; the message names it.
@@ -50,11 +52,16 @@ def read_chain(calls: Sequence[Operation], bodies: Mapping[str, LayerBody]) -> t
         for value in [*map(source_of, call.operands), call.results[0]]:
             numbers.setdefault(value, len(numbers))
     inside = {numbers[call.results[0]] for call in calls}
-    return tuple(_layer(call, bodies, numbers, inside) for call in calls)
+    return tuple(_layer(call, bodies, numbers, inside, channels=channels) for call in calls)
 
 
 def _layer(
-    call: Operation, bodies: Mapping[str, LayerBody], numbers: Mapping[Value, int], inside: Collection[int]
+    call: Operation,
+    bodies: Mapping[str, LayerBody],
+    numbers: Mapping[Value, int],
+    inside: Collection[int],
+    *,
+    channels: bool,
 ) -> ChainLayer:
     function = FlatSymbolRefAttr(call.attributes["callee"]).value
     body, sources = bodies[function], tuple(source_of(operand) for operand in list(call.operands)[:-1])
@@ -65,10 +72,12 @@ def _layer(
     operands = {a: (numbers[value], shape_of(value)) for a, value in activations.items()}
     output = numbers[call.results[0]]
     shapes = (*operands.values(), (output, shape_of(call.results[0])))
-    extents = {tensor: extents_of(shape) for tensor, shape in shapes}
-    stage = stage_of(row_access(body, operands), output, extents, inside)
+    extents = {tensor: (channels_of(shape), 1) if channels else extents_of(shape) for tensor, shape in shapes}
+    access = channel_access(body, operands) if channels else row_access(body, operands)
+    stage = stage_of(access, output, extents, inside)
     if stage is None:
-        raise UnschedulableError(f"layer '{layer_of(call)}' ({function}) can't be computed by rows")
+        what = "channels" if channels else "rows"
+        raise UnschedulableError(f"layer '{layer_of(call)}' ({function}) can't be computed by {what}")
     return ChainLayer(call, function, body, sources, stage, extents)
 
 

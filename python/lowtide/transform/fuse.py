@@ -15,6 +15,7 @@ from lowtide.errors import InternalError
 from lowtide.graph.read import layer_bodies, shape_of
 from lowtide.graph.row_schedule import (
     Kept,
+    Reread,
     RowRange,
     RowSchedule,
     UnschedulableError,
@@ -44,7 +45,17 @@ from lowtide.ir import (
     tensor,
 )
 from lowtide.normalise.analysis import Role, defining, is_constant, role_of, users_of
-from lowtide.normalise.form import BACKWARDS, BODY, LAYER, Reduction, body_name, layers_of, note_reduction, reduction_of
+from lowtide.normalise.form import (
+    BACKWARDS,
+    BODY,
+    CHANNELS,
+    LAYER,
+    Reduction,
+    body_name,
+    layers_of,
+    note_reduction,
+    reduction_of,
+)
 from lowtide.transform.chain import ChainLayer, layer_of, read_chain, source_of
 from lowtide.transform.split import Split, split_accumulation
 
@@ -52,7 +63,13 @@ STAGE = "transform"
 
 
 def fuse_rows(
-    module: Module, calls: Sequence[Operation], rows: int, columns: int = 0, *, backwards: bool = False
+    module: Module,
+    calls: Sequence[Operation],
+    rows: int,
+    columns: int = 0,
+    *,
+    backwards: bool = False,
+    again: Sequence[int] = (),
 ) -> Operation:
     """Replace the calls by one loop over the rows of the last one's output (of its input where it accumulates).
 
@@ -62,6 +79,7 @@ def fuse_rows(
         rows: rows an iteration.
         columns: columns of those rows at a time, in a loop inside; 0 for whole rows.
         backwards: from the last row (and column) to the first.
+        again: positions in the chain, from 0, of layers whose rows are computed anew for their one reader.
 
     Returns:
         the (outer) loop.
@@ -70,26 +88,43 @@ def fuse_rows(
         UnschedulableError: they can't go by rows together; nothing has been changed.
     """
     chain = read_chain(calls, layer_bodies(module, STAGE))
-    _check_between(calls)
+    escaping = _escaping(chain, calls)
     made = {layer.result for layer in chain}
-    escaping = {layer.stage.output for layer in chain if _escapes(layer.result, set(calls))}
-    escaping |= {chain[-1].stage.output}
-    for layer in chain[:-1]:
-        if layer.stage.accumulates:
-            message = f"layer '{layer_of(layer.call)}' is complete only after its last row; it can only be last"
-            raise UnschedulableError(message)
     stages = [layer.stage for layer in chain]
     if backwards:
         if chain[-1].stage.accumulates and isinstance(RankedTensorType(chain[-1].result.type).element_type, FloatType):
             raise UnschedulableError("floats are accumulated forwards only: another order rounds otherwise")
         stages = [from_the_end(layer.stage, layer.extents) for layer in chain]
     if not columns:
-        schedule = schedule_rows(stages, escaping, rows)
+        schedule = schedule_rows(stages, escaping, rows, again)
         return _Fuser(module, chain, schedule, None, schedule.kept, made, backwards).build()
     if rows != 1:
         raise UnschedulableError("a loop by columns goes row by row")
-    pixels = schedule_pixels(stages, escaping, columns)
+    pixels = schedule_pixels(stages, escaping, columns, again)
     return _Fuser(module, chain, pixels.rows, pixels.columns, pixels.kept, made, backwards).build()
+
+
+def fuse_by_channels(module: Module, calls: Sequence[Operation], slice_size: int) -> Operation:
+    """Replace the calls by one loop over channels, `slice_size` at a time; see `fuse_rows`.
+
+    The first layer makes a slice of its channels (fan-out), the ones between take it as it is, the last one adds what
+    the slice gives (fan-in), or makes its own slice. Sources: FDT, arXiv 2303.17878; Pex, arXiv 2211.17246.
+    """
+    chain = read_chain(calls, layer_bodies(module, STAGE), channels=True)
+    schedule = schedule_rows([layer.stage for layer in chain], _escaping(chain, calls), slice_size)
+    made = {layer.result for layer in chain}
+    return _Fuser(module, chain, schedule, None, schedule.kept, made, backwards=False, channels=True).build()
+
+
+def _escaping(chain: Sequence[ChainLayer], calls: Sequence[Operation]) -> set[int]:
+    """The tensors that are needed whole after the loop; checks that there can be a loop."""
+    _check_between(calls)
+    for layer in chain[:-1]:
+        if layer.stage.accumulates:
+            message = f"layer '{layer_of(layer.call)}' is complete only after its last row; it can only be last"
+            raise UnschedulableError(message)
+    escaping = {layer.stage.output for layer in chain if _escapes(layer.result, set(calls))}
+    return escaping | {chain[-1].stage.output}
 
 
 def _check_between(calls: Sequence[Operation]) -> None:
@@ -128,6 +163,7 @@ class _Fuser:
     kept: Mapping[int, Kept]
     made: set[Value]
     backwards: bool
+    channels: bool = False
     current: dict[Value, Value] = field(default_factory=dict[Value, Value])
     split: Split | None = None
 
@@ -157,26 +193,31 @@ class _Fuser:
         return loop
 
     def _iteration(self, variable: Value) -> None:
-        rows = [self._range(extent, variable) for extent in self.rows.ranges]
+        rows = _bounds(self.rows, variable)
         if self.columns is None:
             for layer, bounds in zip(self.chain, rows, strict=True):
-                self._call(layer, [bounds])
+                self._call(layer, [self._turned(bounds, layer.stage.rows)])
             return
         columns = self.columns
 
         def turn(inner: Value) -> None:
-            for layer, bounds, extent in zip(self.chain, rows, columns.ranges, strict=True):
-                self._call(layer, [bounds, self._range(extent, inner)])
+            across = _bounds(columns, inner)
+            for layer, down, side in zip(self.chain, rows, across, strict=True):
+                stage = layer.stage
+                self._call(layer, [self._turned(down, stage.rows), self._turned(side, stage.columns or 1)])
 
         self._loop(columns, [layer for layer in self.chain if self._is_carried(layer)], turn)
 
-    def _range(self, extent: RowRange, variable: Value) -> tuple[Value, Value]:
-        """What an iteration makes: first and end."""
-        begin, end = _row_value(extent, variable, -1), _row_value(extent, variable, 0)
+    def _turned(self, bounds: tuple[Value, Value], extent: int) -> tuple[Value, Value]:
+        """The rows themselves, where they are counted from the end."""
         if not self.backwards:
-            return begin, end
-        rows = _index(extent.rows)
-        return arith.subi(rows, end), arith.subi(rows, begin)
+            return bounds
+        whole = _index(extent)
+        return arith.subi(whole, bounds[1]), arith.subi(whole, bounds[0])
+
+    def _flags(self) -> tuple[str, ...]:
+        """What the kernels of this loop must know of it."""
+        return (*((BACKWARDS,) if self.backwards else ()), *((CHANNELS,) if self.channels else ()))
 
     def _is_carried(self, layer: ChainLayer) -> bool:
         kept = self.kept.get(layer.stage.output)
@@ -188,7 +229,11 @@ class _Fuser:
         kept = self.kept.get(layer.stage.output)
         if kept is None:
             return whole
-        return _with_rows(whole, kept.rows) if self.columns is None else _with_pixels(whole, kept.rows)
+        if self.channels:
+            return _with_channels(whole, kept.rows)
+        if self.columns is None:
+            return _with_rows(whole, kept.rows)
+        return _with_pixels(whole, kept.rows) if kept.columns is None else _with_block(whole, kept.rows, kept.columns)
 
     def _initial(self, layer: ChainLayer) -> Value:
         """What a carried tensor is before the loop: memory, or a filled accumulator."""
@@ -208,7 +253,10 @@ class _Fuser:
         return split_accumulation(layers, function, accumulation.node.op, accumulation.argument)
 
     def _accumulation(self, layer: ChainLayer) -> Accumulation:
-        found = accumulation_of(layer.body, [a for a, value in enumerate(layer.sources) if not is_constant(value)])
+        axis = "channels" if self.channels else "rows"
+        found = accumulation_of(
+            layer.body, [a for a, value in enumerate(layer.sources) if not is_constant(value)], axis
+        )
         assert found is not None
         return found
 
@@ -223,12 +271,14 @@ class _Fuser:
             function, reduction = self.split.accumulate, self._reduction(layer, by_columns=len(ranges) > 1)
         bounds = [bound for pair in ranges for bound in pair]
         types = [value.type for value in (*operands, destination, *bounds)]
-        declared = self._declare(function, types, destination.type, reduction, backwards=self.backwards)
+        declared = self._declare(function, types, destination.type, reduction, self._flags())
         self.current[layer.result] = _call(declared, [*operands, destination, *bounds], destination.type, layer.call)
 
     def _reduction(self, layer: ChainLayer, *, by_columns: bool) -> Reduction:
         """What rows and columns of the input are in the reduction."""
         accumulation = self._accumulation(layer)
+        if self.channels:
+            return Reduction((accumulation.dimension,))
         rows, columns = extents_of(shape_of(layer.sources[accumulation.argument]))
         extent = accumulation.node.extents[accumulation.dimension]
         if extent != rows:
@@ -265,6 +315,8 @@ class _Fuser:
 
     def _reshaped_type(self, whole: RankedTensorType, source: RankedTensorType, root: Value) -> RankedTensorType:
         """The type of a view of what is kept: the rows (or pixels) of the whole view that are there."""
+        if self.channels:
+            return _with_channels(whole, source.shape[-1])
         shape = tuple(RankedTensorType(root.type).shape)
         elements = math.prod(source.shape)
         row = row_dimension(whole.shape)
@@ -273,29 +325,22 @@ class _Fuser:
         return _with_pixels(whole, elements // math.prod(whole.shape[row + 2 :]))
 
     def _declare(
-        self, body: str, types: list[Type], result: Type, reduction: Reduction, *, backwards: bool = False
+        self, body: str, types: list[Type], result: Type, reduction: Reduction, flags: Sequence[str] = ()
     ) -> str:
         """A declaration at the top level with these types for a body in `@layers`: a new one, or one made before."""
         function_type = FunctionType.get(types, [result])
         taken = {f.name.value: f for f in self.module.body.operations if isinstance(f, func.FuncOp)}
         names = itertools.chain([body, f"{body}_rows"], (f"{body}_rows_{i}" for i in itertools.count(2)))
-        for name in names:
-            other = taken.get(name)
-            if other is None:
-                break
-            noted = BODY in other.operation.attributes and body_name(other) == body
-            if (
-                noted
-                and other.type == function_type
-                and (reduction_of(other), BACKWARDS in other.operation.attributes) == (reduction, backwards)
-            ):
-                return name
+        wanted = body, function_type, reduction, tuple(flags)
+        name = next(name for name in names if name not in taken or _declared(taken[name]) == wanted)
+        if name in taken:
+            return name
         with InsertionPoint.at_block_begin(self.module.body), self.chain[-1].call.location:
             declaration = func.FuncOp(name, function_type, visibility="private")
         declaration.operation.attributes[BODY] = FlatSymbolRefAttr.get(body)
         note_reduction(declaration, reduction)
-        if backwards:
-            declaration.operation.attributes[BACKWARDS] = UnitAttr.get()
+        for flag in flags:
+            declaration.operation.attributes[flag] = UnitAttr.get()
         return name
 
     def _replace(self) -> None:
@@ -321,6 +366,15 @@ class _Fuser:
             destination.erase()
 
 
+def _declared(declaration: func.FuncOp) -> tuple[str, FunctionType, Reduction, tuple[str, ...]] | None:
+    """What tells a loop's declaration from others; None for one that was there before."""
+    attributes = declaration.operation.attributes
+    if BODY not in attributes:
+        return None
+    flags = tuple(flag for flag in (BACKWARDS, CHANNELS) if flag in attributes)
+    return body_name(declaration), declaration.type, reduction_of(declaration), flags
+
+
 def _erase_reshapes(value: Value) -> None:
     for use in list(value.uses):
         user = use.owner.operation
@@ -338,6 +392,34 @@ def _call(function: str, operands: Sequence[Value], result: Type, original: Oper
 
 def _index(value: int) -> Value:
     return arith.constant(IndexType.get(), value)
+
+
+def _bounds(schedule: RowSchedule, variable: Value) -> list[tuple[Value, Value]]:
+    """First row and end of what each stage makes in an iteration, as code."""
+    found: list[tuple[Value, Value]] = []
+    made: dict[int, tuple[Value, Value]] = {}
+    for stage in range(len(schedule.ranges) - 1, -1, -1):
+        rows = schedule.ranges[stage]
+        if isinstance(rows, RowRange):
+            made[stage] = _row_value(rows, variable, -1), _row_value(rows, variable, 0)
+        else:
+            made[stage] = _anew(rows, made[rows.reader])
+        found.append(made[stage])
+    return found[::-1]
+
+
+def _anew(rows: Reread, reader: tuple[Value, Value]) -> tuple[Value, Value]:
+    """`Reread.bounds` as code."""
+    begin, end = reader
+    stride, count = _index(rows.window.stride), arith.subi(end, begin)
+    low = arith.addi(arith.muli(begin, stride), _index(rows.window.first))
+    margin = arith.muli(arith.minsi(count, _index(1)), _index(rows.margin))
+    high = arith.addi(low, arith.addi(arith.muli(count, stride), margin))
+    return _clamped(low, rows.rows), _clamped(high, rows.rows)
+
+
+def _clamped(value: Value, extent: int) -> Value:
+    return arith.minsi(arith.maxsi(value, _index(0)), _index(extent))
 
 
 def _row_value(rows: RowRange, iteration: Value, back: int) -> Value:
@@ -362,4 +444,15 @@ def _with_pixels(kind: RankedTensorType, pixels: int) -> RankedTensorType:
     shape = list(kind.shape)
     row = row_dimension(shape)
     shape[row : row + 2] = 1, pixels
+    return RankedTensorType.get(shape, kind.element_type)
+
+
+def _with_channels(kind: RankedTensorType, channels: int) -> RankedTensorType:
+    return RankedTensorType.get([*kind.shape[:-1], channels], kind.element_type)
+
+
+def _with_block(kind: RankedTensorType, rows: int, columns: int) -> RankedTensorType:
+    shape = list(kind.shape)
+    row = row_dimension(shape)
+    shape[row : row + 2] = rows, columns
     return RankedTensorType.get(shape, kind.element_type)

@@ -62,13 +62,12 @@ def split_accumulation(bodies: Block, function: func.FuncOp, reduction: Operatio
         return split
     with InsertionPoint(bodies), function.location:
         start = _function(split.start, [*(types[a] for a in used), accumulator], accumulator)
-        mapping: dict[Value, Value] = dict(
-            zip((block.arguments[a] for a in used), start.regions[0].blocks[0].arguments)
-        )
+        filled = list(start.regions[0].blocks[0].arguments)
+        mapping: dict[Value, Value] = dict(zip((block.arguments[a] for a in used), filled[:-1], strict=True))
         _copy(start, initial, mapping)
         accumulate = _function(split.accumulate, [*types[:-1], accumulator], accumulator)
         arguments = list(accumulate.regions[0].blocks[0].arguments)
-        mapping = dict(zip(list(block.arguments)[:-1], arguments, strict=False))
+        mapping = dict(zip(list(block.arguments)[:-1], arguments[:-1], strict=True))
         mapping[initial] = arguments[-1]
         _copy(accumulate, reduction.results[0], mapping)
         types[argument] = accumulator

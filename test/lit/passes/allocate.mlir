@@ -7,7 +7,7 @@
 
 // CHECK:      lowtide.arena_bytes = 64
 // CHECK-SAME: lowtide.buffers = {{.}}["input_0", [32, [[IN:[0-9]+]], 0, 1]], ["linalg.generic", [32, [[MID:[0-9]+]], 1, 2]], ["linalg.generic#2", [32, [[IN]], 2, 3]]]
-// CHECK-SAME: lowtide.input_offsets = {{.}}[[IN]]], lowtide.output_offsets = {{.}}[[IN]]]
+// CHECK-SAME: lowtide.input_offsets = {{.}}[[IN]]]{{.*}}lowtide.output_offsets = {{.}}[[IN]]]
 // CHECK:      func.func @main(%[[A:.*]]: memref<64xi8>) {
 // CHECK:      memref.view %[[A]]{{.*}} : memref<64xi8> to memref<1x4x4x2xi8>
 // CHECK-NOT:  memref.alloc

@@ -1,8 +1,8 @@
-// lowtide-schedule moves the calls into the order noted on the module, each with its own buffer, and removes the note.
-// RUN: lowtide-opt %s --lowtide-schedule | FileCheck %s
+// lowtide-schedule=order=… moves the calls of layers into the order, each with its own buffer; without the option nothing moves.
+// RUN: lowtide-opt %s --lowtide-schedule=order=2,1,3 | FileCheck %s
+// RUN: lowtide-opt %s --lowtide-schedule | FileCheck %s --check-prefix=SAME
 
-// CHECK-NOT: lowtide.order
-module attributes {lowtide.order = [2, 1, 3]} {
+module {
   func.func private @map_0(tensor<4xi8>, tensor<4xi8>) -> tensor<4xi8>
   func.func private @map_1(tensor<4xi8>, tensor<4xi8>, tensor<4xi8>) -> tensor<4xi8>
   // CHECK: func.func @main
@@ -21,4 +21,8 @@ module attributes {lowtide.order = [2, 1, 3]} {
   // CHECK-NEXT: [[A:%.*]] = call @map_0({{.*}}lowtide.layer = "a"
   // CHECK-NEXT: bufferization.alloc_tensor
   // CHECK-NEXT: call @map_1([[A]], [[B]],
+
+  // SAME:      lowtide.layer = "a"
+  // SAME:      lowtide.layer = "b"
+  // SAME:      lowtide.layer = "c"
 }
