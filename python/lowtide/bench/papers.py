@@ -95,7 +95,7 @@ def _objective(objective: Objective) -> Lower:
     return lowered
 
 
-STRATEGIES: Mapping[str, Lower] = {"overlap only": _objective("untiled"), "spatial": _objective("free")}
+STRATEGIES: Mapping[str, Lower] = {"overlap only": _objective("untiled"), "all": _objective("free")}
 """Columns in this order; the first leaves layers whole. Overlap is in all of them."""
 
 
