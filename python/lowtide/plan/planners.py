@@ -19,6 +19,9 @@ from lowtide.plan.watch import Watch, unwatched
 Cut = Callable[[tuple[int, ...]], Graph]
 """The graph in the model's order, with these parts of concats copied."""
 
+ALL = (*ROWS, *CHANNELS, *PIXELS, *PATCHES)
+"""Every way a loop may go, recomputation included."""
+
 
 class Planner(Protocol):
     """Decides everything for one objective."""
@@ -46,8 +49,7 @@ def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch
     Args:
         cut, alignment, keep_input, watch: as for `plan_free`.
     """
-    modes = *ROWS, *CHANNELS, *PIXELS, *PATCHES
-    return _fused(cut, alignment, keep_input=keep_input, watch=watch, objective="ram", modes=modes)
+    return _fused(cut, alignment, keep_input=keep_input, watch=watch, objective="ram", modes=ALL)
 
 
 def _fused(
@@ -98,8 +100,7 @@ def _candidates(cut: Cut, alignment: int, keep_input: bool, watch: Watch = unwat
     """The plans of the search, each with its exact arena, which can be larger than a cheaper one's."""
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
-    modes = *ROWS, *CHANNELS, *PIXELS
-    for cost, fusions in fused_front(graph, alignment, keep_input=keep_input, modes=modes, watch=watch):
+    for cost, fusions in fused_front(graph, alignment, keep_input=keep_input, modes=ALL, watch=watch):
         plan = replace(whole.plan, objective="ram" if fusions else "untiled", fusions=fusions)
         yield Priced(cost, replace(whole, plan=_predicted(plan, graph, alignment, keep_input)))
 
