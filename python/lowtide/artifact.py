@@ -138,6 +138,7 @@ def _report(
         steps=step_names([layer.name for layer in lowered.layers]),
         buffers=lowered.buffers,
         layers=lowered.layers,
+        loops=lowered.loops,
         stages=tuple(stages.seconds),
     )
 

@@ -50,7 +50,8 @@ class Bufferised:
         calls: the operation of each of its calls.
         functions: the function of `@layers` behind each call.
         macs: multiply-accumulates of each call in one inference, recomputation included.
-        stored_bytes: what one run of each call's whole layer stores, each byte once.
+        stored_bytes: what one run of each call stores, each byte once; of a call that goes by rows, what it stores of
+            one pixel (a row at one column).
     """
 
     program: Program
@@ -124,7 +125,7 @@ class _Reader:
         calls = tuple(self._call(call, stores) for call in self._calls)
         kept = inputs if self._keep_input else ()
         program = Program(tuple(stores), calls, tuple(self._loops()), inputs, outputs, kept)
-        stored = tuple(_stored_bytes(self._body(call)) for call in self._calls)
+        stored = tuple(self._stored(number, program) for number in range(len(calls)))
         macs = tuple(self._macs(number, program, stores) for number in range(len(self._calls)))
         functions = tuple(self._names[FlatSymbolRefAttr(call.attributes["callee"]).value] for call in self._calls)
         return Bufferised(self._with_overlaps(program), tuple(values), tuple(self._calls), functions, macs, stored)
@@ -206,6 +207,13 @@ class _Reader:
             rows, columns = _bytes(body.arguments[argument]) // stores[buffer].row_bytes, stores[buffer].columns
         across = program.columns_run(number)
         return whole * program.rows_run(number) * (columns if across is None else across) // (rows * columns)
+
+    def _stored(self, number: int, program: Program) -> int:
+        body = self._body(self._calls[number])
+        whole = _stored_bytes(body)
+        if program.loop_of(number) is None or program.calls[number].accumulates:
+            return whole
+        return whole // math.prod(extents_of(body.destination))
 
     # -- loops ------------------------------------------------------------------------------------------------
 

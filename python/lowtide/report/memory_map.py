@@ -46,13 +46,21 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True)
 class PlacedBuffer:
-    """A buffer at its place: `size` and `offset` in bytes, live in steps `first` to `last`, both included."""
+    """A buffer at its place: `size` and `offset` in bytes, live in steps `first` to `last`, both included.
+
+    Attributes:
+        pixels: how many it holds at a time; where that is not all of the tensor, it is a ring: pixel
+            p = row * columns + column lies at p modulo `pixels`.
+        columns: pixels of a row.
+    """
 
     name: str
     size: int
     offset: int
     first: int
     last: int
+    pixels: int = 1
+    columns: int = 1
 
 
 @dataclass(frozen=True)
