@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowtide.bufferise import allocate
-from lowtide.bufferise.overlap import DIRECTION
+from lowtide.bufferise.directions import DIRECTION
 from lowtide.graph.profile import Profile
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import (

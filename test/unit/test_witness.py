@@ -11,6 +11,7 @@ import jit
 import mutants
 import numpy as np
 import pytest
+from mutants import trace
 from shifted import BUFFERS
 from single_layers import Single, conv, dense, depthwise, moved, pool
 from tflite_nets import Net
@@ -41,12 +42,6 @@ B = LayerAccess("b", "map_1", "backwards", ("x", "y"), "z", 4)
 RIGHT = "l3 s4 l2 s5 l1 s6 l0 s7  l0 l4 s8 l1 l5 s9 l2 l6 s10 l3 l7 s11"
 
 
-def trace(text: str) -> Trace:
-    words = text.split()
-    offsets = np.array([int(word[1:]) for word in words])
-    return Trace(offsets, np.ones(len(words), np.int64), np.array([word[0] == "s" for word in words]))
-
-
 def test_right_run_is_clean() -> None:
     seen = check_trace(trace(RIGHT), [A, B], [X, Y, Z], 12)
     assert (seen.layers, seen.loads, seen.stores) == (2, 12, 8)
@@ -70,10 +65,14 @@ def test_a_copy_onto_itself_has_no_code() -> None:
     assert check_trace(trace(text), [A, P, Q], buffers, 12).stores == 8
 
 
-def test_a_load_may_come_early_behind_a_layer_without_code() -> None:
+def test_no_load_comes_early() -> None:
     buffers = [*HALF[:2], PlacedBuffer("z", 4, 4, 2, 3), PlacedBuffer("w", 4, 8, 3, 4)]
-    text = "l3 s4 l2 s5 l1 s6 l0 l4 s7  s8 l5 s9 l6 s10 l7 s11"
-    assert check_trace(trace(text), [A, P, R], buffers, 12).stores == 8
+    in_time, early = (
+        "l3 s4 l2 s5 l1 s6 l0 {} s7 {} s8 l5 s9 l6 s10 l7 s11".format(*at) for at in (("", "l4"), ("l4", ""))
+    )
+    assert check_trace(trace(in_time), [A, P, R], buffers, 12).stores == 8
+    with pytest.raises(InternalError, match="none of its inputs lies"):
+        check_trace(trace(early), [A, P, R], buffers, 12)
 
 
 def test_what_is_to_be_in_place_must_be_there() -> None:
