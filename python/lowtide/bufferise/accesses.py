@@ -57,8 +57,8 @@ def layer_accesses(module: Module) -> tuple[LayerAccess, ...]:
         sizes = [IntegerAttr(number).value for number in (stored, first, count)]
         pairs = [[_read_window(DenseI64ArrayAttr(item)) for item in ArrayAttr(pair)] for pair in ArrayAttr(windows)]
         reach = tuple((rows, columns) for rows, columns in pairs)
-        summing = bool(IntegerAttr(accumulates).value)
-        found.append(LayerAccess(name, function, direction, inputs, output, sizes[0], sizes[1], sizes[2], reach, summing))
+        words = name, function, direction, inputs, output
+        found.append(LayerAccess(*words, sizes[0], sizes[1], sizes[2], reach, bool(IntegerAttr(accumulates).value)))
     return tuple(found)
 
 
