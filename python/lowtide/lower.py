@@ -11,10 +11,11 @@ from io import BytesIO
 from pathlib import Path
 
 from lowtide.bufferise import allocate
-from lowtide.bufferise.accesses import layer_accesses
+from lowtide.bufferise.accesses import layer_accesses, loops_of
 from lowtide.errors import InputError, InternalError
 from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
+from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel, import_model
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, StringAttr, parse_module
 from lowtide.network import IoTensor, LayerAccess, Network, Slot
@@ -43,6 +44,7 @@ class Lowered:
         script: the transform script that was applied.
         buffers: where each buffer lies and when; steps are those of `graph`.
         layers: what each layer reads and writes.
+        loops: the fused loops of those.
         macs: multiply-accumulates of one inference, counted over the bufferised code.
         bound_bytes: what the allocator proved no arena for this plan can be under.
     """
@@ -54,6 +56,7 @@ class Lowered:
     buffers: tuple[PlacedBuffer, ...]
     bound_bytes: int
     layers: tuple[LayerAccess, ...]
+    loops: tuple[Loop, ...]
     macs: int
 
 
@@ -156,9 +159,10 @@ def lower(
         graph=graph,
         baseline_bytes=found.baseline_bytes,
         script=script,
-        buffers=_buffers(module),
+        buffers=placed_buffers(module),
         bound_bytes=_integer(module, allocate.BOUND),
         layers=layer_accesses(module),
+        loops=loops_of(module),
         macs=_integer(module, allocate.MACS),
     )
 
@@ -213,12 +217,13 @@ def _integers(module: Module, name: str) -> tuple[int, ...]:
     return tuple(IntegerAttr(element).value for element in attribute)
 
 
-def _buffers(module: Module) -> tuple[PlacedBuffer, ...]:
+def placed_buffers(module: Module) -> tuple[PlacedBuffer, ...]:
+    """Where the allocator has put each buffer of the module."""
     rows = module.operation.attributes[allocate.BUFFERS]
     assert isinstance(rows, ArrayAttr)
     placed: list[PlacedBuffer] = []
     for row in rows:
         name, numbers = ArrayAttr(row)
-        size, offset, first, last = (IntegerAttr(number).value for number in ArrayAttr(numbers))
-        placed.append(PlacedBuffer(StringAttr(name).value, size, offset, first, last))
+        values = (IntegerAttr(number).value for number in ArrayAttr(numbers))
+        placed.append(PlacedBuffer(StringAttr(name).value, *values))
     return tuple(placed)
