@@ -16,8 +16,9 @@ from tosa_nets import TosaNet, Value, Window
 from lowtide.emulate.witness import check_trace
 from lowtide.errors import InternalError
 from lowtide.graph import program
+from lowtide.graph.pixel_schedule import PixelSchedule
 from lowtide.graph.program import Loop
-from lowtide.graph.row_schedule import Kept, PixelSchedule, RowSchedule, Stage
+from lowtide.graph.row_schedule import Kept, RowSchedule, Stage
 from lowtide.ir import Module
 from lowtide.network import LayerAccess
 from lowtide.normalise.analysis import network_function, operations_in
@@ -135,8 +136,10 @@ def test_the_loop_as_it_should_be_is_clean(columns: int, tmp_path: Path) -> None
 def test_a_ring_one_row_too_small_is_seen(tensor: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = fuse.schedule_rows
 
-    def wrong(stages: Sequence[Stage], escaping: Collection[int], tile: int = 1) -> RowSchedule:
-        schedule = right(stages, escaping, tile)
+    def wrong(
+        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Collection[int] = ()
+    ) -> RowSchedule:
+        schedule = right(stages, escaping, tile, again)
         return replace(schedule, kept=_less(schedule.kept, tensor))
 
     monkeypatch.setattr(fuse, "schedule_rows", wrong)
@@ -147,8 +150,10 @@ def test_a_ring_one_row_too_small_is_seen(tensor: int, tmp_path: Path, monkeypat
 def test_a_ring_one_pixel_too_small_is_seen(tensor: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = fuse.schedule_pixels
 
-    def wrong(stages: Sequence[Stage], escaping: Collection[int], tile: int = 1) -> PixelSchedule:
-        schedule = right(stages, escaping, tile)
+    def wrong(
+        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Collection[int] = ()
+    ) -> PixelSchedule:
+        schedule = right(stages, escaping, tile, again)
         return replace(schedule, kept=_less(schedule.kept, tensor))
 
     monkeypatch.setattr(fuse, "schedule_pixels", wrong)
@@ -168,9 +173,11 @@ def test_rows_shifted_by_one_are_seen(stage: int, rows: int, tmp_path: Path, mon
     """Rows that are made an iteration too late are not there; too early, they take the places of others."""
     right = fuse.schedule_rows
 
-    def wrong(stages: Sequence[Stage], escaping: Collection[int], tile: int = 1) -> RowSchedule:
-        schedule = right(stages, escaping, tile)
-        ranges = list(schedule.ranges)
+    def wrong(
+        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Collection[int] = ()
+    ) -> RowSchedule:
+        schedule = right(stages, escaping, tile, again)
+        ranges = list(schedule.kept_ranges)
         ranges[stage] = replace(ranges[stage], offset=ranges[stage].offset + rows * ranges[stage].divisor)
         return replace(schedule, ranges=tuple(ranges), start=schedule.start - 1)
 

@@ -16,8 +16,6 @@ from lowtide.graph.pixel_schedule import schedule_pixels
 from lowtide.graph.read import layer_bodies, shape_of
 from lowtide.graph.row_schedule import (
     Kept,
-    Reread,
-    RowRange,
     RowSchedule,
     UnschedulableError,
     from_the_end,
@@ -29,7 +27,6 @@ from lowtide.ir import (
     FlatSymbolRefAttr,
     FloatType,
     FunctionType,
-    IndexType,
     InsertionPoint,
     IntegerAttr,
     Module,
@@ -58,6 +55,14 @@ from lowtide.normalise.form import (
     reduction_of,
 )
 from lowtide.transform.chain import ChainLayer, layer_of, read_chain, source_of
+from lowtide.transform.loop_code import (
+    bounds_of,
+    index_of,
+    with_block,
+    with_channels,
+    with_pixels,
+    with_rows,
+)
 from lowtide.transform.split import Split, split_accumulation
 
 STAGE = "transform"
@@ -182,7 +187,7 @@ class _Fuser:
 
     def _loop(self, schedule: RowSchedule, carried: Sequence[ChainLayer], body: Callable[[Value], None]) -> scf.ForOp:
         """A loop that carries these tensors; they are its results after it."""
-        bounds = [_index(bound) for bound in (schedule.start, schedule.stop, 1)]
+        bounds = [index_of(bound) for bound in (schedule.start, schedule.stop, 1)]
         loop = scf.ForOp(bounds[0], bounds[1], bounds[2], [self.current[layer.result] for layer in carried])
         for layer, value in zip(carried, loop.inner_iter_args, strict=True):
             self.current[layer.result] = value
@@ -194,7 +199,7 @@ class _Fuser:
         return loop
 
     def _iteration(self, variable: Value) -> None:
-        rows = _bounds(self.rows, variable)
+        rows = bounds_of(self.rows, variable)
         if self.columns is None:
             for layer, bounds in zip(self.chain, rows, strict=True):
                 self._call(layer, [self._turned(bounds, layer.stage.rows)])
@@ -202,7 +207,7 @@ class _Fuser:
         columns = self.columns
 
         def turn(inner: Value) -> None:
-            across = _bounds(columns, inner)
+            across = bounds_of(columns, inner)
             for layer, down, side in zip(self.chain, rows, across, strict=True):
                 stage = layer.stage
                 self._call(layer, [self._turned(down, stage.rows), self._turned(side, stage.columns or 1)])
@@ -213,7 +218,7 @@ class _Fuser:
         """The rows themselves, where they are counted from the end."""
         if not self.backwards:
             return bounds
-        whole = _index(extent)
+        whole = index_of(extent)
         return arith.subi(whole, bounds[1]), arith.subi(whole, bounds[0])
 
     def _flags(self) -> tuple[str, ...]:
@@ -231,10 +236,10 @@ class _Fuser:
         if kept is None:
             return whole
         if self.channels:
-            return _with_channels(whole, kept.rows)
+            return with_channels(whole, kept.rows)
         if self.columns is None:
-            return _with_rows(whole, kept.rows)
-        return _with_pixels(whole, kept.rows) if kept.columns is None else _with_block(whole, kept.rows, kept.columns)
+            return with_rows(whole, kept.rows)
+        return with_pixels(whole, kept.rows) if kept.columns is None else with_block(whole, kept.rows, kept.columns)
 
     def _initial(self, layer: ChainLayer) -> Value:
         """What a carried tensor is before the loop: memory, or a filled accumulator."""
@@ -318,13 +323,13 @@ class _Fuser:
     def _reshaped_type(self, whole: RankedTensorType, source: RankedTensorType, root: Value) -> RankedTensorType:
         """The type of a view of what is kept: the rows (or pixels) of the whole view that are there."""
         if self.channels:
-            return _with_channels(whole, source.shape[-1])
+            return with_channels(whole, source.shape[-1])
         shape = tuple(RankedTensorType(root.type).shape)
         elements = math.prod(source.shape)
         row = row_dimension(whole.shape)
         if self.columns is None or whole.shape[row] != extents_of(shape)[0]:
-            return _with_rows(whole, elements * whole.shape[row] // math.prod(whole.shape))
-        return _with_pixels(whole, elements // math.prod(whole.shape[row + 2 :]))
+            return with_rows(whole, elements * whole.shape[row] // math.prod(whole.shape))
+        return with_pixels(whole, elements // math.prod(whole.shape[row + 2 :]))
 
     def _declare(
         self, body: str, types: list[Type], result: Type, reduction: Reduction, flags: Sequence[str] = ()
@@ -393,71 +398,3 @@ def _call(function: str, operands: Sequence[Value], result: Type, original: Oper
         if name in original.attributes:
             call.attributes[name] = original.attributes[name]
     return call.results[0]
-
-
-def _index(value: int) -> Value:
-    return arith.constant(IndexType.get(), value)
-
-
-def _bounds(schedule: RowSchedule, variable: Value) -> list[tuple[Value, Value]]:
-    """First row and end of what each stage makes in an iteration, as code."""
-    found: list[tuple[Value, Value]] = []
-    made: dict[int, tuple[Value, Value]] = {}
-    for stage in range(len(schedule.ranges) - 1, -1, -1):
-        rows = schedule.ranges[stage]
-        if isinstance(rows, RowRange):
-            made[stage] = _row_value(rows, variable, -1), _row_value(rows, variable, 0)
-        else:
-            made[stage] = _anew(rows, made[rows.reader])
-        found.append(made[stage])
-    return found[::-1]
-
-
-def _anew(rows: Reread, reader: tuple[Value, Value]) -> tuple[Value, Value]:
-    """`Reread.bounds` as code."""
-    begin, end = reader
-    stride, count = _index(rows.window.stride), arith.subi(end, begin)
-    low = arith.addi(arith.muli(begin, stride), _index(rows.window.first))
-    margin = arith.muli(arith.minsi(count, _index(1)), _index(rows.margin))
-    high = arith.addi(low, arith.addi(arith.muli(count, stride), margin))
-    return _clamped(low, rows.rows), _clamped(high, rows.rows)
-
-
-def _clamped(value: Value, extent: int) -> Value:
-    return arith.minsi(arith.maxsi(value, _index(0)), _index(extent))
-
-
-def _row_value(rows: RowRange, iteration: Value, back: int) -> Value:
-    """The rows made after the iteration (`back` = 0) or after the one before (-1), as code."""
-    linear = iteration if rows.slope == 1 else arith.muli(iteration, _index(rows.slope))
-    offset = rows.offset + back * rows.slope
-    if offset:
-        linear = arith.addi(linear, _index(offset))
-    linear = arith.maxsi(linear, _index(0))
-    if rows.divisor > 1:
-        linear = arith.divui(linear, _index(rows.divisor))
-    return arith.minsi(linear, _index(rows.rows))
-
-
-def _with_rows(kind: RankedTensorType, rows: int) -> RankedTensorType:
-    shape = list(kind.shape)
-    shape[row_dimension(shape)] = rows
-    return RankedTensorType.get(shape, kind.element_type)
-
-
-def _with_pixels(kind: RankedTensorType, pixels: int) -> RankedTensorType:
-    shape = list(kind.shape)
-    row = row_dimension(shape)
-    shape[row : row + 2] = 1, pixels
-    return RankedTensorType.get(shape, kind.element_type)
-
-
-def _with_channels(kind: RankedTensorType, channels: int) -> RankedTensorType:
-    return RankedTensorType.get([*kind.shape[:-1], channels], kind.element_type)
-
-
-def _with_block(kind: RankedTensorType, rows: int, columns: int) -> RankedTensorType:
-    shape = list(kind.shape)
-    row = row_dimension(shape)
-    shape[row : row + 2] = rows, columns
-    return RankedTensorType.get(shape, kind.element_type)

@@ -1,0 +1,80 @@
+"""Building blocks of fused loops: the rows of an iteration as code, and the types of what is kept of a tensor."""
+
+from __future__ import annotations
+
+from lowtide.graph.row_schedule import Reread, RowRange, RowSchedule
+from lowtide.graph.rows import row_dimension
+from lowtide.ir import IndexType, RankedTensorType, Value, arith
+
+
+def index_of(value: int) -> Value:
+    """An index constant."""
+    return arith.constant(IndexType.get(), value)
+
+
+def bounds_of(schedule: RowSchedule, variable: Value) -> list[tuple[Value, Value]]:
+    """First row and end of what each stage makes in an iteration, as code."""
+    found: list[tuple[Value, Value]] = []
+    made: dict[int, tuple[Value, Value]] = {}
+    for stage in range(len(schedule.ranges) - 1, -1, -1):
+        rows = schedule.ranges[stage]
+        if isinstance(rows, RowRange):
+            made[stage] = _row_value(rows, variable, -1), _row_value(rows, variable, 0)
+        else:
+            made[stage] = _anew(rows, made[rows.reader])
+        found.append(made[stage])
+    return found[::-1]
+
+
+def _anew(rows: Reread, reader: tuple[Value, Value]) -> tuple[Value, Value]:
+    """`Reread.bounds` as code."""
+    begin, end = reader
+    stride, count = index_of(rows.window.stride), arith.subi(end, begin)
+    low = arith.addi(arith.muli(begin, stride), index_of(rows.window.first))
+    margin = arith.muli(arith.minsi(count, index_of(1)), index_of(rows.margin))
+    high = arith.addi(low, arith.addi(arith.muli(count, stride), margin))
+    return _clamped(low, rows.rows), _clamped(high, rows.rows)
+
+
+def _clamped(value: Value, extent: int) -> Value:
+    return arith.minsi(arith.maxsi(value, index_of(0)), index_of(extent))
+
+
+def _row_value(rows: RowRange, iteration: Value, back: int) -> Value:
+    """The rows made after the iteration (`back` = 0) or after the one before (-1), as code."""
+    linear = iteration if rows.slope == 1 else arith.muli(iteration, index_of(rows.slope))
+    offset = rows.offset + back * rows.slope
+    if offset:
+        linear = arith.addi(linear, index_of(offset))
+    linear = arith.maxsi(linear, index_of(0))
+    if rows.divisor > 1:
+        linear = arith.divui(linear, index_of(rows.divisor))
+    return arith.minsi(linear, index_of(rows.rows))
+
+
+def with_rows(kind: RankedTensorType, rows: int) -> RankedTensorType:
+    """The type of a ring of so many rows."""
+    shape = list(kind.shape)
+    shape[row_dimension(shape)] = rows
+    return RankedTensorType.get(shape, kind.element_type)
+
+
+def with_pixels(kind: RankedTensorType, pixels: int) -> RankedTensorType:
+    """The type of a ring of so many pixels."""
+    shape = list(kind.shape)
+    row = row_dimension(shape)
+    shape[row : row + 2] = 1, pixels
+    return RankedTensorType.get(shape, kind.element_type)
+
+
+def with_channels(kind: RankedTensorType, channels: int) -> RankedTensorType:
+    """The type of a slice of so many channels."""
+    return RankedTensorType.get([*kind.shape[:-1], channels], kind.element_type)
+
+
+def with_block(kind: RankedTensorType, rows: int, columns: int) -> RankedTensorType:
+    """The type of a block of rows and columns."""
+    shape = list(kind.shape)
+    row = row_dimension(shape)
+    shape[row : row + 2] = rows, columns
+    return RankedTensorType.get(shape, kind.element_type)
