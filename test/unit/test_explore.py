@@ -43,7 +43,7 @@ def test_the_front_goes_from_whole_layers_to_the_least(found: Exploration, tmp_p
     assert found.points[-1].sram_bytes == least.sram_bytes
     for one, other in zip(found.points, found.points[1:], strict=False):
         assert one.arena_bytes > other.arena_bytes and one.cost < other.cost
-    assert {point.macs for point in found.points} == {whole.macs}
+    assert min(point.macs for point in found.points) == found.points[0].macs == whole.macs
     assert all(point.instructions for point in found.points)
 
 

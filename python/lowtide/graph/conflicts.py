@@ -19,6 +19,8 @@ from lowtide.graph.program import Call, Loop, Program, Read, Store, readers
 
 Bytes = npt.NDArray[np.int64]
 _ALL = 1 << 40
+MOST_RUNS = 30_000
+"""Runs that a bound looks at, at most."""
 
 
 def problem_of(program: Program, *, overlap: bool = True) -> tuple[Problem, tuple[int | None, ...]]:
@@ -78,7 +80,7 @@ def loop_bytes(program: Program) -> int:
     """
     lives, most = program.lives(), 0
     for loop in program.loops:
-        turns = None if loop.columns is None else {0, len(loop.columns[0]) // 2, len(loop.columns[0]) - 1}
+        turns = None if loop.columns is None else _some_turns(len(loop.columns[0]), len(loop.runs))
         timeline = _Timeline(program, loop, lives, turns)
         waiting = np.zeros(len(timeline) - 1, np.int64)
         for buffer, (first, last) in enumerate(lives):
@@ -88,6 +90,12 @@ def loop_bytes(program: Program) -> int:
                 waiting += np.where(waits, held.end[:-1] - held.begin[1:], 0)
         most = max(most, int(waiting.max(initial=0)))
     return most
+
+
+def _some_turns(turns: int, runs: int) -> Collection[int] | None:
+    """All turns of a loop where they are few, else as many of them, evenly, as make up the limit."""
+    step = -(-turns * runs // MOST_RUNS)
+    return None if step <= 1 else {*range(0, turns, step), turns - 1}
 
 
 @dataclass(frozen=True)

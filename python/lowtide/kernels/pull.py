@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 
 from lowtide.errors import InternalError
 from lowtide.graph.linear import Index, Linear, Var
@@ -101,7 +102,20 @@ class PullEmitter:
             value = self._value(result, index)
             memref.store(value, destination, self._place(destination, self._body.destination, self._body.target(index)))
 
-        self._nest([var for var in loops if var.extent > 1], [(result, index)], store)
+        with self._unless_empty():
+            self._nest([var for var in loops if var.extent > 1], [(result, index)], store)
+
+    @contextmanager
+    def _unless_empty(self) -> Generator[None]:
+        """A part of a reduction that has nothing to add leaves the accumulator alone."""
+        if self._part is None or not self._part.reduces:
+            yield
+            return
+        tests = [arith.cmpi(arith.CmpIPredicate.slt, begin, end) for begin, end in self._part.ranges.values()]
+        choice = scf.IfOp(reduce(arith.andi, tests))
+        with InsertionPoint(choice.then_block):
+            yield
+            scf.YieldOp([])
 
     def _destination(self) -> Value:
         """What the result is stored to, in the shape that the description gives it."""
