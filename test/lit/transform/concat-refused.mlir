@@ -48,3 +48,18 @@ module attributes {transform.with_named_sequence} {
     transform.yield
   }
 }
+
+// -----
+module attributes {transform.with_named_sequence} {
+  func.func @main(%x: tensor<1x8x4x2xi8>) -> tensor<1x8x4x2xi8> {
+    %0 = math.absi %x : tensor<1x8x4x2xi8>
+    return %0 : tensor<1x8x4x2xi8>
+  }
+  module @layers {
+  }
+  transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
+    // CHECK: error: 'lowtide.concat': the network has been cut into layers already; this comes before other steps
+    "lowtide.concat"(%module) {copied = [1]} : (!transform.any_op) -> ()
+    transform.yield
+  }
+}

@@ -288,3 +288,52 @@ module attributes {transform.with_named_sequence} {
     transform.yield
   }
 }
+
+// -----
+module attributes {transform.with_named_sequence} {
+  func.func @main(%x: tensor<1x8x4x2xi8>) -> tensor<1x4x2x2xi8> {
+    %1 = tosa.max_pool2d %x {kernel = array<i64: 3, 3>, pad = array<i64: 1, 1, 1, 1>, stride = array<i64: 1, 1>} : (tensor<1x8x4x2xi8>) -> tensor<1x8x4x2xi8>
+    %2 = tosa.max_pool2d %1 {kernel = array<i64: 2, 2>, pad = array<i64: 0, 0, 0, 0>, stride = array<i64: 2, 2>} : (tensor<1x8x4x2xi8>) -> tensor<1x4x2x2xi8>
+    return %2 : tensor<1x4x2x2xi8>
+  }
+  transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
+    %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
+    // CHECK: error: 'lowtide.fuse_spatial': the layers to compute again are not a list of integers
+    %loop = "lowtide.fuse_spatial"(%chain) {again = ["x"], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    transform.yield
+  }
+}
+
+// -----
+module attributes {transform.with_named_sequence} {
+  func.func @main(%x: tensor<1x8x4x2xi8>) -> tensor<1x4x2x2xi8> {
+    %1 = tosa.max_pool2d %x {kernel = array<i64: 3, 3>, pad = array<i64: 1, 1, 1, 1>, stride = array<i64: 1, 1>} : (tensor<1x8x4x2xi8>) -> tensor<1x8x4x2xi8>
+    %2 = tosa.max_pool2d %1 {kernel = array<i64: 2, 2>, pad = array<i64: 0, 0, 0, 0>, stride = array<i64: 2, 2>} : (tensor<1x8x4x2xi8>) -> tensor<1x4x2x2xi8>
+    return %2 : tensor<1x4x2x2xi8>
+  }
+  transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
+    %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
+    // CHECK: error: 'lowtide.fuse_spatial': layer 2 of the chain can't be computed anew: it has 2 layers, and the last makes the rows
+    %loop = "lowtide.fuse_spatial"(%chain) {again = [2], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    transform.yield
+  }
+}
+
+// -----
+module attributes {transform.with_named_sequence} {
+  func.func @main(%x: tensor<1x8x4x2xf32>) -> tensor<1x4x4x2xf32> {
+    %1 = tosa.max_pool2d %x {kernel = array<i64: 3, 3>, pad = array<i64: 1, 1, 1, 1>, stride = array<i64: 1, 1>} : (tensor<1x8x4x2xf32>) -> tensor<1x8x4x2xf32>
+    %2 = tosa.max_pool2d %1 {kernel = array<i64: 2, 1>, pad = array<i64: 0, 0, 0, 0>, stride = array<i64: 2, 1>} : (tensor<1x8x4x2xf32>) -> tensor<1x4x4x2xf32>
+    %from = tosa.const_shape {values = dense<[0, 0, 0, 0]> : tensor<4xindex>} : () -> !tosa.shape<4>
+    %size = tosa.const_shape {values = dense<[1, 4, 4, 2]> : tensor<4xindex>} : () -> !tosa.shape<4>
+    %3 = tosa.slice %1, %from, %size : (tensor<1x8x4x2xf32>, !tosa.shape<4>, !tosa.shape<4>) -> tensor<1x4x4x2xf32>
+    %4 = tosa.add %2, %3 : (tensor<1x4x4x2xf32>, tensor<1x4x4x2xf32>) -> tensor<1x4x4x2xf32>
+    return %4 : tensor<1x4x4x2xf32>
+  }
+  transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
+    %chain = "lowtide.layers"(%module) {numbers = [1, 2, 3]} : (!transform.any_op) -> !transform.any_op
+    // CHECK: error: 'lowtide.fuse_spatial': layer 1 of the chain can't be computed anew: not one layer alone reads it
+    %loop = "lowtide.fuse_spatial"(%chain) {again = [1], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    transform.yield
+  }
+}
