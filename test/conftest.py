@@ -22,6 +22,17 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return compile_model(DIGITS, target="cortex-m4", out=tmp_path_factory.mktemp("digits") / "out")
 
 
+@pytest.fixture(scope="session")
+def untiled_digits(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """The same with every layer whole."""
+    from command import DIGITS
+
+    from lowtide.artifact import compile_model
+
+    out = tmp_path_factory.mktemp("untiled") / "out"
+    return compile_model(DIGITS, target="cortex-m4", objective="untiled", out=out)
+
+
 @pytest.fixture
 def folder(digits: Artifact, tmp_path: Path) -> Path:
     """A copy of it to do anything with."""

@@ -10,8 +10,9 @@ from lowtide.ir import (
     ext,
     transform,
 )
+from lowtide.normalise.form import is_outlined
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, refuse
+from lowtide_dialect.payload import enclosing_module, module_of, refuse
 
 COPIED_ATTRIBUTE = "lowtide.copied"
 
@@ -64,5 +65,7 @@ def _apply(op: ConcatOp, state: transform.TransformState) -> transform.Diagnosed
         module = enclosing_module(target.operation)
         if module is None:
             return refuse(op, f"'{target.name}' is not inside a module")
+        if is_outlined(module_of(module)):
+            return refuse(op, "the network has been cut into layers already; this comes before other steps")
         module.attributes[COPIED_ATTRIBUTE] = op.copied
     return transform.DiagnosedSilenceableFailure.Success

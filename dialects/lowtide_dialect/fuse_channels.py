@@ -7,14 +7,12 @@ from lowtide.ir import (
     IntegerAttr,
     MemoryEffectInstancesList,
     MemoryEffectsOpInterface,
-    Operation,
     ext,
     transform,
 )
-from lowtide.normalise.form import LAYER, network_calls
 from lowtide.transform.fuse import fuse_by_channels
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, module_of, refuse
+from lowtide_dialect.payload import in_order, network_of, objection_to_chain, refuse
 
 
 class FuseChannelsOp(ext.Operation, dialect=LowtideDialect, name="fuse_channels"):
@@ -60,20 +58,12 @@ def _apply(
     if op.slice.value < 1:
         return refuse(op, f"slices of {op.slice.value} channels; 1 or more are wanted")
     chosen = [view.operation for view in state.get_payload_ops(op.chain)]
-    if not chosen:
-        return refuse(op, "the handle is empty: there is no layer to fuse")
-    if any(LAYER not in layer.attributes or layer.name != "func.call" for layer in chosen):
-        return refuse(op, "the handle has other operations than layers; take them from lowtide.layers")
-    module = enclosing_module(chosen[0])
-    assert module is not None
+    objection = objection_to_chain(chosen)
+    if objection:
+        return refuse(op, objection)
     try:
-        loop = fuse_by_channels(module_of(module), _in_order(chosen, module), op.slice.value)
+        loop = fuse_by_channels(network_of(chosen[0]), in_order(chosen), op.slice.value)
     except UnschedulableError as reason:
         return refuse(op, str(reason))
     results.set_ops(op.loop, [loop])
     return transform.DiagnosedSilenceableFailure.Success
-
-
-def _in_order(chosen: list[Operation], module: Operation) -> list[Operation]:
-    wanted = set(chosen)
-    return [call for call in network_calls(module_of(module), "transform") if call in wanted]

@@ -10,15 +10,13 @@ from lowtide.ir import (
     IntegerAttr,
     MemoryEffectInstancesList,
     MemoryEffectsOpInterface,
-    Operation,
     StringAttr,
     ext,
     transform,
 )
-from lowtide.normalise.form import LAYER, network_calls
 from lowtide.transform.fuse import fuse_rows
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, module_of, refuse
+from lowtide_dialect.payload import in_order, network_of, objection_to_chain, refuse
 
 HALOS = ("cache", "recompute")
 DIRECTIONS = ("forwards", "backwards")
@@ -69,18 +67,20 @@ def _apply(
     op: FuseSpatialOp, results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
     chosen = [view.operation for view in state.get_payload_ops(op.chain)]
-    objection = _objection(op) or _objection_to(chosen) or _objection_to_anew(_anew(op, len(chosen)), len(chosen))
+    objection = _objection(op) or objection_to_chain(chosen)
     if objection:
         return refuse(op, objection)
-    module = enclosing_module(chosen[0])
-    assert module is not None
+    again = _anew(op, len(chosen))
+    objection = _objection_to_anew(again, len(chosen))
+    if objection:
+        return refuse(op, objection)
     try:
         loop = fuse_rows(
-            module_of(module),
-            _in_order(chosen, module),
+            network_of(chosen[0]),
+            in_order(chosen),
             op.rows.value,
             op.columns.value,
-            again=_anew(op, len(chosen)),
+            again=again,
             backwards=op.direction.value == DIRECTIONS[1],
         )
     except UnschedulableError as reason:
@@ -110,28 +110,8 @@ def _anew(op: FuseSpatialOp, count: int) -> list[int]:
     return listed if op.halo.value == "cache" else list(range(count - 1))
 
 
-def _objection_to(chosen: Sequence[Operation]) -> str:
-    """What is wrong with the layers; empty where nothing is."""
-    if not chosen:
-        return "the handle is empty: there is no layer to fuse"
-    if any(LAYER not in layer.attributes or layer.name != "func.call" for layer in chosen):
-        return "the handle has other operations than layers; take them from lowtide.layers"
-    if any(layer.block != chosen[0].block for layer in chosen):
-        return "the handle has layers of several networks, or some that are in a loop already"
-    if chosen[0].parent is not None and chosen[0].parent.name != "func.func":
-        return f"layer '{StringAttr(chosen[0].attributes[LAYER]).value}' is in a loop already"
-    return ""
-
-
 def _objection_to_anew(again: Sequence[int], count: int) -> str:
     wrong = [position + 1 for position in again if not 0 <= position < count - 1]
-    return (
-        f"layer {wrong[0]} of the chain can't be computed anew: it has {count} layers, the last makes the loop's rows"
-        if wrong
-        else ""
-    )
-
-
-def _in_order(chosen: Sequence[Operation], module: Operation) -> list[Operation]:
-    wanted = set(chosen)
-    return [call for call in network_calls(module_of(module), "transform") if call in wanted]
+    if not wrong:
+        return ""
+    return f"layer {wrong[0]} of the chain can't be computed anew: it has {count} layers, and the last makes the rows"

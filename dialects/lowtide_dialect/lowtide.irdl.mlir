@@ -17,6 +17,35 @@ module {
       %3 = irdl.base "#builtin.array" 
       irdl.attributes {"copied" = %3}
     }
+    irdl.operation @fuse_channels {
+      %0 = irdl.base "!transform.any_op" 
+      irdl.operands(chain: %0)
+      %1 = irdl.base "#builtin.integer" 
+      irdl.attributes {"slice" = %1}
+      %2 = irdl.base "!transform.any_op" 
+      irdl.results(loop: %2)
+    }
+    irdl.operation @fuse_spatial {
+      %0 = irdl.base "!transform.any_op" 
+      irdl.operands(chain: %0)
+      %1 = irdl.base "#builtin.string" 
+      %2 = irdl.base "#builtin.integer" 
+      %3 = irdl.base "#builtin.integer" 
+      %4 = irdl.base "#builtin.string" 
+      irdl.attributes {"halo" = %1, "rows" = %2, "columns" = %3, "direction" = %4}
+      %5 = irdl.base "!transform.any_op" 
+      irdl.results(loop: %5)
+    }
+    irdl.operation @layers {
+      %0 = irdl.base "!transform.any_op" 
+      %1 = irdl.base "!transform.op" 
+      %2 = irdl.any_of(%0, %1) 
+      irdl.operands(target: %2)
+      %3 = irdl.base "#builtin.array" 
+      irdl.attributes {"numbers" = %3}
+      %4 = irdl.base "!transform.any_op" 
+      irdl.results(layers: %4)
+    }
     irdl.operation @schedule {
       %0 = irdl.base "!transform.any_op" 
       %1 = irdl.base "!transform.op" 

@@ -21,7 +21,7 @@ from lowtide.normalise.analysis import network_function
 from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.passes import PASSES
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
-from lowtide.plan.planners import planner_for
+from lowtide.plan.planners import Planner, planner_for
 from lowtide.report.memory_map import PlacedBuffer
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
@@ -111,22 +111,23 @@ def lower(
     objective: Objective = DEFAULT_OBJECTIVE,
     plan: Path | None = None,
     arena_limit: int | None = None,
+    planner: Planner | None = None,
     until: Sequence[str] = (),
     keep_input: bool = False,
     stages: Stages,
 ) -> Lowered:
-    """Every stage up to codegen; `arena_limit` is what objective `fit` stays within if it can.
+    """Every stage up to codegen; `arena_limit` is what `fit` stays within if it can, `planner` takes another search.
 
     Raises:
         LowtideError: whatever a stage refuses.
     """
     check_objective(objective)
-    planner = planner_for(objective if plan is None else "untiled", arena_limit)
+    search = planner or planner_for(objective if plan is None else "untiled", arena_limit)
     model = normalised(path, until, stages)
     module = model.module
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        found = planner(partial(graph_of, module), target.buffer_alignment, keep_input=keep_input)
+        found = search(partial(graph_of, module), target.buffer_alignment, keep_input=keep_input)
         decided, original = found.plan, found.graph
         script = script_for(decided) if plan is None else _read_script(plan)
     with stages.stage("transform", module):

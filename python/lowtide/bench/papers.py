@@ -95,7 +95,27 @@ def _objective(objective: Objective) -> Lower:
     return lowered
 
 
-STRATEGIES: Mapping[str, Lower] = {"overlap only": _objective("untiled"), "all": _objective("free")}
+def _loops(kind: str) -> Lower:
+    def lowered(path: Path, until: Sequence[str]) -> Lowered:
+        from lowtide.lower import lower
+        from lowtide.plan.fuse import CHANNELS, ROWS
+        from lowtide.plan.planners import planner_by
+        from lowtide.stages import Stages
+        from lowtide.targets import TARGETS
+
+        planner = planner_by({"rows": ROWS, "channels": CHANNELS}[kind])
+        return lower(path, TARGETS[TARGET], planner=planner, until=until, stages=Stages())
+
+    return lowered
+
+
+STRATEGIES: Mapping[str, Lower] = {
+    "overlap only": _objective("untiled"),
+    "spatial only": _loops("rows"),
+    "channels only": _loops("channels"),
+    "free": _objective("free"),
+    "ram": _objective("ram"),
+}
 """Columns in this order; the first leaves layers whole. Overlap is in all of them."""
 
 

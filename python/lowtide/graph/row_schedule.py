@@ -11,12 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
 from lowtide.graph.program import RowAccess, Window, hull, mirrored
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -105,6 +100,11 @@ class RowSchedule:
     start: int
     stop: int
     kept: Mapping[int, Kept]
+
+    @property
+    def kept_ranges(self) -> tuple[RowRange, ...]:
+        """Of the stages that make every row once."""
+        return tuple(rows for rows in self.ranges if isinstance(rows, RowRange))
 
     def bounds(self, stage: int, iteration: int) -> tuple[int, int]:
         """First row and end of what a stage makes in an iteration."""
@@ -197,10 +197,10 @@ def schedule_rows(
         UnschedulableError: a reader needs more than a window of a tensor made inside, or readers go at different paces.
     """
     if not again:
-        return _cached(stages, escaping, tile)
+        return cached_schedule(stages, escaping, tile)
     readers = {number: _reader(stages, number, escaping) for number in again}
     places = [number for number in range(len(stages)) if number not in readers]
-    cached = _cached(seen_through(stages, again), escaping, tile)
+    cached = cached_schedule(seen_through(stages, again), escaping, tile)
     numbers = {number: place for place, number in enumerate(places)}
     ranges = tuple(
         Reread(*readers[number], stage.rows) if number in readers else cached.ranges[numbers[number]]
@@ -256,7 +256,7 @@ def _composed(outer: Window | None, inner: Window | None) -> Window | None:
     return Window(outer.stride * inner.stride, first + inner.first, last + inner.last)
 
 
-def _cached(stages: Sequence[Stage], escaping: Collection[int], tile: int) -> RowSchedule:
+def cached_schedule(stages: Sequence[Stage], escaping: Collection[int], tile: int) -> RowSchedule:
     """The schedule of stages that make every row once."""
     links = _links(stages)
     paces = _paces(links, len(stages))
@@ -333,9 +333,9 @@ def _paces(links: Sequence[_Link], count: int) -> list[int]:
 
 def _kept(schedule: RowSchedule, stages: Sequence[Stage], source: int) -> Kept:
     """The most rows of a tensor that are there at once: those made, less those that no reader needs again."""
-    tensor, made = stages[source].output, schedule.ranges[source]
+    tensor, made = stages[source].output, schedule.kept_ranges[source]
     windows = [
-        (schedule.ranges[n], window)
+        (schedule.kept_ranges[n], window)
         for n, stage in enumerate(stages)
         for read, window in stage.inputs
         if read == tensor and window is not None
@@ -352,99 +352,3 @@ def _kept(schedule: RowSchedule, stages: Sequence[Stage], source: int) -> Kept:
         most = max(most, end - min(needed, begin))
         carried = carried or needed < begin
     return Kept(min(most, stages[source].rows), carried)
-
-
-@dataclass(frozen=True)
-class PixelSchedule:
-    """A fused loop over rows, and inside it one over columns.
-
-    Attributes:
-        rows, columns: the two loops.
-        kept: of each tensor that stays inside, in pixels: pixel p = row * columns + column lies at p modulo `rows`.
-    """
-
-    rows: RowSchedule
-    columns: RowSchedule
-    kept: Mapping[int, Kept]
-
-
-def schedule_pixels(
-    stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Collection[int] = ()
-) -> PixelSchedule:
-    """The schedule of a fused loop by rows and columns: a row at a time, `tile` columns of the fastest stage.
-
-    Args:
-        stages, escaping: as for `schedule_rows`.
-        tile: columns a turn of the loop inside.
-        again: as for `schedule_rows`.
-
-    Raises:
-        UnschedulableError: as for `schedule_rows`, or a stage has no columns.
-    """
-    rows = schedule_rows(stages, escaping, 1, again)
-    for number, stage in enumerate(stages):
-        if stage.columns is None:
-            raise UnschedulableError(f"layer {number + 1} of the chain can't be computed by columns")
-    across = [*map(_across, stages)]
-    columns = schedule_rows(across, escaping, tile, again)
-    cached = seen_through(stages, again)
-    down, side = _cached(cached, escaping, 1), _cached([*map(_across, cached)], escaping, tile)
-    numbers = {stage.output: n for n, stage in enumerate(cached)}
-    kept = {tensor: _kept_pixels(down, side, cached, numbers[tensor]) for tensor in down.kept}
-    for number in again:
-        tensor = stages[number].output
-        kept[tensor] = Kept(rows.kept[tensor].rows, carried=False, columns=columns.kept[tensor].rows)
-    return PixelSchedule(rows, columns, kept)
-
-
-def _across(stage: Stage) -> Stage:
-    """The stage with its columns for rows."""
-    return Stage(stage.column_inputs, stage.output, stage.columns or 1, stage.accumulates)
-
-
-def _kept_pixels(rows: RowSchedule, columns: RowSchedule, stages: Sequence[Stage], source: int) -> Kept:
-    """The most pixels of a tensor from the first that a reader needs again to the last that is made."""
-    tensor, width = stages[source].output, stages[source].columns or 1
-    steps = np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)
-    before = _position(rows.ranges[source], columns.ranges[source], steps, width, done=-1)
-    after = _position(rows.ranges[source], columns.ranges[source], steps, width, done=0)
-    oldest = np.full(after.shape, stages[source].rows * width, np.int64)
-    for reader, stage in enumerate(stages):
-        windows = [window for read, window in stage.inputs if read == tensor]
-        across = [window for read, window in stage.column_inputs if read == tensor]
-        for down, side in zip(windows, across, strict=True):
-            assert down is not None and side is not None
-            needed = _first_needed(rows.ranges[reader], columns.ranges[reader], steps, width, down, side)
-            oldest = np.minimum(oldest, needed)
-    oldest = np.minimum(oldest, after)
-    capacity = int((after - np.minimum(oldest, before)).max())
-    carried = bool((oldest < before).any())
-    return Kept(capacity if carried else int(np.maximum(after - before, 0).max()), carried)
-
-
-def _ends(extent: RowRange, steps: Integers, back: int) -> Integers:
-    """`RowRange.end` of many iterations."""
-    return np.clip((extent.slope * (steps + back) + extent.offset) // extent.divisor, 0, extent.rows)
-
-
-def _position(
-    rows: RowRange, columns: RowRange, steps: tuple[Integers, Integers], width: int, *, done: int
-) -> Integers:
-    """Pixels up to the last one made when each turn is over (done = 0) or begins (-1): iteration x turn."""
-    begin, end = _ends(rows, steps[0], -1)[:, None], _ends(rows, steps[0], 0)[:, None]
-    across = _ends(columns, steps[1], done)[None, :]
-    return np.where(begin < end, np.where(across > 0, (end - 1) * width + across, begin * width), begin * width)
-
-
-def _first_needed(
-    rows: RowRange, columns: RowRange, steps: tuple[Integers, Integers], width: int, down: Window, side: Window
-) -> Integers:
-    """The first pixel of its input that the reader needs in each turn or later."""
-    none = 1 << 40
-    begin, end = _ends(rows, steps[0], -1)[:, None], _ends(rows, steps[0], 0)[:, None]
-    done = _ends(columns, steps[1], -1)[None, :]
-    column = np.maximum(0, done * side.stride + side.first)
-    now = np.maximum(0, begin * down.stride + down.first) * width + np.minimum(column, width)
-    now = np.where((begin < end) & (done < columns.rows), now, none)
-    later = np.where(end < rows.rows, np.maximum(0, end * down.stride + down.first) * width, none)
-    return np.minimum(now, later)

@@ -83,7 +83,7 @@ def windows_of(body: LayerBody, axis: Axis) -> dict[int, Window | None] | None:
     Returns:
         None where the layer can't go through its output by rows.
     """
-    if len(body.destination) != len(body.result.shape):
+    if not body.destination or len(body.destination) != len(body.result.shape):
         return None
     row = axis_dimension(body.destination, axis)
     if row is None or max(body.destination[row_dimension(body.destination)], body.destination[row]) < 2:
@@ -102,7 +102,7 @@ def windows_of(body: LayerBody, axis: Axis) -> dict[int, Window | None] | None:
 
 
 def _window(access: Access | None, loops: Sequence[Var], row: int, axis: Axis) -> Window | None:
-    if access is None:
+    if access is None or not access.shape:
         return None
     dimension = axis_dimension(access.shape, axis)
     if dimension is None:
@@ -134,7 +134,7 @@ def accumulation_of(body: LayerBody, activations: Iterable[int], axis: Axis = "r
         for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
         for access in accesses(source, apply_map(amap, dims), argument, None, padded=False)
     ]
-    if len(found) != 1 or found[0] is None:
+    if len(found) != 1 or found[0] is None or not found[0].shape:
         return None
     reduced = [d for d, kind in enumerate(node.kinds) if kind == "reduction" and node.extents[d] > 1]
     dimension = _reduced(node, found[0], space, axis)

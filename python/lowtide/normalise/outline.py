@@ -45,12 +45,19 @@ GENERALISE = "builtin.module(func.func(linalg-generalize-named-ops,linalg-inline
 
 
 def run(module: Module, _: Mapping[str, str]) -> None:
-    """Outline every layer of the module's function.
+    """Outline, unless a transform script already had to: see `outline_once`."""
+    outline_once(module)
+
+
+def outline_once(module: Module) -> None:
+    """Outline every layer of the module's function; nothing is left to do where that has been done.
 
     Raises:
         InputError: the function holds what no layer can; `lowtide-normalise` says the same, or removes it. A part to be
             copied that no concat has.
     """
+    if is_outlined(module):
+        return
     with module.context, module.operation.location:
         block = check_network(module, STAGE).regions[0].blocks[0]
         separate(block)
@@ -62,12 +69,6 @@ def run(module: Module, _: Mapping[str, str]) -> None:
         outliner.replace_all(cut(block, _copied(module, block)))
         _erase_dead(block)
         run_pipeline(bodies, GENERALISE, stage="outline", error=InternalError)
-
-
-def outline_once(module: Module) -> None:
-    """Outline, unless that has been done."""
-    if not is_outlined(module):
-        run(module, {})
 
 
 PASS = Pass("lowtide-outline", "move each layer into a function that writes its destination operand", run)

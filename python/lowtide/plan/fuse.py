@@ -46,7 +46,7 @@ def wider_layers(graph: Graph, first: int, last: int) -> tuple[int, ...]:
     for position, layer in enumerate(layers[:-1], start=1):
         output = graph.tensors[layer.output]
         users = [other for other in graph.layers if layer.output in other.inputs]
-        inside = [graph.tensors[index] for index in layer.inputs if any(index == l.output for l in layers)]
+        inside = [graph.tensors[index] for index in layer.inputs if any(index == other.output for other in layers)]
         pointwise = all(w == Window(1, 0, 0) for _, w in (*(layer.rows.windows or ()), *(layer.rows.columns or ())))
         wider = len(inside) == len(layer.inputs) == 1 and output.row_bytes > inside[0].row_bytes
         if pointwise and wider and len(users) == 1 and output.last_use <= layers[-1].step:
@@ -58,6 +58,7 @@ ROWS = (Mode(), Mode(direction="backwards"))
 PIXELS = (Mode(1), Mode(1, "backwards"))
 PATCHES = (Mode(1, anew=True), Mode(1, "backwards", anew=True))
 CHANNELS = (Mode(axis="channels", rows=8), Mode(axis="channels"))
+_NONE = Fusion(0, 0)
 SHORT = 8
 """Layers of the loops that are looked at first; longer ones must then promise less than the best plan of these."""
 
@@ -79,7 +80,7 @@ class Segment:
     cost: int
     exact: bool = False
     mode: Mode = Mode()
-    fusion: Fusion = Fusion(0, 0)
+    fusion: Fusion = _NONE
 
     @property
     def fusions(self) -> tuple[Fusion, ...]:

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from lowtide.alloc import Problem
 from lowtide.graph.conflicts import problem_of as program_problem
 from lowtide.graph.graph import Accumulator, Graph, Layer, Tensor
+from lowtide.graph.pixel_schedule import PixelSchedule, schedule_pixels
 from lowtide.graph.program import Call, Loop, Program, Read, Run, Store
 from lowtide.graph.row_schedule import (
     Kept,
-    PixelSchedule,
     RowSchedule,
     Stage,
     UnschedulableError,
     from_the_end,
-    schedule_pixels,
     schedule_rows,
     stage_of,
 )

@@ -38,7 +38,7 @@ def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
     """
-    return _fused(cut, alignment, keep_input, "free", (*ROWS, *CHANNELS))
+    return _fused(cut, alignment, keep_input=keep_input, objective="free", modes=(*ROWS, *CHANNELS))
 
 
 def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
@@ -47,10 +47,12 @@ def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
     Args:
         cut, alignment, keep_input: as for `plan_free`.
     """
-    return _fused(cut, alignment, keep_input, "ram", ALL)
+    return _fused(cut, alignment, keep_input=keep_input, objective="ram", modes=ALL)
 
 
-def _fused(cut: Cut, alignment: int, keep_input: bool, objective: Objective, modes: Sequence[Mode]) -> Untiled:
+def _fused(
+    cut: Cut, alignment: int, *, keep_input: bool = False, objective: Objective, modes: Sequence[Mode]
+) -> Untiled:
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
     fusions = fused_plan(graph, alignment, keep_input=keep_input, modes=modes)
@@ -132,6 +134,11 @@ def planner_for(objective: Objective, arena_limit: int | None = None) -> Planner
         remedy = "give --ram BYTES, or choose the objective free"
         raise UsageError("plan", "the objective 'fit' needs to know how much RAM there is", remedy=remedy)
     return partial(plan_fit, arena_limit=arena_limit)
+
+
+def planner_by(modes: Sequence[Mode]) -> Planner:
+    """Least bytes with loops of these kinds alone: to see what each kind gives."""
+    return partial(_fused, objective="ram", modes=modes)
 
 
 PLANNERS: Mapping[Objective, Planner] = {"free": plan_free, "ram": plan_ram, "untiled": plan_untiled}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lowtide.errors import InternalError
+from lowtide.graph.pixel_schedule import schedule_pixels
 from lowtide.graph.read import layer_bodies, shape_of
 from lowtide.graph.row_schedule import (
     Kept,
@@ -20,7 +21,6 @@ from lowtide.graph.row_schedule import (
     RowSchedule,
     UnschedulableError,
     from_the_end,
-    schedule_pixels,
     schedule_rows,
 )
 from lowtide.graph.rows import Accumulation, accumulation_of, extents_of, row_dimension

@@ -1,0 +1,123 @@
+"""In which order a fused loop by rows and columns makes the pixels of its layers, and how many of each it must keep.
+
+A pixel is a row at a column, with all its channels. Within a row the layers follow each other column by column, as rows
+do in `lowtide.graph.row_schedule`, so that a line buffer holds whole rows only up to the one that is being made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lowtide.graph.program import Window
+from lowtide.graph.row_schedule import (
+    Kept,
+    RowRange,
+    RowSchedule,
+    Stage,
+    UnschedulableError,
+    cached_schedule,
+    schedule_rows,
+    seen_through,
+)
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PixelSchedule:
+    """A fused loop over rows, and inside it one over columns.
+
+    Attributes:
+        rows, columns: the two loops.
+        kept: of each tensor that stays inside, in pixels: pixel p = row * columns + column lies at p modulo `rows`.
+    """
+
+    rows: RowSchedule
+    columns: RowSchedule
+    kept: Mapping[int, Kept]
+
+
+def schedule_pixels(
+    stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Collection[int] = ()
+) -> PixelSchedule:
+    """The schedule of a fused loop by rows and columns: a row at a time, `tile` columns of the fastest stage.
+
+    Args:
+        stages, escaping: as for `schedule_rows`.
+        tile: columns a turn of the loop inside.
+        again: as for `schedule_rows`.
+
+    Raises:
+        UnschedulableError: as for `schedule_rows`, or a stage has no columns.
+    """
+    rows = schedule_rows(stages, escaping, 1, again)
+    for number, stage in enumerate(stages):
+        if stage.columns is None:
+            raise UnschedulableError(f"layer {number + 1} of the chain can't be computed by columns")
+    across = [*map(_across, stages)]
+    columns = schedule_rows(across, escaping, tile, again)
+    cached = seen_through(stages, again)
+    down, side = cached_schedule(cached, escaping, 1), cached_schedule([*map(_across, cached)], escaping, tile)
+    numbers = {stage.output: n for n, stage in enumerate(cached)}
+    kept = {tensor: _kept_pixels(down, side, cached, numbers[tensor]) for tensor in down.kept}
+    for number in again:
+        tensor = stages[number].output
+        kept[tensor] = Kept(rows.kept[tensor].rows, carried=False, columns=columns.kept[tensor].rows)
+    return PixelSchedule(rows, columns, kept)
+
+
+def _across(stage: Stage) -> Stage:
+    """The stage with its columns for rows."""
+    return Stage(stage.column_inputs, stage.output, stage.columns or 1, stage.accumulates)
+
+
+def _kept_pixels(rows: RowSchedule, columns: RowSchedule, stages: Sequence[Stage], source: int) -> Kept:
+    """The most pixels of a tensor from the first that a reader needs again to the last that is made."""
+    tensor, width = stages[source].output, stages[source].columns or 1
+    steps = np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)
+    before = _position(rows.kept_ranges[source], columns.kept_ranges[source], steps, width, done=-1)
+    after = _position(rows.kept_ranges[source], columns.kept_ranges[source], steps, width, done=0)
+    oldest = np.full(after.shape, stages[source].rows * width, np.int64)
+    for reader, stage in enumerate(stages):
+        windows = [window for read, window in stage.inputs if read == tensor]
+        across = [window for read, window in stage.column_inputs if read == tensor]
+        for down, side in zip(windows, across, strict=True):
+            assert down is not None and side is not None
+            needed = _first_needed(rows.kept_ranges[reader], columns.kept_ranges[reader], steps, width, down, side)
+            oldest = np.minimum(oldest, needed)
+    oldest = np.minimum(oldest, after)
+    capacity = int((after - np.minimum(oldest, before)).max())
+    carried = bool((oldest < before).any())
+    return Kept(capacity if carried else int(np.maximum(after - before, 0).max()), carried)
+
+
+def _ends(extent: RowRange, steps: Integers, back: int) -> Integers:
+    """`RowRange.end` of many iterations."""
+    return np.clip((extent.slope * (steps + back) + extent.offset) // extent.divisor, 0, extent.rows)
+
+
+def _position(
+    rows: RowRange, columns: RowRange, steps: tuple[Integers, Integers], width: int, *, done: int
+) -> Integers:
+    """Pixels up to the last one made when each turn is over (done = 0) or begins (-1): iteration x turn."""
+    begin, end = _ends(rows, steps[0], -1)[:, None], _ends(rows, steps[0], 0)[:, None]
+    across = _ends(columns, steps[1], done)[None, :]
+    return np.where(begin < end, np.where(across > 0, (end - 1) * width + across, begin * width), begin * width)
+
+
+def _first_needed(
+    rows: RowRange, columns: RowRange, steps: tuple[Integers, Integers], width: int, down: Window, side: Window
+) -> Integers:
+    """The first pixel of its input that the reader needs in each turn or later."""
+    none = 1 << 40
+    begin, end = _ends(rows, steps[0], -1)[:, None], _ends(rows, steps[0], 0)[:, None]
+    done = _ends(columns, steps[1], -1)[None, :]
+    column = np.maximum(0, done * side.stride + side.first)
+    now = np.maximum(0, begin * down.stride + down.first) * width + np.minimum(column, width)
+    now = np.where((begin < end) & (done < columns.rows), now, none)
+    later = np.where(end < rows.rows, np.maximum(0, end * down.stride + down.first) * width, none)
+    return np.minimum(now, later)
