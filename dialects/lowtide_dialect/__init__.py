@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.ir import Context
-from lowtide_dialect import allocate, concat, fuse_channels, fuse_spatial, layers, schedule
+from lowtide_dialect import allocate, concat, fuse_channels, fuse_spatial, kernel, layers, schedule
 from lowtide_dialect.allocate import AllocateOp
 from lowtide_dialect.concat import ConcatOp
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.fuse_channels import FuseChannelsOp
 from lowtide_dialect.fuse_spatial import FuseSpatialOp
+from lowtide_dialect.kernel import KernelOp
 from lowtide_dialect.layers import LayersOp
 from lowtide_dialect.schedule import ScheduleOp
 
@@ -32,6 +33,7 @@ def register(context: Context, strategies: Sequence[str]) -> None:
         layers.attach()
         fuse_channels.attach()
         fuse_spatial.attach()
+        kernel.attach()
 
 
 def irdl_text(context: Context) -> str:
@@ -45,6 +47,7 @@ __all__ = [
     "ConcatOp",
     "FuseChannelsOp",
     "FuseSpatialOp",
+    "KernelOp",
     "LayersOp",
     "LowtideDialect",
     "ScheduleOp",

@@ -28,13 +28,20 @@ module {
     irdl.operation @fuse_spatial {
       %0 = irdl.base "!transform.any_op" 
       irdl.operands(chain: %0)
-      %1 = irdl.base "#builtin.string" 
-      %2 = irdl.base "#builtin.integer" 
+      %1 = irdl.base "#builtin.array" 
+      %2 = irdl.base "#builtin.string" 
       %3 = irdl.base "#builtin.integer" 
-      %4 = irdl.base "#builtin.string" 
-      irdl.attributes {"halo" = %1, "rows" = %2, "columns" = %3, "direction" = %4}
-      %5 = irdl.base "!transform.any_op" 
-      irdl.results(loop: %5)
+      %4 = irdl.base "#builtin.integer" 
+      %5 = irdl.base "#builtin.string" 
+      irdl.attributes {"again" = %1, "halo" = %2, "rows" = %3, "columns" = %4, "direction" = %5}
+      %6 = irdl.base "!transform.any_op" 
+      irdl.results(loop: %6)
+    }
+    irdl.operation @kernel {
+      %0 = irdl.base "!transform.any_op" 
+      irdl.operands(layers: %0)
+      %1 = irdl.base "#builtin.string" 
+      irdl.attributes {"kernel" = %1}
     }
     irdl.operation @layers {
       %0 = irdl.base "!transform.any_op" 

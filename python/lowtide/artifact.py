@@ -179,6 +179,7 @@ def _report(job: _Job, lowered: Lowered, code: CodegenResult, stages: Stages) ->
         steps=step_names([layer.name for layer in lowered.layers]),
         buffers=lowered.buffers,
         layers=lowered.layers,
+        loops=lowered.loops,
         stages=tuple(stages.seconds),
     )
 

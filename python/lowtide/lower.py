@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 from lowtide.bufferise import allocate
-from lowtide.bufferise.accesses import layer_accesses
+from lowtide.bufferise.accesses import layer_accesses, loops_of
 from lowtide.errors import InputError, InternalError
 from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
+from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel, import_model
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, StringAttr, parse_module
 from lowtide.network import IoTensor, LayerAccess, Network, Slot
@@ -22,6 +24,7 @@ from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.passes import PASSES
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
 from lowtide.plan.planners import Planner, planner_for
+from lowtide.plan.watch import unwatched
 from lowtide.report.memory_map import PlacedBuffer
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
@@ -41,6 +44,7 @@ class Lowered:
         script: the transform script that was applied.
         buffers: where each buffer lies and when; steps are those of `graph`.
         layers: what each layer reads and writes.
+        loops: the fused loops of those.
         macs: multiply-accumulates of one inference, counted over the bufferised code.
         bound_bytes: what the allocator proved no arena for this plan can be under.
     """
@@ -52,6 +56,7 @@ class Lowered:
     buffers: tuple[PlacedBuffer, ...]
     bound_bytes: int
     layers: tuple[LayerAccess, ...]
+    loops: tuple[Loop, ...]
     macs: int
 
 
@@ -127,7 +132,9 @@ def lower(
     module = model.module
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        found = search(partial(graph_of, module), target.buffer_alignment, keep_input=keep_input)
+        cut = partial(graph_of, module)
+        with stages.search() if objective != "untiled" and plan is None else nullcontext(unwatched) as watch:
+            found = search(cut, target.buffer_alignment, keep_input=keep_input, watch=watch)
         decided, original = found.plan, found.graph
         script = script_for(decided) if plan is None else _read_script(plan)
     with stages.stage("transform", module):
@@ -152,9 +159,10 @@ def lower(
         graph=graph,
         baseline_bytes=found.baseline_bytes,
         script=script,
-        buffers=_buffers(module),
+        buffers=placed_buffers(module),
         bound_bytes=_integer(module, allocate.BOUND),
         layers=layer_accesses(module),
+        loops=loops_of(module),
         macs=_integer(module, allocate.MACS),
     )
 
@@ -209,12 +217,13 @@ def _integers(module: Module, name: str) -> tuple[int, ...]:
     return tuple(IntegerAttr(element).value for element in attribute)
 
 
-def _buffers(module: Module) -> tuple[PlacedBuffer, ...]:
+def placed_buffers(module: Module) -> tuple[PlacedBuffer, ...]:
+    """Where the allocator has put each buffer of the module."""
     rows = module.operation.attributes[allocate.BUFFERS]
     assert isinstance(rows, ArrayAttr)
     placed: list[PlacedBuffer] = []
     for row in rows:
         name, numbers = ArrayAttr(row)
-        size, offset, first, last = (IntegerAttr(number).value for number in ArrayAttr(numbers))
-        placed.append(PlacedBuffer(StringAttr(name).value, size, offset, first, last))
+        values = (IntegerAttr(number).value for number in ArrayAttr(numbers))
+        placed.append(PlacedBuffer(StringAttr(name).value, *values))
     return tuple(placed)

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lowtide.errors import InputError
 from lowtide.ir import Module
 from lowtide.output import write_file
+from lowtide.plan.watch import Watch, unwatched
 
 DUMP_LIMIT = 64
 """Elements of a constant from which on a dump leaves it out."""
+
+
+class Listener(ABC):
+    """Listens to a compile, and to the search in it, which it may end: a plain function hears the stages alone."""
+
+    @abstractmethod
+    def __call__(self, stage: str) -> None:
+        """A stage begins."""
+
+    @abstractmethod
+    def search(self) -> AbstractContextManager[Watch]:
+        """While it is entered, a search asks the function that it gives whether to go on."""
 
 
 @dataclass
@@ -38,6 +52,15 @@ class Stages:
         self.seconds.append((name, round(time.perf_counter() - start, 3)))
         if module is not None:
             self.dump(name, module)
+
+    @contextmanager
+    def search(self) -> Generator[Watch]:
+        """While it is entered, a search goes on; gives what watches it."""
+        if not isinstance(self.listen, Listener):
+            yield unwatched
+            return
+        with self.listen.search() as watch:
+            yield watch
 
     def dump(self, name: str, module: Module) -> None:
         """Write the IR to `NN-stage.mlir` in the dump folder, if there is one."""

@@ -109,7 +109,7 @@ def _witness(session: Session, inputs: Sequence[Array], first: RunResult, report
     result, trace = session.trace(inputs)
     if any(one.tobytes() != two.tobytes() for one, two in zip(first.outputs, result.outputs, strict=True)):
         raise InternalError("witness", "the run gave other outputs than before, when it was not watched")
-    return check_trace(trace, report.layers, report.buffers, report.arena_bytes).loads
+    return check_trace(trace, report.layers, report.buffers, report.arena_bytes, report.loops).loads
 
 
 def _arrays(inputs: Sequence[Array | Path], tensors: Sequence[IoTensor]) -> tuple[Array, ...]:

@@ -39,3 +39,24 @@ def test_numbers(target: str, tmp_path: Path) -> None:
     for _ in range(5):
         x = generator.integers(-128, 128, (1, 5, 5, 2)).astype(np.int8)
         assert np.array_equal(lowtide.run(tmp_path / "out", [x]).outputs[0], _reference(x))
+
+
+TWO_POOLS = """
+func.func @main(%x: tensor<1x5x5x1xi8>) -> tensor<1x2x2x1xi8> {
+  %z = "tosa.const"() <{values = dense<0> : tensor<1xi8>}> : () -> tensor<1xi8>
+  %0 = tosa.avg_pool2d %x, %z, %z {acc_type = i32, kernel = array<i64: 3, 3>, pad = array<i64: 1, 1, 1, 1>,
+      stride = array<i64: 2, 2>} : (tensor<1x5x5x1xi8>, tensor<1xi8>, tensor<1xi8>) -> tensor<1x3x3x1xi8>
+  %1 = tosa.avg_pool2d %0, %z, %z {acc_type = i32, kernel = array<i64: 3, 3>, pad = array<i64: 1, 1, 1, 1>,
+      stride = array<i64: 2, 2>} : (tensor<1x3x3x1xi8>, tensor<1xi8>, tensor<1xi8>) -> tensor<1x2x2x1xi8>
+  return %1 : tensor<1x2x2x1xi8>
+}
+"""
+
+
+@pytest.mark.parametrize("target", ["cortex-m4", "rv32imac"])
+def test_two_kernels_that_divide(target: str, tmp_path: Path) -> None:
+    """IREE refuses a function that two others call."""
+    (tmp_path / "pools.mlir").write_text(TWO_POOLS, encoding="utf-8")
+    lowtide.compile(tmp_path / "pools.mlir", target=target, out=tmp_path / "out")
+    x = np.full((1, 5, 5, 1), 77, np.int8)
+    assert (lowtide.run(tmp_path / "out", [x]).outputs[0] == 77).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from command import DIGITS, DIGITS_GOLDEN, MODULE, SHARED, environment, lowtide, refused, shell
 
-from lowtide.artifact import Artifact
+from lowtide.artifact import Artifact, compile_model
 
 COMPILED = {
     "digits_int8.o", "digits_int8.h", "digits_int8.elf", "digits_int8.vmfb", "digits_int8.plan.mlir", "report.json",
@@ -293,7 +294,8 @@ def test_a_signal_at_any_moment_leaves_nothing(
     before = _content(alone)
     for _ in range(2):
         process = subprocess.Popen(
-            [*MODULE, "compile", str(DIGITS), "--target", "rv32imac", "-o", "out", "-v"],
+            [*MODULE, "compile", str(DIGITS), "--target", "rv32imac", "-o", "out", "-v",
+             "--objective", "untiled"],  # a search would go on with its best plan
             env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
             # a shell's `&` hands down an ignored SIGINT, which lowtide rightly leaves ignored
             preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509
@@ -315,6 +317,42 @@ def test_a_signal_at_any_moment_leaves_nothing(
         assert "Traceback" not in err
         assert _content(alone) == before
         assert names(tmp_path / "tmp") == set()
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real models are not beside the repository (../shared)")
+@pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
+def test_ctrl_c_while_it_searches_keeps_the_best_plan_so_far(again: bool, alone: Path, tmp_path: Path) -> None:
+    before = _content(alone)
+    model = SHARED / "models" / "mcunet" / "mcunet-10fps_vww.tflite"
+    process = subprocess.Popen(
+        [*MODULE, "compile", str(model), "--target", "rv32imac", "--objective", "ram", "-o", "out", "-v"],
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )  # fmt: skip
+    assert process.stderr is not None
+    said = ""
+    for wanted in ("  plan: ", "lowtide: interrupted; the search ends"):
+        for line in process.stderr:
+            said += line
+            if line.startswith(wanted):
+                break
+        if wanted.startswith("  plan: ") or again:
+            process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=300)
+    assert re.search(r"plan: [\d,]+ of [\d,]+ segments, best [\d,]+ bytes", said)
+    assert "Traceback" not in err
+    assert names(tmp_path / "tmp") == set()
+    if again:
+        assert process.returncode == 130
+        assert err.endswith("lowtide: interrupted\n")
+        assert _content(alone) == before
+        return
+    assert process.returncode == 0, (out, err)
+    report = json.loads((alone / "out" / "report.json").read_text())
+    # the script of the plan gives the same arena again
+    (script,) = (alone / "out").glob("*.plan.mlir")
+    again_report = compile_model(model, target="rv32imac", plan=script, out=alone / "replayed").report
+    assert again_report.arena_bytes == report["arena_bytes"]
 
 
 def _content(folder: Path) -> dict[str, bytes]:

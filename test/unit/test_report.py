@@ -24,8 +24,10 @@ KEYS = {
 }  # fmt: skip
 """What others may rely on."""
 MORE_KEYS = {"name", "objective", "keep_input", "external_symbols", "files", "inputs", "outputs", "steps"} | {
-    "untiled_bound_kind", "layers",
+    "untiled_bound_kind", "layers", "loops",
 }  # fmt: skip
+
+BUFFER_KEYS = ("name", "size", "offset", "first", "last", "pixels", "columns")
 
 
 def parsed(folder: Path) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def parsed(folder: Path) -> dict[str, Any]:
 def test_the_keys_stay(digits: Artifact) -> None:
     report = parsed(digits.directory)
     assert set(report) == KEYS | MORE_KEYS
-    assert all(set(buffer) == {"name", "size", "offset", "first", "last"} for buffer in report["buffers"])
+    assert all(set(buffer) == {*BUFFER_KEYS} for buffer in report["buffers"])
     assert all(set(stage) == {"name", "seconds"} for stage in report["stages"])
     slot = {"name", "shape", "dtype", "scale", "zero_point", "offset"}
     assert all(set(entry) == slot for entry in report["inputs"] + report["outputs"])

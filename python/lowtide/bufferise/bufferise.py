@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from lowtide.errors import InternalError
 from lowtide.ir import (
+    Attribute,
     FloatAttr,
     FloatType,
     IndexType,
@@ -27,7 +28,17 @@ from lowtide.ir import (
     tensor,
 )
 from lowtide.normalise.analysis import network_function, operations_in
-from lowtide.normalise.form import BACKWARDS, BODY, CHANNELS, FLAT, LAYER, REDUCTION, layers_of, outlined_network
+from lowtide.normalise.form import (
+    BACKWARDS,
+    BODY,
+    CHANNELS,
+    FLAT,
+    KERNEL,
+    LAYER,
+    REDUCTION,
+    layers_of,
+    outlined_network,
+)
 from lowtide.passes import Pass
 
 STAGE = "bufferise"
@@ -48,7 +59,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
     with module.context, module.operation.location:
         main = outlined_network(module, STAGE, on="tensors")
         wanted = _count(main, "bufferization.alloc_tensor")
-        names = [call.attributes[LAYER] for call in _calls(main)]
+        notes = [_notes(call) for call in _calls(main)]
         layers = detach_layers(module, STAGE)
         declared = [view for view in module.body.operations if isinstance(view, func.FuncOp) and view.is_external]
         for function in declared:
@@ -57,10 +68,11 @@ def run(module: Module, _: Mapping[str, str]) -> None:
         for function in declared_functions(module):
             _make_declaration(function)
         module.body.append(layers)
-        # bufferization makes new calls, in the same order, without our attribute
+        # bufferization makes new calls, in the same order, without our attributes
         main = network_function(module, STAGE)
-        for call, name in zip(_calls(main), names, strict=True):
-            call.attributes[LAYER] = name
+        for call, noted in zip(_calls(main), notes, strict=True):
+            for name, attribute in noted:
+                call.attributes[name] = attribute
         made, copies = _count(main, "memref.alloc"), _count(main, "memref.copy")
         if made != wanted or copies:
             raise InternalError(
@@ -84,6 +96,11 @@ def declared_functions(module: Module) -> list[func.FuncOp]:
 
 def _calls(function: func.FuncOp) -> list[Operation]:
     return [op for op in operations_in(function.regions[0].blocks[0]) if op.name == "func.call"]
+
+
+def _notes(call: Operation) -> list[tuple[str, Attribute]]:
+    """What a call says of its layer."""
+    return [(name, call.attributes[name]) for name in (LAYER, KERNEL) if name in call.attributes]
 
 
 def _count(function: func.FuncOp, name: str) -> int:

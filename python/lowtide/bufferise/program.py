@@ -28,7 +28,7 @@ from lowtide.ir import (
 from lowtide.kernels.library import kernel_for
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import defining, element_dtype, operations_in
-from lowtide.normalise.form import BACKWARDS, CHANNELS, LAYER, body_names, reduction_of
+from lowtide.normalise.form import BACKWARDS, CHANNELS, LAYER, body_names, picked_kernel, reduction_of
 
 _VIEWS = {"memref.expand_shape", "memref.collapse_shape", "memref.cast", "memref.reshape", "memref.reinterpret_cast"}
 _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
@@ -47,14 +47,17 @@ class Bufferised:
 
     Attributes:
         program: plain data.
+        actual: the same with rows, columns and windows of every loop counted from the start.
         values: the argument or allocation behind each of the program's buffers.
         calls: the operation of each of its calls.
         functions: the function of `@layers` behind each call.
         macs: multiply-accumulates of each call in one inference, recomputation included.
-        stored_bytes: what one run of each call's whole layer stores, each byte once.
+        stored_bytes: what one run of each call stores, each byte once; of a call that goes by rows, what it stores of
+            one pixel (a row at one column).
     """
 
     program: Program
+    actual: Program
     values: tuple[Value, ...]
     calls: tuple[Operation, ...]
     functions: tuple[str, ...]
@@ -107,7 +110,7 @@ class _Reader:
         self._keep_input = keep_input
         self._calls = [op for op in operations_in(self._block) if op.name == "func.call"]
         self._buffers: dict[Value, int] = {}
-        self._profiles: dict[tuple[str, int], tuple[int, int]] = {}
+        self._profiles: dict[tuple[str, int, str | None], tuple[int, int]] = {}
 
     def read(self) -> Bufferised:
         stores = [self._input(value, number) for number, value in enumerate(self._block.arguments)]
@@ -125,10 +128,12 @@ class _Reader:
         calls = tuple(self._call(call, stores) for call in self._calls)
         kept = inputs if self._keep_input else ()
         program = Program(tuple(stores), calls, tuple(self._loops(stores)), inputs, outputs, kept)
-        stored = tuple(_stored_bytes(self._body(call)) for call in self._calls)
+        stored = tuple(self._stored(number, program) for number in range(len(calls)))
         macs = tuple(self._macs(number, program, stores) for number in range(len(self._calls)))
         functions = tuple(self._names[FlatSymbolRefAttr(call.attributes["callee"]).value] for call in self._calls)
-        return Bufferised(self._with_overlaps(program), tuple(values), tuple(self._calls), functions, macs, stored)
+        calls_of = tuple(self._calls)
+        actual = self._from_the_start(program, stores)
+        return Bufferised(self._with_overlaps(program), actual, tuple(values), calls_of, functions, macs, stored)
 
     def _check_allocations(self) -> None:
         for op in operations_in(self._block):
@@ -145,9 +150,12 @@ class _Reader:
         name = _unique(StringAttr(writer.attributes[LAYER]).value if LAYER in writer.attributes else "buffer", taken)
         destination, shape = self._body(writer).destination, tuple(MemRefType(value.type).shape)
         whole = destination if len(destination) == len(shape) else shape
-        return self._store(name, value, whole, temporary=owner.block != self._block)
+        backwards = self._is_backwards(writer)
+        return self._store(name, value, whole, temporary=owner.block != self._block, backwards=backwards)
 
-    def _store(self, name: str, value: Value, whole: Shape, *, temporary: bool = False) -> Store:
+    def _store(
+        self, name: str, value: Value, whole: Shape, *, temporary: bool = False, backwards: bool = False
+    ) -> Store:
         """A buffer for a tensor of the shape `whole`, or for the rows or pixels of it that exist at a time."""
         kind = MemRefType(value.type)
         element = DTYPE_BYTES[element_dtype(kind.element_type)]
@@ -158,9 +166,14 @@ class _Reader:
         alignment = max(self._alignment, element)
         kept = kind.shape[row_dimension(whole)] if whole else 1
         across = kind.shape[row_dimension(whole) + 1] if columns > 1 else 1
+        shift = (kept - rows) % kept * columns if backwards else 0
         if kept < rows and across != columns:
-            return Store(name, rows, row_bytes, alignment, temporary, columns, capacity=kept * across)
-        return Store(name, kept, row_bytes, alignment, temporary, columns)
+            capacity, block = kept * across, across if kept > 1 else 0
+            if backwards:
+                shift = (capacity - rows * columns) % capacity
+                shift = (kept - rows) % kept * columns + (across - columns) % across if block else shift
+            return Store(name, rows, row_bytes, alignment, temporary, columns, capacity, shift, block)
+        return Store(name, kept, row_bytes, alignment, temporary, columns, None, shift)
 
     def _body(self, call: Operation) -> LayerBody:
         return self._bodies[self._names[FlatSymbolRefAttr(call.attributes["callee"]).value]]
@@ -234,6 +247,46 @@ class _Reader:
     def _is_backwards(self, call: Operation) -> bool:
         return BACKWARDS in self._declared[FlatSymbolRefAttr(call.attributes["callee"]).value].operation.attributes
 
+    def _stored(self, number: int, program: Program) -> int:
+        body = self._body(self._calls[number])
+        whole = _stored_bytes(body)
+        if program.loop_of(number) is None or program.calls[number].accumulates:
+            return whole
+        return whole // math.prod(extents_of(body.destination))
+
+    def _from_the_start(self, program: Program, stores: Sequence[Store]) -> Program:
+        """The program with rows and columns as they lie in memory, in loops that go backwards too."""
+        calls, loops = list(program.calls), list(program.loops)
+        for position, loop in enumerate(program.loops):
+            if not loop.backwards:
+                continue
+            numbers = range(loop.first, loop.last + 1)
+            extents = {number: self._extents(self._calls[number], stores) for number in numbers}
+            for number in numbers:
+                calls[number] = replace(calls[number], reads=self._turned_reads(number, calls[number]))
+            runs = (replace(r, begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in loop.runs)
+            columns = loop.columns and tuple(
+                tuple((extents[number][1] - end, extents[number][1] - begin) for begin, end in turns)
+                for number, turns in zip(numbers, loop.columns, strict=True)
+            )
+            loops[position] = replace(loop, runs=tuple(runs), columns=columns, backwards=False)
+        return replace(program, calls=tuple(calls), loops=tuple(loops))
+
+    def _turned_reads(self, number: int, call: Call) -> tuple[Read, ...]:
+        if call.accumulates:
+            return call.reads
+        body = self._body(self._calls[number])
+        outputs = extents_of(body.destination)
+        shapes = {b: tuple(ShapedType(body.arguments[a]).shape) for a, b in self._arguments(self._calls[number])}
+        return tuple(
+            replace(
+                read,
+                window=mirrored(read.window, extents_of(shapes[read.buffer])[0], outputs[0]),
+                columns=mirrored(read.columns, extents_of(shapes[read.buffer])[1], outputs[1]),
+            )
+            for read in call.reads
+        )
+
     # -- loops ------------------------------------------------------------------------------------------------
 
     def _loops(self, stores: Sequence[Store]) -> list[Loop]:
@@ -303,10 +356,11 @@ class _Reader:
             if read == buffer:
                 if source != _bytes(body.arguments[argument]):
                     return None
-                if (name, argument) not in self._profiles:
-                    profile = kernel_for(body).profile(body, argument, source, output)
-                    self._profiles[name, argument] = profile.forwards, profile.backwards
-                found.append(self._profiles[name, argument])
+                key = name, argument, picked_kernel(call)
+                if key not in self._profiles:
+                    profile = kernel_for(body, picked_kernel(call)).profile(body, argument, source, output)
+                    self._profiles[key] = profile.forwards, profile.backwards
+                found.append(self._profiles[key])
         return max(forwards for forwards, _ in found), max(backwards for _, backwards in found)
 
 

@@ -7,8 +7,7 @@ import errno
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from lowtide.cli.signals import Interrupts
@@ -54,10 +53,11 @@ def _guarded(argv: Sequence[str] | None, console: Output, errors: Output, interr
     """Run the command; every failure but an interrupt becomes a message and an exit code."""
     from lowtide.cli.arguments import make_parser
     from lowtide.cli.commands import COMMANDS
+    from lowtide.cli.progress import progress
 
     try:
         arguments = make_parser(VERSION).parse_args(argv)
-        with _progress(errors, getattr(arguments, "verbose", False), interrupts) as listen:
+        with progress(errors, getattr(arguments, "verbose", False), interrupts) as listen:
             show = COMMANDS[arguments.command](arguments, listen)
         # first what there is: explore keeps what was done before an interrupt
         show(console)
@@ -113,28 +113,6 @@ def _how_to_report() -> str:
         "  report it with this message, the command line, the model if you may share it, and the output of\n"
         "  `lowtide --version`; `--dump-dir DIR` keeps the IR after every stage, which helps most"
     )
-
-
-@contextlib.contextmanager
-def _progress(errors: Output, verbose: bool, interrupts: Interrupts) -> Generator[Callable[[str], None]]:
-    """What is going on: a spinner on a terminal, with `-v` a line for each stage when it is done."""
-    current: list[tuple[str, float]] = []
-
-    def finish() -> None:
-        if current and verbose:
-            name, start = current.pop()
-            errors.print(f"  {name:<12}{time.perf_counter() - start:8.3f} s")
-
-    def listen(stage: str) -> None:
-        interrupts.check()
-        finish()
-        current[:] = [(stage, time.perf_counter())]
-        if status is not None:
-            status.update(f"{stage} …")
-
-    with errors.status("starting") if errors.is_terminal else contextlib.nullcontext() as status:
-        yield listen
-        finish()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
-"""Ctrl-C, a polite kill and a closed terminal: one exception, raised once, so that cleaning up is not disturbed."""
+"""Ctrl-C, a polite kill and a closed terminal: one exception, raised once, so that cleaning up is not disturbed.
+
+Where a search can be cut short, the first Ctrl-C only asks for that.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Callable, Generator
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -24,6 +29,8 @@ class Interrupts:
     def __init__(self) -> None:
         self.received: int | None = None
         self._before: dict[signal.Signals, Any] = {}
+        self._asking = False
+        self._asked = False
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
@@ -40,9 +47,20 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self.received is None:
+        if number == signal.SIGINT and self._asking and not self._asked:
+            self._asked = True
+        elif self.received is None:
             self.received = number
             raise Interrupted
+
+    @contextlib.contextmanager
+    def asked_first(self) -> Generator[Callable[[], bool]]:
+        """While it is entered, the first Ctrl-C raises nothing: what this gives returns True from then on."""
+        self._asking, self._asked = True, False
+        try:
+            yield lambda: self._asked
+        finally:
+            self._asking = False
 
     def check(self) -> None:
         """Raise again what native code may have swallowed."""

@@ -9,12 +9,14 @@ from graphlib import CycleError, TopologicalSorter
 from lowtide.errors import InputError, InternalError
 from lowtide.ir import (
     Attribute,
+    InsertionPoint,
     Module,
     Operation,
     OpView,
     StringAttr,
     WalkResult,
     func,
+    llvm,
     make_context,
     memref,
     parse_module,
@@ -25,7 +27,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def prepare_body(network: Network) -> str:
-    """The body as generic MLIR text, its functions internal.
+    """The body as generic MLIR text, its functions internal, and nothing to move from layer to layer.
 
     Internal functions lose the parts of a memref that they don't use (all but one pointer): less code, less stack.
 
@@ -43,6 +45,7 @@ def prepare_body(network: Network) -> str:
     _check_entry(network, functions)
     _check_calls(functions)
     _check_memory(module)
+    _fence(functions[f"{network.name}_body"])
     internal = Attribute.parse("#llvm.linkage<internal>", context)
     for function in functions.values():
         function.attributes["llvm.linkage"] = internal
@@ -101,6 +104,17 @@ def _check_memory(module: Module) -> None:
     for kind in (memref.AllocOp, memref.DeallocOp):
         for operation in _operations(module.operation, kind):
             raise InternalError("codegen", f"{operation.name} is left after allocation", where=str(operation.location))
+
+
+def _fence(entry: Operation) -> None:
+    """Keep every load and store in the layer that it is of: layers share memory in ways that no compiler may undo.
+
+    LLVM would move a load into the layer before and drop a store that the next layer overwrites. An empty piece of
+    assembly that may touch any memory stops it, and is no instruction.
+    """
+    for call in _operations(entry, func.CallOp):
+        with InsertionPoint(call), call.location:
+            llvm.InlineAsmOp(None, [], "", "~{memory}", has_side_effects=True)
 
 
 def _operations(root: Operation, kind: type[OpView]) -> list[Operation]:

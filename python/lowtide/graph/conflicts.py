@@ -19,6 +19,8 @@ from lowtide.graph.program import Call, Loop, Program, Read, Store, readers
 
 Bytes = npt.NDArray[np.int64]
 _ALL = 1 << 40
+MOST_RUNS = 30_000
+"""Runs that a bound looks at, at most."""
 
 
 def problem_of(program: Program, *, overlap: bool = True) -> tuple[Problem, tuple[int | None, ...]]:
@@ -78,7 +80,7 @@ def loop_bytes(program: Program) -> int:
     """
     lives, most = program.lives(), 0
     for loop in program.loops:
-        turns = None if loop.columns is None else {0, len(loop.columns[0]) // 2, len(loop.columns[0]) - 1}
+        turns = None if loop.columns is None else _some_turns(len(loop.columns[0]), len(loop.runs))
         timeline = _Timeline(program, loop, lives, turns)
         waiting = np.zeros(len(timeline) - 1, np.int64)
         for buffer, (first, last) in enumerate(lives):
@@ -88,6 +90,12 @@ def loop_bytes(program: Program) -> int:
                 waiting += np.where(waits, held.end[:-1] - held.begin[1:], 0)
         most = max(most, int(waiting.max(initial=0)))
     return most
+
+
+def _some_turns(turns: int, runs: int) -> Collection[int] | None:
+    """All turns of a loop where they are few, else as many of them, evenly, as make up the limit."""
+    step = -(-turns * runs // MOST_RUNS)
+    return None if step <= 1 else {*range(0, turns, step), turns - 1}
 
 
 @dataclass(frozen=True)
@@ -153,13 +161,14 @@ class _Timeline:
         begun_before = self._lives[buffer][0] <= self._loop.first
         dies = self._lives[buffer][1] <= self._loop.last + 1
         if begun_before:
-            alive = self._until_read(reading) if dies and not writers else size > 0
+            alive = self._until(reading) if dies and not writers else size > 0
             return _Held(self._consumed(buffer, reading) if dies and not writers else zero, np.where(alive, size, 0))
         made = zero
         for writer in writers:
             made = np.maximum(made, self._made(writer, store))
         filled = np.minimum(made, store.pixels) * store.pixel_bytes
-        return _Held(zero, np.where(self._until_read(reading), filled, 0) if dies else filled)
+        # the last rows are written even where nobody reads them
+        return _Held(zero, np.where(self._until([*reading, *writers]), filled, 0) if dies else filled)
 
     def interval(self, a: int, b: int, held: dict[int, _Held]) -> tuple[int, int]:
         """The offsets of b from a that are forbidden: an open interval, (0, 0) where they never hold at once."""
@@ -197,9 +206,9 @@ class _Timeline:
         ran = self._iterations[self._calls == first]
         return (self._calls >= first) & (self._calls <= last) & np.isin(self._iterations, ran)
 
-    def _until_read(self, reading: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """Up to the last run of the last reader."""
-        runs = np.flatnonzero(np.isin(self._calls, reading))
+    def _until(self, calls: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Up to the last run of any of these calls."""
+        runs = np.flatnonzero(np.isin(self._calls, calls))
         last = int(runs[-1]) if len(runs) else len(self) - 1
         return np.arange(len(self)) <= last
 

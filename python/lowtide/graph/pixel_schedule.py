@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from lowtide.graph.program import Window
 from lowtide.graph.row_schedule import (
+    Integers,
     Kept,
     RowRange,
     RowSchedule,
@@ -23,8 +23,6 @@ from lowtide.graph.row_schedule import (
     schedule_rows,
     seen_through,
 )
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,8 @@ def schedule_pixels(
     across = [*map(_across, stages)]
     columns = schedule_rows(across, escaping, tile, again)
     cached = seen_through(stages, again)
-    down, side = cached_schedule(cached, escaping, 1), cached_schedule([*map(_across, cached)], escaping, tile)
+    down = rows if not again else cached_schedule(cached, escaping, 1)
+    side = columns if not again else cached_schedule([*map(_across, cached)], escaping, tile)
     numbers = {stage.output: n for n, stage in enumerate(cached)}
     kept = {tensor: _kept_pixels(down, side, cached, numbers[tensor]) for tensor in down.kept}
     for number in again:
@@ -95,17 +94,12 @@ def _kept_pixels(rows: RowSchedule, columns: RowSchedule, stages: Sequence[Stage
     return Kept(capacity if carried else int(np.maximum(after - before, 0).max()), carried)
 
 
-def _ends(extent: RowRange, steps: Integers, back: int) -> Integers:
-    """`RowRange.end` of many iterations."""
-    return np.clip((extent.slope * (steps + back) + extent.offset) // extent.divisor, 0, extent.rows)
-
-
 def _position(
     rows: RowRange, columns: RowRange, steps: tuple[Integers, Integers], width: int, *, done: int
 ) -> Integers:
     """Pixels up to the last one made when each turn is over (done = 0) or begins (-1): iteration x turn."""
-    begin, end = _ends(rows, steps[0], -1)[:, None], _ends(rows, steps[0], 0)[:, None]
-    across = _ends(columns, steps[1], done)[None, :]
+    begin, end = rows.ends(steps[0] - 1)[:, None], rows.ends(steps[0])[:, None]
+    across = columns.ends(steps[1] + done)[None, :]
     return np.where(begin < end, np.where(across > 0, (end - 1) * width + across, begin * width), begin * width)
 
 
@@ -114,8 +108,8 @@ def _first_needed(
 ) -> Integers:
     """The first pixel of its input that the reader needs in each turn or later."""
     none = 1 << 40
-    begin, end = _ends(rows, steps[0], -1)[:, None], _ends(rows, steps[0], 0)[:, None]
-    done = _ends(columns, steps[1], -1)[None, :]
+    begin, end = rows.ends(steps[0] - 1)[:, None], rows.ends(steps[0])[:, None]
+    done = columns.ends(steps[1] - 1)[None, :]
     column = np.maximum(0, done * side.stride + side.first)
     now = np.maximum(0, begin * down.stride + down.first) * width + np.minimum(column, width)
     now = np.where((begin < end) & (done < columns.rows), now, none)

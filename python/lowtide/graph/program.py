@@ -138,6 +138,9 @@ class Store:
         columns: of a row; 1 where the rows have no such dimension.
         capacity: of a ring of pixels: so many of them, pixel p = row * columns + column at p modulo `capacity`; `rows`
             then are the tensor's. None for a ring of rows, or all of the tensor.
+        shift: of a ring that fills from its end: pixel p lies at p + shift, modulo.
+        block: columns of a block of rows and columns that is made anew each time, where row and column are each taken
+            modulo the block's; 0 for a ring.
     """
 
     name: str
@@ -147,6 +150,8 @@ class Store:
     temporary: bool = False
     columns: int = 1
     capacity: int | None = None
+    shift: int = 0
+    block: int = 0
 
     @property
     def pixel_bytes(self) -> int:

@@ -11,7 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+
 from lowtide.graph.program import RowAccess, Window, hull, mirrored
+
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,10 @@ class RowRange:
     def end(self, iteration: int) -> int:
         """Rows made when the iteration is over."""
         return max(0, min(self.rows, (self.slope * iteration + self.offset) // self.divisor))
+
+    def ends(self, iterations: Integers) -> Integers:
+        """`end` of each of them."""
+        return np.clip((self.slope * iterations + self.offset) // self.divisor, 0, self.rows)
 
 
 @dataclass(frozen=True)
@@ -334,21 +343,15 @@ def _paces(links: Sequence[_Link], count: int) -> list[int]:
 def _kept(schedule: RowSchedule, stages: Sequence[Stage], source: int) -> Kept:
     """The most rows of a tensor that are there at once: those made, less those that no reader needs again."""
     tensor, made = stages[source].output, schedule.kept_ranges[source]
-    windows = [
-        (schedule.kept_ranges[n], window)
-        for n, stage in enumerate(stages)
-        for read, window in stage.inputs
-        if read == tensor and window is not None
-    ]
-    most, carried = 1, False
-    for iteration in range(schedule.start, schedule.stop):
-        begin, end = made.end(iteration - 1), made.end(iteration)
-        pending = [
-            max(0, window.stride * rows.end(iteration - 1) + window.first)
-            for rows, window in windows
-            if rows.end(iteration - 1) < rows.rows
-        ]
-        needed = min(pending, default=end)
-        most = max(most, end - min(needed, begin))
-        carried = carried or needed < begin
-    return Kept(min(most, stages[source].rows), carried)
+    iterations = np.arange(schedule.start, schedule.stop)
+    begin, end = made.ends(iterations - 1), made.ends(iterations)
+    needed = end
+    for reader, stage in enumerate(stages):
+        for read, window in stage.inputs:
+            if read == tensor and window is not None:
+                rows = schedule.kept_ranges[reader]
+                done = rows.ends(iterations - 1)
+                first = np.maximum(0, window.stride * done + window.first)
+                needed = np.where(done < rows.rows, np.minimum(needed, first), needed)
+    most = int((end - np.minimum(needed, begin)).max(initial=1))
+    return Kept(min(most, stages[source].rows), bool((needed < begin).any()))

@@ -128,31 +128,48 @@ def accumulation_of(body: LayerBody, activations: Iterable[int], axis: Axis = "r
     if argument in arguments_of(_without(body.result, node)) | arguments_of(node.init):
         return None
     space = iteration_space(node)
-    dims = output_dimensions(node, tuple(Linear() for _ in node.shape), space)
-    found = [
-        access
-        for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
-        for access in accesses(source, apply_map(amap, dims), argument, None, padded=False)
-    ]
-    if len(found) != 1 or found[0] is None or not found[0].shape:
+    found = _accesses_near_zero(node, argument, space)
+    if not found:
         return None
     reduced = [d for d, kind in enumerate(node.kinds) if kind == "reduction" and node.extents[d] > 1]
-    dimension = _reduced(node, found[0], space, axis)
+    dimension = _reduced(node, found, space, axis)
     exact = isinstance(RankedTensorType(node.op.results[0].type).element_type, IntegerType)
     if dimension is None or (dimension != reduced[0] and not (exact and axis == "channels")):
         return None
-    columns = _reduced(node, found[0], space, "columns") if axis == "rows" else None
+    columns = _reduced(node, found, space, "columns") if axis == "rows" else None
     return Accumulation(node, dimension, argument, columns)
 
 
-def _reduced(node: Structured, access: Access, space: Sequence[Var], axis: Axis) -> int | None:
-    """The dimension of the reduction that is the input's row, column or channel."""
-    place = axis_dimension(access.shape, axis)
+def _accesses_near_zero(node: Structured, argument: int, space: tuple[Var, ...]) -> list[Access]:
+    """How the reduction reads the argument for its first element and for the next one along each dimension.
+
+    Subscripts are linear up to reshapes, so what is the same for all of these does not depend on the element. Empty
+    where it reads the argument in several places, or in an unknown one.
+    """
+    found: list[Access] = []
+    for step in [None, *(d for d, extent in enumerate(node.shape) if extent > 1)]:
+        element = tuple(Linear((), int(d == step)) for d in range(len(node.shape)))
+        dims = output_dimensions(node, element, space)
+        here = [
+            access
+            for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
+            for access in accesses(source, apply_map(amap, dims), argument, None, padded=False)
+        ]
+        if len(here) != 1 or here[0] is None or not here[0].shape:
+            return []
+        found.append(here[0])
+    return found
+
+
+def _reduced(node: Structured, found: Sequence[Access], space: Sequence[Var], axis: Axis) -> int | None:
+    """The dimension of the reduction that is the input's row, column or channel, whatever the element."""
+    shape = found[0].shape
+    place = axis_dimension(shape, axis)
     if place is None:
         return None
     for dimension, (kind, extent) in enumerate(zip(node.kinds, node.extents, strict=True)):
-        own = access.index[place] == Linear.of(space[dimension]) and extent == access.shape[place]
-        if kind == "reduction" and own and extent > 1:
+        own = all(access.index[place] == Linear.of(space[dimension]) for access in found)
+        if kind == "reduction" and own and extent == shape[place] > 1:
             return dimension
     return None
 

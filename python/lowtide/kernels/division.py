@@ -1,16 +1,20 @@
 """64-bit divisions without the compiler's library: 32-bit cores have no instruction for them.
 
 TOSA's average pool divides a power of two by the number of elements under the window, once for each output element
-of a padded pool. The object must link alone, so the quotient comes from a function of the network's own.
+of a padded pool. The object must link alone, so the quotient comes from a function of the network's own. Each kernel
+that divides has a copy: IREE 3.13 walks the calls from the entry, and takes what it meets twice for a recursion.
 """
 
 from __future__ import annotations
+
+import itertools
 
 from lowtide.ir import (
     FlatSymbolRefAttr,
     InsertionPoint,
     IntegerType,
     Module,
+    StringAttr,
     func,
 )
 from lowtide.normalise.analysis import operations_in
@@ -48,15 +52,21 @@ func.func private @{DIVIDE}(%n: i64, %d: i64) -> i64 attributes {{llvm.no_inline
 
 
 def replace_divisions(module: Module) -> None:
-    """Turn every `arith.divui` of 64-bit integers into a call; the function is added if there is one."""
+    """Turn every `arith.divui` of 64-bit integers into a call; each kernel that has one gets a function for it."""
     i64 = IntegerType.get_signless(64, module.context)
-    divisions = [op for op in operations_in(module.body) if op.name == "arith.divui" and op.results[0].type == i64]
-    if not divisions:
-        return
-    helper = Module.parse(_FUNCTION, module.context)
-    module.body.append(helper.body.operations[0].detach_from_parent())
-    for op in divisions:
-        with InsertionPoint(op), op.location:
-            call = func.CallOp([i64], FlatSymbolRefAttr.get(DIVIDE), list(op.operands))
-        op.results[0].replace_all_uses_with(call.results[0])
-        op.erase()
+    source = Module.parse(_FUNCTION, module.context)
+    names = itertools.chain([DIVIDE], (f"{DIVIDE}_{i}" for i in itertools.count(2)))
+    kernels = [view for view in module.body.operations if isinstance(view, func.FuncOp) and not view.is_external]
+    for kernel in kernels:
+        inside = operations_in(kernel.regions[0].blocks[0])
+        divisions = [op for op in inside if op.name == "arith.divui" and op.results[0].type == i64]
+        if not divisions:
+            continue
+        divide = next(names)
+        copy = source.body.operations[0].operation.clone(InsertionPoint(module.body))
+        copy.attributes["sym_name"] = StringAttr.get(divide, module.context)
+        for op in divisions:
+            with InsertionPoint(op), op.location:
+                call = func.CallOp([i64], FlatSymbolRefAttr.get(divide), list(op.operands))
+            op.results[0].replace_all_uses_with(call.results[0])
+            op.erase()

@@ -1,4 +1,4 @@
-"""Replaces each layer's declaration by loops: the kernel that accepts the layer emits them."""
+"""Replaces each layer's declaration by loops, which the picked kernel emits, or the first that accepts the layer."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from lowtide.ir import (
     run_pipeline,
 )
 from lowtide.kernels.division import replace_divisions
-from lowtide.kernels.library import kernel_for
+from lowtide.kernels.library import KERNELS, kernel_name
 from lowtide.kernels.pull import Part
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import operations_in
-from lowtide.normalise.form import BACKWARDS, CHANNELS, body_name, outlined_network, reduction_of
+from lowtide.normalise.form import BACKWARDS, CHANNELS, body_name, outlined_network, picked_kernel, reduction_of
 from lowtide.passes import Pass
 
 STAGE = "kernels"
@@ -48,10 +48,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
             name = declaration.name.value
             if body_name(declaration) not in bodies:
                 raise InternalError(STAGE, f"layer '{name}' has no body")
-            for direction in DIRECTIONS:
-                calls = callers.get((name, direction), [])
-                if calls:
-                    _define(declaration, bodies[body_name(declaration)], direction, calls)
+            _define_all(declaration, bodies[body_name(declaration)], callers.get(name, []))
             declaration.operation.erase()
         replace_divisions(module)
         run_pipeline(module, CLEAN_UP, stage=STAGE, error=InternalError)
@@ -60,19 +57,36 @@ def run(module: Module, _: Mapping[str, str]) -> None:
 PASS = Pass("lowtide-kernels", "replace each layer by its kernel's loops", run)
 
 
-def _define(declaration: func.FuncOp, layer: func.FuncOp, direction: str, calls: Sequence[func.CallOp]) -> None:
-    """The kernel in one direction, for these callers."""
+def _define_all(declaration: func.FuncOp, layer: func.FuncOp, calls: Sequence[func.CallOp]) -> None:
+    """Each kernel in each direction that these callers ask for."""
+    body = read_layer(layer)
+    found: dict[tuple[str, str], list[func.CallOp]] = {}
+    for call in calls:
+        found.setdefault((kernel_name(body, picked_kernel(call.operation)), _direction(call)), []).append(call)
+    for (kernel, direction), alike in sorted(found.items(), key=lambda item: _rank(*item[0])):
+        _define(declaration, layer, kernel, direction, alike)
+
+
+def _rank(kernel: str, direction: str) -> tuple[int, int]:
+    return list(KERNELS).index(kernel), DIRECTIONS.index(direction)
+
+
+def _define(
+    declaration: func.FuncOp, layer: func.FuncOp, kernel: str, direction: str, calls: Sequence[func.CallOp]
+) -> None:
+    """One kernel in one direction, for these callers."""
     backwards = direction == DIRECTIONS[1]
-    name = declaration.name.value + ("_backwards" if backwards else "")
+    body = read_layer(layer)
+    name = declaration.name.value + ("" if kernel == kernel_name(body) else f"_{kernel}")
+    name += "_backwards" if backwards else ""
     with InsertionPoint(declaration), layer.location:
         function = func.FuncOp(name, declaration.type, visibility="private")
     if len(calls) > 1:
         function.operation.attributes[NO_INLINE] = UnitAttr.get()
     block = function.add_entry_block()
     with InsertionPoint(block), layer.location:
-        body = read_layer(layer)
         memrefs = [argument for argument in block.arguments if isinstance(argument.type, MemRefType)]
-        kernel_for(body).emit(
+        KERNELS[kernel].emit(
             body, memrefs, backwards=backwards, part=_part(declaration, list(block.arguments), body.destination)
         )
         func.ReturnOp([])
@@ -110,15 +124,15 @@ def _flat(pairs: Sequence[tuple[Value, Value]], columns: int, channels: int) -> 
     return first, arith.addi(first, count)
 
 
-def _callers(module: Module) -> dict[tuple[str, str], list[func.CallOp]]:
-    """The calls by function name and direction."""
-    found: dict[tuple[str, str], list[func.CallOp]] = {}
+def _callers(module: Module) -> dict[str, list[func.CallOp]]:
+    """The calls by function name."""
+    found: dict[str, list[func.CallOp]] = {}
     for view in module.body.operations:
         if isinstance(view, func.FuncOp) and not view.is_external:
             for op in operations_in(view.regions[0].blocks[0]):
                 call = op.opview
                 if isinstance(call, func.CallOp):
-                    found.setdefault((call.callee.value, _direction(call)), []).append(call)
+                    found.setdefault(call.callee.value, []).append(call)
     return found
 
 

@@ -1,10 +1,11 @@
-"""The kernel library: name → kernel, tried in order; the first that accepts a layer emits it."""
+"""The kernel library: name → kernel, tried in order; a script's pick, else the first that accepts a layer, emits it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
+from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import Value
@@ -51,6 +52,27 @@ class Pull:
 KERNELS: dict[str, Kernel] = {"pull": Pull()}
 
 
-def kernel_for(body: LayerBody) -> Kernel:
-    """The first kernel that accepts the layer."""
-    return next(kernel for kernel in KERNELS.values() if kernel.accepts(body))
+def kernel_for(body: LayerBody, picked: str | None = None) -> Kernel:
+    """The kernel that computes the layer; arguments and errors as for `kernel_name`."""
+    return KERNELS[kernel_name(body, picked)]
+
+
+def kernel_name(body: LayerBody, picked: str | None = None) -> str:
+    """The name of the kernel that computes a layer: the picked one, or the first that accepts it.
+
+    Args:
+        body: the layer.
+        picked: what a script wants.
+
+    Raises:
+        InputError: there is no kernel of that name, or it does not accept the layer.
+    """
+    accepting = [name for name, kernel in KERNELS.items() if kernel.accepts(body)]
+    if picked is None:
+        return accepting[0]
+    if picked not in KERNELS:
+        raise InputError("kernels", f"unknown kernel '{picked}'", remedy=f"choose one of {', '.join(KERNELS)}")
+    if picked not in accepting:
+        message = f"kernel '{picked}' does not accept this layer"
+        raise InputError("kernels", message, remedy=f"choose one of {', '.join(accepting)}")
+    return picked

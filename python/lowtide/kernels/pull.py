@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 
 from lowtide.errors import InternalError
 from lowtide.graph.linear import Index, Linear, Var
@@ -57,7 +58,8 @@ class Part:
     Attributes:
         ranges: first and end, index values, by dimension of the output, or of the reduction that is cut.
         reduces: the dimensions are of the result's iteration space.
-        from_the_end: rings fill from their end: their last row is the tensor's last.
+        from_the_end: elements are gone through from the last to the first, and rings fill from their end: their last
+            row is the tensor's last.
     """
 
     ranges: Mapping[int, tuple[Value, Value]]
@@ -100,7 +102,20 @@ class PullEmitter:
             value = self._value(result, index)
             memref.store(value, destination, self._place(destination, self._body.destination, self._body.target(index)))
 
-        self._nest([var for var in loops if var.extent > 1], [(result, index)], store)
+        with self._unless_empty():
+            self._nest([var for var in loops if var.extent > 1], [(result, index)], store)
+
+    @contextmanager
+    def _unless_empty(self) -> Generator[None]:
+        """A part of a reduction that has nothing to add leaves the accumulator alone."""
+        if self._part is None or not self._part.reduces:
+            yield
+            return
+        tests = [arith.cmpi(arith.CmpIPredicate.slt, begin, end) for begin, end in self._part.ranges.values()]
+        choice = scf.IfOp(reduce(arith.andi, tests))
+        with InsertionPoint(choice.then_block):
+            yield
+            scf.YieldOp([])
 
     def _destination(self) -> Value:
         """What the result is stored to, in the shape that the description gives it."""
@@ -125,9 +140,12 @@ class PullEmitter:
 
     def _ring(self, index: Linear, kept: int, extent: int) -> Value:
         """Where a row (or pixel) lies in a ring that keeps so many of them."""
-        from_the_end = self._part is not None and self._part.from_the_end
-        place = self._indices.value(index + (kept - extent) % kept if from_the_end else index)
+        place = self._indices.value(index + (kept - extent) % kept if self._from_the_end else index)
         return arith.remui(place, index_constant(kept))
+
+    @property
+    def _from_the_end(self) -> bool:
+        return self._part is not None and self._part.from_the_end
 
     # -- loops ------------------------------------------------------------------------------------------------
 
@@ -140,8 +158,8 @@ class PullEmitter:
         loop = scf.ForOp(low, high, index_constant(1))
         with InsertionPoint(loop.body), self._scope():
             position = loop.induction_variable
-            if self._backwards:
-                position = arith.subi(index_constant(loops[0].extent - 1), position)
+            if self._backwards or self._from_the_end:
+                position = arith.subi(arith.subi(arith.addi(low, high), index_constant(1)), position)
             self._indices.bind(loops[0], position)
             self._nest(loops[1:], demands, leaf)
             scf.YieldOp([])

@@ -26,6 +26,8 @@ from lowtide.normalise.analysis import network_function
 
 LAYERS = "layers"
 LAYER = "lowtide.layer"
+KERNEL = "lowtide.kernel"
+"""On a layer's call: which kernel computes it, where a script has picked one."""
 PART = "lowtide.part"
 ARENA = "lowtide.arena_bytes"
 BODY = "lowtide.body"
@@ -91,6 +93,11 @@ def reduction_of(declaration: func.FuncOp) -> Reduction:
         return Reduction(dimensions)
     columns, channels = (IntegerAttr(n).value for n in ArrayAttr(attributes[FLAT]))
     return Reduction(dimensions, (columns, channels))
+
+
+def picked_kernel(call: Operation) -> str | None:
+    """The kernel that a script has picked for a layer's call."""
+    return StringAttr(call.attributes[KERNEL]).value if KERNEL in call.attributes else None
 
 
 def body_names(module: Module) -> dict[str, str]:

@@ -18,6 +18,7 @@ from lowtide.graph.program import RowAccess, Window, Windows
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.plan.memory import problem_of, program_of
 from lowtide.plan.plan import Axis, Direction, Fusion
+from lowtide.plan.watch import Progress, Watch, unwatched
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,12 @@ class Segment:
 
 
 def fused_plan(
-    graph: Graph, alignment: int, *, keep_input: bool = False, modes: Sequence[Mode] = ROWS
+    graph: Graph,
+    alignment: int,
+    *,
+    keep_input: bool = False,
+    modes: Sequence[Mode] = ROWS,
+    watch: Watch = unwatched,
 ) -> tuple[Fusion, ...]:
     """The loops of the plan with the least peak, and of several those of the least cost.
 
@@ -98,29 +104,38 @@ def fused_plan(
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
         modes: how loops may go.
+        watch: may end the search.
     """
-    search = _search(graph, alignment, keep_input, modes)
+    search = _search(graph, alignment, keep_input, modes, watch)
     return search.turned(search.best())
 
 
 def fused_front(
-    graph: Graph, alignment: int, *, keep_input: bool = False, modes: Sequence[Mode] = ROWS
+    graph: Graph,
+    alignment: int,
+    *,
+    keep_input: bool = False,
+    modes: Sequence[Mode] = ROWS,
+    watch: Watch = unwatched,
 ) -> Iterator[tuple[int, tuple[Fusion, ...]]]:
     """Cost and loops of the cheapest plans under falling peaks, from whole layers to the least peak; costs never fall.
 
     Args:
-        graph, alignment, keep_input, modes: as for `fused_plan`.
+        graph, alignment, keep_input, modes, watch: as for `fused_plan`.
     """
-    search = _search(graph, alignment, keep_input, modes)
+    search = _search(graph, alignment, keep_input, modes, watch)
     for chain in search.front():
         yield sum(segment.cost for segment in chain), search.turned(chain)
 
 
-def _search(graph: Graph, alignment: int, keep_input: bool, modes: Sequence[Mode]) -> _Search:
+def _search(graph: Graph, alignment: int, keep_input: bool, modes: Sequence[Mode], watch: Watch) -> _Search:
     search = _Search(graph, alignment, keep_input=keep_input)
-    for mode in modes:
-        search.add(mode, range(2, SHORT + 1))
-        if mode.axis == "rows":
+    steps = [(mode, range(2, SHORT + 1), mode.axis == "rows" and not mode.anew) for mode in modes]
+    total = sum(1 + long for _, _, long in steps) * len(graph.layers)
+    search.watched(watch, total)
+    for mode, short, long in steps:
+        search.add(mode, short)
+        if long:
             search.add(mode, range(SHORT + 1, len(graph.layers) + 1))
     return search
 
@@ -134,9 +149,21 @@ class _Search:
         self._keep_input = keep_input
         self._count = len(graph.layers)
         self._segments: dict[tuple[int, int, Mode], Segment] = {}
+        self._watch: Watch = unwatched
+        self._done = self._total = 0
+        self._ended = False
         for number in range(1, self._count + 1):
             key = number, number, Mode()
             self._segments[key] = Segment(number, number, self._solved(*key), 0, exact=True)
+
+    def watched(self, watch: Watch, total: int) -> None:
+        """Tell `watch` from now on how many of `total` first layers have been looked at."""
+        self._watch, self._total = watch, total
+
+    def _goes_on(self, best_bytes: int) -> bool:
+        """Whether the watcher has not had enough."""
+        self._ended = self._ended or not self._watch(Progress(self._done, self._total, best_bytes))
+        return not self._ended
 
     def best(self) -> tuple[Segment, ...]:
         """The cheapest chain under the least peak."""
@@ -157,7 +184,8 @@ class _Search:
         None where no chain stays under the limit.
         """
         while True:
-            segments = list(self._segments.values())
+            # a search that is ended asks the allocator no more; whole layers are exact
+            segments = [s for s in self._segments.values() if s.exact or not self._ended]
             least = least_peak(segments, self._count)
             if limit is not None and least > limit:
                 return None
@@ -165,6 +193,8 @@ class _Search:
             guessed = [segment for segment in chain if not segment.exact]
             if not guessed:
                 return chain
+            if not self._goes_on(max(segment.nbytes for segment in chain)):
+                continue
             worst = max(guessed, key=lambda segment: segment.nbytes)
             key = worst.first, worst.last, worst.mode
             self._segments[key] = replace(worst, nbytes=max(worst.nbytes, self._solved(*key)), exact=True)
@@ -173,6 +203,9 @@ class _Search:
         """All loops of so many layers that promise less than the best plan so far."""
         limit = max(segment.nbytes for segment in self.best())
         for first in range(1, self._count + 1):
+            if not self._goes_on(limit):
+                return
+            self._done += 1
             for last in range(first + lengths.start - 1, min(first + lengths.stop - 2, self._count) + 1):
                 if not self._add(first, last, mode, limit):
                     break
@@ -208,6 +241,8 @@ class _Search:
                 nbytes = self._whole(other)
                 if nbytes < least:
                     best, least, improved = other, nbytes, True
+                if not self._goes_on(least):
+                    return best
         return best
 
     def _whole(self, fusions: Sequence[Fusion]) -> int:

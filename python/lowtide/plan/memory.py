@@ -190,17 +190,7 @@ class _Maker:
         by_channels: bool,
     ) -> None:
         distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
-        whole = layer.output not in schedule.kept
         across = dict(stage.column_inputs) if isinstance(schedule, PixelSchedule) else {}
-        reads = tuple(
-            Read(
-                self.buffers[index],
-                None if by_channels else window,
-                distances.get(index) if whole and index not in schedule.kept and summed is None else None,
-                across.get(index),
-            )
-            for index, window in stage.inputs
-        )
         if summed is None:
             kept = schedule.kept.get(layer.output)
             tensor = self.graph.tensors[layer.output]
@@ -212,6 +202,19 @@ class _Maker:
                     if by_channels
                     else self._kept(tensor, kept, pixels=isinstance(schedule, PixelSchedule))
                 )
+        # a line buffer as large as the tensor is the tensor
+        whole = (
+            summed is None and self.stores[self.buffers[layer.output]].nbytes == self.graph.tensors[layer.output].nbytes
+        )
+        reads = tuple(
+            Read(
+                self.buffers[index],
+                None if by_channels else window,
+                distances.get(index) if whole and index not in schedule.kept else None,
+                across.get(index),
+            )
+            for index, window in stage.inputs
+        )
         self.calls.append(
             Call(layer.name, reads, self.buffers[layer.output] if summed is None else summed, summed is not None)
         )

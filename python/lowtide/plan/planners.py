@@ -14,6 +14,7 @@ from lowtide.plan.fuse import CHANNELS, PATCHES, PIXELS, ROWS, Mode, fused_front
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Objective, Plan
 from lowtide.plan.untiled import Untiled, plan_untiled
+from lowtide.plan.watch import Watch, unwatched
 
 Cut = Callable[[tuple[int, ...]], Graph]
 """The graph in the model's order, with these parts of concats copied."""
@@ -25,37 +26,44 @@ ALL = (*ROWS, *CHANNELS, *PIXELS, *PATCHES)
 class Planner(Protocol):
     """Decides everything for one objective."""
 
-    def __call__(self, cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
-        """The plan, and the graph that it is of."""
+    def __call__(self, cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> Untiled:
+        """The plan, and the graph that it is of; `watch` may end the search."""
         ...
 
 
-def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
+def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> Untiled:
     """Least bytes with every element computed once, in whole rows: the untiled plan, with loops where they save bytes.
 
     Args:
         cut: as for `plan_untiled`.
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
+        watch: may end the search.
     """
-    return _fused(cut, alignment, keep_input=keep_input, objective="free", modes=(*ROWS, *CHANNELS))
+    return _fused(cut, alignment, keep_input=keep_input, watch=watch, objective="free", modes=(*ROWS, *CHANNELS))
 
 
-def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False) -> Untiled:
+def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> Untiled:
     """Least bytes: loops may go by columns too, one at a time.
 
     Args:
-        cut, alignment, keep_input: as for `plan_free`.
+        cut, alignment, keep_input, watch: as for `plan_free`.
     """
-    return _fused(cut, alignment, keep_input=keep_input, objective="ram", modes=ALL)
+    return _fused(cut, alignment, keep_input=keep_input, watch=watch, objective="ram", modes=ALL)
 
 
 def _fused(
-    cut: Cut, alignment: int, *, keep_input: bool = False, objective: Objective, modes: Sequence[Mode]
+    cut: Cut,
+    alignment: int,
+    *,
+    keep_input: bool = False,
+    watch: Watch = unwatched,
+    objective: Objective,
+    modes: Sequence[Mode],
 ) -> Untiled:
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
-    fusions = fused_plan(graph, alignment, keep_input=keep_input, modes=modes)
+    fusions = fused_plan(graph, alignment, keep_input=keep_input, modes=modes, watch=watch)
     found = replace(whole.plan, objective=objective, fusions=fusions)
     return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
 
@@ -88,29 +96,37 @@ def plan_front(cut: Cut, alignment: int, *, keep_input: bool = False) -> tuple[P
     return tuple(front)
 
 
-def _candidates(cut: Cut, alignment: int, keep_input: bool) -> Iterator[Priced]:
+def _candidates(cut: Cut, alignment: int, keep_input: bool, watch: Watch = unwatched) -> Iterator[Priced]:
     """The plans of the search, each with its exact arena, which can be larger than a cheaper one's."""
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
-    for cost, fusions in fused_front(graph, alignment, keep_input=keep_input, modes=ALL):
+    for cost, fusions in fused_front(graph, alignment, keep_input=keep_input, modes=ALL, watch=watch):
         plan = replace(whole.plan, objective="ram" if fusions else "untiled", fusions=fusions)
         yield Priced(cost, replace(whole, plan=_predicted(plan, graph, alignment, keep_input)))
 
 
-def plan_fit(cut: Cut, alignment: int, *, keep_input: bool = False, arena_limit: int) -> Untiled:
+def plan_fit(
+    cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched, arena_limit: int
+) -> Untiled:
     """Least cost within a number of bytes; the least bytes where nothing stays within it.
 
     Args:
-        cut, alignment, keep_input: as for `plan_free`.
+        cut, alignment, keep_input, watch: as for `plan_free`.
         arena_limit: of the arena, in bytes.
     """
     tried: list[Priced] = []
-    for priced in _candidates(cut, alignment, keep_input):
+    for priced in _candidates(cut, alignment, keep_input, watch):
         tried.append(priced)
         if priced.arena_bytes <= arena_limit:
             break
     found = min(tried, key=lambda priced: (priced.arena_bytes, priced.cost)).found
     return replace(found, plan=replace(found.plan, objective="fit"))
+
+
+def _whole(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> Untiled:
+    """`plan_untiled`, in which there is nothing to watch."""
+    del watch
+    return plan_untiled(cut, alignment, keep_input=keep_input)
 
 
 def _predicted(plan: Plan, graph: Graph, alignment: int, keep_input: bool) -> Plan:
@@ -141,5 +157,5 @@ def planner_by(modes: Sequence[Mode]) -> Planner:
     return partial(_fused, objective="ram", modes=modes)
 
 
-PLANNERS: Mapping[Objective, Planner] = {"free": plan_free, "ram": plan_ram, "untiled": plan_untiled}
+PLANNERS: Mapping[Objective, Planner] = {"free": plan_free, "ram": plan_ram, "untiled": _whole}
 """Those that need no more than the network."""

@@ -42,13 +42,25 @@ _STRIPED = " · striped: bytes that a layer's output takes over from its input"
 
 @dataclass(frozen=True)
 class PlacedBuffer:
-    """A buffer at its place: `size` and `offset` in bytes, live in steps `first` to `last`, both included."""
+    """A buffer at its place: `size` and `offset` in bytes, live in steps `first` to `last`, both included.
+
+    Attributes:
+        pixels: how many it holds at a time; where that is not all of the tensor, it is a ring: pixel
+            p = row * columns + column lies at p modulo `pixels`.
+        columns: pixels of a row.
+        shift: of a ring that fills from its end: pixel p lies at p + shift.
+        block: columns of a block, in which row and column are each taken modulo the block's; 0 for a ring.
+    """
 
     name: str
     size: int
     offset: int
     first: int
     last: int
+    pixels: int = 1
+    columns: int = 1
+    shift: int = 0
+    block: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from lowtide.errors import InputError
 from lowtide.graph.bound import BoundKind
+from lowtide.graph.program import Loop, Run, Window
 from lowtide.network import IoTensor, LayerAccess, Slot
 from lowtide.output import REPORT, write_file
 from lowtide.report.memory_map import PlacedBuffer
@@ -35,6 +36,7 @@ class Report:
         buffers: name, size, offset, first and last step; `steps` names the steps.
         stages: name and seconds.
         layers: what each layer reads and writes in the arena, and which way it runs.
+        loops: which of them run again and again, each time by which rows and columns.
     """
 
     model: str
@@ -64,6 +66,7 @@ class Report:
     buffers: tuple[PlacedBuffer, ...]
     stages: tuple[tuple[str, float], ...]
     layers: tuple[LayerAccess, ...] = ()
+    loops: tuple[Loop, ...] = ()
     untiled_bound_kind: BoundKind = "between layers"
 
     def to_json(self) -> str:
@@ -73,9 +76,12 @@ class Report:
         content["inputs"] = [_slot(slot) for slot in self.inputs]
         content["outputs"] = [_slot(slot) for slot in self.outputs]
         content["buffers"] = [asdict(buffer) for buffer in self.buffers]
-        content["layers"] = [asdict(layer) for layer in self.layers]
         content["stages"] = [{"name": name, "seconds": seconds} for name, seconds in self.stages]
-        return json.dumps(content, indent=2) + "\n"
+        # thousands of runs, of a few numbers each: a line for every layer and loop
+        rows = {"layers": [*map(_layer, self.layers)], "loops": [*map(_loop, self.loops)]}
+        others = {key: value for key, value in content.items() if key not in rows}
+        parts = [f'  "{key}": [{_lines(of_one)}]' for key, of_one in rows.items()]
+        return ",\n".join([json.dumps(others, indent=2).removesuffix("\n}"), *parts]) + "\n}\n"
 
     def measured(self, instructions: int | None, stack_used_bytes: int | None) -> Report:
         """The report with what a run has measured."""
@@ -91,9 +97,34 @@ def _read_slot(row: Mapping[str, Any]) -> Slot:
     return Slot(tensor, row["offset"])
 
 
+def _lines(rows: Sequence[object]) -> str:
+    return ",".join(f"\n    {json.dumps(row)}" for row in rows) + "\n  " if rows else ""
+
+
+def _layer(layer: LayerAccess) -> dict[str, object]:
+    windows = [[None if window is None else astuple(window) for window in pair] for pair in layer.windows]
+    return {**asdict(layer), "windows": windows}
+
+
 def _read_layer(row: Mapping[str, Any]) -> LayerAccess:
     words = row["name"], row["function"], row["direction"], tuple(row["inputs"]), row["output"]
-    return LayerAccess(*words, row["stored_bytes"], row["in_place_first"], row["in_place_bytes"])
+    numbers = row["stored_bytes"], row["in_place_first"], row["in_place_bytes"]
+    windows = tuple((_read_window(rows), _read_window(columns)) for rows, columns in row["windows"])
+    return LayerAccess(*words, *numbers, windows, row["accumulates"])
+
+
+def _read_window(row: Sequence[int] | None) -> Window | None:
+    return None if row is None else Window(*row)
+
+
+def _loop(loop: Loop) -> dict[str, object]:
+    return {**asdict(loop), "runs": [astuple(run) for run in loop.runs]}
+
+
+def _read_loop(row: Mapping[str, Any]) -> Loop:
+    runs = tuple(Run(*run) for run in row["runs"])
+    columns = None if row["columns"] is None else tuple(tuple((b, e) for b, e in of_one) for of_one in row["columns"])
+    return Loop(row["first"], row["last"], runs, columns, row["backwards"], row["by_channels"])
 
 
 def read_report(directory: Path) -> Report:
@@ -107,6 +138,7 @@ def read_report(directory: Path) -> Report:
         row["outputs"] = tuple(_read_slot(slot) for slot in row["outputs"])
         row["buffers"] = tuple(PlacedBuffer(**buffer) for buffer in row["buffers"])
         row["layers"] = tuple(_read_layer(layer) for layer in row.get("layers", ()))
+        row["loops"] = tuple(_read_loop(loop) for loop in row.get("loops", ()))
         row["stages"] = tuple((stage["name"], stage["seconds"]) for stage in row["stages"])
         row["external_symbols"] = tuple(row["external_symbols"])
         row["steps"] = tuple(row["steps"])

@@ -49,6 +49,7 @@ from lowtide.normalise.form import (
     BACKWARDS,
     BODY,
     CHANNELS,
+    KERNEL,
     LAYER,
     Reduction,
     body_name,
@@ -111,17 +112,17 @@ def fuse_by_channels(module: Module, calls: Sequence[Operation], slice_size: int
     the slice gives (fan-in), or makes its own slice. Sources: FDT, arXiv 2303.17878; Pex, arXiv 2211.17246.
     """
     chain = read_chain(calls, layer_bodies(module, STAGE), channels=True)
-    schedule = schedule_rows([layer.stage for layer in chain], _escaping(chain, calls), slice_size)
+    schedule = schedule_rows([layer.stage for layer in chain], _escaping(chain, calls, "slice"), slice_size)
     made = {layer.result for layer in chain}
     return _Fuser(module, chain, schedule, None, schedule.kept, made, backwards=False, channels=True).build()
 
 
-def _escaping(chain: Sequence[ChainLayer], calls: Sequence[Operation]) -> set[int]:
+def _escaping(chain: Sequence[ChainLayer], calls: Sequence[Operation], turn: str = "row") -> set[int]:
     """The tensors that are needed whole after the loop; checks that there can be a loop."""
     _check_between(calls)
     for layer in chain[:-1]:
         if layer.stage.accumulates:
-            message = f"layer '{layer_of(layer.call)}' is complete only after its last row; it can only be last"
+            message = f"layer '{layer_of(layer.call)}' is complete only after its last {turn}; it can only be last"
             raise UnschedulableError(message)
     escaping = {layer.stage.output for layer in chain if _escapes(layer.result, set(calls))}
     return escaping | {chain[-1].stage.output}
@@ -272,7 +273,8 @@ class _Fuser:
         bounds = [bound for pair in ranges for bound in pair]
         types = [value.type for value in (*operands, destination, *bounds)]
         declared = self._declare(function, types, destination.type, reduction, self._flags())
-        self.current[layer.result] = _call(declared, [*operands, destination, *bounds], destination.type, layer.call)
+        operands += [destination, *bounds]
+        self.current[layer.result] = _call(declared, operands, destination.type, layer.call, KERNEL)
 
     def _reduction(self, layer: ChainLayer, *, by_columns: bool) -> Reduction:
         """What rows and columns of the input are in the reduction."""
@@ -384,9 +386,12 @@ def _erase_reshapes(value: Value) -> None:
                 user.erase()
 
 
-def _call(function: str, operands: Sequence[Value], result: Type, original: Operation) -> Value:
+def _call(function: str, operands: Sequence[Value], result: Type, original: Operation, *notes: str) -> Value:
+    """A call for a layer, or for a part of it; `notes` are what it takes over from the layer's beside the name."""
     call = func.CallOp([result], FlatSymbolRefAttr.get(function), list(operands))
-    call.attributes[LAYER] = original.attributes[LAYER]
+    for name in (LAYER, *notes):
+        if name in original.attributes:
+            call.attributes[name] = original.attributes[name]
     return call.results[0]
 
 

@@ -51,7 +51,7 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
-    %loop = "lowtide.fuse_spatial"(%chain) {columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.layers': there is no layer 1: the network has 0 that are still whole
     %again = "lowtide.layers"(%module) {numbers = [1]} : (!transform.any_op) -> !transform.any_op
     transform.yield

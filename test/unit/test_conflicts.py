@@ -1,0 +1,162 @@
+"""Forbidden intervals of fused loops against a simulation of every byte: what they allow is safe, and no more is."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+import pytest
+from random_stages import random_stages
+
+from lowtide.graph.conflicts import loop_bytes, problem_of
+from lowtide.graph.program import Call, Loop, Program, Read, Run, Store
+from lowtide.graph.row_schedule import UnschedulableError, schedule_rows
+
+CASES = 150
+FAR = 1 << 20
+
+
+@dataclass(frozen=True)
+class Case:
+    """A program of one loop; buffer t is tensor t, and of `whole` rows where it is not a ring."""
+
+    program: Program
+    whole: tuple[int, ...]
+
+
+def random_case(seed: int) -> Case | None:
+    """A random chain, forwards or from the end; None where it has no schedule."""
+    choose = random.Random(seed)
+    stages, escaping = random_stages(choose)
+    stages = [stage for stage in stages if not stage.accumulates]
+    if len(stages) < 2:
+        return None
+    escaping = escaping & {stage.output for stage in stages} | {stages[-1].output}
+    try:
+        schedule = schedule_rows(stages, escaping, choose.randint(1, 3))
+    except UnschedulableError:
+        return None
+    given = max(
+        window.last + (stage.rows - 1) * window.stride + 1
+        for stage in stages
+        for tensor, window in stage.inputs
+        if tensor == 0 and window is not None
+    )
+    stores = [Store("tensor 0", max(1, given - choose.randrange(2)), choose.randint(1, 4), 1)]
+    whole = [stores[0].rows]
+    for stage in stages:
+        kept = schedule.kept.get(stage.output)
+        rows = stage.rows if kept is None else kept.rows
+        temporary = kept is not None and not kept.carried
+        stores.append(Store(f"tensor {stage.output}", rows, choose.randint(1, 4), 1, temporary))
+        whole.append(stage.rows)
+    calls = tuple(
+        Call(f"layer {stage.output}", tuple(Read(tensor, window) for tensor, window in stage.inputs), stage.output)
+        for stage in stages
+    )
+    runs = tuple(Run(stage, i, begin, end) for i, stage, begin, end in schedule.runs())
+    loop = Loop(0, len(stages) - 1, runs, None, choose.random() < 0.4)
+    program = Program(tuple(stores), calls, (loop,), (0,), tuple(sorted(escaping)))
+    return Case(program, tuple(whole))
+
+
+def is_right(case: Case, offsets: dict[int, int]) -> bool:
+    """Run the loop: each run first stores all it makes, then reads all it needs; outputs are intact in the end.
+
+    Args:
+        case: the program.
+        offsets: of the buffers that are near each other; the others are far away.
+    """
+    program, memory = case.program, dict[int, tuple[int, int]]()
+    backwards = program.loops[0].backwards
+
+    def places(tensor: int, row: int) -> range:
+        store = program.buffers[tensor]
+        place = row % store.rows
+        if backwards:
+            place = store.rows - 1 - place
+        start = offsets.get(tensor, FAR * (tensor + 1)) + place * store.row_bytes
+        return range(start, start + store.row_bytes)
+
+    def holds(tensor: int, row: int) -> bool:
+        return all(memory.get(place) == (tensor, row) for place in places(tensor, row))
+
+    memory.update({place: (0, row) for row in range(case.whole[0]) for place in places(0, row)})
+    for run in program.loops[0].runs:
+        call = program.calls[run.call]
+        for row in range(run.begin, run.end):
+            memory.update({place: (call.writes, row) for place in places(call.writes, row)})
+        for read in call.reads:
+            assert read.window is not None
+            for row in range(run.begin, run.end):
+                low, high = row * read.window.stride + read.window.first, row * read.window.stride + read.window.last
+                if not all(holds(read.buffer, r) for r in range(max(0, low), min(case.whole[read.buffer], high + 1))):
+                    return False
+    return all(holds(tensor, row) for tensor in program.outputs for row in range(case.whole[tensor]))
+
+
+@pytest.mark.parametrize("seed", range(CASES))
+def test_what_is_allowed_is_safe(seed: int) -> None:
+    case = random_case(seed)
+    if case is None:
+        return
+    assert is_right(case, {}), f"seed {seed}: the schedule itself is wrong"
+    problem, _ = problem_of(case.program)
+    intervals = {
+        (int(str(item.a).split()[1]), int(str(item.b).split()[1])): (item.low, item.high)
+        for choice in problem.choices
+        for item in choice.alternatives[0]
+    }
+    for (a, b), (low, high) in intervals.items():
+        size = case.program.buffers[b].nbytes
+        if low >= high:  # never at once
+            shifts = [low, -size // 2, 0, case.program.buffers[a].nbytes // 2]
+        else:
+            shifts = [low, low - 1, high, high + 1]
+        for shift in shifts:
+            assert is_right(case, {a: 0, b: shift}), f"seed {seed}: {b} at {shift} from {a}: ({low}, {high}) forbidden"
+
+
+@pytest.mark.parametrize("seed", range(CASES))
+def test_one_byte_closer_is_wrong(seed: int) -> None:
+    """The loop's input against what the last layer makes: nothing but rows that are read or made counts."""
+    case = random_case(seed)
+    if case is None or case.program.loops[0].backwards:
+        return
+    last = len(case.program.buffers) - 1
+    problem, _ = problem_of(case.program)
+    for choice in problem.choices:
+        for item in choice.alternatives[0]:
+            if (item.a, item.b) == ("tensor 0", f"tensor {last}") and item.low < item.high:
+                assert not is_right(case, {0: 0, last: item.low + 1}), f"seed {seed}"
+
+
+@pytest.mark.parametrize("seed", range(CASES))
+def test_the_other_end_is_the_mirror_image(seed: int) -> None:
+    case = random_case(seed)
+    if case is None:
+        return
+    sizes = {store.name: store.nbytes for store in case.program.buffers}
+    found: list[dict[tuple[str, str], tuple[int, int]]] = []
+    for backwards in (False, True):
+        loop = replace(case.program.loops[0], backwards=backwards)
+        problem, _ = problem_of(replace(case.program, loops=(loop,)))
+        items = [item for choice in problem.choices for item in choice.alternatives[0]]
+        found.append({(str(item.a), str(item.b)): (item.low, item.high) for item in items})
+    assert found[0].keys() == found[1].keys()
+    for (a, b), (low, high) in found[0].items():
+        apart = sizes[a] - sizes[b]
+        assert found[1][a, b] == ((low, high) if low == high == 0 else (apart - high, apart - low))
+
+
+@pytest.mark.parametrize("seed", range(0, CASES, 3))
+def test_no_arena_is_below_the_bytes_that_wait(seed: int) -> None:
+    case = random_case(seed)
+    if case is not None:
+        assert loop_bytes(case.program) <= sum(store.nbytes for store in case.program.buffers)
+
+
+def test_most_cases_are_loops_with_overlaps() -> None:
+    cases = [case for seed in range(CASES) if (case := random_case(seed)) is not None]
+    assert len(cases) > CASES // 2
+    assert sum(bool(problem_of(case.program)[0].choices) for case in cases) > CASES // 3

@@ -1,0 +1,202 @@
+"""The witness sees every load in a fused loop that reads another row than it should."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import jit
+import mutants
+import numpy as np
+import pytest
+from mutants import trace
+from tosa_nets import TosaNet, Value, Window
+
+from lowtide.emulate.witness import check_trace
+from lowtide.errors import InternalError
+from lowtide.graph import program
+from lowtide.graph.program import Loop
+from lowtide.graph.row_schedule import Kept, PixelSchedule, RowSchedule, Stage
+from lowtide.ir import Module
+from lowtide.network import LayerAccess
+from lowtide.normalise.analysis import network_function, operations_in
+from lowtide.passes import run_passes
+from lowtide.report.memory_map import PlacedBuffer
+from lowtide.transform import fuse
+
+# x: 3 rows of 2 bytes → a: ring of 2 rows → b: y, 2 rows, each of two rows of the ring
+X = PlacedBuffer("x", 6, 0, 0, 2, pixels=3)
+RING = PlacedBuffer("ring", 4, 6, 1, 2, pixels=2)
+Y = PlacedBuffer("y", 4, 10, 1, 3, pixels=2)
+ONE, TWO = program.Window(1, 0, 0), program.Window(1, 0, 1)
+A = LayerAccess("a", "map_0", "forwards", ("x",), "ring", 2, windows=((ONE, None),))
+B = LayerAccess("b", "map_1", "forwards", ("ring",), "y", 2, windows=((TWO, None),))
+RUNS = [(0, 0, 0, 2), (1, 0, 0, 1), (0, 1, 2, 3), (1, 1, 1, 2)]
+LOOP = program.Loop(0, 1, tuple(program.Run(*run) for run in RUNS))
+RIGHT = "l0 s6 l1 s7 l2 s8 l3 s9  l6 l8 s10 l7 l9 s11  l4 s6 l5 s7  l8 l6 s12 l9 l7 s13"
+
+
+def test_right_loop_is_clean() -> None:
+    seen = check_trace(trace(RIGHT), [A, B], [X, RING, Y], 14, [LOOP])
+    assert (seen.layers, seen.runs, seen.loads, seen.stores) == (2, 4, 14, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        # b reads row 2 after it has taken row 0's place, or before
+        (RIGHT.replace("l8 l6 s12", "l8 l10 s12"), "rows 1 to 2.*none of its inputs"),
+        (RIGHT.replace("l4 s6 l5 s7  l8 l6", "l4 s8 l5 s9  l8 l6"), "outside its part of its output 'ring'"),
+        (RIGHT.replace("s10 l7 l9 s11", "s12 l7 l9 s13"), "rows 0 to 1.* outside its part"),
+        (RIGHT.replace("l0 s6", "l4 s6"), "rows 0 to 2.*byte 4 of the arena, where none of its inputs"),
+        (RIGHT.replace("s10", "l4 s10"), "none of its inputs"),
+        (RIGHT.replace("l4 s6 l5 s7", "l4 s6 l5 s6"), "twice"),
+    ],
+)
+def test_wrong_run_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InternalError, match=message):
+        check_trace(trace(text), [A, B], [X, RING, Y], 14, [LOOP])
+
+
+def test_a_row_that_the_ring_has_lost_is_refused() -> None:
+    late = replace(LOOP, runs=(*LOOP.runs[:1], LOOP.runs[2], LOOP.runs[1], LOOP.runs[3]))
+    text = "l0 s6 l1 s7 l2 s8 l3 s9  l4 s6 l5 s7  l6 l8 s10 l7 l9 s11  l8 l6 s12 l9 l7 s13"
+    with pytest.raises(InternalError, match="for row 0, which holds a byte of 'ring', row 2"):
+        check_trace(trace(text), [A, B], [X, RING, Y], 14, [late])
+
+
+def test_two_rows_of_one_run_in_one_place_are_refused() -> None:
+    small = replace(RING, size=2, pixels=1)
+    loop = replace(LOOP, runs=tuple(program.Run(*run) for run in [(0, 0, 0, 1), (0, 0, 1, 2), (1, 0, 0, 1)]))
+    text = "l0 s6 l1 s7  l2 s6 l3 s7  l6 l6 s10 l7 l7 s11"
+    with pytest.raises(InternalError, match="two of its inputs share, or two rows of one"):
+        check_trace(trace(text), [A, B], [X, small, Y], 14, [loop])
+
+
+def test_an_accumulator_is_read_and_stored_in_every_run() -> None:
+    total = PlacedBuffer("total", 1, 6, 1, 3)
+    start = LayerAccess("start", "map_0", "forwards", (), "total", 1)
+    add = LayerAccess("add", "dense_0", "forwards", ("x",), "total", 1, windows=((ONE, None),), accumulates=True)
+    loop = program.Loop(1, 1, tuple(program.Run(1, i, i, i + 1) for i in range(3)))
+    right = "s6  l6 l0 l1 s6  l6 l2 l3 s6  l6 l4 l5 s6"
+    assert check_trace(trace(right), [start, add], [X, total], 7, [loop]).runs == 4
+    for wrong, message in (("l6 l2 l1 s6", "rows 0 to 1"), ("l6 l0 l1", "not what the code stores")):
+        with pytest.raises(InternalError, match=message):
+            check_trace(trace(right.replace("l6 l0 l1 s6", wrong)), [start, add], [X, total], 7, [loop])
+
+
+# -- the compiler, gone wrong --------------------------------------------------------------------------------------
+
+SAME = ((1, 1), (1, 1))
+
+
+def _chain() -> tuple[TosaNet, Value]:
+    """Rings of three rows and of one, a stride, and a pool that adds up the rows."""
+    net = TosaNet(np.random.default_rng(1))
+    x = net.input((1, 9, 5, 2), "int8")
+    for channels, window in ((4, Window((3, 3), SAME)), (3, Window((1, 1))), (2, Window((3, 3), SAME, (2, 2)))):
+        weights = net.random((channels, *window.kernel, x.array.shape[3]), "int8")
+        x = net.rescale(net.conv(x, weights, window))
+    return net, net.avg_pool(x, Window((5, 3)))
+
+
+NET = _chain()
+
+
+def _fused(columns: int) -> Module:
+    """The network in one loop."""
+    net, output = NET
+    module = jit.lowered(net.text([output]), "lowtide-import-tosa,lowtide-normalise,lowtide-outline")
+    with module.context, module.operation.location:
+        block = network_function(module, "test").regions[0].blocks[0]
+        calls = [op for op in operations_in(block) if op.name == "func.call"]
+        fuse.fuse_rows(module, calls, 1, columns)
+    run_passes(module, "lowtide-bufferise")
+    return module
+
+
+def _run(module: Module, folder: Path, overlap: mutants.Overlap | None = None, shift: int = 0) -> str:
+    """What the witness says of a run; where it finds nothing wrong, the outputs must be right."""
+    net, output = NET
+    seen = mutants.run(module, folder, overlap, shift, inputs=[value.array for value in net.inputs])
+    if isinstance(seen.witnessed, InternalError):
+        return str(seen.witnessed)
+    assert seen.outputs == (output.array.tobytes(),), overlap
+    return f"clean: {seen.witnessed.runs} runs"
+
+
+@pytest.mark.parametrize("columns", [0, 2])
+def test_the_loop_as_it_should_be_is_clean(columns: int, tmp_path: Path) -> None:
+    assert _run(_fused(columns), tmp_path / "out").startswith("clean")
+
+
+@pytest.mark.parametrize("tensor", [0, 1])
+def test_a_ring_one_row_too_small_is_seen(tensor: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = fuse.schedule_rows
+
+    def wrong(stages: Sequence[Stage], escaping: Collection[int], tile: int = 1) -> RowSchedule:
+        schedule = right(stages, escaping, tile)
+        return replace(schedule, kept=_less(schedule.kept, tensor))
+
+    monkeypatch.setattr(fuse, "schedule_rows", wrong)
+    assert _run(_fused(0), tmp_path / "out").startswith("witness at layer")
+
+
+@pytest.mark.parametrize("tensor", [0, 1])
+def test_a_ring_one_pixel_too_small_is_seen(tensor: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = fuse.schedule_pixels
+
+    def wrong(stages: Sequence[Stage], escaping: Collection[int], tile: int = 1) -> PixelSchedule:
+        schedule = right(stages, escaping, tile)
+        return replace(schedule, kept=_less(schedule.kept, tensor))
+
+    monkeypatch.setattr(fuse, "schedule_pixels", wrong)
+    assert _run(_fused(1), tmp_path / "out").startswith("witness at layer")
+
+
+def _less(kept: Mapping[int, Kept], tensor: int) -> dict[int, Kept]:
+    """One of the tensors that outlive an iteration, with a row (pixel) less."""
+    carried = [number for number, of_one in kept.items() if of_one.carried]
+    chosen = carried[tensor % len(carried)]
+    assert kept[chosen].rows > 1
+    return {**kept, chosen: replace(kept[chosen], rows=kept[chosen].rows - 1)}
+
+
+@pytest.mark.parametrize(("stage", "rows"), [(0, -1), (0, 1), (1, -1), (1, 1), (2, -1)])
+def test_rows_shifted_by_one_are_seen(stage: int, rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that are made an iteration too late are not there; too early, they take the places of others."""
+    right = fuse.schedule_rows
+
+    def wrong(stages: Sequence[Stage], escaping: Collection[int], tile: int = 1) -> RowSchedule:
+        schedule = right(stages, escaping, tile)
+        ranges = list(schedule.ranges)
+        ranges[stage] = replace(ranges[stage], offset=ranges[stage].offset + rows * ranges[stage].divisor)
+        return replace(schedule, ranges=tuple(ranges), start=schedule.start - 1)
+
+    monkeypatch.setattr(fuse, "schedule_rows", wrong)
+    assert _run(_fused(0), tmp_path / "out").startswith("witness at layer")
+
+
+def test_code_that_makes_other_rows_than_the_report_says_is_seen(tmp_path: Path) -> None:
+    seen = mutants.run(_fused(0), tmp_path / "out", report=_shifted_report).witnessed
+    assert isinstance(seen, InternalError)
+
+
+def _shifted_report(loops: Sequence[Loop]) -> tuple[Loop, ...]:
+    (loop,) = loops
+    runs = tuple(
+        replace(run, begin=run.begin + 1, end=run.end + 1) if run.call == loop.first else run for run in loop.runs
+    )
+    return (replace(loop, runs=runs),)
+
+
+@pytest.mark.parametrize("columns", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_one_byte_too_far_is_seen_in_a_loop(columns: int, tmp_path: Path) -> None:
+    """Where two buffers are as close as they may be the run is clean; a byte further, what goes wrong is seen."""
+    caught, found = 0, mutants.overlaps(_fused(columns))
+    for number, overlap in enumerate(found):
+        assert _run(_fused(columns), tmp_path / f"{number}", overlap, overlap.allowed).startswith("clean"), overlap
+        beyond = _run(_fused(columns), tmp_path / f"{number}beyond", overlap, overlap.beyond)
+        caught += beyond.startswith("witness")
+    assert caught == len(found) > 2
