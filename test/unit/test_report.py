@@ -27,7 +27,7 @@ MORE_KEYS = {"name", "objective", "keep_input", "external_symbols", "files", "in
     "untiled_bound_kind", "layers", "loops",
 }  # fmt: skip
 
-BUFFER_KEYS = ("name", "size", "offset", "first", "last", "pixels", "columns", "shift", "block")
+BUFFER_KEYS = ("name", "size", "offset", "first", "last", "pixels", "columns", "shift", "block", "channels", "element")
 
 
 def parsed(folder: Path) -> dict[str, Any]:

@@ -13,12 +13,12 @@ import pytest
 from mutants import trace
 from tosa_nets import TosaNet, Value, Window
 
-from lowtide.emulate.witness import check_trace
+from lowtide.emulate.witness import Witnessed, check_trace
 from lowtide.errors import InternalError
 from lowtide.graph import program
 from lowtide.graph.pixel_schedule import PixelSchedule
 from lowtide.graph.program import Loop
-from lowtide.graph.row_schedule import Kept, RowSchedule, Stage
+from lowtide.graph.row_schedule import Kept, RowRange, RowSchedule, Stage
 from lowtide.ir import Module
 from lowtide.network import LayerAccess
 from lowtide.normalise.analysis import network_function, operations_in
@@ -105,14 +105,14 @@ def _chain() -> tuple[TosaNet, Value]:
 NET = _chain()
 
 
-def _fused(columns: int) -> Module:
+def _fused(columns: int, *, backwards: bool = False) -> Module:
     """The network in one loop."""
     net, output = NET
     module = jit.lowered(net.text([output]), "lowtide-import-tosa,lowtide-normalise,lowtide-outline")
     with module.context, module.operation.location:
         block = network_function(module, "test").regions[0].blocks[0]
         calls = [op for op in operations_in(block) if op.name == "func.call"]
-        fuse.fuse_rows(module, calls, 1, columns)
+        fuse.fuse_rows(module, calls, 1, columns, backwards=backwards)
     run_passes(module, "lowtide-bufferise")
     return module
 
@@ -127,9 +127,49 @@ def _run(module: Module, folder: Path, overlap: mutants.Overlap | None = None, s
     return f"clean: {seen.witnessed.runs} runs"
 
 
+def _sliced_net() -> tuple[TosaNet, Value]:
+    """Fan-out, a layer on slices and a fan-in."""
+    net = TosaNet(np.random.default_rng(1))
+    x = net.rescale(net.conv(net.input((1, 5, 4, 3), "int8"), net.random((7, 1, 1, 3), "int8"), Window((1, 1))))
+    x = net.rescale(net.depthwise(x, net.random((3, 3, 7, 1), "int8"), Window((3, 3), SAME)))
+    return net, net.rescale(net.conv(x, net.random((2, 1, 1, 7), "int8"), Window((1, 1))))
+
+
+@pytest.mark.parametrize(("layers", "slice_size"), [(3, 2), (2, 3)])
+def test_loops_by_channels_are_followed(layers: int, slice_size: int, tmp_path: Path) -> None:
+    net, output = _sliced_net()
+
+    def run(change: mutants.Change) -> mutants.Seen:
+        module = jit.lowered(net.text([output]), "lowtide-import-tosa,lowtide-normalise,lowtide-outline")
+        with module.context, module.operation.location:
+            block = network_function(module, "test").regions[0].blocks[0]
+            calls = [op for op in operations_in(block) if op.name == "func.call"]
+            fuse.fuse_by_channels(module, calls[:layers], slice_size)
+        run_passes(module, "lowtide-bufferise")
+        inputs = [value.array for value in net.inputs]
+        return mutants.run(module, tmp_path / f"{len(list(tmp_path.iterdir()))}", inputs=inputs, report=change)
+
+    seen = run(lambda loops: loops)
+    assert isinstance(seen.witnessed, Witnessed), seen.witnessed
+    assert seen.outputs == (output.array.tobytes(),)
+    for call in range(layers):
+        seen = run(lambda loops, call=call: _moved(loops, call))
+        assert isinstance(seen.witnessed, InternalError), call
+
+
+def _moved(loops: Sequence[Loop], position: int) -> tuple[Loop, ...]:
+    """One call of the loop said to go through other channels in the last two iterations than it does."""
+    (loop,) = loops
+    call = loop.first + position
+    *_, one, two = (run for run in loop.runs if run.call == call)
+    swapped = {one: replace(two, iteration=one.iteration), two: replace(one, iteration=two.iteration)}
+    return (replace(loop, runs=tuple(swapped.get(run, run) for run in loop.runs)),)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("columns", [0, 2])
-def test_the_loop_as_it_should_be_is_clean(columns: int, tmp_path: Path) -> None:
-    assert _run(_fused(columns), tmp_path / "out").startswith("clean")
+def test_the_loop_as_it_should_be_is_clean(columns: int, backwards: bool, tmp_path: Path) -> None:
+    assert _run(_fused(columns, backwards=backwards), tmp_path / "out").startswith("clean")
 
 
 @pytest.mark.parametrize("tensor", [0, 1])
@@ -137,7 +177,7 @@ def test_a_ring_one_row_too_small_is_seen(tensor: int, tmp_path: Path, monkeypat
     right = fuse.schedule_rows
 
     def wrong(
-        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Collection[int] = ()
+        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Sequence[int] = ()
     ) -> RowSchedule:
         schedule = right(stages, escaping, tile, again)
         return replace(schedule, kept=_less(schedule.kept, tensor))
@@ -151,7 +191,7 @@ def test_a_ring_one_pixel_too_small_is_seen(tensor: int, tmp_path: Path, monkeyp
     right = fuse.schedule_pixels
 
     def wrong(
-        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Collection[int] = ()
+        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Sequence[int] = ()
     ) -> PixelSchedule:
         schedule = right(stages, escaping, tile, again)
         return replace(schedule, kept=_less(schedule.kept, tensor))
@@ -174,11 +214,13 @@ def test_rows_shifted_by_one_are_seen(stage: int, rows: int, tmp_path: Path, mon
     right = fuse.schedule_rows
 
     def wrong(
-        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Collection[int] = ()
+        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Sequence[int] = ()
     ) -> RowSchedule:
         schedule = right(stages, escaping, tile, again)
-        ranges = list(schedule.kept_ranges)
-        ranges[stage] = replace(ranges[stage], offset=ranges[stage].offset + rows * ranges[stage].divisor)
+        ranges = list(schedule.ranges)
+        shifted = ranges[stage]
+        assert isinstance(shifted, RowRange)
+        ranges[stage] = replace(shifted, offset=shifted.offset + rows * shifted.divisor)
         return replace(schedule, ranges=tuple(ranges), start=schedule.start - 1)
 
     monkeypatch.setattr(fuse, "schedule_rows", wrong)

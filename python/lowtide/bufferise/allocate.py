@@ -143,7 +143,8 @@ def _note(module: Module, read: Bufferised, problem: Problem, solution: Solution
     attributes[INPUTS] = numbers(solution.offsets[buffer] for buffer in read.program.inputs)
     attributes[OUTPUTS] = numbers(solution.offsets[buffer] for buffer in read.program.outputs)
     rows: list[ArrayAttr | StringAttr] = []
-    for store, b, offset in zip(read.program.buffers, problem.buffers, solution.offsets, strict=True):
-        values = [b.size, offset, b.first, b.last, store.pixels, store.columns, store.shift, store.block]
+    stores = zip(read.program.buffers, read.innermost, strict=True)
+    for (store, innermost), b, offset in zip(stores, problem.buffers, solution.offsets, strict=True):
+        values = [b.size, offset, b.first, b.last, store.pixels, store.columns, store.shift, store.block, *innermost]
         rows.append(ArrayAttr.get([StringAttr.get(b.name), numbers(values)]))
     attributes[BUFFERS] = ArrayAttr.get(rows)

@@ -54,6 +54,7 @@ class Bufferised:
         macs: multiply-accumulates of each call in one inference, recomputation included.
         stored_bytes: what one run of each call stores, each byte once; of a call that goes by rows, what it stores of
             one pixel (a row at one column).
+        innermost: channels of the tensor behind each buffer, and bytes of an element.
     """
 
     program: Program
@@ -63,6 +64,7 @@ class Bufferised:
     functions: tuple[str, ...]
     macs: tuple[int, ...]
     stored_bytes: tuple[int, ...]
+    innermost: tuple[tuple[int, int], ...]
 
 
 def read_program(
@@ -110,6 +112,7 @@ class _Reader:
         self._keep_input = keep_input
         self._calls = [op for op in operations_in(self._block) if op.name == "func.call"]
         self._buffers: dict[Value, int] = {}
+        self._innermost: list[tuple[int, int]] = []
         self._profiles: dict[tuple[str, int, str | None], tuple[int, int]] = {}
 
     def read(self) -> Bufferised:
@@ -133,7 +136,9 @@ class _Reader:
         functions = tuple(self._names[FlatSymbolRefAttr(call.attributes["callee"]).value] for call in self._calls)
         calls_of = tuple(self._calls)
         actual = self._from_the_start(program, stores)
-        return Bufferised(self._with_overlaps(program), actual, tuple(values), calls_of, functions, macs, stored)
+        innermost = tuple(self._innermost)
+        program = self._with_overlaps(program)
+        return Bufferised(program, actual, tuple(values), calls_of, functions, macs, stored, innermost)
 
     def _check_allocations(self) -> None:
         for op in operations_in(self._block):
@@ -160,10 +165,15 @@ class _Reader:
         kind = MemRefType(value.type)
         element = DTYPE_BYTES[element_dtype(kind.element_type)]
         rows, columns = extents_of(whole)
-        if whole and kind.shape[-1] < whole[-1] and axis_dimension(whole, "channels") != row_dimension(whole):
-            return Store(name, 1, math.prod(kind.shape) * element, max(self._alignment, element), temporary)
-        row_bytes = math.prod(whole) * element // rows
         alignment = max(self._alignment, element)
+        self._innermost.append((channels_of(whole), element))
+        if whole and kind.shape[-1] < whole[-1] and axis_dimension(whole, "channels") != row_dimension(whole):
+            channels, kept = whole[-1], kind.shape[-1]
+            places = math.prod(whole) // channels
+            row_bytes, capacity = channels * element, places * kept
+            # a slice: channel c at c modulo what is kept, at each place of the tensor
+            return Store(name, places, row_bytes, alignment, temporary, channels, capacity, block=kept)
+        row_bytes = math.prod(whole) * element // rows
         kept = kind.shape[row_dimension(whole)] if whole else 1
         across = kind.shape[row_dimension(whole) + 1] if columns > 1 else 1
         shift = (kept - rows) % kept * columns if backwards else 0
@@ -193,18 +203,19 @@ class _Reader:
         columns: dict[int, list[Window | None]] = {}
         inside = call.block != self._block
         body = self._body(call)
-        spatial = inside and not accumulates and not self._by_channels(call)
-        down = windows_of(body, "rows") if spatial else None
-        side = windows_of(body, "columns") if spatial else None
+        by_channels, made = inside and self._by_channels(call), inside and not accumulates
+        down = windows_of(body, "channels" if by_channels else "rows") if made else None
+        side = windows_of(body, "columns") if made and not by_channels else None
         for argument, buffer in self._arguments(call):
+            viewed = tuple(ShapedType(body.arguments[argument]).shape)
             same = self._is_same(body, argument, stores[buffer])
+            if by_channels:
+                same = channels_of(viewed) == self._innermost[buffer][0]
             for axis, (found, windows) in enumerate(((rows, down), (columns, side))):
                 window = windows.get(argument) if windows is not None and same else None
                 if inside and self._is_backwards(call):
-                    shape = tuple(ShapedType(body.arguments[argument]).shape)
-                    window = mirrored(window, extents_of(shape)[axis], extents_of(body.destination)[axis])
-                summed = accumulates and not self._by_channels(call)
-                found.setdefault(buffer, []).append(Window(1, 0, 0) if summed else window)
+                    window = mirrored(window, extents_of(viewed)[axis], extents_of(body.destination)[axis])
+                found.setdefault(buffer, []).append(Window(1, 0, 0) if accumulates else window)
         reads = tuple(Read(buffer, hull(of_one), None, hull(columns[buffer])) for buffer, of_one in rows.items())
         return Call(StringAttr(call.attributes[LAYER]).value, reads, writes, accumulates)
 

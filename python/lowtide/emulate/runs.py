@@ -13,7 +13,6 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.errors import UsageError
 from lowtide.graph.program import Loop, Window
 from lowtide.network import LayerAccess
 from lowtide.report.memory_map import PlacedBuffer
@@ -38,6 +37,18 @@ class Region:
     def pixels(self) -> int:
         """How many there are."""
         return (self.end_row - self.first_row) * (self.end_column - self.first_column)
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Channels of a tensor, at all of its rows and columns."""
+
+    first: int
+    end: int
+
+
+Part = Region | Channels | None
+"""Of a tensor; None for all of it."""
 
 
 class Layout:
@@ -69,6 +80,27 @@ class Layout:
         rows = np.arange(region.first_row, region.end_row, dtype=np.int64)
         columns = np.arange(region.first_column, region.end_column, dtype=np.int64)
         return self._bytes(number, (rows[:, None] * self.buffers[number].columns + columns).ravel())
+
+    def channels(self, number: int, channels: Channels) -> Bytes:
+        """The bytes of some channels of the tensor, of which the buffer may hold a slice."""
+        buffer = self.buffers[number]
+        if buffer.block:
+            return self.region(number, Region(0, buffer.pixels // buffer.block, channels.first, channels.end))
+        if buffer.channels > 1 and buffer.size == buffer.pixels * buffer.element:
+            # a vector: its rows are its channels
+            return self.region(number, Region(channels.first, channels.end, 0, 1))
+        places, marks = (array.reshape(-1, buffer.channels, buffer.element) for array in self.whole(number))
+        return places[:, channels.first : channels.end].ravel(), marks[:, channels.first : channels.end].ravel()
+
+    def part(self, number: int, part: Part) -> Bytes:
+        """The bytes of a part of the tensor."""
+        match part:
+            case None:
+                return self.whole(number)
+            case Channels():
+                return self.channels(number, part)
+            case Region():
+                return self.region(number, part)
 
     def _bytes(self, number: int, pixels: Indices) -> Bytes:
         buffer = self.buffers[number]
@@ -107,35 +139,32 @@ class LayerRun:
         layer: what runs.
         layout: of the buffers.
         stored_bytes: how much it stores, each byte once; 0 where it has no code.
-        writes: where it may store, and what.
+        target: what of its output it writes, None for all of it or for an accumulator.
         inputs, output: positions of its buffers.
-        needs: for each input the rows and columns that it may read, None for all.
+        needs: what of each input it may read.
         part: in words, what of the layer it is.
     """
 
     layer: LayerAccess
     layout: Layout
     stored_bytes: int
-    target: Region | None
+    target: Part
     inputs: tuple[int, ...]
     output: int
-    needs: tuple[Region | None, ...]
+    needs: tuple[Part, ...]
     part: str = ""
 
     @property
     def writes(self) -> Bytes:
         """Where it may store, and what."""
-        return self._bytes(self.output, self.target)
+        return self.layout.part(self.output, self.target)
 
     def reads(self) -> Iterator[Bytes]:
         """For each input where it may load, and what it finds there."""
         for number, region in zip(self.inputs, self.needs, strict=True):
-            yield self._bytes(number, region)
+            yield self.layout.part(number, region)
         if self.layer.accumulates:
             yield self.layout.whole(self.output)
-
-    def _bytes(self, number: int, region: Region | None) -> Bytes:
-        return self.layout.whole(number) if region is None else self.layout.region(number, region)
 
 
 def runs_of(layers: Sequence[LayerAccess], loops: Sequence[Loop], layout: Layout) -> Iterator[LayerRun]:
@@ -154,10 +183,6 @@ def runs_of(layers: Sequence[LayerAccess], loops: Sequence[Loop], layout: Layout
             number += 1
             continue
         loop = begun[number]
-        if loop.by_channels:
-            where = f"the loop of layer '{layers[loop.first].name}'"
-            message = "the witness follows rows and columns, not loops by channels"
-            raise UsageError("witness", message, where=where, remedy="compile with --objective untiled")
         yield from _LoopRuns(layers, loop, layout).all()
         number = loop.last + 1
 
@@ -202,9 +227,15 @@ class _LoopRuns:
             self._need(number, down, side, rows, columns)
             for number, (down, side) in zip(inputs, layer.windows, strict=True)
         )
-        where = f"rows {rows[0]} to {rows[1]}" + (f", columns {columns[0]} to {columns[1]}" if columns else "")
+        where = f"{'channels' if self._loop.by_channels else 'rows'} {rows[0]} to {rows[1]}" + (
+            f", columns {columns[0]} to {columns[1]}" if columns else ""
+        )
         if layer.accumulates:
             return LayerRun(layer, self._layout, layer.stored_bytes, None, inputs, output, needs, f", {where}")
+        if self._loop.by_channels:
+            made = Channels(*rows)
+            stored = len(self._layout.channels(output, made)[0])
+            return LayerRun(layer, self._layout, stored, made, inputs, output, needs, f", {where}")
         across = columns or (0, self._layout.buffers[output].columns)
         target = Region(*rows, *across)
         stored = layer.stored_bytes * target.pixels
@@ -217,10 +248,12 @@ class _LoopRuns:
         side: Window | None,
         rows: tuple[int, int],
         columns: tuple[int, int] | None,
-    ) -> Region | None:
+    ) -> Part:
         """Rows and columns under the window, as far as there are; None for all of a buffer that holds its tensor."""
         if down is None:
             return None
+        if self._loop.by_channels:
+            return Channels(*_reached(down, rows, self._layout.buffers[number].channels))
         width = self._layout.buffers[number].columns
         height = self._rows.get(number, self._layout.rows(number))
         across = (0, width) if side is None or columns is None else _reached(side, columns, width)

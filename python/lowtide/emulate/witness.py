@@ -2,7 +2,7 @@
 
 The shipped code runs as it is, and every access to the arena is recorded. What the report says of the layers and loops
 is then held against the record; values play no part. A *run* is one execution of a layer, or in a fused loop of a part
-of it: some rows and columns of its output. A *pixel* is one row at one column. Why nothing escapes:
+of it: some rows and columns of its output, or some channels. A *pixel* is one row at one column. Why nothing escapes:
 
 - *Which run it is.* Runs follow one another, and no access crosses from one to the next: the code has fences between
   them. Each stores every byte of its part of the output exactly once, and loads all that an element is computed from

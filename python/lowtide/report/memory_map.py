@@ -49,7 +49,10 @@ class PlacedBuffer:
             p = row * columns + column lies at p modulo `pixels`.
         columns: pixels of a row.
         shift: of a ring that fills from its end: pixel p lies at p + shift.
-        block: columns of a block, in which row and column are each taken modulo the block's; 0 for a ring.
+        block: columns of a block, in which row and column are each taken modulo the block's; 0 for a ring. A slice of
+            channels is a block: each place of the tensor a row, the channels its columns.
+        channels: extent of the innermost dimension of the tensor.
+        element: bytes of an element.
     """
 
     name: str
@@ -61,6 +64,8 @@ class PlacedBuffer:
     columns: int = 1
     shift: int = 0
     block: int = 0
+    channels: int = 1
+    element: int = 1
 
 
 @dataclass(frozen=True)
