@@ -340,7 +340,7 @@ def _buffers(module: Module) -> list[Row]:
     """Size, offset, first and last step of each buffer."""
     found: list[Row] = []
     for row in ArrayAttr(module.operation.attributes[allocate.BUFFERS]):
-        size, offset, first, last = (IntegerAttr(number).value for number in ArrayAttr(ArrayAttr(row)[1]))
+        size, offset, first, last, *_ = (IntegerAttr(number).value for number in ArrayAttr(ArrayAttr(row)[1]))
         found.append((size, offset, first, last))
     return found
 

@@ -129,7 +129,7 @@ def test_equal_layers_with_different_kernels_are_functions_of_their_own(careful:
 def test_the_choice_survives_a_fused_loop(careful: Careful) -> None:
     net, y = convs()
     loop = (
-        '%loop = "lowtide.fuse_spatial"(%all) {columns = 0 : i64, direction = "forwards", halo = "cache", '
+        '%loop = "lowtide.fuse_spatial"(%all) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", '
         "rows = 1 : i64} : (!transform.any_op) -> !transform.any_op"
     )
     steps = layers("all", [1, 2, 3, 4]), layers("one", [2]), pick("one", "careful"), loop

@@ -113,8 +113,7 @@ STRATEGIES: Mapping[str, Lower] = {
     "overlap only": _objective("untiled"),
     "spatial only": _loops("rows"),
     "channels only": _loops("channels"),
-    "free": _objective("free"),
-    "ram": _objective("ram"),
+    "all": _objective("free"),
 }
 """Columns in this order; the first leaves layers whole. Overlap is in all of them."""
 
