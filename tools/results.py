@@ -61,10 +61,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Measured:
-    """A model, verified on a Cortex-M4 and on a RISC-V core; its untiled arena on the first, in bytes."""
+    """A model, verified on a Cortex-M4 and on a RISC-V core; its untiled arena on the first and the bound, in bytes."""
 
     name: str
     untiled_bytes: int
+    untiled_bound: int
     arm: lowtide.Verification
     riscv: lowtide.Verification
 
@@ -105,8 +106,8 @@ def measure(model: Model) -> Measured:
     """Verify on both cores; `MismatchError` where the outputs differ."""
     arm = _verify(model, ARM)
     core = "rv32imac" if _is_integer(arm) else "rv32imafc"
-    untiled = lower(model.path, lowtide.TARGETS[ARM], objective="untiled", stages=Stages()).network.arena_bytes
-    return Measured(model.path.stem, untiled, arm, _verify(model, core))
+    untiled = lower(model.path, lowtide.TARGETS[ARM], objective="untiled", stages=Stages())
+    return Measured(model.path.stem, untiled.network.arena_bytes, untiled.bound_bytes, arm, _verify(model, core))
 
 
 def _verify(model: Model, target: str) -> lowtide.Verification:
