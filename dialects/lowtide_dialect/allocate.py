@@ -3,18 +3,16 @@
 # No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
 
 from collections.abc import Sequence
+from functools import partial
 
+from lowtide.bufferise.allocate import STRATEGY
 from lowtide.ir import (
-    MemoryEffectInstancesList,
-    MemoryEffectsOpInterface,
     StringAttr,
     ext,
     transform,
 )
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, refuse
-
-STRATEGY_ATTRIBUTE = "lowtide.strategy"
+from lowtide_dialect.payload import enclosing_module, make_executable, refuse
 
 
 class AllocateOp(ext.Operation, dialect=LowtideDialect, name="allocate"):
@@ -24,40 +22,17 @@ class AllocateOp(ext.Operation, dialect=LowtideDialect, name="allocate"):
     strategy: StringAttr
 
 
-class _Effects(MemoryEffectsOpInterface):
-    @staticmethod
-    def get_effects(op: AllocateOp, effects: MemoryEffectInstancesList) -> None:
-        transform.only_reads_handle(op.op_operands, effects)
-        transform.modifies_payload(effects)
-
-
 def attach(strategies: Sequence[str]) -> None:
     """Make the operation executable in the current context.
 
     Args:
         strategies: names that scripts may use.
     """
-
-    class Apply(transform.TransformOpInterface):
-        @staticmethod
-        def apply(
-            op: AllocateOp,
-            _rewriter: transform.TransformRewriter,
-            _results: transform.TransformResults,
-            state: transform.TransformState,
-        ) -> transform.DiagnosedSilenceableFailure:
-            return _apply(op, state, strategies)
-
-        @staticmethod
-        def allow_repeated_handle_operands(_op: AllocateOp) -> bool:
-            return False
-
-    Apply.attach(AllocateOp.OPERATION_NAME)
-    _Effects.attach(AllocateOp.OPERATION_NAME)
+    make_executable(AllocateOp, partial(_apply, strategies))
 
 
 def _apply(
-    op: AllocateOp, state: transform.TransformState, strategies: Sequence[str]
+    strategies: Sequence[str], op: AllocateOp, _results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
     strategy = op.strategy.value
     if strategy not in strategies:
@@ -69,5 +44,5 @@ def _apply(
         module = enclosing_module(target.operation)
         if module is None:
             return refuse(op, f"'{target.name}' is not inside a module")
-        module.attributes[STRATEGY_ATTRIBUTE] = StringAttr.get(strategy, module.context)
+        module.attributes[STRATEGY] = StringAttr.get(strategy, module.context)
     return transform.DiagnosedSilenceableFailure.Success

@@ -5,16 +5,13 @@
 from lowtide.ir import (
     ArrayAttr,
     IntegerAttr,
-    MemoryEffectInstancesList,
-    MemoryEffectsOpInterface,
     ext,
     transform,
 )
 from lowtide.normalise.form import is_outlined
+from lowtide.normalise.outline import COPIED
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, module_of, refuse
-
-COPIED_ATTRIBUTE = "lowtide.copied"
+from lowtide_dialect.payload import enclosing_module, make_executable, module_of, refuse
 
 
 class ConcatOp(ext.Operation, dialect=LowtideDialect, name="concat"):
@@ -24,35 +21,14 @@ class ConcatOp(ext.Operation, dialect=LowtideDialect, name="concat"):
     copied: ArrayAttr
 
 
-class _Effects(MemoryEffectsOpInterface):
-    @staticmethod
-    def get_effects(op: ConcatOp, effects: MemoryEffectInstancesList) -> None:
-        transform.only_reads_handle(op.op_operands, effects)
-        transform.modifies_payload(effects)
-
-
-class _Apply(transform.TransformOpInterface):
-    @staticmethod
-    def apply(
-        op: ConcatOp,
-        _rewriter: transform.TransformRewriter,
-        _results: transform.TransformResults,
-        state: transform.TransformState,
-    ) -> transform.DiagnosedSilenceableFailure:
-        return _apply(op, state)
-
-    @staticmethod
-    def allow_repeated_handle_operands(_op: ConcatOp) -> bool:
-        return False
-
-
 def attach() -> None:
     """Make the operation executable in the current context."""
-    _Apply.attach(ConcatOp.OPERATION_NAME)
-    _Effects.attach(ConcatOp.OPERATION_NAME)
+    make_executable(ConcatOp, _apply)
 
 
-def _apply(op: ConcatOp, state: transform.TransformState) -> transform.DiagnosedSilenceableFailure:
+def _apply(
+    op: ConcatOp, _results: transform.TransformResults, state: transform.TransformState
+) -> transform.DiagnosedSilenceableFailure:
     if not all(isinstance(number, IntegerAttr) for number in op.copied):
         return refuse(op, "the parts are not a list of integers")
     numbers = [IntegerAttr(number).value for number in op.copied]
@@ -67,5 +43,5 @@ def _apply(op: ConcatOp, state: transform.TransformState) -> transform.Diagnosed
             return refuse(op, f"'{target.name}' is not inside a module")
         if is_outlined(module_of(module)):
             return refuse(op, "the network has been cut into layers already; this comes before other steps")
-        module.attributes[COPIED_ATTRIBUTE] = op.copied
+        module.attributes[COPIED] = op.copied
     return transform.DiagnosedSilenceableFailure.Success

@@ -5,14 +5,12 @@
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
     IntegerAttr,
-    MemoryEffectInstancesList,
-    MemoryEffectsOpInterface,
     ext,
     transform,
 )
 from lowtide.transform.fuse import fuse_by_channels
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import in_order, network_of, objection_to_chain, refuse
+from lowtide_dialect.payload import in_order, make_executable, network_of, objection_to_chain, refuse
 
 
 class FuseChannelsOp(ext.Operation, dialect=LowtideDialect, name="fuse_channels"):
@@ -23,33 +21,9 @@ class FuseChannelsOp(ext.Operation, dialect=LowtideDialect, name="fuse_channels"
     loop: ext.Result[transform.AnyOpType]
 
 
-class _Effects(MemoryEffectsOpInterface):
-    @staticmethod
-    def get_effects(op: FuseChannelsOp, effects: MemoryEffectInstancesList) -> None:
-        transform.consumes_handle(op.op_operands, effects)
-        transform.produces_handle(op.results, effects)
-        transform.modifies_payload(effects)
-
-
-class _Apply(transform.TransformOpInterface):
-    @staticmethod
-    def apply(
-        op: FuseChannelsOp,
-        _rewriter: transform.TransformRewriter,
-        results: transform.TransformResults,
-        state: transform.TransformState,
-    ) -> transform.DiagnosedSilenceableFailure:
-        return _apply(op, results, state)
-
-    @staticmethod
-    def allow_repeated_handle_operands(_op: FuseChannelsOp) -> bool:
-        return False
-
-
 def attach() -> None:
     """Make the operation executable in the current context."""
-    _Apply.attach(FuseChannelsOp.OPERATION_NAME)
-    _Effects.attach(FuseChannelsOp.OPERATION_NAME)
+    make_executable(FuseChannelsOp, _apply, consumes=True)
 
 
 def _apply(

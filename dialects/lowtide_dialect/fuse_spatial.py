@@ -8,15 +8,13 @@ from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
     ArrayAttr,
     IntegerAttr,
-    MemoryEffectInstancesList,
-    MemoryEffectsOpInterface,
     StringAttr,
     ext,
     transform,
 )
 from lowtide.transform.fuse import fuse_rows
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import in_order, network_of, objection_to_chain, refuse
+from lowtide_dialect.payload import in_order, make_executable, network_of, objection_to_chain, refuse
 
 HALOS = ("cache", "recompute")
 DIRECTIONS = ("forwards", "backwards")
@@ -34,33 +32,9 @@ class FuseSpatialOp(ext.Operation, dialect=LowtideDialect, name="fuse_spatial"):
     loop: ext.Result[transform.AnyOpType]
 
 
-class _Effects(MemoryEffectsOpInterface):
-    @staticmethod
-    def get_effects(op: FuseSpatialOp, effects: MemoryEffectInstancesList) -> None:
-        transform.consumes_handle(op.op_operands, effects)
-        transform.produces_handle(op.results, effects)
-        transform.modifies_payload(effects)
-
-
-class _Apply(transform.TransformOpInterface):
-    @staticmethod
-    def apply(
-        op: FuseSpatialOp,
-        _rewriter: transform.TransformRewriter,
-        results: transform.TransformResults,
-        state: transform.TransformState,
-    ) -> transform.DiagnosedSilenceableFailure:
-        return _apply(op, results, state)
-
-    @staticmethod
-    def allow_repeated_handle_operands(_op: FuseSpatialOp) -> bool:
-        return False
-
-
 def attach() -> None:
     """Make the operation executable in the current context."""
-    _Apply.attach(FuseSpatialOp.OPERATION_NAME)
-    _Effects.attach(FuseSpatialOp.OPERATION_NAME)
+    make_executable(FuseSpatialOp, _apply, consumes=True)
 
 
 def _apply(

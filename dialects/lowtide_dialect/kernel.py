@@ -6,8 +6,6 @@ from lowtide.errors import InputError
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import (
     FlatSymbolRefAttr,
-    MemoryEffectInstancesList,
-    MemoryEffectsOpInterface,
     StringAttr,
     ext,
     transform,
@@ -15,7 +13,7 @@ from lowtide.ir import (
 from lowtide.kernels.library import KERNELS, kernel_name
 from lowtide.normalise.form import KERNEL, LAYER, body_names
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import network_of, refuse
+from lowtide_dialect.payload import make_executable, network_of, objection_to_layers, refuse
 
 
 class KernelOp(ext.Operation, dialect=LowtideDialect, name="kernel"):
@@ -25,43 +23,21 @@ class KernelOp(ext.Operation, dialect=LowtideDialect, name="kernel"):
     kernel: StringAttr
 
 
-class _Effects(MemoryEffectsOpInterface):
-    @staticmethod
-    def get_effects(op: KernelOp, effects: MemoryEffectInstancesList) -> None:
-        transform.only_reads_handle(op.op_operands, effects)
-        transform.modifies_payload(effects)
-
-
-class _Apply(transform.TransformOpInterface):
-    @staticmethod
-    def apply(
-        op: KernelOp,
-        _rewriter: transform.TransformRewriter,
-        _results: transform.TransformResults,
-        state: transform.TransformState,
-    ) -> transform.DiagnosedSilenceableFailure:
-        return _apply(op, state)
-
-    @staticmethod
-    def allow_repeated_handle_operands(_op: KernelOp) -> bool:
-        return False
-
-
 def attach() -> None:
     """Make the operation executable in the current context."""
-    _Apply.attach(KernelOp.OPERATION_NAME)
-    _Effects.attach(KernelOp.OPERATION_NAME)
+    make_executable(KernelOp, _apply)
 
 
-def _apply(op: KernelOp, state: transform.TransformState) -> transform.DiagnosedSilenceableFailure:
+def _apply(
+    op: KernelOp, _results: transform.TransformResults, state: transform.TransformState
+) -> transform.DiagnosedSilenceableFailure:
     kernel = op.kernel.value
     if kernel not in KERNELS:
         return refuse(op, f"unknown kernel '{kernel}'; choose one of {', '.join(KERNELS)}")
     chosen = [view.operation for view in state.get_payload_ops(op.layers)]
-    if not chosen:
-        return refuse(op, "the handle is empty: there is no layer to pick a kernel for")
-    if any(LAYER not in layer.attributes or layer.name != "func.call" for layer in chosen):
-        return refuse(op, "the handle has other operations than layers; take them from lowtide.layers")
+    objection = objection_to_layers(chosen, "pick a kernel for")
+    if objection:
+        return refuse(op, objection)
     network = network_of(chosen[0])
     bodies, names = layer_bodies(network, "transform"), body_names(network)
     for layer in chosen:

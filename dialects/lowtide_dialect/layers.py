@@ -6,8 +6,6 @@ from lowtide.errors import LowtideError
 from lowtide.ir import (
     ArrayAttr,
     IntegerAttr,
-    MemoryEffectInstancesList,
-    MemoryEffectsOpInterface,
     Module,
     ext,
     transform,
@@ -15,7 +13,7 @@ from lowtide.ir import (
 from lowtide.normalise.form import network_calls
 from lowtide.normalise.outline import outline_once
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, module_of, refuse
+from lowtide_dialect.payload import enclosing_module, make_executable, module_of, refuse
 
 
 class LayersOp(ext.Operation, dialect=LowtideDialect, name="layers"):
@@ -26,33 +24,9 @@ class LayersOp(ext.Operation, dialect=LowtideDialect, name="layers"):
     layers: ext.Result[transform.AnyOpType]
 
 
-class _Effects(MemoryEffectsOpInterface):
-    @staticmethod
-    def get_effects(op: LayersOp, effects: MemoryEffectInstancesList) -> None:
-        transform.only_reads_handle(op.op_operands, effects)
-        transform.produces_handle(op.results, effects)
-        transform.modifies_payload(effects)
-
-
-class _Apply(transform.TransformOpInterface):
-    @staticmethod
-    def apply(
-        op: LayersOp,
-        _rewriter: transform.TransformRewriter,
-        results: transform.TransformResults,
-        state: transform.TransformState,
-    ) -> transform.DiagnosedSilenceableFailure:
-        return _apply(op, results, state)
-
-    @staticmethod
-    def allow_repeated_handle_operands(_op: LayersOp) -> bool:
-        return False
-
-
 def attach() -> None:
     """Make the operation executable in the current context."""
-    _Apply.attach(LayersOp.OPERATION_NAME)
-    _Effects.attach(LayersOp.OPERATION_NAME)
+    make_executable(LayersOp, _apply)
 
 
 def _apply(

@@ -1,12 +1,58 @@
-"""What the dialect's operations share: the module around a payload operation, and how they refuse."""
+"""What the dialect's operations share: how they become executable, the module around a payload, and how they refuse."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
-from lowtide.ir import Module, Operation, OpView, StringAttr, transform
+from lowtide.ir import (
+    MemoryEffectInstancesList,
+    MemoryEffectsOpInterface,
+    Module,
+    Operation,
+    OpView,
+    StringAttr,
+    ext,
+    transform,
+)
 from lowtide.normalise.form import LAYER, network_calls
+
+Apply = Callable[[Any, transform.TransformResults, transform.TransformState], transform.DiagnosedSilenceableFailure]
+"""Carries out one operation of a script: the operation, where its results go, and what its handles mean."""
+
+
+def make_executable(kind: type[ext.Operation], apply: Apply, *, consumes: bool = False) -> None:
+    """Give an operation its transform interface in the current context.
+
+    Args:
+        kind: the operation's class; it changes the payload.
+        apply: what it does.
+        consumes: its handles mean nothing afterwards.
+    """
+
+    class Effects(MemoryEffectsOpInterface):
+        @staticmethod
+        def get_effects(op: OpView, effects: MemoryEffectInstancesList) -> None:
+            (transform.consumes_handle if consumes else transform.only_reads_handle)(op.op_operands, effects)
+            transform.produces_handle(op.results, effects)
+            transform.modifies_payload(effects)
+
+    class Interface(transform.TransformOpInterface):
+        @staticmethod
+        def apply(
+            op: OpView,
+            _rewriter: transform.TransformRewriter,
+            results: transform.TransformResults,
+            state: transform.TransformState,
+        ) -> transform.DiagnosedSilenceableFailure:
+            return apply(op, results, state)
+
+        @staticmethod
+        def allow_repeated_handle_operands(_op: OpView) -> bool:
+            return False
+
+    Interface.attach(kind.OPERATION_NAME)
+    Effects.attach(kind.OPERATION_NAME)
 
 
 def enclosing_module(op: Operation) -> Operation | None:
@@ -35,12 +81,20 @@ def network_of(layer: Operation) -> Module:
     return module_of(module)
 
 
-def objection_to_chain(chosen: Sequence[Operation]) -> str:
-    """What is wrong with layers that are to be fused; empty where nothing is."""
+def objection_to_layers(chosen: Sequence[Operation], purpose: str) -> str:
+    """What is wrong with a handle that should have layers for some purpose; empty where nothing is."""
     if not chosen:
-        return "the handle is empty: there is no layer to fuse"
+        return f"the handle is empty: there is no layer to {purpose}"
     if any(LAYER not in layer.attributes or layer.name != "func.call" for layer in chosen):
         return "the handle has other operations than layers; take them from lowtide.layers"
+    return ""
+
+
+def objection_to_chain(chosen: Sequence[Operation]) -> str:
+    """What is wrong with layers that are to be fused; empty where nothing is."""
+    objection = objection_to_layers(chosen, "fuse")
+    if objection:
+        return objection
     if any(layer.block != chosen[0].block for layer in chosen):
         return "the handle has layers of several networks, or some that are in a loop already"
     if chosen[0].parent is not None and chosen[0].parent.name != "func.func":

@@ -6,15 +6,13 @@ from lowtide.errors import LowtideError
 from lowtide.ir import (
     ArrayAttr,
     IntegerAttr,
-    MemoryEffectInstancesList,
-    MemoryEffectsOpInterface,
     ext,
     transform,
 )
 from lowtide.normalise.outline import outline_once
 from lowtide.normalise.schedule import reorder
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, module_of, refuse
+from lowtide_dialect.payload import enclosing_module, make_executable, module_of, refuse
 
 
 class ScheduleOp(ext.Operation, dialect=LowtideDialect, name="schedule"):
@@ -24,35 +22,14 @@ class ScheduleOp(ext.Operation, dialect=LowtideDialect, name="schedule"):
     order: ArrayAttr
 
 
-class _Effects(MemoryEffectsOpInterface):
-    @staticmethod
-    def get_effects(op: ScheduleOp, effects: MemoryEffectInstancesList) -> None:
-        transform.only_reads_handle(op.op_operands, effects)
-        transform.modifies_payload(effects)
-
-
-class _Apply(transform.TransformOpInterface):
-    @staticmethod
-    def apply(
-        op: ScheduleOp,
-        _rewriter: transform.TransformRewriter,
-        _results: transform.TransformResults,
-        state: transform.TransformState,
-    ) -> transform.DiagnosedSilenceableFailure:
-        return _apply(op, state)
-
-    @staticmethod
-    def allow_repeated_handle_operands(_op: ScheduleOp) -> bool:
-        return False
-
-
 def attach() -> None:
     """Make the operation executable in the current context."""
-    _Apply.attach(ScheduleOp.OPERATION_NAME)
-    _Effects.attach(ScheduleOp.OPERATION_NAME)
+    make_executable(ScheduleOp, _apply)
 
 
-def _apply(op: ScheduleOp, state: transform.TransformState) -> transform.DiagnosedSilenceableFailure:
+def _apply(
+    op: ScheduleOp, _results: transform.TransformResults, state: transform.TransformState
+) -> transform.DiagnosedSilenceableFailure:
     if not all(isinstance(number, IntegerAttr) for number in op.order):
         return refuse(op, "the order is not a list of integers")
     numbers = [IntegerAttr(number).value for number in op.order]

@@ -8,8 +8,10 @@ import pytest
 
 import lowtide_dialect
 from lowtide.alloc import STRATEGIES
+from lowtide.bufferise.allocate import STRATEGY
 from lowtide.errors import InputError, UsageError
 from lowtide.ir import Module, StringAttr, make_context, parse_module
+from lowtide.normalise.outline import COPIED
 from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
 from lowtide.transform.interpreter import (
@@ -19,8 +21,6 @@ from lowtide.transform.interpreter import (
     make_transform_context,
     register,
 )
-from lowtide_dialect.allocate import STRATEGY_ATTRIBUTE
-from lowtide_dialect.concat import COPIED_ATTRIBUTE
 
 SCRIPT = script_for(Plan("untiled", "first-fit"))
 HEADER = "module attributes {transform.with_named_sequence} {"
@@ -32,7 +32,7 @@ def module() -> Module:
 
 
 def strategy(module: Module) -> str:
-    return StringAttr(module.operation.attributes[STRATEGY_ATTRIBUTE]).value
+    return StringAttr(module.operation.attributes[STRATEGY]).value
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
@@ -48,7 +48,7 @@ def test_a_script_names_the_parts_to_be_copied_before_the_order(module: Module) 
     assert str(parse_module(text, module.context)) == text
     assert text.index("lowtide.concat") < text.index("lowtide.schedule")
     apply_script(module, script_for(Plan("untiled", copied=(1, 3))))
-    assert str(module.operation.attributes[COPIED_ATTRIBUTE]) == "[1, 3]"
+    assert str(module.operation.attributes[COPIED]) == "[1, 3]"
 
 
 def test_a_script_file_does_the_same_as_its_text(tmp_path: Path, module: Module) -> None:
