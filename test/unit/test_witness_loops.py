@@ -15,7 +15,7 @@ from tosa_nets import TosaNet, Value, Window
 
 from lowtide.emulate.witness import Witnessed, check_trace
 from lowtide.errors import InternalError
-from lowtide.graph import program
+from lowtide.graph import loop_schedule, program
 from lowtide.graph.pixel_schedule import PixelSchedule
 from lowtide.graph.program import Loop
 from lowtide.graph.row_schedule import Kept, RowRange, RowSchedule, Stage
@@ -174,7 +174,7 @@ def test_the_loop_as_it_should_be_is_clean(columns: int, backwards: bool, tmp_pa
 
 @pytest.mark.parametrize("tensor", [0, 1])
 def test_a_ring_one_row_too_small_is_seen(tensor: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = fuse.schedule_rows
+    right = loop_schedule.schedule_rows
 
     def wrong(
         stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Sequence[int] = ()
@@ -182,13 +182,13 @@ def test_a_ring_one_row_too_small_is_seen(tensor: int, tmp_path: Path, monkeypat
         schedule = right(stages, escaping, tile, again)
         return replace(schedule, kept=_less(schedule.kept, tensor))
 
-    monkeypatch.setattr(fuse, "schedule_rows", wrong)
+    monkeypatch.setattr(loop_schedule, "schedule_rows", wrong)
     assert _run(_fused(0), tmp_path / "out").startswith("witness at layer")
 
 
 @pytest.mark.parametrize("tensor", [0, 1])
 def test_a_ring_one_pixel_too_small_is_seen(tensor: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = fuse.schedule_pixels
+    right = loop_schedule.schedule_pixels
 
     def wrong(
         stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Sequence[int] = ()
@@ -196,7 +196,7 @@ def test_a_ring_one_pixel_too_small_is_seen(tensor: int, tmp_path: Path, monkeyp
         schedule = right(stages, escaping, tile, again)
         return replace(schedule, kept=_less(schedule.kept, tensor))
 
-    monkeypatch.setattr(fuse, "schedule_pixels", wrong)
+    monkeypatch.setattr(loop_schedule, "schedule_pixels", wrong)
     assert _run(_fused(1), tmp_path / "out").startswith("witness at layer")
 
 
@@ -211,7 +211,7 @@ def _less(kept: Mapping[int, Kept], tensor: int) -> dict[int, Kept]:
 @pytest.mark.parametrize(("stage", "rows"), [(0, -1), (0, 1), (1, -1), (1, 1), (2, -1)])
 def test_rows_shifted_by_one_are_seen(stage: int, rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that are made an iteration too late are not there; too early, they take the places of others."""
-    right = fuse.schedule_rows
+    right = loop_schedule.schedule_rows
 
     def wrong(
         stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Sequence[int] = ()
@@ -223,7 +223,7 @@ def test_rows_shifted_by_one_are_seen(stage: int, rows: int, tmp_path: Path, mon
         ranges[stage] = replace(shifted, offset=shifted.offset + rows * shifted.divisor)
         return replace(schedule, ranges=tuple(ranges), start=schedule.start - 1)
 
-    monkeypatch.setattr(fuse, "schedule_rows", wrong)
+    monkeypatch.setattr(loop_schedule, "schedule_rows", wrong)
     assert _run(_fused(0), tmp_path / "out").startswith("witness at layer")
 
 

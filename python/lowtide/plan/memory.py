@@ -8,17 +8,9 @@ from dataclasses import dataclass, field
 from lowtide.alloc import Problem
 from lowtide.graph.conflicts import problem_of as program_problem
 from lowtide.graph.graph import Accumulator, Graph, Layer, Tensor
-from lowtide.graph.pixel_schedule import PixelSchedule, schedule_pixels
+from lowtide.graph.loop_schedule import LoopSchedule, schedule_loop
 from lowtide.graph.program import Call, Loop, Program, Read, Run, Store
-from lowtide.graph.row_schedule import (
-    Kept,
-    RowSchedule,
-    Stage,
-    UnschedulableError,
-    from_the_end,
-    schedule_rows,
-    stage_of,
-)
+from lowtide.graph.row_schedule import Kept, Stage, UnschedulableError, stage_of
 from lowtide.network import DTYPE_BYTES
 from lowtide.plan.plan import Axis, Fusion
 
@@ -80,24 +72,23 @@ def escaping(graph: Graph, layers: Sequence[Layer]) -> set[int]:
     return {layer.output for layer in layers if graph.tensors[layer.output].last_use > last} | {layers[-1].output}
 
 
-def schedule_of(graph: Graph, fusion: Fusion) -> tuple[list[Stage], RowSchedule | PixelSchedule]:
-    """A fusion's stages and their schedule.
+def schedule_of(graph: Graph, fusion: Fusion) -> LoopSchedule:
+    """A fusion's schedule.
 
     Raises:
         UnschedulableError: the layers can't be fused.
     """
     layers = graph.layers[fusion.first - 1 : fusion.last]
-    stages = stages_of(graph, layers, fusion.axis)
-    if fusion.direction == "backwards":
-        if stages[-1].accumulates and graph.tensors[layers[-1].output].dtype == "float32":
-            raise UnschedulableError("floats are accumulated forwards only: another order rounds otherwise")
-        extents = {t.index: (t.rows, t.columns) for t in graph.tensors}
-        stages = [from_the_end(stage, extents) for stage in stages]
-    outside = escaping(graph, layers)
-    again = [position - 1 for position in fusion.again]
-    if fusion.columns:
-        return stages, schedule_pixels(stages, outside, fusion.columns, again)
-    return stages, schedule_rows(stages, outside, fusion.rows, again)
+    return schedule_loop(
+        stages_of(graph, layers, fusion.axis),
+        {t.index: (t.rows, t.columns) for t in graph.tensors},
+        escaping(graph, layers),
+        rows=fusion.rows,
+        columns=fusion.columns,
+        backwards=fusion.direction == "backwards",
+        again=[position - 1 for position in fusion.again],
+        floats=graph.tensors[layers[-1].output].dtype == "float32",
+    )
 
 
 @dataclass
@@ -154,18 +145,17 @@ class _Maker:
 
     def _fused(self, fusion: Fusion) -> None:
         layers = self.graph.layers[fusion.first - 1 : fusion.last]
-        stages, schedule = schedule_of(self.graph, fusion)
+        schedule = schedule_of(self.graph, fusion)
         last = layers[-1]
         by_channels = fusion.axis == "channels"
         summing = last.channel_accumulator if by_channels else last.accumulator
-        accumulator = summing if stages[-1].accumulates else None
+        accumulator = summing if schedule.stages[-1].accumulates else None
         summed = None if accumulator is None else self._start(last, accumulator)
         first_call = len(self.calls)
-        for layer, stage in zip(layers, stages, strict=True):
+        for layer, stage in zip(layers, schedule.stages, strict=True):
             self._stage(layer, stage, schedule, summed if layer is last else None, by_channels=by_channels)
-        rows = schedule.rows if isinstance(schedule, PixelSchedule) else schedule
-        runs = tuple(Run(first_call + stage, i, begin, end) for i, stage, begin, end in rows.runs())
-        columns = schedule.columns.turns() if isinstance(schedule, PixelSchedule) else None
+        runs = tuple(Run(first_call + stage, i, begin, end) for i, stage, begin, end in schedule.rows.runs())
+        columns = None if schedule.columns is None else schedule.columns.turns()
         self.loops.append(
             Loop(first_call, len(self.calls) - 1, runs, columns, fusion.direction == "backwards", by_channels)
         )
@@ -184,13 +174,13 @@ class _Maker:
         self,
         layer: Layer,
         stage: Stage,
-        schedule: RowSchedule | PixelSchedule,
+        schedule: LoopSchedule,
         summed: int | None,
         *,
         by_channels: bool,
     ) -> None:
         distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
-        across = dict(stage.column_inputs) if isinstance(schedule, PixelSchedule) else {}
+        across = {} if schedule.columns is None else dict(stage.column_inputs)
         if summed is None:
             kept = schedule.kept.get(layer.output)
             tensor = self.graph.tensors[layer.output]
@@ -200,7 +190,7 @@ class _Maker:
                 self.buffers[layer.output] = (
                     self._slice(tensor, kept)
                     if by_channels
-                    else self._kept(tensor, kept, pixels=isinstance(schedule, PixelSchedule))
+                    else self._kept(tensor, kept, pixels=schedule.columns is not None)
                 )
         # a line buffer as large as the tensor is the tensor
         whole = (

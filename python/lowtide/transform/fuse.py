@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from lowtide.errors import InternalError
-from lowtide.graph.pixel_schedule import schedule_pixels
+from lowtide.graph.loop_schedule import LoopSchedule, schedule_loop
 from lowtide.graph.read import layer_bodies, shape_of
-from lowtide.graph.row_schedule import (
-    Kept,
-    RowSchedule,
-    UnschedulableError,
-    from_the_end,
-    schedule_rows,
-)
+from lowtide.graph.row_schedule import RowSchedule, UnschedulableError
 from lowtide.graph.rows import Accumulation, accumulation_of, extents_of, row_dimension
 from lowtide.ir import (
     ArrayAttr,
@@ -41,6 +36,7 @@ from lowtide.ir import (
     scf,
     tensor,
 )
+from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import Role, defining, is_constant, role_of, users_of
 from lowtide.normalise.form import (
     BACKWARDS,
@@ -57,10 +53,8 @@ from lowtide.normalise.form import (
 from lowtide.transform.chain import ChainLayer, layer_of, read_chain, source_of
 from lowtide.transform.loop_code import (
     bounds_of,
-    index_of,
     with_block,
     with_channels,
-    with_pixels,
     with_rows,
 )
 from lowtide.transform.split import Split, split_accumulation
@@ -94,20 +88,17 @@ def fuse_rows(
         UnschedulableError: they can't go by rows together; nothing has been changed.
     """
     chain = read_chain(calls, layer_bodies(module, STAGE))
-    escaping = _escaping(chain, calls)
-    made = {layer.result for layer in chain}
-    stages = [layer.stage for layer in chain]
-    if backwards:
-        if chain[-1].stage.accumulates and isinstance(RankedTensorType(chain[-1].result.type).element_type, FloatType):
-            raise UnschedulableError("floats are accumulated forwards only: another order rounds otherwise")
-        stages = [from_the_end(layer.stage, layer.extents) for layer in chain]
-    if not columns:
-        schedule = schedule_rows(stages, escaping, rows, again)
-        return _Fuser(module, chain, schedule, None, schedule.kept, made, backwards).build()
-    if rows != 1:
-        raise UnschedulableError("a loop by columns goes row by row")
-    pixels = schedule_pixels(stages, escaping, columns, again)
-    return _Fuser(module, chain, pixels.rows, pixels.columns, pixels.kept, made, backwards).build()
+    schedule = schedule_loop(
+        [layer.stage for layer in chain],
+        {tensor: extents for layer in chain for tensor, extents in layer.extents.items()},
+        _escaping(chain, calls),
+        rows=rows,
+        columns=columns,
+        backwards=backwards,
+        again=again,
+        floats=isinstance(RankedTensorType(chain[-1].result.type).element_type, FloatType),
+    )
+    return _Fuser(module, chain, schedule, backwards=backwards).build()
 
 
 def fuse_by_channels(module: Module, calls: Sequence[Operation], slice_size: int) -> Operation:
@@ -117,9 +108,9 @@ def fuse_by_channels(module: Module, calls: Sequence[Operation], slice_size: int
     the slice gives (fan-in), or makes its own slice. Sources: FDT, arXiv 2303.17878; Pex, arXiv 2211.17246.
     """
     chain = read_chain(calls, layer_bodies(module, STAGE), channels=True)
-    schedule = schedule_rows([layer.stage for layer in chain], _escaping(chain, calls, "slice"), slice_size)
-    made = {layer.result for layer in chain}
-    return _Fuser(module, chain, schedule, None, schedule.kept, made, backwards=False, channels=True).build()
+    stages, escaping = [layer.stage for layer in chain], _escaping(chain, calls, "slice")
+    schedule = schedule_loop(stages, {}, escaping, rows=slice_size)
+    return _Fuser(module, chain, schedule, channels=True).build()
 
 
 def _escaping(chain: Sequence[ChainLayer], calls: Sequence[Operation], turn: str = "row") -> set[int]:
@@ -164,11 +155,8 @@ def _escapes(value: Value, calls: set[Operation]) -> bool:
 class _Fuser:
     module: Module
     chain: tuple[ChainLayer, ...]
-    rows: RowSchedule
-    columns: RowSchedule | None
-    kept: Mapping[int, Kept]
-    made: set[Value]
-    backwards: bool
+    schedule: LoopSchedule
+    backwards: bool = False
     channels: bool = False
     current: dict[Value, Value] = field(default_factory=dict[Value, Value])
     split: Split | None = None
@@ -179,7 +167,7 @@ class _Fuser:
             carried = [layer for layer in self.chain if self._is_carried(layer)]
             for layer in carried:
                 self.current[layer.result] = self._initial(layer)
-            loop = self._loop(self.rows, carried, self._iteration)
+            loop = self._loop(self.schedule.rows, carried, self._iteration)
             if self.split is not None:
                 self._finish(self.chain[-1], self.split)
         self._replace()
@@ -187,7 +175,7 @@ class _Fuser:
 
     def _loop(self, schedule: RowSchedule, carried: Sequence[ChainLayer], body: Callable[[Value], None]) -> scf.ForOp:
         """A loop that carries these tensors; they are its results after it."""
-        bounds = [index_of(bound) for bound in (schedule.start, schedule.stop, 1)]
+        bounds = [index_constant(bound) for bound in (schedule.start, schedule.stop, 1)]
         loop = scf.ForOp(bounds[0], bounds[1], bounds[2], [self.current[layer.result] for layer in carried])
         for layer, value in zip(carried, loop.inner_iter_args, strict=True):
             self.current[layer.result] = value
@@ -199,12 +187,12 @@ class _Fuser:
         return loop
 
     def _iteration(self, variable: Value) -> None:
-        rows = bounds_of(self.rows, variable)
-        if self.columns is None:
+        rows = bounds_of(self.schedule.rows, variable)
+        if self.schedule.columns is None:
             for layer, bounds in zip(self.chain, rows, strict=True):
                 self._call(layer, [self._turned(bounds, layer.stage.rows)])
             return
-        columns = self.columns
+        columns = self.schedule.columns
 
         def turn(inner: Value) -> None:
             across = bounds_of(columns, inner)
@@ -218,7 +206,7 @@ class _Fuser:
         """The rows themselves, where they are counted from the end."""
         if not self.backwards:
             return bounds
-        whole = index_of(extent)
+        whole = index_constant(extent)
         return arith.subi(whole, bounds[1]), arith.subi(whole, bounds[0])
 
     def _flags(self) -> tuple[str, ...]:
@@ -226,20 +214,20 @@ class _Fuser:
         return (*((BACKWARDS,) if self.backwards else ()), *((CHANNELS,) if self.channels else ()))
 
     def _is_carried(self, layer: ChainLayer) -> bool:
-        kept = self.kept.get(layer.stage.output)
+        kept = self.schedule.kept.get(layer.stage.output)
         return kept is None or kept.carried
 
     def _kept_type(self, layer: ChainLayer) -> RankedTensorType:
         """The tensor, cut to the rows or pixels that exist at a time."""
         whole = RankedTensorType(layer.result.type)
-        kept = self.kept.get(layer.stage.output)
+        kept = self.schedule.kept.get(layer.stage.output)
         if kept is None:
             return whole
         if self.channels:
             return with_channels(whole, kept.rows)
-        if self.columns is None:
+        if self.schedule.columns is None:
             return with_rows(whole, kept.rows)
-        return with_pixels(whole, kept.rows) if kept.columns is None else with_block(whole, kept.rows, kept.columns)
+        return with_block(whole, 1, kept.rows) if kept.columns is None else with_block(whole, kept.rows, kept.columns)
 
     def _initial(self, layer: ChainLayer) -> Value:
         """What a carried tensor is before the loop: memory, or a filled accumulator."""
@@ -255,14 +243,15 @@ class _Fuser:
     def _split(self, layer: ChainLayer) -> Split:
         layers = layers_of(self.module, STAGE).regions[0].blocks[0]
         function = next(f for f in layers.operations if isinstance(f, func.FuncOp) and f.name.value == layer.function)
-        accumulation = self._accumulation(layer)
+        accumulation = self._accumulation
         return split_accumulation(layers, function, accumulation.node.op, accumulation.argument)
 
-    def _accumulation(self, layer: ChainLayer) -> Accumulation:
-        axis = "channels" if self.channels else "rows"
-        found = accumulation_of(
-            layer.body, [a for a, value in enumerate(layer.sources) if not is_constant(value)], axis
-        )
+    @cached_property
+    def _accumulation(self) -> Accumulation:
+        """Of the last layer, which accumulates."""
+        layer, axis = self.chain[-1], "channels" if self.channels else "rows"
+        activations = [a for a, value in enumerate(layer.sources) if not is_constant(value)]
+        found = accumulation_of(layer.body, activations, axis)
         assert found is not None
         return found
 
@@ -283,7 +272,7 @@ class _Fuser:
 
     def _reduction(self, layer: ChainLayer, *, by_columns: bool) -> Reduction:
         """What rows and columns of the input are in the reduction."""
-        accumulation = self._accumulation(layer)
+        accumulation = self._accumulation
         if self.channels:
             return Reduction((accumulation.dimension,))
         rows, columns = extents_of(shape_of(layer.sources[accumulation.argument]))
@@ -294,7 +283,7 @@ class _Fuser:
         return Reduction((accumulation.dimension, *across))
 
     def _finish(self, layer: ChainLayer, split: Split) -> None:
-        argument = self._accumulation(layer).argument
+        argument = self._accumulation.argument
         operands = list(layer.call.operands)[:-1]
         operands[argument] = self.current[layer.result]
         operands.append(bufferization.alloc_tensor(layer.result.type, []))
@@ -304,7 +293,7 @@ class _Fuser:
     def _operand(self, operand: Value) -> Value:
         """The operand inside the loop: what is made there is reshaped there."""
         root = source_of(operand)
-        return operand if root not in self.made else self._reshaped(operand, root)
+        return operand if all(root != layer.result for layer in self.chain) else self._reshaped(operand, root)
 
     def _reshaped(self, value: Value, root: Value) -> Value:
         if value == root:
@@ -327,9 +316,9 @@ class _Fuser:
         shape = tuple(RankedTensorType(root.type).shape)
         elements = math.prod(source.shape)
         row = row_dimension(whole.shape)
-        if self.columns is None or whole.shape[row] != extents_of(shape)[0]:
+        if self.schedule.columns is None or whole.shape[row] != extents_of(shape)[0]:
             return with_rows(whole, elements * whole.shape[row] // math.prod(whole.shape))
-        return with_pixels(whole, elements // math.prod(whole.shape[row + 2 :]))
+        return with_block(whole, 1, elements // math.prod(whole.shape[row + 2 :]))
 
     def _declare(
         self, body: str, types: list[Type], result: Type, reduction: Reduction, flags: Sequence[str] = ()
@@ -352,22 +341,16 @@ class _Fuser:
 
     def _replace(self) -> None:
         """Have what comes after the loop take its results, and erase what it replaces, last first."""
-        calls = {layer.call for layer in self.chain}
         for layer in reversed(self.chain):
-            value = layer.result
-            if value in self.current and not self._stays_inside(layer):
-                value.replace_all_uses_with(self.current[layer.result])
-            self._erase(layer, calls)
+            if layer.stage.output not in self.schedule.kept:
+                layer.result.replace_all_uses_with(self.current[layer.result])
+            self._erase(layer)
 
-    def _stays_inside(self, layer: ChainLayer) -> bool:
-        return layer.stage.output in self.kept
-
-    def _erase(self, layer: ChainLayer, calls: set[Operation]) -> None:
+    def _erase(self, layer: ChainLayer) -> None:
         destination = defining(layer.call.operands[len(layer.call.operands) - 1])
         _erase_reshapes(layer.result)
         if list(layer.result.uses):
             raise InternalError(STAGE, f"layer '{layer_of(layer.call)}' is still used after it was fused")
-        calls.discard(layer.call)
         layer.call.erase()
         if destination is not None and not list(destination.results[0].uses):
             destination.erase()

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from lowtide.graph.row_schedule import Reread, RowRange, RowSchedule
 from lowtide.graph.rows import row_dimension
-from lowtide.ir import IndexType, RankedTensorType, Value, arith
-
-
-def index_of(value: int) -> Value:
-    """An index constant."""
-    return arith.constant(IndexType.get(), value)
+from lowtide.ir import RankedTensorType, Value, arith
+from lowtide.kernels.scalar import index_constant
 
 
 def bounds_of(schedule: RowSchedule, variable: Value) -> list[tuple[Value, Value]]:
@@ -29,27 +25,27 @@ def bounds_of(schedule: RowSchedule, variable: Value) -> list[tuple[Value, Value
 def _anew(rows: Reread, reader: tuple[Value, Value]) -> tuple[Value, Value]:
     """`Reread.bounds` as code."""
     begin, end = reader
-    stride, count = index_of(rows.window.stride), arith.subi(end, begin)
-    low = arith.addi(arith.muli(begin, stride), index_of(rows.window.first))
-    margin = arith.muli(arith.minsi(count, index_of(1)), index_of(rows.margin))
+    stride, count = index_constant(rows.window.stride), arith.subi(end, begin)
+    low = arith.addi(arith.muli(begin, stride), index_constant(rows.window.first))
+    margin = arith.muli(arith.minsi(count, index_constant(1)), index_constant(rows.margin))
     high = arith.addi(low, arith.addi(arith.muli(count, stride), margin))
     return _clamped(low, rows.rows), _clamped(high, rows.rows)
 
 
 def _clamped(value: Value, extent: int) -> Value:
-    return arith.minsi(arith.maxsi(value, index_of(0)), index_of(extent))
+    return arith.minsi(arith.maxsi(value, index_constant(0)), index_constant(extent))
 
 
 def _row_value(rows: RowRange, iteration: Value, back: int) -> Value:
     """The rows made after the iteration (`back` = 0) or after the one before (-1), as code."""
-    linear = iteration if rows.slope == 1 else arith.muli(iteration, index_of(rows.slope))
+    linear = iteration if rows.slope == 1 else arith.muli(iteration, index_constant(rows.slope))
     offset = rows.offset + back * rows.slope
     if offset:
-        linear = arith.addi(linear, index_of(offset))
-    linear = arith.maxsi(linear, index_of(0))
+        linear = arith.addi(linear, index_constant(offset))
+    linear = arith.maxsi(linear, index_constant(0))
     if rows.divisor > 1:
-        linear = arith.divui(linear, index_of(rows.divisor))
-    return arith.minsi(linear, index_of(rows.rows))
+        linear = arith.divui(linear, index_constant(rows.divisor))
+    return arith.minsi(linear, index_constant(rows.rows))
 
 
 def with_rows(kind: RankedTensorType, rows: int) -> RankedTensorType:
@@ -59,21 +55,13 @@ def with_rows(kind: RankedTensorType, rows: int) -> RankedTensorType:
     return RankedTensorType.get(shape, kind.element_type)
 
 
-def with_pixels(kind: RankedTensorType, pixels: int) -> RankedTensorType:
-    """The type of a ring of so many pixels."""
-    shape = list(kind.shape)
-    row = row_dimension(shape)
-    shape[row : row + 2] = 1, pixels
-    return RankedTensorType.get(shape, kind.element_type)
-
-
 def with_channels(kind: RankedTensorType, channels: int) -> RankedTensorType:
     """The type of a slice of so many channels."""
     return RankedTensorType.get([*kind.shape[:-1], channels], kind.element_type)
 
 
 def with_block(kind: RankedTensorType, rows: int, columns: int) -> RankedTensorType:
-    """The type of a block of rows and columns."""
+    """The type of a block of rows and columns; of one row, the type of a ring of pixels."""
     shape = list(kind.shape)
     row = row_dimension(shape)
     shape[row : row + 2] = rows, columns
