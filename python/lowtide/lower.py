@@ -149,7 +149,7 @@ def lower(
         options = {"alignment": str(target.buffer_alignment), "keep-input": str(int(keep_input))}
         PASSES["lowtide-allocate"].run(module, options)
     with stages.stage("kernels", module):
-        PASSES["lowtide-kernels"].run(module, {})
+        PASSES["lowtide-kernels"].run(module, {"lanes": target.lanes})
     if plan is None:
         _check_prediction(decided, module)
     name = identifier(path.stem)

@@ -59,11 +59,11 @@ def generate(network: Network, target: Target, out_dir: Path) -> CodegenResult:
     body = prepare_body(network)
     run = f"{network.name}_run"
     with scratch_directory() as scratch:
-        code, frames = build_object(network, target, body, scratch)
+        code, frames = build_object(network, target, body.own, scratch)
         counted = sizes(code, run, scratch)
         external = undefined_symbols(code)
-        elf = None if external else build_embedded(network, target, body, scratch)
-        vmfb = build_runtime(network, body, scratch)
+        elf = None if external else build_embedded(network, target, body.own, scratch)
+        vmfb = build_runtime(network, body.portable, scratch)
     header = header_text(network, target, external).encode()
     return CodegenResult(
         object=_write(out_dir / f"{network.name}.o", code),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
+from lowtide.codegen.portable import expand_intrinsics
 from lowtide.errors import InputError, InternalError
 from lowtide.ir import (
     Attribute,
@@ -26,8 +28,21 @@ from lowtide.network import Network
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def prepare_body(network: Network) -> str:
-    """The body as generic MLIR text, its functions internal, and nothing to move from layer to layer.
+@dataclass(frozen=True)
+class Body:
+    """A network's body as generic MLIR text.
+
+    Attributes:
+        own: for the target.
+        portable: the same for any machine, without instructions of the target's.
+    """
+
+    own: str
+    portable: str
+
+
+def prepare_body(network: Network) -> Body:
+    """The body, its functions internal, and nothing to move from layer to layer.
 
     Internal functions lose the parts of a memref that they don't use (all but one pointer): less code, less stack.
 
@@ -49,6 +64,11 @@ def prepare_body(network: Network) -> str:
     internal = Attribute.parse("#llvm.linkage<internal>", context)
     for function in functions.values():
         function.attributes["llvm.linkage"] = internal
+    own = _text(module)
+    return Body(own, _text(module) if expand_intrinsics(module) else own)
+
+
+def _text(module: Module) -> str:
     # Generic form: IREE's MLIR is of another day, and its short forms differ in places (memref.alloca's alignment).
     return "\n".join(
         operation.operation.get_asm(print_generic_op_form=True, use_local_scope=True, assume_verified=True)

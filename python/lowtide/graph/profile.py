@@ -52,13 +52,15 @@ class Profile:
     backwards: int
 
 
-def profile_of(body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
+def profile_of(body: LayerBody, argument: int, input_bytes: int, output_bytes: int, *, pixels: int = 0) -> Profile:
     """The profile of an input that this layer is the last to use.
 
     Args:
         body: the layer's loop description.
         argument: number of the tensor argument.
         input_bytes, output_bytes: whole size of the input's and the destination's buffer.
+        pixels: the kernel takes up to so many pixels at a time, all channels of each, and reads them until it has
+            stored them all; 0 for a kernel that goes by elements.
 
     Returns:
         distances in [-input_bytes, output_bytes]; never less than what is safe.
@@ -70,22 +72,29 @@ def profile_of(body: LayerBody, argument: int, input_bytes: int, output_bytes: i
     # further off than any distance matters: where a step reads nothing
     never = input_bytes + output_bytes
     low, high = _reads(body, argument, steps, input_bytes, never)
-    forwards = _forwards(low, first + size, never)
+    end = first + size
+    if pixels:
+        channels = body.result.shape[-1]
+        low, first = (of_all.reshape(-1, channels).min(axis=1) for of_all in (low, first))
+        high, end = (of_all.reshape(-1, channels).max(axis=1) for of_all in (high, end))
+    forwards = _forwards(low, end, never, pixels)
     # backwards is forwards seen from the other end of both buffers
-    backwards = _forwards((input_bytes - high)[::-1], (output_bytes - first)[::-1], never)
+    backwards = _forwards((input_bytes - high)[::-1], (output_bytes - first)[::-1], never, pixels)
     return Profile(max(-input_bytes, min(forwards, output_bytes)), max(-input_bytes, min(backwards, output_bytes)))
 
 
-def _forwards(low: Elements, written: Elements, never: int) -> int:
+def _forwards(low: Elements, written: Elements, never: int, together: int) -> int:
     """The greatest high(t) - dead(t) over the steps t.
 
     Args:
         low: at each step, the bytes of the input below the lowest that is read.
         written: at each step, the end of what is written.
         never: dead(t) where no later step reads anything; what is stored from there on hits nothing.
+        together: steps that may be one in the code: as many before t, and t itself, may read after t has stored.
     """
-    dead = np.append(np.minimum.accumulate(low[::-1])[::-1][1:], never)
-    return int((np.maximum.accumulate(written) - dead).max())
+    dead = np.append(np.minimum.accumulate(low[::-1])[::-1], never)
+    dead = np.append(np.repeat(dead[:1], together), dead)
+    return int((np.maximum.accumulate(written) - dead[1 : len(low) + 1]).max())
 
 
 class Steps:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lowtide.bufferise.bufferise import declared_functions, detach_layers
 from lowtide.bufferise.directions import DIRECTION, DIRECTIONS
-from lowtide.errors import InternalError
+from lowtide.errors import InputError, InternalError
 from lowtide.graph.nest import Shape
 from lowtide.graph.read import read_layer
 from lowtide.graph.rows import row_dimension
@@ -23,8 +24,8 @@ from lowtide.ir import (
     run_pipeline,
 )
 from lowtide.kernels.division import replace_divisions
-from lowtide.kernels.library import KERNELS, kernel_name
-from lowtide.kernels.pull import Part
+from lowtide.kernels.element import Part
+from lowtide.kernels.library import KERNELS, LANES, How, kernel_name
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import operations_in
 from lowtide.normalise.form import BACKWARDS, CHANNELS, body_name, outlined_network, picked_kernel, reduction_of
@@ -36,8 +37,14 @@ CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh}),canoni
 NO_INLINE = "llvm.no_inline"
 
 
-def run(module: Module, _: Mapping[str, str]) -> None:
-    """Emit every layer's kernel in the directions its callers ask for; several callers share one function."""
+def run(module: Module, options: Mapping[str, str]) -> None:
+    """Emit every layer's kernel in the directions its callers ask for; several callers share one function.
+
+    The option `lanes` says how the core multiplies; plain integers where it is left out.
+    """
+    lanes = options.get("lanes", "scalar")
+    if lanes not in LANES:
+        raise InputError(STAGE, f"unknown lanes '{lanes}'", remedy=f"choose one of {', '.join(LANES)}")
     with module.context, module.operation.location:
         outlined_network(module, STAGE, on="buffers")
         layers = detach_layers(module, STAGE)
@@ -48,37 +55,34 @@ def run(module: Module, _: Mapping[str, str]) -> None:
             name = declaration.name.value
             if body_name(declaration) not in bodies:
                 raise InternalError(STAGE, f"layer '{name}' has no body")
-            _define_all(declaration, bodies[body_name(declaration)], callers.get(name, []))
+            _define_all(declaration, bodies[body_name(declaration)], callers.get(name, []), lanes)
             declaration.operation.erase()
         replace_divisions(module)
         run_pipeline(module, CLEAN_UP, stage=STAGE, error=InternalError)
 
 
-PASS = Pass("lowtide-kernels", "replace each layer by its kernel's loops", run)
+PASS = Pass("lowtide-kernels", "replace each layer by its kernel's loops", run, options=("lanes",))
 
 
-def _define_all(declaration: func.FuncOp, layer: func.FuncOp, calls: Sequence[func.CallOp]) -> None:
+def _define_all(declaration: func.FuncOp, layer: func.FuncOp, calls: Sequence[func.CallOp], lanes: str) -> None:
     """Each kernel in each direction that these callers ask for."""
     body = read_layer(layer)
     found: dict[tuple[str, str], list[func.CallOp]] = {}
     for call in calls:
         found.setdefault((kernel_name(body, picked_kernel(call.operation)), _direction(call)), []).append(call)
     for (kernel, direction), alike in sorted(found.items(), key=lambda item: _rank(*item[0])):
-        _define(declaration, layer, kernel, direction, alike)
+        _define(declaration, layer, kernel, How(lanes, direction == DIRECTIONS[1]), alike)
 
 
 def _rank(kernel: str, direction: str) -> tuple[int, int]:
     return list(KERNELS).index(kernel), DIRECTIONS.index(direction)
 
 
-def _define(
-    declaration: func.FuncOp, layer: func.FuncOp, kernel: str, direction: str, calls: Sequence[func.CallOp]
-) -> None:
+def _define(declaration: func.FuncOp, layer: func.FuncOp, kernel: str, how: How, calls: Sequence[func.CallOp]) -> None:
     """One kernel in one direction, for these callers."""
-    backwards = direction == DIRECTIONS[1]
     body = read_layer(layer)
     name = declaration.name.value + ("" if kernel == kernel_name(body) else f"_{kernel}")
-    name += "_backwards" if backwards else ""
+    name += "_backwards" if how.backwards else ""
     with InsertionPoint(declaration), layer.location:
         function = func.FuncOp(name, declaration.type, visibility="private")
     if len(calls) > 1:
@@ -86,9 +90,8 @@ def _define(
     block = function.add_entry_block()
     with InsertionPoint(block), layer.location:
         memrefs = [argument for argument in block.arguments if isinstance(argument.type, MemRefType)]
-        KERNELS[kernel].emit(
-            body, memrefs, backwards=backwards, part=_part(declaration, list(block.arguments), body.destination)
-        )
+        part = _part(declaration, list(block.arguments), body.destination)
+        KERNELS[kernel].emit(body, memrefs, replace(how, part=part))
         func.ReturnOp([])
     for call in calls:
         call.operation.attributes["callee"] = FlatSymbolRefAttr.get(name)

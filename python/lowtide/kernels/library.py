@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import Value
-from lowtide.kernels.pull import Part, PullEmitter
+from lowtide.kernels.blocked.contraction import Contraction, contraction_of
+from lowtide.kernels.blocked.dsp import Dsp
+from lowtide.kernels.blocked.emitter import BlockedEmitter, goes_by_rows
+from lowtide.kernels.blocked.lanes import Lanes, Scalar
+from lowtide.kernels.blocked.sums import emittable
+from lowtide.kernels.element import Part
+from lowtide.kernels.pull import PullEmitter
+
+LANES: dict[str, Lanes] = {"scalar": Scalar(), "dsp": Dsp()}
+"""How a core multiplies, by the name that its target has for it."""
+
+
+@dataclass(frozen=True)
+class How:
+    """What a kernel is emitted for.
+
+    Attributes:
+        lanes: of the core, a name of `LANES`.
+        backwards: go through the output from its end.
+        part: what the call goes through, None for all.
+    """
+
+    lanes: str = "scalar"
+    backwards: bool = False
+    part: Part | None = None
 
 
 class Kernel(Protocol):
@@ -19,9 +44,7 @@ class Kernel(Protocol):
         """True where this kernel can compute the layer."""
         ...
 
-    def emit(
-        self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False, part: Part | None = None
-    ) -> None:
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """Emit the loops at the current insertion point; `arguments` are memrefs, the destination last."""
         ...
 
@@ -38,18 +61,43 @@ class Pull:
         del body
         return True
 
-    def emit(
-        self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False, part: Part | None = None
-    ) -> None:
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """See `PullEmitter`."""
-        PullEmitter(body, arguments, backwards=backwards, part=part).emit()
+        PullEmitter(body, arguments, backwards=how.backwards, part=how.part).emit()
 
     def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
         """See `profile_of`."""
         return profile_of(body, argument, input_bytes, output_bytes)
 
 
-KERNELS: dict[str, Kernel] = {"pull": Pull()}
+class Blocked:
+    """`lowtide.kernels.blocked`: convolutions and dense layers of 8-bit integers."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        """Layers with one convolution of a form that it knows."""
+        return _convolution(body) is not None
+
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        """See `BlockedEmitter`; what does not lie by rows in memory is pulled, as always."""
+        found = _convolution(body)
+        if found is None or not goes_by_rows(found, body, arguments, how.part):
+            Pull().emit(body, arguments, how)
+            return
+        lanes = LANES[how.lanes]
+        BlockedEmitter(found, body, arguments, lanes, backwards=how.backwards, part=how.part).emit()
+
+    def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
+        """See `profile_of`; the same for all cores."""
+        pixels = max(max(lanes.block[0], lanes.pixels) for lanes in LANES.values())
+        return profile_of(body, argument, input_bytes, output_bytes, pixels=pixels)
+
+
+def _convolution(body: LayerBody) -> Contraction | None:
+    found = contraction_of(body)
+    return found if found is not None and emittable(found) else None
+
+
+KERNELS: dict[str, Kernel] = {"blocked": Blocked(), "pull": Pull()}
 
 
 def kernel_for(body: LayerBody, picked: str | None = None) -> Kernel:

@@ -1,106 +1,44 @@
-"""The general kernel: pulls each output element through the layer's loop description.
-
-No intermediate is stored: pads are clamped loop bounds (or a test where a pad value matters), accumulators are
-loop-carried scalars, epilogues and requantisation are inlined behind the reduction, and a softmax keeps its row maximum
-and sum in registers. A reduction that does not depend on an inner loop is computed before that loop opens.
-"""
+"""The general kernel: pulls each output element through the layer's loop description, whatever the layer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import reduce
 
-from lowtide.errors import InternalError
 from lowtide.graph.linear import Index, Linear, Var
-from lowtide.graph.nest import (
-    Filled,
-    LayerBody,
-    Node,
-    Operand,
-    Padded,
-    Reshaped,
-    Shape,
-    Sliced,
-    Structured,
-    Undefined,
-    delinearize,
-    iteration_space,
-    output_dimensions,
-    row_major,
-)
-from lowtide.graph.rows import row_dimension
-from lowtide.graph.subscripts import apply_map
-from lowtide.ir import (
-    BlockArgument,
-    DenseElementsAttr,
-    InsertionPoint,
-    IntegerAttr,
-    MemRefType,
-    Operation,
-    RankedTensorType,
-    Value,
-    arith,
-    memref,
-    scf,
-)
-from lowtide.kernels.neutral import pad_is_neutral
-from lowtide.kernels.scalar import Indices, clamped, clone_constant, clone_region, index_constant
-
-Memo = dict[tuple[Node, Index], Value]
+from lowtide.graph.nest import LayerBody, Node
+from lowtide.ir import InsertionPoint, Value, arith, memref, scf
+from lowtide.kernels.element import ElementEmitter, Part
+from lowtide.kernels.scalar import index_constant
 
 
-@dataclass(frozen=True)
-class Part:
-    """What one call of a kernel goes through, in a fused loop.
-
-    Attributes:
-        ranges: first and end, index values, by dimension of the output, or of the reduction that is cut.
-        reduces: the dimensions are of the result's iteration space.
-        from_the_end: elements are gone through from the last to the first, and rings fill from their end: their last
-            row is the tensor's last.
-    """
-
-    ranges: Mapping[int, tuple[Value, Value]]
-    reduces: bool = False
-    from_the_end: bool = False
-
-
-class PullEmitter:
-    """Emits one layer's loops at the current insertion point.
+class PullEmitter(ElementEmitter):
+    """Emits one layer's loops at the current insertion point; arguments as for `ElementEmitter`.
 
     Args:
-        body: the layer's loop description.
-        arguments: one memref for each of its tensor arguments, the destination last.
         backwards: go through the output's elements from the last to the first; the results are the same.
-        part: the rows to go through, None for all; then any argument may be a ring of some rows of its tensor.
     """
 
     def __init__(
         self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False, part: Part | None = None
     ) -> None:
+        super().__init__(body, arguments, part)
         self._backwards = backwards
-        self._part = part
-        self._body = body
-        self._arguments = arguments
-        self._indices = Indices()
-        self._memo: list[Memo] = [{}]
-        self._inside: set[tuple[Padded, Index]] = set()
         self._cut: dict[Var, int] = {}
 
     def emit(self) -> None:
         """The whole nest: loops over the result's elements, each pulled and stored."""
-        result = self._body.result
+        result = self.body.result
         loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(result.shape))
         index = tuple(Linear.of(var) for var in loops)
-        cut = () if self._part is None or self._part.reduces else self._part.ranges
+        cut = () if self.part is None or self.part.reduces else self.part.ranges
         self._cut = {loops[dimension]: dimension for dimension in cut}
-        destination = self._destination()
+        destination = self.destination()
 
         def store() -> None:
-            value = self._value(result, index)
-            memref.store(value, destination, self._place(destination, self._body.destination, self._body.target(index)))
+            value = self.value(result, index)
+            memref.store(value, destination, self.place(destination, self.body.destination, self.body.target(index)))
 
         with self._unless_empty():
             self._nest([var for var in loops if var.extent > 1], [(result, index)], store)
@@ -108,267 +46,34 @@ class PullEmitter:
     @contextmanager
     def _unless_empty(self) -> Generator[None]:
         """A part of a reduction that has nothing to add leaves the accumulator alone."""
-        if self._part is None or not self._part.reduces:
+        if self.part is None or not self.part.reduces:
             yield
             return
-        tests = [arith.cmpi(arith.CmpIPredicate.slt, begin, end) for begin, end in self._part.ranges.values()]
+        tests = [arith.cmpi(arith.CmpIPredicate.slt, begin, end) for begin, end in self.part.ranges.values()]
         choice = scf.IfOp(reduce(arith.andi, tests))
         with InsertionPoint(choice.then_block):
             yield
             scf.YieldOp([])
 
-    def _destination(self) -> Value:
-        """What the result is stored to, in the shape that the description gives it."""
-        destination = self._arguments[-1]
-        given, wanted = MemRefType(destination.type), self._body.destination
-        if given.rank == len(wanted):
-            return destination
-        return memref.collapse_shape(MemRefType.get(wanted, given.element_type), destination, [list(range(given.rank))])
-
-    def _place(self, buffer: Value, shape: Shape, index: Index) -> list[Value]:
-        """Subscripts in a buffer that holds the tensor, or a ring of its rows, or a ring of its pixels."""
-        kept = MemRefType(buffer.type).shape
-        row = row_dimension(shape)
-        if row + 1 < len(shape) and kept[row] == 1 < shape[row] and kept[row + 1] != shape[row + 1]:
-            flat = index[row] * shape[row + 1] + index[row + 1]
-            pixel = self._ring(flat, kept[row + 1], shape[row] * shape[row + 1])
-            outer, inner = index[:row], index[row + 2 :]
-            zero = index_constant(0)
-            return [*map(self._indices.value, outer), zero, pixel, *map(self._indices.value, inner)]
-        rings = zip(index, kept, shape, strict=True)
-        return [self._indices.value(i) if rows == extent else self._ring(i, rows, extent) for i, rows, extent in rings]
-
-    def _ring(self, index: Linear, kept: int, extent: int) -> Value:
-        """Where a row (or pixel) lies in a ring that keeps so many of them."""
-        place = self._indices.value(index + (kept - extent) % kept if self._from_the_end else index)
-        return arith.remui(place, index_constant(kept))
-
-    @property
-    def _from_the_end(self) -> bool:
-        return self._part is not None and self._part.from_the_end
-
     # -- loops ------------------------------------------------------------------------------------------------
 
     def _nest(self, loops: Sequence[Var], demands: Sequence[tuple[Node, Index]], leaf: Callable[[], None]) -> None:
-        self._hoist(demands)
+        self.hoist(demands)
         if not loops:
             leaf()
             return
         low, high = self._bounds(loops[0])
         loop = scf.ForOp(low, high, index_constant(1))
-        with InsertionPoint(loop.body), self._scope():
+        with InsertionPoint(loop.body), self.scope():
             position = loop.induction_variable
-            if self._backwards or self._from_the_end:
+            if self._backwards or self.from_the_end:
                 position = arith.subi(arith.subi(arith.addi(low, high), index_constant(1)), position)
-            self._indices.bind(loops[0], position)
+            self.indices.bind(loops[0], position)
             self._nest(loops[1:], demands, leaf)
             scf.YieldOp([])
 
     def _bounds(self, var: Var) -> tuple[Value, Value]:
         """The range of a loop over the output: all of it, or the part's rows."""
-        if self._part is not None and not self._part.reduces and var in self._cut:
-            return self._part.ranges[self._cut[var]]
+        if self.part is not None and not self.part.reduces and var in self._cut:
+            return self.part.ranges[self._cut[var]]
         return index_constant(0), index_constant(var.extent)
-
-    @contextmanager
-    def _scope(self) -> Generator[None]:
-        self._memo.append({})
-        yield
-        self._memo.pop()
-
-    def _hoist(self, demands: Sequence[tuple[Node, Index]]) -> None:
-        """Compute the reductions below `demands` whose subscripts are known before the next loop opens."""
-        for node, index in demands:
-            if isinstance(node, Structured):
-                if node.is_reduction and all(self._indices.is_bound(v) for i in index for v in i.variables):
-                    self._value(node, index)
-                    continue
-                self._hoist(self._sources(node, output_dimensions(node, index, iteration_space(node))))
-            elif isinstance(node, Reshaped | Sliced):
-                inner = self._through(node, index)
-                if inner is not None:
-                    self._hoist([(node.source, inner)])
-
-    # -- elements ---------------------------------------------------------------------------------------------
-
-    def _value(self, node: Node, index: Index) -> Value:
-        for memo in self._memo:
-            if (node, index) in memo:
-                return memo[node, index]
-        value = self._compute(node, index)
-        self._memo[-1][node, index] = value
-        return value
-
-    def _compute(self, node: Node, index: Index) -> Value:
-        match node:
-            case Operand():
-                buffer = self._arguments[node.argument]
-                return memref.load(buffer, self._place(buffer, node.shape, index))
-            case Filled():
-                return self._filled(node)
-            case Padded():
-                return self._padded(node, index)
-            case Sliced() | Reshaped():
-                inner = self._through(node, index)
-                return self._value(node.source, inner if inner is not None else self._divided(node, index))
-            case Structured() if node.is_reduction:
-                return self._reduction(node, index)
-            case Structured():
-                return self._pointwise(node, index)
-            case Undefined():
-                raise InternalError("kernels", "a layer reads a tensor that nobody wrote")
-
-    def _filled(self, node: Filled) -> Value:
-        if node.scalar is not None:
-            return clone_constant(node.scalar)
-        assert node.splat is not None
-        splat = DenseElementsAttr(node.splat.attributes["value"]).get_splat_value()
-        return arith.constant(RankedTensorType(node.splat.results[0].type).element_type, splat)
-
-    def _through(self, node: Sliced | Reshaped, index: Index) -> Index | None:
-        """Subscripts into the source; None where they are not linear."""
-        if isinstance(node, Sliced):
-            return tuple(i * s + o for i, s, o in zip(index, node.strides, node.offsets, strict=True))
-        return delinearize(row_major(node.shape, index), node.source.shape)
-
-    def _divided(self, node: Sliced | Reshaped, index: Index) -> Index:
-        """Subscripts of a reshape's source by division, for shapes that no linear expression relates."""
-        rest = self._indices.value(row_major(node.shape, index))
-        subscripts: list[Linear] = []
-        for extent in reversed(node.source.shape):
-            size = index_constant(extent)
-            var = Var("q", extent)
-            self._indices.bind(var, arith.remui(rest, size))
-            subscripts.append(Linear.of(var))
-            rest = arith.divui(rest, size)
-        return tuple(reversed(subscripts))
-
-    def _padded(self, node: Padded, index: Index) -> Value:
-        inner = tuple(i + -low for i, low in zip(index, node.low, strict=True))
-        tests: list[Value] = []
-        if (node, index) not in self._inside:
-            for i, extent in zip(inner, node.source.shape, strict=True):
-                low, high = i.bounds()
-                if low < 0 or high >= extent:
-                    # one unsigned comparison covers both ends
-                    tests.append(arith.cmpi(arith.CmpIPredicate.ult, self._indices.value(i), index_constant(extent)))
-        if not tests:
-            return self._value(node.source, inner)
-        condition = tests[0]
-        for test in tests[1:]:
-            condition = arith.andi(condition, test)
-        outside = clone_constant(node.scalar)
-        choice = scf.IfOp(condition, [outside.type], has_else=True)
-        with InsertionPoint(choice.then_block), self._scope():
-            scf.YieldOp([self._value(node.source, inner)])
-        with InsertionPoint(choice.else_block):
-            scf.YieldOp([outside])
-        return choice.results[0]
-
-    # -- structured ops ---------------------------------------------------------------------------------------
-
-    def _sources(self, node: Structured, dims: Index) -> list[tuple[Node, Index]]:
-        """The inputs with their subscripts at one point of the iteration space."""
-        return [
-            (source, apply_map(amap, dims))
-            for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
-            if not isinstance(source, Undefined)
-        ]
-
-    def _pointwise(self, node: Structured, index: Index) -> Value:
-        dims = output_dimensions(node, index, iteration_space(node))
-        return self._region(node, dims, lambda: self._value(node.init, index))
-
-    def _reduction(self, node: Structured, index: Index) -> Value:
-        space = iteration_space(node)
-        dims = output_dimensions(node, index, space)
-        inputs = [apply_map(amap, dims) for amap in node.maps[:-1]]
-        loops = [var for var, kind in zip(space, node.kinds, strict=True) if kind == "reduction" and var.extent > 1]
-        ranges = self._clamp(node, inputs, loops)
-        if self._part is not None and self._part.reduces and node is self._body.result:
-            ranges.update({space[dimension]: bounds for dimension, bounds in self._part.ranges.items()})
-        initial = self._value(node.init, index)
-        return self._accumulate(node, dims, loops, ranges, initial)
-
-    def _accumulate(
-        self,
-        node: Structured,
-        dims: Index,
-        loops: Sequence[Var],
-        ranges: dict[Var, tuple[Value, Value]],
-        accumulator: Value,
-    ) -> Value:
-        self._hoist(self._sources(node, dims))
-        if not loops:
-            return self._region(node, dims, lambda: accumulator)
-        var = loops[0]
-        low, high = ranges[var] if var in ranges else (index_constant(0), index_constant(var.extent))
-        loop = scf.ForOp(low, high, index_constant(1), [accumulator])
-        with InsertionPoint(loop.body), self._scope():
-            self._indices.bind(var, loop.induction_variable)
-            scf.YieldOp([self._accumulate(node, dims, loops[1:], ranges, loop.inner_iter_args[0])])
-        return loop.results[0]
-
-    def _clamp(self, node: Structured, inputs: list[Index], loops: list[Var]) -> dict[Var, tuple[Value, Value]]:
-        """Loop ranges that skip neutral padding; records which padded reads are then inside."""
-        ranges: dict[Var, tuple[Value, Value]] = {}
-        for position, (source, index) in enumerate(zip(node.inputs, inputs, strict=True)):
-            if not isinstance(source, Padded) or not pad_is_neutral(node, position, source.scalar):
-                continue
-            complete = True
-            for subscript, low, extent in zip(index, source.low, source.source.shape, strict=True):
-                inner = subscript + -low
-                bounds = inner.bounds()
-                if bounds[0] >= 0 and bounds[1] < extent:
-                    continue
-                own = [var for var in loops if inner.coefficient(var) > 0]
-                if len(own) != 1 or own[0] in ranges or any(inner.coefficient(var) < 0 for var in loops):
-                    complete = False
-                    continue
-                ranges[own[0]] = self._range(inner, own[0], extent)
-            if complete:
-                self._inside.add((source, index))
-        return ranges
-
-    def _range(self, inner: Linear, var: Var, extent: int) -> tuple[Value, Value]:
-        """The values of `var` for which 0 ≤ inner < extent: an interval, by ceiling division."""
-        step = inner.coefficient(var)
-        rest = inner.without(var)
-        low = self._ceil_div(rest * -1, step)
-        high = self._ceil_div(rest * -1 + extent, step)
-        low = arith.maxsi(low, index_constant(0))
-        high = arith.minsi(high, index_constant(var.extent))
-        return low, high
-
-    def _ceil_div(self, numerator: Linear, divisor: int) -> Value:
-        if divisor == 1:
-            return self._indices.value(numerator)
-        return arith.ceildivsi(self._indices.value(numerator), index_constant(divisor))
-
-    def _region(self, node: Structured, dims: Index, accumulator: Callable[[], Value]) -> Value:
-        """The scalar code at one point of the iteration space."""
-        block = node.op.regions[0].blocks[0]
-        arguments: list[Value] = []
-        for argument, source, amap in zip(list(block.arguments)[:-1], node.inputs, node.maps[:-1], strict=True):
-            used = next(iter(argument.uses), None) is not None
-            arguments.append(self._value(source, apply_map(amap, dims)) if used else argument)
-        last = block.arguments[len(block.arguments) - 1]
-        arguments.append(accumulator() if next(iter(last.uses), None) is not None else last)
-
-        def loop_index(op: Operation, _: Sequence[Value]) -> Value:
-            return self._indices.value(dims[IntegerAttr(op.attributes["dim"]).value])
-
-        special = {"linalg.index": loop_index, "tensor.extract": _extract}
-        return clone_region(block, arguments, self._captured, special)[0]
-
-    def _captured(self, value: Value) -> Value:
-        """A value that scalar code takes from outside: a table argument, or a constant."""
-        if isinstance(value, BlockArgument):
-            return self._arguments[value.arg_number]
-        return clone_constant(value)
-
-
-def _extract(_: Operation, operands: Sequence[Value]) -> Value:
-    table = operands[0]
-    extents = MemRefType(table.type).shape
-    return memref.load(table, [clamped(i, extent) for i, extent in zip(operands[1:], extents, strict=True)])

@@ -12,6 +12,7 @@ TARGET = Target(
     hard_float=True,
     pointer_bytes=4,
     buffer_alignment=4,
+    lanes="scalar",
     emulator="rv32",
     qemu_machine="virt",
 )

@@ -1,0 +1,272 @@
+"""Recognises convolutions of 8-bit integers, dense layers among them, in a layer's loop description."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from lowtide.graph.linear import Index, Linear, Var
+from lowtide.graph.nest import (
+    LayerBody,
+    Node,
+    Operand,
+    Padded,
+    Reshaped,
+    Shape,
+    Structured,
+    delinearize,
+    iteration_space,
+    output_dimensions,
+    row_major,
+)
+from lowtide.graph.subscripts import apply_map
+from lowtide.ir import Block, IntegerType, Operation, Value
+from lowtide.kernels.neutral import constant_of, pad_is_neutral
+from lowtide.normalise.analysis import defining
+
+Layout = Literal["runs", "depthwise", "spread"]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One side of the products.
+
+    Attributes:
+        argument: number of the tensor argument.
+        shape: of the tensor.
+        signed: how its bytes are extended.
+        zero: what is subtracted then.
+    """
+
+    argument: int
+    shape: Shape
+    signed: bool
+    zero: int
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Rows or columns: output o takes input o·stride + k·dilation − pad for each k below `kernel`.
+
+    Attributes:
+        inputs, outputs: extents.
+    """
+
+    stride: int
+    dilation: int
+    pad: int
+    kernel: int
+    inputs: int
+    outputs: int
+
+    @property
+    def interior(self) -> tuple[int, int]:
+        """The outputs [first, end) whose whole window is inside the input."""
+        first = -(-self.pad // self.stride)
+        end = (self.inputs + self.pad - (self.kernel - 1) * self.dilation - 1) // self.stride + 1
+        return min(first, self.outputs), max(min(first, self.outputs), min(end, self.outputs))
+
+
+@dataclass(frozen=True, eq=False)
+class Contraction:
+    """A convolution of bytes into 32-bit sums; input, output and weights dense, channels last, batch 1.
+
+    Attributes:
+        node: the reduction.
+        index: its element that an element of the layer's result is made from, in terms of `loops`.
+        loops: batch, row, column and channel of the result.
+        x, w: input and weights.
+        rows, columns: of the windows.
+        channels: of the input that one sum goes over; 1 where each output channel has its own.
+        layout: "runs": for each output channel and window row the weights are one run of bytes, as the input is;
+            "depthwise": output channel c takes input channel c; "spread": the input has one channel, and weights of
+            neighbouring output channels are neighbours.
+        w_strides: in bytes of the weights, for output channel and window row, and column.
+    """
+
+    node: Structured
+    index: Index
+    loops: tuple[Var, ...]
+    x: Factor
+    w: Factor
+    rows: Axis
+    columns: Axis
+    channels: int
+    layout: Layout
+    w_strides: tuple[int, int, int]
+    ky: Var
+    kx: Var
+
+    @property
+    def outputs(self) -> int:
+        """Output channels."""
+        return self.loops[3].extent
+
+    @property
+    def run(self) -> int:
+        """Bytes of the input under one row of the window, which lie in one run where the dilation is 1."""
+        return self.columns.kernel * self.channels
+
+
+def contraction_of(body: LayerBody) -> Contraction | None:
+    """The layer's convolution, None where it has none, more than one, or one of another form."""
+    shape = body.result.shape
+    if len(shape) != 4 or shape[0] != 1 or len(body.destination) != 4:
+        return None
+    loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(shape))
+    index = tuple(Linear.of(var) for var in loops)
+    found = list(_reductions(body.result, index))
+    if len(found) != 1 or found[0] is None:
+        return None
+    node, where = found[0]
+    factors = _factors(node)
+    return None if factors is None else _contraction(node, where, loops, *factors)
+
+
+def _reductions(node: Node, index: Index) -> Iterator[tuple[Structured, Index] | None]:
+    """The reductions below a node with the element that is wanted of each; None for one in another way reached."""
+    match node:
+        case Structured():
+            if node.is_reduction:
+                yield node, index
+                return
+            dims = output_dimensions(node, index, iteration_space(node))
+            for source, amap in zip((*node.inputs, node.init), node.maps, strict=True):
+                yield from _reductions(source, apply_map(amap, dims))
+        case Reshaped():
+            through = delinearize(row_major(node.shape, index), node.source.shape)
+            if through is not None:
+                yield from _reductions(node.source, through)
+            elif not isinstance(node.source, Operand):
+                yield None
+        case Operand():
+            pass
+        case _:
+            if any(True for _ in _below(node)):
+                yield None
+
+
+def _below(node: Node) -> Iterator[Structured]:
+    """Reductions under a pad or slice."""
+    source = getattr(node, "source", None)
+    if isinstance(source, Structured):
+        yield source
+    elif source is not None:
+        yield from _below(source)
+
+
+def _factors(node: Structured) -> tuple[Factor, Factor] | None:
+    """Input and weights of sum += (x − zero) · (w − zero)."""
+    terms = _terms(node.op.regions[0].blocks[0])
+    if len(node.inputs) != 2 or terms is None:
+        return None
+    x, w = (_operand(source) for source in node.inputs)
+    pad = node.inputs[0]
+    if x is None or w is None or isinstance(node.inputs[1], Padded):
+        return None
+    if isinstance(pad, Padded) and not pad_is_neutral(node, 0, pad.scalar):
+        return None
+    (_, x_signed, x_zero), (_, w_signed, w_zero) = terms
+    return Factor(x.argument, x.shape, x_signed, x_zero), Factor(w.argument, w.shape, w_signed, w_zero)
+
+
+def _terms(block: Block) -> list[tuple[int, bool, int]] | None:
+    """What is multiplied, of input and of weights, if that is all the block does; see `_term`."""
+    terminator = block.operations[len(block.operations) - 1]
+    total = _operation(terminator.operands[0], "arith.addi")
+    if total is None or total.results[0].type != IntegerType.get_signless(32, block.owner.context):
+        return None
+    product = next((p for p in map(_product, total.operands) if p is not None), None)
+    if product is None or len(block.arguments) != 3 or block.arguments[2] not in list(total.operands):
+        return None
+    terms = [term for term in (_term(operand, block) for operand in product.operands) if term is not None]
+    return sorted(terms) if {number for number, _, _ in terms} == {0, 1} else None
+
+
+def _operation(value: Value, name: str) -> Operation | None:
+    op = defining(value)
+    return op if op is not None and op.name == name else None
+
+
+def _product(value: Value) -> Operation | None:
+    return _operation(value, "arith.muli")
+
+
+def _term(value: Value, block: Block) -> tuple[int, bool, int] | None:
+    """Number of the block argument, whether it is signed, and what is subtracted."""
+    zero = 0
+    less = _operation(value, "arith.subi")
+    if less is not None:
+        constant = constant_of(less.operands[1])
+        if not isinstance(constant, int):
+            return None
+        value, zero = less.operands[0], constant
+    op = defining(value)
+    if op is None or op.name not in ("arith.extsi", "arith.extui"):
+        return None
+    narrow = op.operands[0]
+    if narrow.type != IntegerType.get_signless(8, block.owner.context):
+        return None
+    number = next((i for i, argument in enumerate(block.arguments) if argument == narrow), None)
+    return None if number is None else (number, op.name == "arith.extsi", zero)
+
+
+def _operand(node: Node) -> Operand | None:
+    source = node.source if isinstance(node, Padded) else node
+    return source if isinstance(source, Operand) else None
+
+
+def _contraction(node: Structured, index: Index, loops: tuple[Var, ...], x: Factor, w: Factor) -> Contraction | None:
+    space = iteration_space(node)
+    dims = output_dimensions(node, index, space)
+    if len(x.shape) != 4 or x.shape[0] != 1:
+        return None
+    low = node.inputs[0].low if isinstance(node.inputs[0], Padded) else (0, 0, 0, 0)
+    at = [i + -pad for i, pad in zip(apply_map(node.maps[0], dims), low, strict=True)]
+    reduced = [v for v, kind in zip(space, node.kinds, strict=True) if kind == "reduction" and v.extent > 1]
+    found = [_axis(at[d], loops[d], reduced, x.shape[d]) for d in (1, 2)]
+    if found[0] is None or found[1] is None or at[0] != Linear():
+        return None
+    (rows, ky), (columns, kx) = found[0], found[1]
+    flat = row_major(w.shape, apply_map(node.maps[1], dims))
+    inner = [v for v in reduced if v not in (ky, kx)]
+    layout = _layout(at[3], flat, loops[3], inner, kx)
+    used = {loops[3], ky, kx, *inner}
+    if layout is None or flat.const or not flat.variables <= used or (columns.dilation != 1 and layout != "depthwise"):
+        return None
+    channels = inner[0].extent if inner else 1
+    strides = flat.coefficient(loops[3]), flat.coefficient(ky), flat.coefficient(kx)
+    if channels != (x.shape[3] if layout != "depthwise" else 1) or math.prod(x.shape) == 0:
+        return None
+    return Contraction(node, index, loops, x, w, rows, columns, channels, layout, strides, ky, kx)
+
+
+def _axis(at: Linear, output: Var, reduced: list[Var], inputs: int) -> tuple[Axis, Var] | None:
+    """One dimension's windows, and the variable that goes through one."""
+    own = [var for var in reduced if at.coefficient(var)]
+    if len(own) > 1 or not at.variables <= {output, *own}:
+        return None
+    within = own[0] if own else Var("k", 1)
+    stride, dilation = at.coefficient(output) or 1, at.coefficient(within) or 1
+    if stride < 0 or dilation < 0 or at.const > 0:
+        return None
+    return Axis(stride, dilation, -at.const, within.extent, inputs, output.extent), within
+
+
+def _layout(channel: Linear, weights: Linear, output: Var, inner: list[Var], kx: Var) -> Layout | None:
+    """How weights lie for the output channel, the input channel and the column of the window."""
+    if len(inner) > 1:
+        return None
+    if inner:
+        own = inner[0]
+        contiguous = weights.coefficient(own) == 1 and weights.coefficient(kx) in (0, own.extent)
+        return "runs" if contiguous and channel == Linear.of(own) else None
+    if channel == Linear.of(output) and output.extent > 1:
+        return "depthwise" if weights.coefficient(output) == 1 else None
+    if channel != Linear():
+        return None
+    if weights.coefficient(kx) in (0, 1) and weights.coefficient(output) != 1:
+        return "runs"
+    return "spread" if weights.coefficient(output) == 1 else None

@@ -1,0 +1,83 @@
+"""Lanes of Arm's DSP extension: two 16-bit products and their sum in one instruction.
+
+Four bytes of a word become two registers of two 16-bit values, bytes 0 and 2 and bytes 1 and 3; the zero point is
+subtracted by the instruction that extends. Which bytes are together does not matter: both sides are taken alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lowtide.ir import IntegerType, Value, arith, llvm
+from lowtide.kernels.blocked.contraction import Factor
+from lowtide.kernels.blocked.lanes import Scalar, Sums
+from lowtide.kernels.blocked.memory import Address, load
+
+_WORD = 4
+
+
+class Dsp:
+    """Cortex-M4, M7, M33."""
+
+    block = (2, 2)
+    single = 2
+    pixels = 2
+    group = 4
+
+    def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
+        """See `Lanes`."""
+        words = count - count % _WORD
+        for k in range(0, words, _WORD):
+            right = [_pairs(address + k, w) for address in ws]
+            for row, address in zip(sums, xs, strict=True):
+                left = _pairs(address + k, x)
+                for n, pair in enumerate(right):
+                    for a, b in zip(left, pair, strict=True):
+                        row[n] = _intrinsic("smlad", a, b, row[n])
+        rest = count % _WORD
+        return Scalar().dot(sums, [a + words for a in xs], [a + words for a in ws], rest, x, w) if rest else sums
+
+    def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
+        """See `Lanes`."""
+        if len(sums[0]) != self.group:
+            return Scalar().scale(sums, xs, ws, x, w)
+        right = _pairs(ws, w)
+        for row, address in zip(sums, xs, strict=True):
+            left = _pairs(address, x)
+            for half, (a, b) in enumerate(zip(left, right, strict=True)):
+                row[half] = _intrinsic("smlabb", a, b, row[half])
+                row[half + 2] = _intrinsic("smlatt", a, b, row[half + 2])
+        return sums
+
+    def spread(self, sums: Sums, xs: Sequence[Value], ws: Address, w: Factor) -> Sums:
+        """See `Lanes`."""
+        if len(sums[0]) != self.group:
+            return Scalar().spread(sums, xs, ws, w)
+        right = _pairs(ws, w)
+        for row, left in zip(sums, xs, strict=True):
+            for half, b in enumerate(right):
+                row[half] = _intrinsic("smlabb", left, b, row[half])
+                row[half + 2] = _intrinsic("smlabt", left, b, row[half + 2])
+        return sums
+
+
+def _pairs(address: Address, factor: Factor) -> tuple[Value, Value]:
+    """The four bytes there: bytes 0 and 2, and bytes 1 and 3, each as two 16-bit values less the zero point."""
+    i32 = IntegerType.get_signless(32)
+    word = load(address, i32)
+    turned = llvm.intr_fshr(word, word, arith.constant(i32, 8))
+    name = "sxt" if factor.signed else "uxt"
+    if not factor.zero:
+        return _intrinsic(f"{name}b16", word), _intrinsic(f"{name}b16", turned)
+    less = -factor.zero & 0xFFFF
+    both = arith.constant(i32, _as_signed(less << 16 | less))
+    return _intrinsic(f"{name}ab16", both, word), _intrinsic(f"{name}ab16", both, turned)
+
+
+def _as_signed(word: int) -> int:
+    return word - (1 << 32) if word >> 31 else word
+
+
+def _intrinsic(name: str, *operands: Value) -> Value:
+    i32 = IntegerType.get_signless(32)
+    return llvm.call_intrinsic(i32, f"llvm.arm.{name}", list(operands), [], [])

@@ -1,0 +1,212 @@
+"""Emits a convolution in register blocks: some pixels of a row and some channels at a time.
+
+A block's sums are loop-carried values, and what follows them (bias, requantisation, whatever is fused) is pulled
+through the layer's description, element by element. Blocks lie where the whole window is inside the row; the other
+pixels go one at a time. Rows of the input may be rings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lowtide.graph.linear import Linear, Var
+from lowtide.graph.nest import LayerBody
+from lowtide.ir import InsertionPoint, MemRefType, Value, arith, memref, scf
+from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.lanes import Lanes, Sums
+from lowtide.kernels.blocked.memory import Address, address_of, advanced, scaled
+from lowtide.kernels.blocked.sums import Pixels, SumEmitter, sum_emitter
+from lowtide.kernels.element import ElementEmitter, Part
+from lowtide.kernels.scalar import index_constant
+
+
+class BlockedEmitter(ElementEmitter):
+    """Emits one layer's loops at the current insertion point.
+
+    Args:
+        found: the layer's convolution.
+        body, arguments, part: as for `ElementEmitter`; a part goes through rows.
+        lanes: of the core.
+        backwards: go from the last pixel to the first.
+    """
+
+    def __init__(
+        self,
+        found: Contraction,
+        body: LayerBody,
+        arguments: Sequence[Value],
+        lanes: Lanes,
+        *,
+        backwards: bool = False,
+        part: Part | None = None,
+    ) -> None:
+        super().__init__(body, arguments, part)
+        self._found = found
+        self._lanes = lanes
+        self._reverse = backwards or self.from_the_end
+        self._sums: SumEmitter = sum_emitter(found, self, lanes)
+
+    def emit(self) -> None:
+        """All rows, or those of the part."""
+        for var in self._found.loops:
+            self.indices.bind(var, index_constant(0))
+        row = self._found.loops[1]
+        low, high = self._rows(row)
+
+        def one(position: Value) -> None:
+            self.indices.bind(row, position)
+            self._sums.open_row()
+            self._columns()
+
+        self._loop(low, high, one)
+
+    def _rows(self, row: Var) -> tuple[Value, Value]:
+        if self.part is None:
+            return index_constant(0), index_constant(row.extent)
+        ((_, bounds),) = self.part.ranges.items()
+        return bounds
+
+    def _loop(self, low: Value, high: Value, body: Callable[[Value], None]) -> None:
+        """A loop by ones, in the layer's direction."""
+        loop = scf.ForOp(low, high, index_constant(1))
+        with InsertionPoint(loop.body), self.scope():
+            position = loop.induction_variable
+            if self._reverse:
+                position = arith.subi(arith.subi(arith.addi(low, high), index_constant(1)), position)
+            body(position)
+            scf.YieldOp([])
+
+    # -- pixels of a row --------------------------------------------------------------------------------------
+
+    def _columns(self) -> None:
+        """Blocks where the windows are inside the input, single pixels elsewhere."""
+        axis = self._found.columns
+        first, end = axis.interior
+        pixels = self._sums.pixels(end - first)
+        blocks = (end - first) // pixels
+        turns = axis.outputs - blocks * (pixels - 1)
+        if blocks == turns and self._sums.all_rows is None:
+            self._loop(index_constant(0), index_constant(blocks), lambda i: self._block(scaled(i, pixels), pixels))
+        elif blocks == 0:
+            self._loop(index_constant(0), index_constant(axis.outputs), self._single)
+        else:
+            self._mixed(first, blocks, pixels)
+
+    def _mixed(self, first: int, blocks: int, pixels: int) -> None:
+        """Turn i is a block from turn `first` on, for `blocks` turns, if all rows of the window are there."""
+        outputs = self._found.columns.outputs
+        turns = index_constant(outputs - blocks * (pixels - 1))
+        whole = self._sums.all_rows
+        count = turns if whole is None else arith.select(whole, turns, index_constant(outputs))
+
+        def turn(i: Value) -> None:
+            after = arith.subi(i, index_constant(first))
+            inside = arith.cmpi(arith.CmpIPredicate.ult, after, index_constant(blocks))
+            inside = inside if whole is None else arith.andi(inside, whole)
+            choice = scf.IfOp(inside, has_else=True)
+            with InsertionPoint(choice.then_block), self.scope():
+                self._block(arith.addi(scaled(after, pixels), index_constant(first)), pixels)
+                scf.YieldOp([])
+            with InsertionPoint(choice.else_block), self.scope():
+                self._single(self._position(i, first + blocks, blocks * (pixels - 1)))
+                scf.YieldOp([])
+
+        self._loop(index_constant(0), count, turn)
+
+    def _position(self, turn: Value, end: int, skipped: int) -> Value:
+        """The pixel of a turn that is no block: after the blocks their further pixels are counted too."""
+        if not skipped:
+            return turn
+        behind = arith.cmpi(arith.CmpIPredicate.uge, turn, index_constant(end))
+        whole = self._sums.all_rows
+        behind = behind if whole is None else arith.andi(behind, whole)
+        return arith.select(behind, arith.addi(turn, index_constant(skipped)), turn)
+
+    def _block(self, column: Value, pixels: int) -> None:
+        self._pixels(Pixels(column, pixels, inside=True, whole=True))
+
+    def _single(self, column: Value) -> None:
+        self._pixels(Pixels(column, 1, inside=self._found.columns.kernel == 1, whole=False))
+
+    # -- channels of some pixels ------------------------------------------------------------------------------
+
+    def _pixels(self, pixels: Pixels) -> None:
+        """All channels of these pixels."""
+        self.indices.bind(self._found.loops[2], pixels.column)
+        self._sums.open_pixels(pixels)
+        size, outputs = self._sums.channels(pixels.count), self._found.outputs
+        whole = outputs - outputs % size
+        if whole == size:
+            self._channels(pixels, index_constant(0), size)
+        elif whole:
+            loop = scf.ForOp(index_constant(0), index_constant(whole), index_constant(size))
+            with InsertionPoint(loop.body), self.scope():
+                self._channels(pixels, loop.induction_variable, size)
+                scf.YieldOp([])
+        if outputs % size:
+            with self.scope():
+                self._channels(pixels, index_constant(whole), outputs % size)
+
+    def _channels(self, pixels: Pixels, channel: Value, count: int) -> None:
+        """One block: its sums, then its elements."""
+        starts: list[list[Value]] = []
+        for m in range(pixels.count):
+            starts.append([self._start(pixels, m, channel, n) for n in range(count)])
+        sums = self._sums.emit(pixels, channel, starts)
+        self._store(pixels, channel, sums)
+
+    def _bind(self, pixels: Pixels, m: int, channel: Value, n: int) -> None:
+        column, own = self._found.loops[2:]
+        self.indices.bind(column, arith.addi(pixels.column, index_constant(m)) if m else pixels.column)
+        self.indices.bind(own, arith.addi(channel, index_constant(n)) if n else channel)
+
+    def _start(self, pixels: Pixels, m: int, channel: Value, n: int) -> Value:
+        """What the sum starts from."""
+        with self.scope():
+            self._bind(pixels, m, channel, n)
+            return self.value(self._found.node.init, self._found.index)
+
+    def _store(self, pixels: Pixels, channel: Value, sums: Sums) -> None:
+        """Pull the block's elements through all that follows the sums, then store them together."""
+        index = tuple(Linear.of(var) for var in self._found.loops)
+        target, destination = self.body.target(index), self.destination()
+        made: list[tuple[Value, list[Value]]] = []
+        for m, row in enumerate(sums):
+            for n, total in enumerate(row):
+                with self.scope():
+                    self._bind(pixels, m, channel, n)
+                    self.memo[-1][self._found.node, self._found.index] = total
+                    value = self.value(self.body.result, index)
+                    made.append((value, self.place(destination, self.body.destination, target)))
+        for value, place in made:
+            memref.store(value, destination, place)
+
+    # -- input ------------------------------------------------------------------------------------------------
+
+    def row_bytes(self) -> int:
+        """Of a row of the input."""
+        _, _, columns, channels = self._found.x.shape
+        return columns * channels
+
+    def input_row(self, row: Linear) -> Address:
+        """The first byte of a row of the input, which may be in a ring."""
+        x = self._found.x
+        buffer = self.arguments[x.argument]
+        place = self.place(buffer, x.shape, (Linear(), row, Linear(), Linear()))[1]
+        return advanced(address_of(buffer), scaled(place, self.row_bytes()))
+
+    def weights(self) -> Address:
+        """The first byte of the weights."""
+        return address_of(self.arguments[self._found.w.argument])
+
+
+def goes_by_rows(found: Contraction, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:
+    """True where the input and the output are whole rows, all of them or a ring, and the part goes through rows."""
+    if part is not None and (part.reduces or list(part.ranges) != [1]):
+        return False
+    shapes = (found.x.shape, arguments[found.x.argument]), (body.destination, arguments[-1])
+    for shape, value in shapes:
+        kept = list(MemRefType(value.type).shape)
+        if len(kept) != 4 or kept[2:] != list(shape[2:]):
+            return False
+    return MemRefType(arguments[found.w.argument].type).shape == list(found.w.shape)

@@ -1,0 +1,101 @@
+"""How a core multiplies bytes: what the blocked kernels ask of it, and plain integers, which every core has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from lowtide.ir import IntegerType, Value, arith
+from lowtide.kernels.blocked.contraction import Factor
+from lowtide.kernels.blocked.memory import Address, load
+
+Sums = list[list[Value]]
+"""32-bit sums of a block: by pixel, then by channel."""
+
+
+class Lanes(Protocol):
+    """Multiplies and adds in the registers of a core."""
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """Pixels and channels of a block of sums of runs."""
+        ...
+
+    @property
+    def single(self) -> int:
+        """Channels of a block of one pixel."""
+        ...
+
+    @property
+    def pixels(self) -> int:
+        """Of a block where each channel has sums of its own."""
+        ...
+
+    @property
+    def group(self) -> int:
+        """Channels that lie together in such a block, which the core takes at once."""
+        ...
+
+    def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
+        """Add to sums[m][n] the products of `count` bytes from xs[m] and ws[n]."""
+        ...
+
+    def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
+        """Add to sums[m][c] the product of byte c from xs[m] and byte c from ws, for the channels of a group."""
+        ...
+
+    def spread(self, sums: Sums, xs: Sequence[Value], ws: Address, w: Factor) -> Sums:
+        """Add to sums[m][c] the product of xs[m], a 32-bit value, and byte c from ws, for the channels of a group."""
+        ...
+
+
+def extended(address: Address, factor: Factor) -> Value:
+    """One byte as the 32-bit value that the products take."""
+    return less_zero(widened(load(address, IntegerType.get_signless(8)), factor), factor)
+
+
+def widened(byte: Value, factor: Factor) -> Value:
+    """The byte in 32 bits."""
+    extend = arith.extsi if factor.signed else arith.extui
+    return extend(IntegerType.get_signless(32), byte)
+
+
+def less_zero(value: Value, factor: Factor) -> Value:
+    """The 32-bit value without the zero point."""
+    if not factor.zero:
+        return value
+    return arith.subi(value, arith.constant(IntegerType.get_signless(32), factor.zero))
+
+
+class Scalar:
+    """A byte at a time."""
+
+    block = (2, 4)
+    single = 4
+    pixels = 2
+    group = 1
+
+    def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
+        """See `Lanes`."""
+        for k in range(count):
+            right = [extended(address + k, w) for address in ws]
+            for row, address in zip(sums, xs, strict=True):
+                left = extended(address + k, x)
+                row[:] = [arith.addi(total, arith.muli(left, r)) for total, r in zip(row, right, strict=True)]
+        return sums
+
+    def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
+        """See `Lanes`."""
+        right = [extended(ws + c, w) for c in range(len(sums[0]))]
+        for row, address in zip(sums, xs, strict=True):
+            left = [extended(address + c, x) for c in range(len(row))]
+            products = [arith.muli(a, b) for a, b in zip(left, right, strict=True)]
+            row[:] = [arith.addi(total, product) for total, product in zip(row, products, strict=True)]
+        return sums
+
+    def spread(self, sums: Sums, xs: Sequence[Value], ws: Address, w: Factor) -> Sums:
+        """See `Lanes`."""
+        right = [extended(ws + c, w) for c in range(len(sums[0]))]
+        for row, left in zip(sums, xs, strict=True):
+            row[:] = [arith.addi(total, arith.muli(left, r)) for total, r in zip(row, right, strict=True)]
+        return sums

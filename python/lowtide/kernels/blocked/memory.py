@@ -1,0 +1,58 @@
+"""Loads and stores at addresses, for words that need not be aligned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lowtide.ir import IntegerType, Type, Value, arith, llvm, memref
+from lowtide.kernels.scalar import index_constant
+
+
+@dataclass(frozen=True)
+class Address:
+    """A byte: `base`, an index value, plus a constant number of bytes, which loads take into the instruction."""
+
+    base: Value
+    offset: int = 0
+
+    def __add__(self, more: int) -> Address:
+        return Address(self.base, self.offset + more)
+
+
+def address_of(buffer: Value) -> Address:
+    """The first byte of a dense memref."""
+    return Address(memref.extract_aligned_pointer_as_index(buffer))
+
+
+def advanced(address: Address, more: Value) -> Address:
+    """The address so many bytes further on."""
+    return Address(arith.addi(address.base, more), address.offset)
+
+
+def scaled(value: Value, factor: int) -> Value:
+    """The product with a constant."""
+    return value if factor == 1 else arith.muli(value, index_constant(factor))
+
+
+def load(address: Address, kind: Type) -> Value:
+    """A value of that type, at any address."""
+    return llvm.load(kind, _pointer(address), alignment=1)
+
+
+def store(value: Value, address: Address) -> None:
+    """Store the value, at any address.
+
+    Volatile: LLVM would make a row of such stores a call of memset or memcpy, which a firmware need not have.
+    """
+    llvm.store(value, _pointer(address), alignment=1, volatile_=True)
+
+
+def _pointer(address: Address) -> Value:
+    kind = Type.parse("!llvm.ptr")
+    # the address is an index, which may have 64 bits where the object's memory does not
+    word = arith.index_cast(IntegerType.get_signless(64), address.base)
+    base = llvm.inttoptr(kind, word)
+    if not address.offset:
+        return base
+    byte = IntegerType.get_signless(8)
+    return llvm.getelementptr(kind, base, [], [address.offset], byte, 0)
