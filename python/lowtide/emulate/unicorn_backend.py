@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,9 @@ import numpy.typing as npt
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.backend import Array, RunResult, check_inputs
 from lowtide.emulate.cores import core_of
+from lowtide.emulate.counting import Executed, Isa
 from lowtide.emulate.elf_loader import call_elf, load_elf
+from lowtide.emulate.image import Image
 from lowtide.emulate.link import link_object
 from lowtide.emulate.machine import Machine, StrayAccessError
 from lowtide.emulate.memory import Layout, make_layout
@@ -20,6 +22,23 @@ from lowtide.emulate.trace import Recorder, Trace
 from lowtide.errors import InternalError, UsageError
 
 ArtifactKind = Literal["object", "elf"]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One run, instruction by instruction.
+
+    Attributes:
+        result: what the run gave.
+        image: the code; offsets of `executed` are in its flash.
+        executed: how often each instruction was executed.
+        isa: what the code is.
+    """
+
+    result: RunResult
+    image: Image
+    executed: Executed
+    isa: Isa
 
 
 class UnicornBackend:
@@ -87,6 +106,13 @@ class UnicornSession:
             changed[slot.offset : slot.offset + slot.tensor.nbytes] = True
         used = max(result.stack_used_bytes or 0, second.stack_used_bytes or 0)
         return replace(result, arena_touched_bytes=int(np.count_nonzero(changed)), stack_used_bytes=used)
+
+    def profile(self, inputs: Sequence[Array]) -> Profile:
+        """Run once and tell how often each instruction was executed; errors as for `run`."""
+        check_inputs(self._artifact.inputs, inputs)
+        machine = self.machine(True)
+        result = self._run_on(machine, inputs, inverted=False, count=True)
+        return Profile(result, self._image, machine.executed(), self._core.isa)
 
     def trace(self, inputs: Sequence[Array]) -> tuple[RunResult, Trace]:
         """Run once and record every access to the arena.
