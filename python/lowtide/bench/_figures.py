@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from lowtide.codegen import CodegenResult, generate
+from lowtide.codegen.apart import layers_apart
+from lowtide.codegen.iree import scratch_directory
+from lowtide.emulate.artifact import ArtifactView
+from lowtide.emulate.inputs import random_inputs
+from lowtide.emulate.mix import Mix, mix_of
+from lowtide.emulate.profile import Profile
+from lowtide.emulate.qemu_backend import QemuBackend
+from lowtide.emulate.qemu_profile import profile_in_qemu
+from lowtide.emulate.unicorn_backend import UnicornSession
 from lowtide.errors import InternalError, UsageError
-
-if TYPE_CHECKING:
-    from lowtide.codegen import CodegenResult
-    from lowtide.emulate.artifact import ArtifactView
-    from lowtide.emulate.backend import Array
-    from lowtide.emulate.mix import Mix
-    from lowtide.emulate.unicorn_backend import Profile
-    from lowtide.lower import Lowered
-    from lowtide.network import Network
-    from lowtide.plan.plan import Objective
-    from lowtide.targets import Target
+from lowtide.lower import Lowered, lower
+from lowtide.network import Network
+from lowtide.plan.plan import Objective
+from lowtide.stages import Stages
+from lowtide.targets import Target
 
 SEED = 0
 """Of the random input, as `lowtide run` takes it by default."""
@@ -58,7 +63,7 @@ class Figures:
         code_bytes, weights_bytes: flash, of instructions and of constants.
         arena_bytes, stack_bytes, data_bytes: RAM.
         layers: in the order of the code, where they were asked for: the layers, then the loops and calls around them.
-        apart_instructions: what the layers sum up to; more than `instructions`, as the functions are not inlined.
+        apart_instructions: what the layers sum up to; not `instructions`, as the functions are not inlined.
     """
 
     model: str
@@ -82,33 +87,37 @@ def measure(
 ) -> Figures:
     """Compile a model and run it once.
 
+    Args:
+        model: its file.
+        target: the core.
+        objective: of the plan.
+        layers: compile and run it once more with its layers apart.
+        listen: is told what begins.
+
     Raises:
         LowtideError: whatever a stage refuses.
-        InternalError: the instructions by kind are not those that were counted.
+        InternalError: the instructions by kind or by layer are not all that were counted, or the layers apart compute
+            something else.
     """
-    from lowtide.codegen import generate
-    from lowtide.codegen.iree import scratch_directory
-    from lowtide.lower import lower
-    from lowtide.stages import Stages
-
     listen(f"{model.stem} on {target.name}")
     lowered = lower(model, target, objective=objective, stages=Stages())
     with scratch_directory() as scratch:
         code = generate(lowered.network, target, scratch)
-        view = _view(lowered.network, target, code, scratch)
-        instructions, mix, note = _counted(view)
+        counted = _count(lowered.network, code, target, scratch)
     found: tuple[LayerFigures, ...] = ()
-    if layers and mix is not None:
+    if layers and isinstance(counted, Profile):
         listen(f"{model.stem} on {target.name}, layer by layer")
-        found = measure_layers(lowered, target)
+        found = _measure_layers(lowered, target, counted)
+    profiled = counted if isinstance(counted, Profile) else None
+    unprofiled = _Unprofiled(None, "") if isinstance(counted, Profile) else counted
     return Figures(
         model=model.stem,
         target=target.name,
         objective=objective,
         macs=lowered.macs,
-        instructions=instructions,
-        mix=mix,
-        note=note,
+        instructions=unprofiled.instructions if profiled is None else profiled.executed.total,
+        mix=None if profiled is None else _mix(profiled),
+        note=unprofiled.reason,
         code_bytes=code.code_bytes,
         weights_bytes=code.rodata_bytes,
         arena_bytes=lowered.network.arena_bytes,
@@ -119,23 +128,51 @@ def measure(
     )
 
 
-def measure_layers(lowered: Lowered, target: Target) -> tuple[LayerFigures, ...]:
-    """Compile the network with its layers apart, run it once, and count by layer.
+@dataclass(frozen=True)
+class _Unprofiled:
+    """A run of which no more is known than how many instructions it was, if that, and why."""
 
-    Raises:
-        InternalError: the code has not one function for each layer, or instructions are left over.
-    """
-    from lowtide.codegen import generate
-    from lowtide.codegen.apart import layers_apart
-    from lowtide.codegen.iree import scratch_directory
+    instructions: int | None
+    reason: str
 
+
+def _count(network: Network, code: CodegenResult, target: Target, directory: Path) -> Profile | _Unprofiled:
+    """Run what lies in the folder, in Unicorn where that has the core, else in QEMU."""
+    view = _view(network, target, code, directory)
+    inputs = random_inputs([slot.tensor for slot in view.inputs], SEED)
+    if not (target.qemu_machine or target.emulator) or target.family == "host":
+        return _Unprofiled(None, "not counted, as there is no emulator of it")
+    try:
+        if code.external_symbols:
+            result = QemuBackend().run(view, inputs)
+            return _Unprofiled(result.instructions, "the compiler's library is called; kinds and layers are not told")
+        if target.emulator:
+            return UnicornSession(view, "object").profile(inputs)
+        return profile_in_qemu(view, inputs)
+    except UsageError as error:
+        return _Unprofiled(None, f"not counted: {error.message}")
+
+
+def _mix(profile: Profile) -> Mix:
+    mix = mix_of(profile.image.flash, profile.executed, profile.isa)
+    if mix.instructions != profile.result.instructions:
+        raise InternalError("bench", f"{mix.instructions} instructions by kind, {profile.result.instructions} in all")
+    return mix
+
+
+def _measure_layers(lowered: Lowered, target: Target, whole: Profile) -> tuple[LayerFigures, ...]:
+    """Compile the network with its layers apart, run it once, and count by layer."""
     apart = layers_apart(lowered.network)
     called = [layer for layer in lowered.layers if not layer.in_place_bytes]
     if len(called) != len(apart.symbols):
         raise InternalError("bench", f"{len(called)} layers have code, the network calls {len(apart.symbols)}")
     with scratch_directory() as scratch:
-        code = generate(apart.network, target, scratch)
-        profile = _profile(_view(apart.network, target, code, scratch))
+        profile = _count(apart.network, generate(apart.network, target, scratch), target, scratch)
+    if not isinstance(profile, Profile):
+        raise InternalError("bench", f"the network alone was counted, its layers not: {profile.reason}")
+    for one, other in zip(whole.result.outputs, profile.result.outputs, strict=True):
+        if not np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
+            raise InternalError("bench", "with its layers apart the network computes something else")
     by_symbol = _by_symbol(profile)
     kinds = {layer.name: layer.kind for layer in lowered.graph.layers}
     figures: list[LayerFigures] = []
@@ -148,15 +185,13 @@ def measure_layers(lowered: Lowered, target: Target) -> tuple[LayerFigures, ...]
         name = "loops and calls" if symbol == f"{lowered.network.name}_run" else symbol
         figures.append(LayerFigures(f"({name})", "", symbol, 0, mix, size))
     total = sum(layer.mix.instructions for layer in figures)
-    if total != profile.executed.total:
-        raise InternalError("bench", f"{total} of {profile.executed.total} instructions are of a known function")
+    if total != profile.result.instructions:
+        raise InternalError("bench", f"{total} of {profile.result.instructions} instructions are of a known function")
     return tuple(figures)
 
 
 def _by_symbol(profile: Profile) -> dict[str, tuple[Mix, int]]:
-    """The instructions and the bytes of each function, with what was compiled for that function alone."""
-    from lowtide.emulate.mix import Mix, mix_of
-
+    """The instructions and the bytes of each function, with those of what was compiled for that function alone."""
     found: dict[str, tuple[Mix, int]] = {}
     for function in profile.image.functions:
         name = function.name.split(".", 1)[0]
@@ -167,46 +202,7 @@ def _by_symbol(profile: Profile) -> dict[str, tuple[Mix, int]]:
     return found
 
 
-def _counted(view: ArtifactView) -> tuple[int | None, Mix | None, str]:
-    """Instructions, those by kind, and why there are none."""
-    from lowtide.emulate.mix import mix_of
-
-    if not view.target.emulator or view.target.family == "host":
-        return _counted_in_qemu(view)
-    profile = _profile(view)
-    mix = mix_of(profile.image.flash, profile.executed, profile.isa)
-    if mix.instructions != profile.result.instructions:
-        raise InternalError("bench", f"{mix.instructions} instructions by kind, {profile.result.instructions} in all")
-    return profile.result.instructions, mix, ""
-
-
-def _counted_in_qemu(view: ArtifactView) -> tuple[int | None, Mix | None, str]:
-    from lowtide.emulate.qemu_backend import QemuBackend
-
-    if not view.target.qemu_machine:
-        return None, None, f"not counted: there is no emulator for {view.target.name}"
-    try:
-        result = QemuBackend().run(view, _inputs(view))
-    except UsageError as error:
-        return None, None, f"not counted: {error.message}"
-    return result.instructions, None, "counted in QEMU, which does not tell kinds of instructions"
-
-
-def _profile(view: ArtifactView) -> Profile:
-    from lowtide.emulate.unicorn_backend import UnicornSession
-
-    return UnicornSession(view, "object").profile(_inputs(view))
-
-
-def _inputs(view: ArtifactView) -> tuple[Array, ...]:
-    from lowtide.emulate.inputs import random_inputs
-
-    return random_inputs([slot.tensor for slot in view.inputs], SEED)
-
-
 def _view(network: Network, target: Target, code: CodegenResult, directory: Path) -> ArtifactView:
-    from lowtide.emulate.artifact import ArtifactView
-
     return ArtifactView(
         directory=directory,
         name=network.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -12,33 +12,15 @@ import numpy.typing as npt
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.backend import Array, RunResult, check_inputs
 from lowtide.emulate.cores import core_of
-from lowtide.emulate.counting import Executed, Isa
 from lowtide.emulate.elf_loader import call_elf, load_elf
-from lowtide.emulate.image import Image
 from lowtide.emulate.link import link_object
 from lowtide.emulate.machine import Machine, StrayAccessError
 from lowtide.emulate.memory import Layout, make_layout
+from lowtide.emulate.profile import Profile
 from lowtide.emulate.trace import Recorder, Trace
 from lowtide.errors import InternalError, UsageError
 
 ArtifactKind = Literal["object", "elf"]
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One run, instruction by instruction.
-
-    Attributes:
-        result: what the run gave.
-        image: the code; offsets of `executed` are in its flash.
-        executed: how often each instruction was executed.
-        isa: what the code is.
-    """
-
-    result: RunResult
-    image: Image
-    executed: Executed
-    isa: Isa
 
 
 class UnicornBackend:
