@@ -89,6 +89,7 @@ class LayerAccess:
         windows: for each input the rows, and the columns, that those of the output need, None for any, as always
             outside loops.
         accumulates: it goes by the rows of its input, and reads what it writes.
+        macs: multiply-accumulates of all its runs in one inference, recomputation included.
     """
 
     name: str
@@ -101,3 +102,4 @@ class LayerAccess:
     in_place_bytes: int = 0
     windows: tuple[tuple[Window | None, Window | None], ...] = ()
     accumulates: bool = False
+    macs: int = 0

@@ -40,7 +40,7 @@ def note_accesses(module: Module, read: Bufferised, moves: Mapping[int, Place]) 
         texts = [StringAttr.get(word) for word in (call.name, function, direction, names[call.writes])]
         inputs = ArrayAttr.get([StringAttr.get(names[item.buffer]) for item in call.reads])
         stored = 0 if number in moves else read.stored_bytes[number]
-        numbers = [stored, *moves.get(number, (0, 0)), int(call.accumulates)]
+        numbers = [stored, *moves.get(number, (0, 0)), int(call.accumulates), read.macs[number]]
         integers = [IntegerAttr.get(i64, value) for value in numbers]
         rows.append(ArrayAttr.get([*texts, inputs, *integers, _windows(call)]))
     module.operation.attributes[ACCESSES] = ArrayAttr.get(rows)
@@ -51,14 +51,15 @@ def layer_accesses(module: Module) -> tuple[LayerAccess, ...]:
     """What `note_accesses` noted of the calls, in their order."""
     found: list[LayerAccess] = []
     for row in ArrayAttr(module.operation.attributes[ACCESSES]):
-        *texts, names, stored, first, count, accumulates, windows = ArrayAttr(row)
+        *texts, names, stored, first, count, accumulates, macs, windows = ArrayAttr(row)
         name, function, direction, output = (StringAttr(text).value for text in texts)
         inputs = tuple(StringAttr(item).value for item in ArrayAttr(names))
         sizes = [IntegerAttr(number).value for number in (stored, first, count)]
         pairs = [[_read_window(DenseI64ArrayAttr(item)) for item in ArrayAttr(pair)] for pair in ArrayAttr(windows)]
         reach = tuple((rows, columns) for rows, columns in pairs)
         words = name, function, direction, inputs, output
-        found.append(LayerAccess(*words, sizes[0], sizes[1], sizes[2], reach, bool(IntegerAttr(accumulates).value)))
+        sums, products = bool(IntegerAttr(accumulates).value), IntegerAttr(macs).value
+        found.append(LayerAccess(*words, sizes[0], sizes[1], sizes[2], reach, sums, products))
     return tuple(found)
 
 

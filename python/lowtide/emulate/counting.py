@@ -1,15 +1,41 @@
-"""How many instructions the counted blocks were."""
+"""How often each instruction was executed, from the counted blocks."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+Isa = Literal["thumb", "rv32"]
 
-def count_instructions(code: bytes, marks: npt.NDArray[np.int64], isa: Literal["thumb", "rv32"]) -> int:
-    """Instructions executed, as `native.mlir`'s `count_block` marked them.
+
+@dataclass(frozen=True)
+class Executed:
+    """The instructions that were executed at least once, by address.
+
+    Attributes:
+        offsets: of their first bytes, from the code's start; int64, ascending.
+        times: how often each was executed, int64. Under an IT block what was skipped counts, too: the core fetches it.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    times: npt.NDArray[np.int64]
+
+    @property
+    def total(self) -> int:
+        """Instructions executed."""
+        return int(self.times.sum())
+
+    def between(self, first: int, end: int) -> Executed:
+        """Those whose offsets are in [first, end)."""
+        part = slice(*np.searchsorted(self.offsets, (first, end)).tolist())
+        return Executed(self.offsets[part], self.times[part])
+
+
+def executed_instructions(code: bytes, marks: npt.NDArray[np.int64], isa: Isa) -> Executed:
+    """The instructions executed, as `native.mlir`'s `count_block` marked them.
 
     Args:
         code: the flash from the address that `marks` begins at.
@@ -20,10 +46,12 @@ def count_instructions(code: bytes, marks: npt.NDArray[np.int64], isa: Literal["
     executed = np.cumsum(marks[: len(halfwords)])
     wide = halfwords >> 11 >= 0b11101 if isa == "thumb" else halfwords & 0b11 == 0b11
     where = np.flatnonzero(executed)
-    total, behind = 0, 0
+    begun: list[int] = []
+    behind = 0
     # Executed stretches consist of whole blocks, so that each begins with an instruction.
-    for index, times, four in zip(where.tolist(), executed[where].tolist(), wide[where].tolist(), strict=True):
+    for index, four in zip(where.tolist(), wide[where].tolist(), strict=True):
         if index >= behind:
-            total += times
+            begun.append(index)
             behind = index + (2 if four else 1)
-    return total
+    starts = np.array(begun, dtype=np.int64)
+    return Executed(2 * starts, executed[starts])

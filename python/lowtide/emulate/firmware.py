@@ -96,7 +96,9 @@ def find_compiler(family: str) -> Compiler:
     raise UsageError("run", "no C compiler for the board was found", remedy=remedy)
 
 
-def build_runner(artifact: ArtifactView, kind: Literal["object", "elf"], board: Board, directory: Path) -> Path:
+def build_runner(
+    artifact: ArtifactView, kind: Literal["object", "elf"], board: Board, directory: Path, *, symbols: bool = False
+) -> Path:
     """Compile the test firmware around NAME.o or NAME.elf.
 
     Args:
@@ -104,6 +106,7 @@ def build_runner(artifact: ArtifactView, kind: Literal["object", "elf"], board: 
         kind: link NAME.o, or carry NAME.elf and load it at run time.
         board: where it will run.
         directory: an empty folder, which keeps the program and what it was made of.
+        symbols: let the program name its functions.
 
     Returns:
         the program, for QEMU's `-kernel`.
@@ -125,6 +128,8 @@ def build_runner(artifact: ArtifactView, kind: Literal["object", "elf"], board: 
     for name, path in copies.items():
         shutil.copy(path, directory / name)
     command = _command(compiler, board, sources, artifact.name, code, _digest(copies.values()))
+    # Zig strips what has no debug information.
+    command += ["-g"] if symbols else []
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         raise _refusal(done.stderr, code)

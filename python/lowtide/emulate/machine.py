@@ -9,7 +9,7 @@ import numpy as np
 import unicorn
 
 from lowtide.emulate.cores import Core
-from lowtide.emulate.counting import count_instructions
+from lowtide.emulate.counting import Executed, executed_instructions
 from lowtide.emulate.image import PAGE, Image
 from lowtide.emulate.memory import EXIT_ADDRESS, Bytes, Layout, Ram, Region, garbage
 from lowtide.emulate.native import BlockCounter, EdgePage, hook_blocks, map_edge
@@ -82,7 +82,11 @@ class Machine:
 
     def instructions(self) -> int:
         """Instructions executed since the last reset."""
-        return count_instructions(self.image.flash, self._marks, self.core.isa)
+        return self.executed().total
+
+    def executed(self) -> Executed:
+        """How often each instruction in flash was executed since the last reset."""
+        return executed_instructions(self.image.flash, self._marks, self.core.isa)
 
     def call(self, function: int, arguments: Sequence[int]) -> int:
         """Call a function on an empty stack.

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.backend import Array, RunResult, check_inputs
+from lowtide.emulate.blocks import BlockLog
+from lowtide.emulate.counting import Isa
 from lowtide.emulate.firmware import Board, board_of, build_runner
 from lowtide.errors import InternalError, UsageError
 
@@ -69,16 +71,22 @@ class QemuBackend:
 
 
 class QemuSession:
-    """A firmware with a network in it, run on many inputs; see `Session`."""
+    """A firmware with a network in it, run on many inputs; see `Session`.
 
-    def __init__(self, artifact: ArtifactView, kind: ArtifactKind) -> None:
+    Attributes:
+        program: the firmware; it names its functions with `symbols`.
+        isa: what its code is.
+    """
+
+    def __init__(self, artifact: ArtifactView, kind: ArtifactKind, *, symbols: bool = False) -> None:
         self._artifact = artifact
         self._board = board_of(artifact.target)
+        self.isa: Isa = "thumb" if self._board.family == "arm" else "rv32"
         self._qemu = _find_qemu(self._board)
         # Deleted with the session.
         self._scratch = tempfile.TemporaryDirectory(prefix="lowtide-")
         self._directory = Path(self._scratch.name)
-        self._program = build_runner(artifact, kind, self._board, self._directory)
+        self.program = build_runner(artifact, kind, self._board, self._directory, symbols=symbols)
         self._garbage = np.random.default_rng(_SEED).integers(0, 256, artifact.arena_bytes, np.uint8)
 
     def run(self, inputs: Sequence[Array], *, count: bool = True, probe: bool = False) -> RunResult:
@@ -114,12 +122,11 @@ class QemuSession:
 
     def _emulate(self, arenas: Sequence[Bytes], count: bool) -> list[_Record]:
         """Start QEMU once and run the network on each arena."""
-        (self._directory / "arena.in").write_bytes(b"".join(arena.tobytes() for arena in arenas))
+        self._write(arenas)
         clock = ["-icount", f"shift={self._board.instruction_shift}"] if count else []
-        command = [self._qemu, *self._board.qemu[1:], *clock, "-kernel", str(self._program)]
         try:
             done = subprocess.run(
-                command,
+                self._command(*clock),
                 cwd=self._directory,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -130,11 +137,37 @@ class QemuSession:
             )
         except subprocess.TimeoutExpired:
             raise InternalError("run", f"no end after {_LONGEST_SECONDS} s in QEMU") from None
-        if done.returncode != 0:
-            said = " ".join(done.stderr.split()) or "nothing was printed"
-            message = f"the firmware failed on {self._board.name} (exit code {done.returncode}): {said}"
-            raise InternalError("run", message, where=str(self._artifact.directory))
+        self._check_end(done.returncode, done.stderr)
         return self._records(len(arenas))
+
+    def blocks(self, inputs: Sequence[Array]) -> BlockLog:
+        """Run once and log the blocks executed, the firmware's own included; errors as for `run`."""
+        check_inputs(self._artifact.inputs, inputs)
+        self._write([self._filled(self._garbage, inputs)])
+        log = BlockLog()
+        with subprocess.Popen(
+            self._command("-d", "in_asm,exec,nochain"),
+            cwd=self._directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        ) as qemu:
+            assert qemu.stderr is not None
+            log.read(qemu.stderr)
+        self._check_end(qemu.returncode, "\n".join(log.said))
+        return log
+
+    def _command(self, *options: str) -> list[str]:
+        return [self._qemu, *self._board.qemu[1:], *options, "-kernel", str(self.program)]
+
+    def _write(self, arenas: Sequence[Bytes]) -> None:
+        (self._directory / "arena.in").write_bytes(b"".join(arena.tobytes() for arena in arenas))
+
+    def _check_end(self, code: int, stderr: str) -> None:
+        if code != 0:
+            said = " ".join(stderr.split()) or "nothing was printed"
+            message = f"the firmware failed on {self._board.name} (exit code {code}): {said}"
+            raise InternalError("run", message, where=str(self._artifact.directory))
 
     def _records(self, runs: int) -> list[_Record]:
         results = (self._directory / "result.out").read_bytes()

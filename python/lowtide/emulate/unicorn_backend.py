@@ -16,6 +16,7 @@ from lowtide.emulate.elf_loader import call_elf, load_elf
 from lowtide.emulate.link import link_object
 from lowtide.emulate.machine import Machine, StrayAccessError
 from lowtide.emulate.memory import Layout, make_layout
+from lowtide.emulate.profile import Profile
 from lowtide.emulate.trace import Recorder, Trace
 from lowtide.errors import InternalError, UsageError
 
@@ -87,6 +88,13 @@ class UnicornSession:
             changed[slot.offset : slot.offset + slot.tensor.nbytes] = True
         used = max(result.stack_used_bytes or 0, second.stack_used_bytes or 0)
         return replace(result, arena_touched_bytes=int(np.count_nonzero(changed)), stack_used_bytes=used)
+
+    def profile(self, inputs: Sequence[Array]) -> Profile:
+        """Run once and tell how often each instruction was executed; errors as for `run`."""
+        check_inputs(self._artifact.inputs, inputs)
+        machine = self.machine(True)
+        result = self._run_on(machine, inputs, inverted=False, count=True)
+        return Profile(result, self._image, machine.executed(), self._core.isa)
 
     def trace(self, inputs: Sequence[Array]) -> tuple[RunResult, Trace]:
         """Run once and record every access to the arena.

@@ -110,7 +110,7 @@ def _read_layer(row: Mapping[str, Any]) -> LayerAccess:
     words = row["name"], row["function"], row["direction"], tuple(row["inputs"]), row["output"]
     numbers = row["stored_bytes"], row["in_place_first"], row["in_place_bytes"]
     windows = tuple((_read_window(rows), _read_window(columns)) for rows, columns in row["windows"])
-    return LayerAccess(*words, *numbers, windows, row["accumulates"])
+    return LayerAccess(*words, *numbers, windows, row["accumulates"], row["macs"])
 
 
 def _read_window(row: Sequence[int] | None) -> Window | None:

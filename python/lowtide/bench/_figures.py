@@ -1,0 +1,216 @@
+"""The figures of `lowtide bench speed`, and how they are measured: compile, run once in the emulator, count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lowtide.codegen import CodegenResult, generate
+from lowtide.codegen.apart import layers_apart
+from lowtide.codegen.iree import scratch_directory
+from lowtide.emulate.artifact import ArtifactView
+from lowtide.emulate.inputs import random_inputs
+from lowtide.emulate.mix import Mix, mix_of
+from lowtide.emulate.profile import Profile
+from lowtide.emulate.qemu_backend import QemuBackend
+from lowtide.emulate.qemu_profile import profile_in_qemu
+from lowtide.emulate.unicorn_backend import UnicornSession
+from lowtide.errors import InternalError, UsageError
+from lowtide.lower import Lowered, lower
+from lowtide.network import Network
+from lowtide.plan.plan import Objective
+from lowtide.stages import Stages
+from lowtide.targets import Target
+
+SEED = 0
+"""Of the random input, as `lowtide run` takes it by default."""
+
+
+@dataclass(frozen=True)
+class LayerFigures:
+    """One layer, or a part of one, compiled as a function of its own.
+
+    Attributes:
+        name: the model's name of its output.
+        kind: see `lowtide.graph.graph.Layer`; empty for what is no layer.
+        function: the kernel's function in the artifact; layers of the same name share one.
+        macs: of one inference.
+        mix: the instructions of one inference.
+        code_bytes: of its function.
+    """
+
+    name: str
+    kind: str
+    function: str
+    macs: int
+    mix: Mix
+    code_bytes: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A model on a target.
+
+    Attributes:
+        model: the file's stem.
+        target, objective: what it was compiled for.
+        macs, instructions: of one inference; None where the emulator can't count.
+        mix: the instructions by kind, or None where the emulator can't tell.
+        note: why there is no `mix`, else empty.
+        code_bytes, weights_bytes: flash, of instructions and of constants.
+        arena_bytes, stack_bytes, data_bytes: RAM.
+        layers: in the order of the code, where they were asked for: the layers, then the loops and calls around them.
+        apart_instructions: what the layers sum up to; not `instructions`, as the functions are not inlined.
+    """
+
+    model: str
+    target: str
+    objective: str
+    macs: int
+    instructions: int | None
+    mix: Mix | None
+    note: str
+    code_bytes: int
+    weights_bytes: int
+    arena_bytes: int
+    stack_bytes: int
+    data_bytes: int
+    layers: tuple[LayerFigures, ...] = ()
+    apart_instructions: int | None = None
+
+
+def measure(
+    model: Path, target: Target, objective: Objective, *, layers: bool, listen: Callable[[str], None]
+) -> Figures:
+    """Compile a model and run it once.
+
+    Args:
+        model: its file.
+        target: the core.
+        objective: of the plan.
+        layers: compile and run it once more with its layers apart.
+        listen: is told what begins.
+
+    Raises:
+        LowtideError: whatever a stage refuses.
+        InternalError: the instructions by kind or by layer are not all that were counted, or the layers apart compute
+            something else.
+    """
+    listen(f"{model.stem} on {target.name}")
+    lowered = lower(model, target, objective=objective, stages=Stages())
+    with scratch_directory() as scratch:
+        code = generate(lowered.network, target, scratch)
+        counted = _count(lowered.network, code, target, scratch)
+    found: tuple[LayerFigures, ...] = ()
+    if layers and isinstance(counted, Profile):
+        listen(f"{model.stem} on {target.name}, layer by layer")
+        found = _measure_layers(lowered, target, counted)
+    profiled = counted if isinstance(counted, Profile) else None
+    unprofiled = _Unprofiled(None, "") if isinstance(counted, Profile) else counted
+    return Figures(
+        model=model.stem,
+        target=target.name,
+        objective=objective,
+        macs=lowered.macs,
+        instructions=unprofiled.instructions if profiled is None else profiled.executed.total,
+        mix=None if profiled is None else _mix(profiled),
+        note=unprofiled.reason,
+        code_bytes=code.code_bytes,
+        weights_bytes=code.rodata_bytes,
+        arena_bytes=lowered.network.arena_bytes,
+        stack_bytes=code.stack_bytes,
+        data_bytes=code.data_bytes,
+        layers=found,
+        apart_instructions=sum(layer.mix.instructions for layer in found) if found else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Unprofiled:
+    """A run of which no more is known than how many instructions it was, if that, and why."""
+
+    instructions: int | None
+    reason: str
+
+
+def _count(network: Network, code: CodegenResult, target: Target, directory: Path) -> Profile | _Unprofiled:
+    """Run what lies in the folder, in Unicorn where that has the core, else in QEMU."""
+    view = _view(network, target, code, directory)
+    inputs = random_inputs([slot.tensor for slot in view.inputs], SEED)
+    if not (target.qemu_machine or target.emulator) or target.family == "host":
+        return _Unprofiled(None, "not counted, as there is no emulator of it")
+    try:
+        if code.external_symbols:
+            result = QemuBackend().run(view, inputs)
+            return _Unprofiled(result.instructions, "the compiler's library is called; kinds and layers are not told")
+        if target.emulator:
+            return UnicornSession(view, "object").profile(inputs)
+        return profile_in_qemu(view, inputs)
+    except UsageError as error:
+        return _Unprofiled(None, f"not counted: {error.message}")
+
+
+def _mix(profile: Profile) -> Mix:
+    mix = mix_of(profile.image.flash, profile.executed, profile.isa)
+    if mix.instructions != profile.result.instructions:
+        raise InternalError("bench", f"{mix.instructions} instructions by kind, {profile.result.instructions} in all")
+    return mix
+
+
+def _measure_layers(lowered: Lowered, target: Target, whole: Profile) -> tuple[LayerFigures, ...]:
+    """Compile the network with its layers apart, run it once, and count by layer."""
+    apart = layers_apart(lowered.network)
+    called = [layer for layer in lowered.layers if not layer.in_place_bytes]
+    if len(called) != len(apart.symbols):
+        raise InternalError("bench", f"{len(called)} layers have code, the network calls {len(apart.symbols)}")
+    with scratch_directory() as scratch:
+        profile = _count(apart.network, generate(apart.network, target, scratch), target, scratch)
+    if not isinstance(profile, Profile):
+        raise InternalError("bench", f"the network alone was counted, its layers not: {profile.reason}")
+    for one, other in zip(whole.result.outputs, profile.result.outputs, strict=True):
+        if not np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
+            raise InternalError("bench", "with its layers apart the network computes something else")
+    by_symbol = _by_symbol(profile)
+    kinds = {layer.name: layer.kind for layer in lowered.graph.layers}
+    figures: list[LayerFigures] = []
+    for symbol, layer in zip(apart.symbols, called, strict=True):
+        if symbol not in by_symbol:
+            raise InternalError("bench", f"the code has no function {symbol}", where=layer.name)
+        mix, size = by_symbol.pop(symbol)
+        figures.append(LayerFigures(layer.name, kinds.get(layer.name, ""), layer.function, layer.macs, mix, size))
+    for symbol, (mix, size) in by_symbol.items():
+        name = "loops and calls" if symbol == f"{lowered.network.name}_run" else symbol
+        figures.append(LayerFigures(f"({name})", "", symbol, 0, mix, size))
+    total = sum(layer.mix.instructions for layer in figures)
+    if total != profile.result.instructions:
+        raise InternalError("bench", f"{total} of {profile.result.instructions} instructions are of a known function")
+    return tuple(figures)
+
+
+def _by_symbol(profile: Profile) -> dict[str, tuple[Mix, int]]:
+    """The instructions and the bytes of each function, with those of what was compiled for that function alone."""
+    found: dict[str, tuple[Mix, int]] = {}
+    for function in profile.image.functions:
+        name = function.name.split(".", 1)[0]
+        first = function.address - profile.image.flash_start
+        part = profile.executed.between(first, first + function.size)
+        mix, size = found.get(name, (Mix(), 0))
+        found[name] = mix + mix_of(profile.image.flash, part, profile.isa), size + function.size
+    return found
+
+
+def _view(network: Network, target: Target, code: CodegenResult, directory: Path) -> ArtifactView:
+    return ArtifactView(
+        directory=directory,
+        name=network.name,
+        target=target,
+        arena_bytes=network.arena_bytes,
+        stack_bytes=code.stack_bytes,
+        data_bytes=code.data_bytes,
+        sram_bytes=network.arena_bytes + code.stack_bytes + code.data_bytes,
+        inputs=network.inputs,
+        outputs=network.outputs,
+    )

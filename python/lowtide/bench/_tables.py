@@ -1,0 +1,123 @@
+"""The tables of `lowtide bench speed`, as text or Markdown, and its JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TypeVar
+
+from lowtide.bench._figures import Figures, LayerFigures
+from lowtide.bench._published import SOURCE, published
+from lowtide.cli.table import Column, table_lines
+
+LITERT = "LiteRT Micro"
+_NONE = "–"
+
+Row = TypeVar("Row")
+Cells = Sequence[tuple[str, Callable[[Row], str]]]
+"""Headings, and what makes a row's cell. The first columns hold words, the others figures."""
+
+
+def _number(value: int | None) -> str:
+    return _NONE if value is None else f"{value:,}"
+
+
+def _ratio(value: int | None, of: int | None, digits: int = 2) -> str:
+    return f"{value / of:.{digits}f}" if value is not None and of else _NONE
+
+
+def _mix(figures: Figures, kind: str) -> str:
+    return _NONE if figures.mix is None else _number(getattr(figures.mix, kind))
+
+
+def _instructions_there(figures: Figures) -> int | None:
+    there = published(figures.model, figures.target)
+    return None if there is None else there.instructions
+
+
+def _arena_there(figures: Figures) -> int | None:
+    there = published(figures.model, figures.target)
+    return None if there is None else there.arena_bytes
+
+
+_KINDS = ("loads", "stores", "multiplies", "divides", "branches", "others")
+
+_MODELS: Cells[Figures] = (
+    ("model", lambda row: row.model),
+    ("target", lambda row: row.target),
+    ("MACs", lambda row: _number(row.macs)),
+    ("instructions", lambda row: _number(row.instructions)),
+    ("a MAC", lambda row: _ratio(row.instructions, row.macs)),
+    *((kind, lambda row, kind=kind: _mix(row, kind)) for kind in _KINDS),
+    ("code", lambda row: _number(row.code_bytes)),
+    ("weights", lambda row: _number(row.weights_bytes)),
+    ("arena", lambda row: _number(row.arena_bytes)),
+    ("stack", lambda row: _number(row.stack_bytes)),
+)
+_THERE: Cells[Figures] = (
+    (f"{LITERT} instr.", lambda row: _number(_instructions_there(row))),
+    ("ours/its", lambda row: _ratio(row.instructions, _instructions_there(row))),
+    ("its arena", lambda row: _number(_arena_there(row))),
+    ("ours/its ", lambda row: _ratio(row.arena_bytes, _arena_there(row))),
+)
+
+
+def _layer_cells(total: int) -> Cells[LayerFigures]:
+    return (
+        ("layer", lambda row: row.name),
+        ("kind", lambda row: row.kind),
+        ("function", lambda row: row.function),
+        ("MACs", lambda row: _number(row.macs)),
+        ("instructions", lambda row: _number(row.mix.instructions)),
+        ("share", lambda row: f"{100 * row.mix.instructions / total:.1f} %"),
+        ("a MAC", lambda row: _ratio(row.mix.instructions, row.macs)),
+        *((kind, lambda row, kind=kind: _number(getattr(row.mix, kind))) for kind in _KINDS),
+        ("code", lambda row: _number(row.code_bytes)),
+    )
+
+
+def model_lines(rows: Sequence[Figures], width: int, *, markdown: bool) -> list[str]:
+    """A line for each model and target; the library's figures where there are any."""
+    there = any(_instructions_there(row) is not None for row in rows)
+    lines = _lines((*_MODELS, *(_THERE if there else ())), rows, 2, width, markdown=markdown)
+    notes = [f"{row.model} on {row.target}: {row.note}" for row in rows if row.note]
+    return [*lines, *([] if not there else ["", f"{LITERT}: {SOURCE}."]), *([""] if notes else []), *notes]
+
+
+def layer_lines(figures: Figures, width: int, *, markdown: bool) -> list[str]:
+    """A line for each layer of a model, and their sum."""
+    total = figures.apart_instructions
+    if total is None:
+        return []
+    lines = _lines(_layer_cells(total), figures.layers, 3, width, markdown=markdown)
+    whole = f"{_number(figures.instructions)} inlined, as they are compiled otherwise"
+    heading = (
+        f"{figures.model} on {figures.target}, each layer a function of its own: {_number(total)} instructions, {whole}"
+    )
+    return ["", heading, "", *lines]
+
+
+def _lines(cells: Cells[Row], rows: Sequence[Row], words: int, width: int, *, markdown: bool) -> list[str]:
+    if markdown:
+        table = [[heading for heading, _ in cells], [*["---"] * words, *["--:"] * (len(cells) - words)]]
+        table += [[cell(row) for _, cell in cells] for row in rows]
+        return [f"| {' | '.join(line)} |" for line in table]
+    columns = [
+        Column(heading, [cell(row) for row in rows], right=number >= words, cut=number == 0)
+        for number, (heading, cell) in enumerate(cells)
+    ]
+    return table_lines(columns, width)
+
+
+def to_json(rows: Sequence[Figures]) -> str:
+    """All figures, for programs: the sums are spelled out, too."""
+    content = [
+        {
+            **asdict(row),
+            "layers": [{**asdict(layer), "instructions": layer.mix.instructions} for layer in row.layers],
+            "published": None if (there := published(row.model, row.target)) is None else asdict(there),
+        }
+        for row in rows
+    ]
+    return json.dumps({"published_source": SOURCE, "figures": content}, indent=2) + "\n"

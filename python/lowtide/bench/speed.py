@@ -1,0 +1,96 @@
+"""Instructions of one inference, by kind and by layer, beside those of a hand-written library."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from lowtide.bench._published import LITERT_MICRO
+from lowtide.bench.benchmark import Benchmark
+from lowtide.errors import UsageError
+from lowtide.plan.plan import DEFAULT_OBJECTIVE, OBJECTIVES
+
+DEFAULT_TARGET = "cortex-m4"
+_DEFAULT_FOLDER = Path("../shared/models")
+_NARROWEST = 150
+
+_EXAMPLES = f"""examples:
+  lowtide bench speed ../shared/models
+  lowtide bench speed model.tflite --target cortex-m4 --target rv32imac --layers
+  lowtide bench speed model.tflite --layers --json figures.json
+
+MODEL is a file that lowtide compiles, or a folder with, at any depth, {", ".join(LITERT_MICRO)} as .tflite. Each is
+compiled and run once on a random input. An emulator counts instructions, not cycles: the columns say how many load,
+store, multiply, divide or branch. An instruction that moves several registers counts once; --json has the words moved,
+too. With --layers each layer is compiled as a function that is not inlined, and gets a line with its instructions; the
+heading says what that changes in sum."""
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "models", type=Path, nargs="*", metavar="MODEL", help=f"files or folders (default: {_DEFAULT_FOLDER})"
+    )
+    parser.add_argument(
+        "--target",
+        action="append",
+        metavar="CORE",
+        help=f"measure on this core (default: {DEFAULT_TARGET}); repeatable",
+    )
+    parser.add_argument(
+        "--objective",
+        choices=OBJECTIVES,
+        default=DEFAULT_OBJECTIVE,
+        help=f"of the plans (default: {DEFAULT_OBJECTIVE})",
+    )
+    parser.add_argument("--layers", action="store_true", help="also print the figures of each layer")
+    parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
+
+
+def _measure(arguments: Namespace, listen: Callable[[str], None]) -> Callable[[Console], None]:
+    from lowtide.bench._figures import measure
+    from lowtide.bench._tables import layer_lines, model_lines, to_json
+    from lowtide.output import write_file
+    from lowtide.targets import target_named
+
+    targets = [target_named(name) for name in arguments.target or [DEFAULT_TARGET]]
+    models = _files(arguments.models or [_DEFAULT_FOLDER])
+    rows = [
+        measure(model, target, arguments.objective, layers=arguments.layers, listen=listen)
+        for model in models
+        for target in targets
+    ]
+    if arguments.json is not None:
+        write_file(arguments.json, to_json(rows), "bench")
+
+    def show(console: Console) -> None:
+        width = max(console.width, _NARROWEST)
+        lines = model_lines(rows, width, markdown=arguments.markdown)
+        for row in rows:
+            lines += layer_lines(row, width, markdown=arguments.markdown)
+        console.print("\n".join(lines))
+
+    return show
+
+
+BENCHMARK = Benchmark(
+    "count the instructions of an inference, by kind and by layer", _EXAMPLES, _add_arguments, _measure
+)
+
+
+def _files(places: Sequence[Path]) -> list[Path]:
+    """The model files; of a folder those that the library's figures are of."""
+    found: list[Path] = []
+    for place in places:
+        if not place.is_dir():
+            found.append(place)
+            continue
+        inside = [path for name in LITERT_MICRO for path in sorted(place.rglob(f"{name}.tflite"))[:1]]
+        if not inside:
+            names = ", ".join(f"{name}.tflite" for name in LITERT_MICRO)
+            raise UsageError("bench", f"none of {names} is there", where=str(place), remedy="name a model's file")
+        found += inside
+    return found

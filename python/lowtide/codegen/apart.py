@@ -1,0 +1,92 @@
+"""A network whose layers stay functions of their own, for measuring them one by one: never what is shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from lowtide.errors import InternalError
+from lowtide.ir import (
+    FlatSymbolRefAttr,
+    InsertionPoint,
+    Module,
+    StringAttr,
+    UnitAttr,
+    func,
+    make_context,
+    parse_module,
+)
+from lowtide.network import Network
+from lowtide.normalise.analysis import operations_in
+
+# IREE's inliner honours only this spelling.
+NO_INLINE = "llvm.no_inline"
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A network, and the symbol of each call of its body in the order of the code.
+
+    Attributes:
+        network: computes what the one it was made of computes, in the same arena.
+        symbols: each names one call's function; functions that it calls are called `SYMBOL.NAME`.
+    """
+
+    network: Network
+    symbols: tuple[str, ...]
+
+
+def layers_apart(network: Network) -> Apart:
+    """Give every call of the body a function of its own that is not inlined.
+
+    Layers that share a function, and what those call, are copied, so that a symbol says which layer the code is of.
+
+    Raises:
+        InternalError: a call's function is not in the body.
+    """
+    module = parse_module(f"module {{\n{network.body}\n}}", make_context(), f"{network.name}_body", stage="codegen")
+    with module.context, module.operation.location:
+        functions = {view.name.value: view for view in module.body.operations if isinstance(view, func.FuncOp)}
+        entry = functions.pop(f"{network.name}_body")
+        taken: set[str] = set()
+        symbols: list[str] = []
+        for number, call in enumerate(_calls(entry)):
+            symbols.append(f"layer_{number}")
+            _copy_for(call, symbols[-1], functions, module, taken, whole=True)
+        for function in functions.values():
+            function.operation.erase()
+        body = "\n".join(view.operation.get_asm(enable_debug_info=False) for view in module.body.operations)
+    return Apart(replace(network, body=body), tuple(symbols))
+
+
+def _calls(function: func.FuncOp) -> list[func.CallOp]:
+    operations = (op.opview for op in operations_in(function.regions[0].blocks[0]))
+    return [view for view in operations if isinstance(view, func.CallOp)]
+
+
+def _copy_for(
+    call: func.CallOp,
+    symbol: str,
+    functions: Mapping[str, func.FuncOp],
+    module: Module,
+    taken: set[str],
+    *,
+    whole: bool,
+) -> None:
+    """Let the call, which is of a `whole` layer or of what one calls, have a copy under that symbol."""
+    name = call.callee.value
+    if name not in functions:
+        raise InternalError("codegen", f"the body calls @{name}, which it does not have")
+    call.operation.attributes["callee"] = FlatSymbolRefAttr.get(symbol)
+    if symbol in taken:
+        return
+    taken.add(symbol)
+    copy = functions[name].operation.clone(InsertionPoint(module.body))
+    copy.attributes["sym_name"] = StringAttr.get(symbol)
+    if whole:
+        copy.attributes[NO_INLINE] = UnitAttr.get()
+    view = copy.opview
+    assert isinstance(view, func.FuncOp)
+    layer = symbol.split(".", 1)[0]
+    for inner in _calls(view):
+        _copy_for(inner, f"{layer}.{inner.callee.value}", functions, module, taken, whole=False)
