@@ -44,7 +44,9 @@ from lowtide.ir import (
     memref,
     scf,
 )
+from lowtide.kernels.intervals import Interval, Intervals
 from lowtide.kernels.neutral import pad_is_neutral
+from lowtide.kernels.rescale import Rescale, rescales
 from lowtide.kernels.scalar import Indices, clamped, clone_constant, clone_region, index_constant
 
 Memo = dict[tuple[Node, Index], Value]
@@ -73,9 +75,18 @@ class ElementEmitter:
         body: the layer's loop description.
         arguments: one memref for each of its tensor arguments, the destination last.
         part: what the call goes through, None for all; then any argument may be a ring of some rows of its tensor.
+        constants: between which values those arguments lie that are known.
     """
 
-    def __init__(self, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> None:
+    def __init__(
+        self,
+        body: LayerBody,
+        arguments: Sequence[Value],
+        part: Part | None,
+        constants: Mapping[int, Interval],
+    ) -> None:
+        self._intervals = Intervals(body, constants)
+        self._rescales: dict[Structured, dict[Operation, Rescale]] = {}
         self.body = body
         self.arguments = arguments
         self.part = part
@@ -302,7 +313,14 @@ class ElementEmitter:
             return self.indices.value(dims[IntegerAttr(op.attributes["dim"]).value])
 
         special = {"linalg.index": loop_index, "tensor.extract": _extract}
-        return clone_region(block, arguments, self._captured, special)[0]
+        return clone_region(block, arguments, self._captured, special, self._cheaper(node))[0]
+
+    def _cheaper(self, node: Structured) -> Mapping[Operation, Rescale]:
+        """The rescales in the node's scalar code that are exact in a cheaper form."""
+        if node not in self._rescales:
+            block = node.op.regions[0].blocks[0]
+            self._rescales[node] = {item.root: item for item in rescales(block, self._intervals.of_block(node))}
+        return self._rescales[node]
 
     def _captured(self, value: Value) -> Value:
         """A value that scalar code takes from outside: a table argument, or a constant."""

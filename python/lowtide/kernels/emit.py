@@ -23,6 +23,7 @@ from lowtide.ir import (
     func,
     run_pipeline,
 )
+from lowtide.kernels.constants import Globals
 from lowtide.kernels.division import replace_divisions
 from lowtide.kernels.element import Part
 from lowtide.kernels.library import KERNELS, LANES, How, kernel_name
@@ -50,12 +51,12 @@ def run(module: Module, options: Mapping[str, str]) -> None:
         layers = detach_layers(module, STAGE)
         block = layers.regions[0].blocks[0]
         bodies = {view.name.value: view for view in block.operations if isinstance(view, func.FuncOp)}
-        callers = _callers(module)
+        callers, constants = _callers(module), Globals(module)
         for declaration in declared_functions(module):
             name = declaration.name.value
             if body_name(declaration) not in bodies:
                 raise InternalError(STAGE, f"layer '{name}' has no body")
-            _define_all(declaration, bodies[body_name(declaration)], callers.get(name, []), lanes)
+            _define_all(declaration, bodies[body_name(declaration)], callers.get(name, []), lanes, constants)
             declaration.operation.erase()
         replace_divisions(module)
         run_pipeline(module, CLEAN_UP, stage=STAGE, error=InternalError)
@@ -64,14 +65,17 @@ def run(module: Module, options: Mapping[str, str]) -> None:
 PASS = Pass("lowtide-kernels", "replace each layer by its kernel's loops", run, options=("lanes",))
 
 
-def _define_all(declaration: func.FuncOp, layer: func.FuncOp, calls: Sequence[func.CallOp], lanes: str) -> None:
+def _define_all(
+    declaration: func.FuncOp, layer: func.FuncOp, calls: Sequence[func.CallOp], lanes: str, constants: Globals
+) -> None:
     """Each kernel in each direction that these callers ask for."""
     body = read_layer(layer)
     found: dict[tuple[str, str], list[func.CallOp]] = {}
     for call in calls:
         found.setdefault((kernel_name(body, picked_kernel(call.operation)), _direction(call)), []).append(call)
     for (kernel, direction), alike in sorted(found.items(), key=lambda item: _rank(*item[0])):
-        _define(declaration, layer, kernel, How(lanes, direction == DIRECTIONS[1]), alike)
+        how = How(lanes, direction == DIRECTIONS[1], constants=constants.intervals(alike))
+        _define(declaration, layer, kernel, how, alike)
 
 
 def _rank(kernel: str, direction: str) -> tuple[int, int]:

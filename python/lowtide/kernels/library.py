@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lowtide.errors import InputError
@@ -16,6 +16,7 @@ from lowtide.kernels.blocked.emitter import BlockedEmitter, goes_by_rows
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.sums import emittable
 from lowtide.kernels.element import Part
+from lowtide.kernels.intervals import Interval
 from lowtide.kernels.pull import PullEmitter
 
 LANES: dict[str, Lanes] = {"scalar": Scalar(), "dsp": Dsp()}
@@ -30,11 +31,13 @@ class How:
         lanes: of the core, a name of `LANES`.
         backwards: go through the output from its end.
         part: what the call goes through, None for all.
+        constants: between which values those tensor arguments lie that are known.
     """
 
     lanes: str = "scalar"
     backwards: bool = False
     part: Part | None = None
+    constants: Mapping[int, Interval] = field(default_factory=dict[int, Interval])
 
 
 class Kernel(Protocol):
@@ -63,7 +66,8 @@ class Pull:
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """See `PullEmitter`."""
-        PullEmitter(body, arguments, backwards=how.backwards, part=how.part).emit()
+        known = how.constants
+        PullEmitter(body, arguments, backwards=how.backwards, part=how.part, constants=known).emit()
 
     def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
         """See `profile_of`."""
@@ -84,7 +88,9 @@ class Blocked:
             Pull().emit(body, arguments, how)
             return
         lanes = LANES[how.lanes]
-        BlockedEmitter(found, body, arguments, lanes, backwards=how.backwards, part=how.part).emit()
+        BlockedEmitter(
+            found, body, arguments, lanes, backwards=how.backwards, part=how.part, constants=how.constants
+        ).emit()
 
     def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
         """See `profile_of`; the same for all cores."""

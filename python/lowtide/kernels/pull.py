@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
 
@@ -10,6 +10,7 @@ from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import LayerBody, Node
 from lowtide.ir import InsertionPoint, Value, arith, memref, scf
 from lowtide.kernels.element import ElementEmitter, Part
+from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
 from lowtide.kernels.scalar import index_constant
 
 
@@ -21,9 +22,15 @@ class PullEmitter(ElementEmitter):
     """
 
     def __init__(
-        self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False, part: Part | None = None
+        self,
+        body: LayerBody,
+        arguments: Sequence[Value],
+        *,
+        backwards: bool = False,
+        part: Part | None = None,
+        constants: Mapping[int, Interval] = NOTHING_KNOWN,
     ) -> None:
-        super().__init__(body, arguments, part)
+        super().__init__(body, arguments, part, constants)
         self._backwards = backwards
         self._cut: dict[Var, int] = {}
 

@@ -15,6 +15,7 @@ from lowtide.ir import (
     Value,
     arith,
 )
+from lowtide.kernels.rescale import Rescale, emit_rescale
 from lowtide.normalise.analysis import defining
 
 
@@ -59,7 +60,11 @@ SpecialOps = Mapping[str, Callable[[Operation, Sequence[Value]], Value]]
 
 
 def clone_region(
-    block: Block, arguments: Sequence[Value], captured: Callable[[Value], Value], special: SpecialOps
+    block: Block,
+    arguments: Sequence[Value],
+    captured: Callable[[Value], Value],
+    special: SpecialOps,
+    cheaper: Mapping[Operation, Rescale],
 ) -> list[Value]:
     """Copy the scalar code of a structured op to the current insertion point.
 
@@ -68,6 +73,7 @@ def clone_region(
         arguments: replaces the block's arguments.
         captured: gives the replacement of a value defined outside the block.
         special: by op name, code to emit in place of the op (for `linalg.index`, `tensor.extract`).
+        cheaper: by its last op, a rescale to emit in its cheap form.
 
     Returns:
         what the block yields.
@@ -83,6 +89,9 @@ def clone_region(
         op = view.operation
         if op.name == "linalg.yield":
             return [mapped(operand) for operand in op.operands]
+        if op in cheaper:
+            mapping[op.results[0]] = emit_rescale(cheaper[op], mapped)
+            continue
         if op.name in special:
             mapping[op.results[0]] = special[op.name](op, [mapped(operand) for operand in op.operands])
             continue

@@ -7,7 +7,7 @@ pixels go one at a time. Rows of the input may be rings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import LayerBody
@@ -17,6 +17,7 @@ from lowtide.kernels.blocked.lanes import Lanes, Sums
 from lowtide.kernels.blocked.memory import Address, address_of, advanced, scaled
 from lowtide.kernels.blocked.sums import Pixels, SumEmitter, sum_emitter
 from lowtide.kernels.element import ElementEmitter, Part
+from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
 from lowtide.kernels.scalar import index_constant
 
 
@@ -25,7 +26,7 @@ class BlockedEmitter(ElementEmitter):
 
     Args:
         found: the layer's convolution.
-        body, arguments, part: as for `ElementEmitter`; a part goes through rows.
+        body, arguments, part, constants: as for `ElementEmitter`; a part goes through rows.
         lanes: of the core.
         backwards: go from the last pixel to the first.
     """
@@ -39,8 +40,9 @@ class BlockedEmitter(ElementEmitter):
         *,
         backwards: bool = False,
         part: Part | None = None,
+        constants: Mapping[int, Interval] = NOTHING_KNOWN,
     ) -> None:
-        super().__init__(body, arguments, part)
+        super().__init__(body, arguments, part, constants)
         self._found = found
         self._lanes = lanes
         self._reverse = backwards or self.from_the_end

@@ -1,0 +1,87 @@
+"""What is known of the constants that the callers of a layer give it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lowtide.ir import (
+    DenseElementsAttr,
+    FlatSymbolRefAttr,
+    IntegerAttr,
+    IntegerType,
+    MemRefType,
+    Module,
+    Operation,
+    ShapedType,
+    StringAttr,
+    Value,
+    func,
+)
+from lowtide.kernels.intervals import Interval, hull
+from lowtide.normalise.analysis import defining
+
+_VIEWS = ("memref.collapse_shape", "memref.expand_shape", "memref.cast")
+
+
+class Globals:
+    """The constants of a module.
+
+    Args:
+        module: bufferised.
+    """
+
+    def __init__(self, module: Module) -> None:
+        operations = [view.operation for view in module.body.operations]
+        self._values = {
+            StringAttr(op.attributes["sym_name"]).value: op for op in operations if op.name == "memref.global"
+        }
+        self._intervals: dict[str, Interval | None] = {}
+
+    def intervals(self, calls: Sequence[func.CallOp]) -> Mapping[int, Interval]:
+        """By number of the buffer argument, the values that these callers give it, where all give integer constants."""
+        found: dict[int, Interval] = {}
+        for argument, operands in enumerate(zip(*(_buffers(call) for call in calls), strict=True)):
+            intervals = [self._interval(operand) for operand in operands]
+            known = [interval for interval in intervals if interval is not None]
+            if len(known) == len(intervals):
+                total = known[0]
+                for interval in known[1:]:
+                    total = hull(total, interval)
+                found[argument] = total
+        return found
+
+    def _interval(self, buffer: Value) -> Interval | None:
+        source = _source(buffer)
+        if source is None:
+            return None
+        name = FlatSymbolRefAttr(source.attributes["name"]).value
+        if name not in self._intervals:
+            self._intervals[name] = _extremes(self._values[name])
+        return self._intervals[name]
+
+
+def _buffers(call: func.CallOp) -> list[Value]:
+    return [operand for operand in call.operation.operands if isinstance(operand.type, MemRefType)]
+
+
+def _source(buffer: Value) -> Operation | None:
+    """The `memref.get_global` that a buffer is, or is a view of."""
+    op = defining(buffer)
+    while op is not None and op.name in _VIEWS:
+        op = defining(op.operands[0])
+    return op if op is not None and op.name == "memref.get_global" else None
+
+
+def _extremes(constant: Operation) -> Interval | None:
+    if "initial_value" not in constant.attributes:
+        return None
+    value = constant.attributes["initial_value"]
+    if not isinstance(value, DenseElementsAttr) or not isinstance(ShapedType(value.type).element_type, IntegerType):
+        return None
+    if value.is_splat:
+        number = IntegerAttr(value.get_splat_value()).value
+        return number, number
+    values = np.array(value)
+    return int(values.min()), int(values.max())

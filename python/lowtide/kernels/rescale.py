@@ -1,0 +1,174 @@
+"""TOSA's rescale with double rounding at its cheapest, where values are known to allow it.
+
+(x·m + 2^(s−1) ± 2^30) >> s in 64 bits, the sign that of x, is two roundings in 32: y = (2·x·m + 2^31) >> 32, which
+cores have an instruction or two for, then (y + 2^(e−1) − [x < 0]) >> e with e = s − 31. It holds where 2·x is a 32-bit
+value and s > 31. What follows may clamp all negative x to one value; then the sign need not be looked at.
+Source: the definition of `apply_scale` in the TOSA specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from lowtide.ir import Block, IntegerType, Operation, Value, arith
+from lowtide.kernels.intervals import Interval
+from lowtide.kernels.neutral import constant_of
+from lowtide.normalise.analysis import defining
+
+_NUDGE = 1 << 30
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """One rescale in a layer's scalar code.
+
+    Attributes:
+        root: the operation with the result, 32 bits.
+        x: the value, 32 bits.
+        multiplier: not below 0; 32 bits, or a 64-bit constant.
+        shift: s, of any width.
+        signed: x < 0 matters.
+    """
+
+    root: Operation
+    x: Value
+    multiplier: Value
+    shift: Value
+    signed: bool
+
+
+def rescales(block: Block, known: Mapping[Value, Interval]) -> list[Rescale]:
+    """Those that may be made cheaper.
+
+    Args:
+        block: the scalar code.
+        known: the intervals of its values.
+    """
+    found = [_rescale(view.operation) for view in block.operations if view.operation.name == "arith.trunci"]
+    return [item for item in found if item is not None and _exact(item, known)]
+
+
+def _exact(item: Rescale, known: Mapping[Value, Interval]) -> bool:
+    low, high = known.get(item.x, (-(1 << 31), 0))
+    constant = constant_of(item.shift)
+    shift = (constant, constant) if isinstance(constant, int) else known.get(item.shift, (0, 0))
+    number = constant_of(item.multiplier)
+    multiplier = number if isinstance(number, int) else known.get(item.multiplier, (-1, 0))[0]
+    return low >= -_NUDGE and high < _NUDGE and shift[0] > 31 and shift[1] < 63 and multiplier >= 0
+
+
+def emit_rescale(item: Rescale, mapped: Callable[[Value], Value]) -> Value:
+    """The cheap form, with `mapped` giving the values that the scalar code's values have become."""
+    i32, i64 = IntegerType.get_signless(32), IntegerType.get_signless(64)
+    x, shift = mapped(item.x), _in_32_bits(mapped(item.shift))
+    one, multiplier = arith.constant(i32, 1), mapped(item.multiplier)
+    wide = multiplier if multiplier.type == i64 else arith.extsi(i64, multiplier)
+    product = arith.muli(arith.extsi(i64, arith.shli(x, one)), wide)
+    rounded = arith.addi(product, arith.constant(i64, 1 << 31))
+    high = arith.trunci(i32, arith.shrsi(rounded, arith.constant(i64, 32)))
+    if item.signed:
+        high = arith.addi(high, arith.shrsi(x, arith.constant(i32, 31)))
+    further = arith.subi(shift, arith.constant(i32, 31))
+    half = arith.shli(one, arith.subi(shift, arith.constant(i32, 32)))
+    return arith.shrsi(arith.addi(high, half), further)
+
+
+def _in_32_bits(value: Value) -> Value:
+    assert isinstance(value.type, IntegerType)
+    i32 = IntegerType.get_signless(32)
+    if value.type.width == i32.width:
+        return value
+    return arith.trunci(i32, value) if value.type.width > i32.width else arith.extui(i32, value)
+
+
+def _rescale(root: Operation) -> Rescale | None:
+    """x, multiplier and shift of the operation that ends a rescale."""
+    shifted = _of(root.operands[0], "arith.shrsi")
+    if shifted is None:
+        return None
+    total, amount = shifted.operands[0], shifted.operands[1]
+    chosen = _of(total, "arith.select")
+    if chosen is not None:
+        # a shift of 31 or less has no second rounding; `_exact` rules it out
+        test = _of(chosen.operands[0], "arith.cmpi")
+        if test is None or constant_of(test.operands[1]) != 31:
+            return None
+        total = chosen.operands[1]
+    return _rounded(root, total, amount)
+
+
+def _rounded(root: Operation, total: Value, amount: Value) -> Rescale | None:
+    added = _of(total, "arith.addi")
+    if added is None:
+        return None
+    nudge = next((n for n in (_of(operand, "arith.select") for operand in added.operands) if n is not None), None)
+    half = next((h for h in (_of(operand, "arith.addi") for operand in added.operands) if h is not None), None)
+    if nudge is None or half is None or [constant_of(v) for v in list(nudge.operands)[1:]] != [_NUDGE, -_NUDGE]:
+        return None
+    product = next((p for p in (_of(operand, "arith.muli") for operand in half.operands) if p is not None), None)
+    sign = _of(nudge.operands[0], "arith.cmpi")
+    if product is None or sign is None or not _is_half(half, product, amount):
+        return None
+    x, multiplier = _narrow(product.operands[0]), product.operands[1]
+    if x is None or sign.operands[0] != x or constant_of(sign.operands[1]) != 0:
+        return None
+    constant = constant_of(multiplier)
+    narrow = multiplier if isinstance(constant, int) and -(1 << 31) <= constant < 1 << 31 else _narrow(multiplier)
+    if narrow is None:
+        return None
+    return Rescale(root, x, narrow, _unextended(amount), not _clamps_negatives(root))
+
+
+def _is_half(added: Operation, product: Operation, amount: Value) -> bool:
+    """Whether 2^(s−1) is what is added to the product."""
+    other = next((operand for operand in added.operands if operand != product.results[0]), None)
+    constant, shift = (None if v is None else constant_of(v) for v in (other, amount))
+    if isinstance(constant, int) and isinstance(shift, int):
+        return constant == 1 << (shift - 1)
+    halved = None if other is None else _of(other, "arith.shrui")
+    power = None if halved is None else _of(halved.operands[0], "arith.shli")
+    if halved is None or power is None:
+        return False
+    return constant_of(halved.operands[1]) == 1 == constant_of(power.operands[0]) and power.operands[1] == amount
+
+
+def _narrow(value: Value) -> Value | None:
+    """The 32-bit value that was extended."""
+    extended = _of(value, "arith.extsi")
+    return extended.operands[0] if extended is not None and _is_32(extended.operands[0]) else None
+
+
+def _is_32(value: Value) -> bool:
+    return isinstance(value.type, IntegerType) and value.type.width == 32
+
+
+def _unextended(amount: Value) -> Value:
+    extended = _of(amount, "arith.extui")
+    return amount if extended is None else extended.operands[0]
+
+
+def _clamps_negatives(root: Operation) -> bool:
+    """Whether the result, which for negative x is at most 0, is added to something and not let below that."""
+    added = _only_user(root)
+    if added is None or added.name != "arith.addi":
+        return _floor(added) is not None and (_floor(added) or 0) >= 0
+    zero = next((constant_of(o) for o in added.operands if o != root.results[0]), None)
+    floor = _floor(_only_user(added))
+    return isinstance(zero, int) and floor is not None and floor >= zero
+
+
+def _floor(op: Operation | None) -> int | None:
+    if op is None or op.name != "arith.maxsi":
+        return None
+    return next((c for c in map(constant_of, op.operands) if isinstance(c, int)), None)
+
+
+def _only_user(op: Operation) -> Operation | None:
+    uses = [use.owner for use in op.results[0].uses]
+    return uses[0].operation if len(uses) == 1 else None
+
+
+def _of(value: Value, name: str) -> Operation | None:
+    op = defining(value)
+    return op if op is not None and op.name == name else None
