@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from lowtide.errors import InternalError
 from lowtide.ir import (
     FlatSymbolRefAttr,
     InsertionPoint,
@@ -16,11 +15,9 @@ from lowtide.ir import (
     make_context,
     parse_module,
 )
+from lowtide.kernels.emit import NO_INLINE
 from lowtide.network import Network
 from lowtide.normalise.analysis import operations_in
-
-# IREE's inliner honours only this spelling.
-NO_INLINE = "llvm.no_inline"
 
 
 @dataclass(frozen=True)
@@ -40,9 +37,7 @@ def layers_apart(network: Network) -> Apart:
     """Give every call of the body a function of its own that is not inlined.
 
     Layers that share a function, and what those call, are copied, so that a symbol says which layer the code is of.
-
-    Raises:
-        InternalError: a call's function is not in the body.
+    The network is one that `prepare_body` accepts.
     """
     module = parse_module(f"module {{\n{network.body}\n}}", make_context(), f"{network.name}_body", stage="codegen")
     with module.context, module.operation.location:
@@ -75,8 +70,6 @@ def _copy_for(
 ) -> None:
     """Let the call, which is of a `whole` layer or of what one calls, have a copy under that symbol."""
     name = call.callee.value
-    if name not in functions:
-        raise InternalError("codegen", f"the body calls @{name}, which it does not have")
     call.operation.attributes["callee"] = FlatSymbolRefAttr.get(symbol)
     if symbol in taken:
         return

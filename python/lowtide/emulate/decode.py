@@ -49,8 +49,15 @@ def decode(code: bytes, isa: Isa) -> Decoded:
         raise InternalError("run", f"executed what is no known {isa} instruction: {code.hex(' ')}")
     _, _, mnemonic, operands = found
     word = mnemonic.removeprefix("c.")
-    kind: Kind = next((kind for kind, rule in _RULES[isa] if rule.match(word)), "other")
+    kind = _kind(word, isa)
     return Decoded(kind, _words(word, operands) if kind in ("load", "store") else 0)
+
+
+def _kind(mnemonic: str, isa: Isa) -> Kind:
+    for kind, rule in _RULES[isa]:
+        if rule.match(mnemonic):
+            return kind
+    return "other"
 
 
 def _words(mnemonic: str, operands: str) -> int:
