@@ -22,11 +22,13 @@ _EXAMPLES = f"""examples:
   lowtide bench speed model.tflite --target cortex-m4 --target rv32imac --layers
   lowtide bench speed model.tflite --layers --json figures.json
 
-MODEL is a file that lowtide compiles, or a folder with, at any depth, {", ".join(LITERT_MICRO)} as .tflite. Each is
-compiled and run once on a random input. An emulator counts instructions, not cycles: the columns say how many load,
-store, multiply, divide or branch. An instruction that moves several registers counts once; --json has the words moved,
-too. With --layers each layer is compiled as a function that is not inlined, and gets a line with its instructions; the
-heading says what that changes in sum."""
+MODEL is a file that lowtide compiles, or a folder with, at any depth,
+{", ".join(LITERT_MICRO)} as .tflite.
+Each is compiled and run once on a random input, in Unicorn or, where that lacks the core, in QEMU. An emulator counts
+instructions, not cycles: the columns say how many load, store, multiply, divide or branch. An instruction that moves
+several registers counts once (--json has the words moved, too), and one that an IT block skips counts as well. With
+--layers each layer is compiled as a function that is not inlined, and gets a line with its instructions; the heading
+says what that changes in sum."""
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
