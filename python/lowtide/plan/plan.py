@@ -46,6 +46,8 @@ class Plan:
         objective: what was asked for; `untiled` leaves every layer whole, `free` computes no element twice,
             and whole rows; `ram` looks for the least bytes, `fit` for the least cost within the RAM there is.
         strategy: which of `lowtide.alloc.STRATEGIES` places the buffers.
+        overlap: buffers may overlap where a layer no longer reads what it writes over; else live ones share no byte.
+        budget: bytes of arena that it must fit in, 0 for no such bound.
         copied: the parts of concats that get a buffer of their own and are copied, by their numbers in the graph; the
             others are written into their place.
         order: the layers in the order in which they run, numbered from 1 in the model's; empty for the model's own.
@@ -59,6 +61,8 @@ class Plan:
     fusions: tuple[Fusion, ...] = ()
     arena_bytes: int | None = None
     copied: tuple[int, ...] = ()
+    overlap: bool = True
+    budget: int = 0
 
     def __post_init__(self) -> None:
         check_objective(self.objective)

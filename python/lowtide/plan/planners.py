@@ -130,7 +130,7 @@ def _whole(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch =
 
 
 def _predicted(plan: Plan, graph: Graph, alignment: int, keep_input: bool) -> Plan:
-    problem = problem_of(graph, alignment, fusions=plan.fusions, keep_input=keep_input)
+    problem = problem_of(graph, alignment, fusions=plan.fusions, keep_input=keep_input, overlap=plan.overlap)
     return replace(plan, arena_bytes=solve(problem, plan.strategy).arena_bytes)
 
 
