@@ -10,7 +10,6 @@ from lowtide.errors import UsageError
 Objective = Literal["free", "fit", "ram", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 DEFAULT_OBJECTIVE: Objective = "free"
-Halo = Literal["cache"]
 Axis = Literal["rows", "channels"]
 Direction = Literal["forwards", "backwards"]
 
@@ -25,7 +24,6 @@ class Fusion:
         axis: rows, or channels; then `rows` is how many channels an iteration.
         direction: from the first row to the last, or from the last to the first.
         again: positions in the chain, from 1, of layers whose rows are computed anew for their one reader.
-        halo: rows that two iterations need are kept in line buffers (cache).
     """
 
     first: int
@@ -35,7 +33,6 @@ class Fusion:
     direction: Direction = "forwards"
     axis: Axis = "rows"
     again: tuple[int, ...] = ()
-    halo: Halo = "cache"
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def _steps(plan: Plan) -> list[str]:
         attributes = (
             f"again = [{_numbers(fusion.again)}], "
             f'columns = {fusion.columns} : i64, direction = "{fusion.direction}", '
-            f'halo = "{fusion.halo}", rows = {fusion.rows} : i64'
+            f'halo = "cache", rows = {fusion.rows} : i64'
         )
         result = f"%{len(plan.fusions) + chain}"
         steps.append(_step("fuse_spatial", attributes, operand=f"%{chain}", result=result))
