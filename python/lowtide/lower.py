@@ -138,14 +138,14 @@ def lower(
         cut = partial(graph_of, module)
         with stages.search() if objective != "untiled" and plan is None else nullcontext(unwatched) as watch:
             found = search(cut, target.buffer_alignment, keep_input=keep_input, watch=watch)
-        decided, original = _budgeted(found.plan, arena_limit), found.graph
+        decided = _budgeted(found.plan, arena_limit)
         script = script_for(decided) if plan is None else _read_script(plan)
     with stages.stage("transform", module):
         apply_script(module, script, name="plan" if plan is None else str(plan))
     with stages.stage("outline", module):
         outline_once(module)
     with stages.stage("graph"):
-        graph = original.reordered(decided.order) if decided.order else original
+        graph = found.ordered
     with stages.stage("bufferise", module):
         PASSES["lowtide-bufferise"].run(module, {})
     with stages.stage("allocate", module):
