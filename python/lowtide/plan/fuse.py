@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import loop_bytes
 from lowtide.graph.graph import Graph, Layer
-from lowtide.graph.program import RowAccess, Window, Windows
+from lowtide.graph.program import Direction, RowAccess, Window, Windows
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.plan.memory import problem_of, program_of
-from lowtide.plan.plan import Axis, Direction, Fusion
+from lowtide.plan.plan import Axis, Fusion
 from lowtide.plan.watch import Progress, Watch, unwatched
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from lowtide.errors import UsageError
+from lowtide.graph.program import Direction
 
 Objective = Literal["free", "fit", "ram", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 DEFAULT_OBJECTIVE: Objective = "free"
 Axis = Literal["rows", "channels"]
-Direction = Literal["forwards", "backwards"]
 
 
 @dataclass(frozen=True)
