@@ -159,7 +159,7 @@ def _fusion(choose: random.Random, first: int, last: int) -> Fusion:
         return replace(whole, rows=1, columns=choose.randint(1, 2))
     if kind == 2:
         again = tuple(position for position in range(1, last - first + 1) if choose.random() < 0.4)
-        return replace(whole, again=again, halo="recompute" if len(again) == last - first else "cache")
+        return replace(whole, again=again)
     return whole
 
 

@@ -1,12 +1,14 @@
-"""`lowtide.allocate`: which strategy places the buffers of a module in its arena. See allocate.md."""
+"""`lowtide.allocate`: how the buffers of a module are placed in its arena. See allocate.md."""
 
 # No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
 
 from collections.abc import Sequence
 from functools import partial
 
-from lowtide.bufferise.allocate import STRATEGY
+from lowtide.bufferise.allocate import BUDGET, OVERLAP, STRATEGY
 from lowtide.ir import (
+    BoolAttr,
+    IntegerAttr,
     StringAttr,
     ext,
     transform,
@@ -16,10 +18,12 @@ from lowtide_dialect.payload import enclosing_module, make_executable, refuse
 
 
 class AllocateOp(ext.Operation, dialect=LowtideDialect, name="allocate"):
-    """Reads a handle to a module, or to anything inside one, and notes the strategy on that module."""
+    """Reads a handle to a module, or to anything inside one, and notes on that module how it is to be allocated."""
 
     target: ext.Operand[transform.AnyOpType | transform.OperationType]
     strategy: StringAttr
+    overlap: IntegerAttr
+    budget: IntegerAttr
 
 
 def attach(strategies: Sequence[str]) -> None:
@@ -34,9 +38,9 @@ def attach(strategies: Sequence[str]) -> None:
 def _apply(
     strategies: Sequence[str], op: AllocateOp, _results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
-    strategy = op.strategy.value
-    if strategy not in strategies:
-        return refuse(op, f"unknown strategy '{strategy}'; choose one of {', '.join(strategies)}")
+    objection = _objection(op, strategies)
+    if objection:
+        return refuse(op, objection)
     targets = state.get_payload_ops(op.target)
     if not targets:
         return refuse(op, "the handle is empty: there is no module to allocate")
@@ -44,5 +48,19 @@ def _apply(
         module = enclosing_module(target.operation)
         if module is None:
             return refuse(op, f"'{target.name}' is not inside a module")
-        module.attributes[STRATEGY] = StringAttr.get(strategy, module.context)
+        for name, attribute in ((STRATEGY, "strategy"), (OVERLAP, "overlap"), (BUDGET, "budget")):
+            module.attributes[name] = op.attributes[attribute]
     return transform.DiagnosedSilenceableFailure.Success
+
+
+def _objection(op: AllocateOp, strategies: Sequence[str]) -> str:
+    """What is wrong with the attributes; empty where nothing is."""
+    if op.strategy.value not in strategies:
+        return f"unknown strategy '{op.strategy.value}'; choose one of {', '.join(strategies)}"
+    if not isinstance(op.attributes["overlap"], BoolAttr):
+        return f"overlap is true or false, not {op.overlap}"
+    if isinstance(op.attributes["budget"], BoolAttr):
+        return f"the budget is a number of bytes, not {op.budget}"
+    if op.budget.value < 0:
+        return f"a budget of {op.budget.value} bytes; 1 or more are wanted, or 0 for none"
+    return ""

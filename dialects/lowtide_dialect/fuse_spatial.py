@@ -4,6 +4,7 @@
 
 from collections.abc import Sequence
 
+from lowtide.graph.program import DIRECTIONS
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
     ArrayAttr,
@@ -17,7 +18,6 @@ from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import in_order, make_executable, network_of, objection_to_chain, refuse
 
 HALOS = ("cache", "recompute")
-DIRECTIONS = ("forwards", "backwards")
 
 
 class FuseSpatialOp(ext.Operation, dialect=LowtideDialect, name="fuse_spatial"):

@@ -7,7 +7,9 @@ module {
       %2 = irdl.any_of(%0, %1) 
       irdl.operands(target: %2)
       %3 = irdl.base "#builtin.string" 
-      irdl.attributes {"strategy" = %3}
+      %4 = irdl.base "#builtin.integer" 
+      %5 = irdl.base "#builtin.integer" 
+      irdl.attributes {"strategy" = %3, "overlap" = %4, "budget" = %5}
     }
     irdl.operation @concat {
       %0 = irdl.base "!transform.any_op" 

@@ -107,7 +107,7 @@ class _Job:
 
 def _built(job: _Job, ram: int | None, scratch: Path, stages: Stages) -> tuple[Lowered, Report]:
     """Compile into a folder; for objective `fit` again and again while stack and data leave room for a smaller plan."""
-    limit = None if ram is None else ram - STACK_RESERVE
+    limit = None if ram is None else ram - (STACK_RESERVE if job.objective == "fit" else 0)
     while True:
         lowered = lower(
             job.path,

@@ -1,9 +1,11 @@
-"""What `--ram` bounds: how much of it the arena may take, and the refusal of what does not fit."""
+"""What `--ram` and the budget of an arena bound, and the refusals of what does not fit."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lowtide.errors import InputError
-from lowtide.report.memory_map import taken_bytes
+from lowtide.report.memory_map import PlacedBuffer, taken_bytes
 from lowtide.report.report import Report
 
 STACK_RESERVE = 256
@@ -34,13 +36,45 @@ def _parts(report: Report) -> str:
 
 
 def _refusal(report: Report, message: str, remedy: str) -> InputError:
-    """With the place where the arena is fullest, and what holds it there."""
-    steps = range(len(report.steps))
-    fullest = max(steps, key=lambda step: (taken_bytes(report.buffers, step), -step))
-    live = [buffer for buffer in report.buffers if buffer.first <= fullest <= buffer.last]
+    return InputError("allocate", message, where=_fullest(report.buffers, report.steps), remedy=remedy)
+
+
+def arena_refusal(
+    arena_bytes: int,
+    bound_bytes: int,
+    budget: int,
+    buffers: Sequence[PlacedBuffer],
+    steps: Sequence[str],
+    *,
+    overlap: bool,
+) -> InputError:
+    """What to say of an arena that does not fit its budget.
+
+    Args:
+        arena_bytes: of the best placement that was found.
+        bound_bytes: what no placement of these buffers can be under.
+        budget: bytes that there are.
+        buffers: at their places.
+        steps: names of the steps in which they live.
+        overlap: layers could write over what they no longer read.
+    """
+    message = f"the arena takes {arena_bytes:,} bytes, the budget gives {budget:,}"
+    if bound_bytes > budget:
+        message += f", and no placement of these buffers takes less than {bound_bytes:,}"
+        other = "a plan with more layers fused (lowtide compile --objective ram looks for the least)"
+    else:
+        other = f"another strategy (all that is proven to be needed is {bound_bytes:,})"
+    overlapping = "" if overlap else "let buffers overlap, or "
+    remedy = f"{overlapping}take {other}, or give a budget of {arena_bytes}"
+    return InputError("allocate", message, where=_fullest(buffers, steps), remedy=remedy)
+
+
+def _fullest(buffers: Sequence[PlacedBuffer], steps: Sequence[str]) -> str:
+    """The place where the arena is fullest, and what holds it there."""
+    fullest = max(range(len(steps)), key=lambda step: (taken_bytes(buffers, step), -step))
+    live = [buffer for buffer in buffers if buffer.first <= fullest <= buffer.last]
     held = ", ".join(f"{buffer.size:,} of '{buffer.name}'" for buffer in sorted(live, key=lambda b: -b.size))
     shared = sum(buffer.size for buffer in live) - taken_bytes(live, fullest)
     overlap = f", {shared:,} of them shared" if shared > 0 else ""
-    place = f"step {fullest} of {len(steps) - 2}, '{report.steps[fullest]}'"
-    where = f"{place}, where the arena is fullest (bytes: {held}{overlap})"
-    return InputError("allocate", message, where=where, remedy=remedy)
+    place = f"step {fullest} of {len(steps) - 2}, '{steps[fullest]}'"
+    return f"{place}, where the arena is fullest (bytes: {held}{overlap})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -121,7 +121,10 @@ def lower(
     keep_input: bool = False,
     stages: Stages,
 ) -> Lowered:
-    """Every stage up to codegen; `arena_limit` is what `fit` stays within if it can, `planner` takes another search.
+    """Every stage up to codegen; `planner` takes another search.
+
+    `arena_limit` is what `fit` stays within if it can. Where the plan's arena is known to stay within it, the script
+    carries it as the arena's budget.
 
     Raises:
         LowtideError: whatever a stage refuses.
@@ -135,14 +138,14 @@ def lower(
         cut = partial(graph_of, module)
         with stages.search() if objective != "untiled" and plan is None else nullcontext(unwatched) as watch:
             found = search(cut, target.buffer_alignment, keep_input=keep_input, watch=watch)
-        decided, original = found.plan, found.graph
+        decided = _budgeted(found.plan, arena_limit)
         script = script_for(decided) if plan is None else _read_script(plan)
     with stages.stage("transform", module):
         apply_script(module, script, name="plan" if plan is None else str(plan))
     with stages.stage("outline", module):
         outline_once(module)
     with stages.stage("graph"):
-        graph = original.reordered(decided.order) if decided.order else original
+        graph = found.ordered
     with stages.stage("bufferise", module):
         PASSES["lowtide-bufferise"].run(module, {})
     with stages.stage("allocate", module):
@@ -165,6 +168,12 @@ def lower(
         loops=loops_of(module),
         macs=_integer(module, allocate.MACS),
     )
+
+
+def _budgeted(plan: Plan, arena_limit: int | None) -> Plan:
+    """The plan with its budget; without one where it does not fit: what does is then said with the code's figures."""
+    fits = arena_limit is not None and plan.arena_bytes is not None and plan.arena_bytes <= arena_limit
+    return replace(plan, budget=arena_limit) if arena_limit is not None and fits else plan
 
 
 def _read_script(path: Path) -> str:

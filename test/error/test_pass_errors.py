@@ -29,6 +29,15 @@ CASES: list[tuple[str, type[LowtideError], str]] = [
     (f"{LOWERED},lowtide-allocate{{alignment=0}}", UsageError, "an alignment of 0 bytes\n  remedy: give 1 or more"),
     (f"{LOWERED},lowtide-allocate{{keep-input=maybe}}", UsageError, "keep-input is a number, not 'maybe'"),
     (f"{LOWERED},lowtide-allocate{{strategy=x}}", UsageError, "unknown allocation strategy 'x'"),
+    (f"{LOWERED},lowtide-allocate{{overlap=maybe}}", UsageError, "overlap is a number, not 'maybe'"),
+    (f"{LOWERED},lowtide-allocate{{budget=-1}}", UsageError, "budget is a number, not '-1'"),
+    (
+        f"{LOWERED},lowtide-allocate{{budget=15 overlap=0}}",
+        InputError,
+        "allocate at step 1 of 1, 'linalg.exp', where the arena is fullest (bytes: 16 of 'input_0', 16 of 'linalg.exp')"
+        ": the arena takes 32 bytes, the budget gives 15, and no placement of these buffers takes less than 32\n"
+        "  remedy: let buffers overlap, or take a plan with more layers fused",
+    ),
     (f"{LOWERED},lowtide-allocate{{order=x}}", UsageError, "lowtide-allocate has no option 'order'"),
 ]
 
@@ -46,6 +55,9 @@ def test_refused(pipeline: str, error: type[LowtideError], message: str) -> None
     [
         ('lowtide.buffer_alignment = "x"', "attribute lowtide.buffer_alignment is no number"),
         ("lowtide.strategy = 3", "attribute lowtide.strategy is no name"),
+        ('lowtide.overlap = "no"', "attribute lowtide.overlap is no number"),
+        ("lowtide.budget = 8.0", "attribute lowtide.budget is no number"),
+        ("lowtide.budget = 15", "the arena takes 16 bytes, the budget gives 15"),
         ("lowtide.copied = 3", "attribute lowtide.copied is no list of numbers"),
         ('lowtide.copied = [1, "x"]', "attribute lowtide.copied is no list of numbers"),
         ("lowtide.copied = [1]", "part 1 is to be copied, the network's concats have 0 parts"),

@@ -118,6 +118,38 @@ def check_ram(report: Report, objective: Objective, holds: str, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_plan_carries_the_budget_that_it_fits(digits: Artifact, tmp_path: Path) -> None:
+    arena, needed = digits.report.arena_bytes, digits.report.sram_bytes
+    assert "budget = 0 : i64, overlap = true" in digits.file(".plan.mlir").read_text()
+    fits = compile_model(DIGITS, target="cortex-m4", ram=needed, out=tmp_path / "fits")
+    script = fits.file(".plan.mlir").read_text()
+    assert f"budget = {needed} : i64" in script
+    assert fits.file(".o").read_bytes() == digits.file(".o").read_bytes()
+    plan = tmp_path / "edited.mlir"
+    plan.write_text(script.replace(f"budget = {needed} ", f"budget = {arena} "))
+    again = compile_model(DIGITS, target="cortex-m4", plan=plan, out=tmp_path / "again")
+    assert again.file(".o").read_bytes() == digits.file(".o").read_bytes()
+    plan.write_text(script.replace(f"budget = {needed} ", f"budget = {arena - 1} "))
+    with pytest.raises(InputError, match=f"the arena takes {arena:,} bytes, the budget gives {arena - 1:,}") as refusal:
+        compile_model(DIGITS, target="cortex-m4", plan=plan, out=tmp_path / "small")
+    assert (refusal.value.stage, refusal.value.exit_code) == ("allocate", 1)
+    assert refusal.value.where is not None
+    assert "where the arena is fullest (bytes: " in refusal.value.where
+    assert not (tmp_path / "small").exists()
+
+
+def test_a_plan_without_overlap_is_replayed_by_plain_liveness(digits: Artifact, tmp_path: Path) -> None:
+    plan = tmp_path / "edited.mlir"
+    plan.write_text(digits.file(".plan.mlir").read_text().replace("overlap = true", "overlap = false"))
+    plain = compile_model(DIGITS, target="cortex-m4", plan=plan, out=tmp_path / "plain").report
+    assert plain.arena_bytes > digits.report.arena_bytes
+    live = [(b.offset, b.offset + b.size, b.first, b.last) for b in plain.buffers]
+    for number, (low, high, first, last) in enumerate(live):
+        for other_low, other_high, other_first, other_last in live[:number]:
+            together = first <= other_last and other_first <= last
+            assert not together or high <= other_low or other_high <= low
+
+
 def test_bad_arguments() -> None:
     with pytest.raises(UsageError, match="0 bytes of RAM hold nothing"):
         compile_model(DIGITS, target="cortex-m4", ram=0)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from lowtide.plan.fuse import Segment, cheapest, least_peak
+from lowtide.plan.plan import Fusion
 
 CASES = 200
 
@@ -15,11 +16,12 @@ CASES = 200
 def random_segments(choose: random.Random) -> tuple[list[Segment], int]:
     """Every whole layer, and some loops of several; sizes collide on purpose."""
     layers = choose.randint(1, 7)
-    segments = [Segment(n, n, choose.randint(1, 12), 0) for n in range(1, layers + 1)]
+    segments = [Segment(Fusion(n, n), choose.randint(1, 12), 0) for n in range(1, layers + 1)]
     for first in range(1, layers + 1):
         for last in range(first + 1, layers + 1):
             segments += [
-                Segment(first, last, choose.randint(1, 12), choose.randint(0, 6)) for _ in range(choose.randint(0, 2))
+                Segment(Fusion(first, last), choose.randint(1, 12), choose.randint(0, 6))
+                for _ in range(choose.randint(0, 2))
             ]
     choose.shuffle(segments)
     return segments, layers

@@ -16,7 +16,7 @@ from shifted import Array, Shifted, profiles
 from single_layers import PADDED_BEHIND, Single, all_layers, conv, depthwise
 from tosa_nets import Window
 
-from lowtide.bufferise.directions import DIRECTIONS
+from lowtide.graph.program import DIRECTIONS
 
 LAYERS = all_layers()
 

@@ -8,9 +8,9 @@ import pytest
 
 import lowtide_dialect
 from lowtide.alloc import STRATEGIES
-from lowtide.bufferise.allocate import STRATEGY
+from lowtide.bufferise.allocate import BUDGET, OVERLAP, STRATEGY
 from lowtide.errors import InputError, UsageError
-from lowtide.ir import Module, StringAttr, make_context, parse_module
+from lowtide.ir import BoolAttr, IntegerAttr, Module, StringAttr, make_context, parse_module
 from lowtide.normalise.outline import COPIED
 from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
@@ -41,6 +41,15 @@ def test_a_plans_script_is_what_mlir_prints_of_it_and_carries_it_out(name: str, 
     assert str(parse_module(text, module.context)) == text
     apply_script(module, text)
     assert strategy(module) == name
+
+
+@pytest.mark.parametrize(("overlap", "budget"), [(True, 0), (False, 0), (True, 4_096), (False, 1 << 40)])
+def test_a_plans_script_says_how_the_arena_is_allocated(overlap: bool, budget: int, module: Module) -> None:
+    text = script_for(Plan("untiled", overlap=overlap, budget=budget))
+    assert str(parse_module(text, module.context)) == text
+    apply_script(module, text)
+    attributes = module.operation.attributes
+    assert (BoolAttr(attributes[OVERLAP]).value, IntegerAttr(attributes[BUDGET]).value) == (overlap, budget)
 
 
 def test_a_script_names_the_parts_to_be_copied_before_the_order(module: Module) -> None:
@@ -79,6 +88,7 @@ def test_apply_script_loads_the_dialect_by_itself() -> None:
     [
         (script_for(Plan("untiled", "nonesuch")), "edited:3:5: error: 'lowtide.allocate': unknown strategy 'nonesuch'"),
         (script_for(Plan("untiled", 'a"\\b')), "unknown strategy 'a\"\\b'"),
+        (script_for(Plan("untiled", budget=-5)), "edited:3:5: error: 'lowtide.allocate': a budget of -5 bytes"),
         ("", "single top-level operation"),
         ("module {", "edited:1:"),
         ("module {}", "transform at edited: the script's module lacks the attribute"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lowtide.bufferise.directions import DIRECTION, DIRECTIONS
+from lowtide.bufferise.directions import DIRECTION
 from lowtide.bufferise.in_place import Place
 from lowtide.bufferise.program import Bufferised
-from lowtide.graph.program import Call, Loop, Run, Window
+from lowtide.graph.program import DIRECTIONS, Call, Loop, Run, Window
 from lowtide.ir import (
     ArrayAttr,
     DenseI64ArrayAttr,

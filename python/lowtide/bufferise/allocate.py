@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from lowtide.alloc import Problem, Solution, solve
+from lowtide.budget import arena_refusal
 from lowtide.bufferise.accesses import note_accesses
 from lowtide.bufferise.directions import note_directions
 from lowtide.bufferise.in_place import erase_calls, moves_in_place
@@ -14,6 +15,7 @@ from lowtide.graph.conflicts import problem_of
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import (
     ArrayAttr,
+    BoolAttr,
     FunctionType,
     IndexType,
     InsertionPoint,
@@ -30,6 +32,8 @@ from lowtide.ir import (
 )
 from lowtide.normalise.form import ARENA, outlined_network
 from lowtide.passes import Pass
+from lowtide.report.memory_map import PlacedBuffer
+from lowtide.report.report import step_names
 
 STAGE = "allocate"
 BOUND = "lowtide.allocation_bound_bytes"
@@ -41,17 +45,20 @@ STRATEGY = "lowtide.strategy"
 KEEP_INPUT = "lowtide.keep_input"
 ALIGNMENT = "lowtide.buffer_alignment"
 OVERLAP = "lowtide.overlap"
+BUDGET = "lowtide.budget"
 
 
 def run(module: Module, options: Mapping[str, str]) -> None:
     """Allocate the arena.
 
     Options, which override the module's attributes: `strategy`; `alignment` in bytes; `keep-input` (0 or 1); `overlap`
-    (1: a layer may write over the part of a dying input that it no longer reads; 0: buffers share no byte at any step).
+    (1: a layer may write over the part of a dying input that it no longer reads; 0: buffers share no byte at any step);
+    `budget`, the bytes that the arena must fit in (0: none).
 
     Raises:
         UsageError: a value that is none for its option.
-        InputError: the module is not what `lowtide-bufferise` gives, or an attribute of it is wrong.
+        InputError: the module is not what `lowtide-bufferise` gives, an attribute of it is wrong, or the arena is
+            larger than its budget.
     """
     with module.context, module.operation.location:
         function = outlined_network(module, STAGE, on="buffers")
@@ -61,10 +68,15 @@ def run(module: Module, options: Mapping[str, str]) -> None:
         keep = bool(_number(module, options, "keep-input", KEEP_INPUT, 0))
         strategy = options.get("strategy", _strategy(module))
         overlap = bool(_number(module, options, "overlap", OVERLAP, 1))
+        budget = _number(module, options, "budget", BUDGET, 0)
         bodies = layer_bodies(module, STAGE)
         read = read_program(module, function, bodies, alignment, keep_input=keep)
         problem, layers = problem_of(read.program, overlap=overlap)
         solution = solve(problem, strategy)
+        if 0 < budget < solution.arena_bytes:
+            steps = step_names([call.name for call in read.program.calls])
+            placed = placed_in(problem, solution)
+            raise arena_refusal(solution.arena_bytes, solution.bound_bytes, budget, placed, steps, overlap=overlap)
         note_directions(read.calls, layers, solution.choices)
         moves = moves_in_place(read, bodies, solution.offsets)
         note_accesses(module, read, moves)
@@ -76,7 +88,7 @@ PASS = Pass(
     "lowtide-allocate",
     "give every buffer an offset in one arena",
     run,
-    options=("strategy", "alignment", "keep-input", "overlap"),
+    options=("strategy", "alignment", "keep-input", "overlap", "budget"),
 )
 
 
@@ -90,9 +102,9 @@ def _number(module: Module, options: Mapping[str, str], option: str, attribute: 
     if attribute not in module.operation.attributes:
         return default
     value = module.operation.attributes[attribute]
-    if not isinstance(value, IntegerAttr):
+    if not isinstance(value, BoolAttr | IntegerAttr):
         raise InputError(STAGE, f"the module's attribute {attribute} is no number: {value}")
-    return value.value
+    return int(value.value)
 
 
 def _strategy(module: Module) -> str:
@@ -102,6 +114,12 @@ def _strategy(module: Module) -> str:
     if not isinstance(value, StringAttr):
         raise InputError(STAGE, f"the module's attribute {STRATEGY} is no name: {value}")
     return value.value
+
+
+def placed_in(problem: Problem, solution: Solution) -> tuple[PlacedBuffer, ...]:
+    """Each buffer of a problem at the place that a solution gives it."""
+    pairs = zip(problem.buffers, solution.offsets, strict=True)
+    return tuple(PlacedBuffer(b.name, b.size, offset, b.first, b.last) for b, offset in pairs)
 
 
 def apply_solution(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lowtide.graph.program import DIRECTIONS
 from lowtide.ir import Operation, StringAttr
 
 DIRECTION = "lowtide.direction"
-DIRECTIONS = ("forwards", "backwards")
-"""Of a layer's loops; the position is the number of the alternative in its `Choice`."""
+"""Of a layer's loops: one of `DIRECTIONS`, the first where nothing is said."""
 
 
 def note_directions(calls: Sequence[Operation], layers: Sequence[int | None], chosen: Sequence[int]) -> None:

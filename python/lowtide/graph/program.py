@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Direction = Literal["forwards", "backwards"]
+"""Of a loop: from the first row and column to the last, or from the last to the first."""
+DIRECTIONS: tuple[Direction, Direction] = get_args(Direction)
+"""The position is the number of the alternative in a layer's `lowtide.alloc.Choice`."""
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import loop_bytes
 from lowtide.graph.graph import Graph, Layer
-from lowtide.graph.program import RowAccess, Window, Windows
+from lowtide.graph.program import Direction, RowAccess, Window, Windows
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.plan.memory import problem_of, program_of
-from lowtide.plan.plan import Axis, Direction, Fusion
+from lowtide.plan.plan import Axis, Fusion
 from lowtide.plan.watch import Progress, Watch, unwatched
 
 
@@ -59,29 +59,35 @@ ROWS = (Mode(), Mode(direction="backwards"))
 PIXELS = (Mode(1), Mode(1, "backwards"))
 PATCHES = (Mode(1, anew=True), Mode(1, "backwards", anew=True))
 CHANNELS = (Mode(axis="channels", rows=8), Mode(axis="channels"))
-_NONE = Fusion(0, 0)
 SHORT = 8
 """Layers of the loops that are looked at first; longer ones must then promise less than the best plan of these."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Layers `first` to `last`, numbered from 1: one whole layer, or several in one loop.
+    """One whole layer, or several in one loop.
 
     Attributes:
+        fusion: the loop; of one layer where it is whole.
         nbytes: what it needs beside all that waits for later, in bytes; at least that where not `exact`.
         cost: what it takes more than its layers take whole; 0 for a layer that is whole.
         exact: the allocator has been asked.
-        mode: of the loop.
     """
 
-    first: int
-    last: int
+    fusion: Fusion
     nbytes: int
     cost: int
     exact: bool = False
-    mode: Mode = Mode()
-    fusion: Fusion = _NONE
+
+    @property
+    def first(self) -> int:
+        """Number of its first layer."""
+        return self.fusion.first
+
+    @property
+    def last(self) -> int:
+        """Number of its last layer."""
+        return self.fusion.last
 
     @property
     def fusions(self) -> tuple[Fusion, ...]:
@@ -148,13 +154,13 @@ class _Search:
         self._alignment = alignment
         self._keep_input = keep_input
         self._count = len(graph.layers)
-        self._segments: dict[tuple[int, int, Mode], Segment] = {}
+        self._segments: dict[Fusion, Segment] = {}
         self._watch: Watch = unwatched
         self._done = self._total = 0
         self._ended = False
         for number in range(1, self._count + 1):
-            key = number, number, Mode()
-            self._segments[key] = Segment(number, number, self._solved(*key), 0, exact=True)
+            whole = Fusion(number, number)
+            self._segments[whole] = Segment(whole, self._solved(whole), 0, exact=True)
 
     def watched(self, watch: Watch, total: int) -> None:
         """Tell `watch` from now on how many of `total` first layers have been looked at."""
@@ -196,8 +202,8 @@ class _Search:
             if not self._goes_on(max(segment.nbytes for segment in chain)):
                 continue
             worst = max(guessed, key=lambda segment: segment.nbytes)
-            key = worst.first, worst.last, worst.mode
-            self._segments[key] = replace(worst, nbytes=max(worst.nbytes, self._solved(*key)), exact=True)
+            nbytes = max(worst.nbytes, self._solved(worst.fusion))
+            self._segments[worst.fusion] = replace(worst, nbytes=nbytes, exact=True)
 
     def add(self, mode: Mode, lengths: range) -> None:
         """All loops of so many layers that promise less than the best plan so far."""
@@ -212,11 +218,12 @@ class _Search:
 
     def _add(self, first: int, last: int, mode: Mode, limit: int) -> bool:
         """Add one loop; False where a longer one can't be of use either."""
-        if mode.anew and not wider_layers(self._graph, first, last):
+        fusion = mode.fusion(self._graph, first, last)
+        if mode.anew and not fusion.again:
             return True
         part = segment_graph(self._graph, first, last, self._keep_input)
         try:
-            program = program_of(part, self._alignment, fusions=(mode.fusion(part, 1, last - first + 1),))
+            program = program_of(part, self._alignment, fusions=(_alone(fusion),))
         except UnschedulableError as reason:
             return reason.for_now
         if sum(store.nbytes for store in program.buffers if store.name.startswith("ring")) > limit:
@@ -224,9 +231,7 @@ class _Search:
         nbytes = loop_bytes(program)
         if nbytes < limit:
             cost = sum(1 + self._graph.layers[n - 1].macs for n in range(first, last + 1)) * (1 if mode in ROWS else 2)
-            self._segments[first, last, mode] = Segment(
-                first, last, nbytes, cost, mode=mode, fusion=mode.fusion(self._graph, first, last)
-            )
+            self._segments[fusion] = Segment(fusion, nbytes, cost)
         return True
 
     def turned(self, chain: Sequence[Segment]) -> tuple[Fusion, ...]:
@@ -252,10 +257,15 @@ class _Search:
             return 1 << 62
         return solve(problem, "first-fit").arena_bytes
 
-    def _solved(self, first: int, last: int, mode: Mode) -> int:
-        part = segment_graph(self._graph, first, last, self._keep_input)
-        fusions = () if first == last else (mode.fusion(part, 1, last - first + 1),)
+    def _solved(self, fusion: Fusion) -> int:
+        part = segment_graph(self._graph, fusion.first, fusion.last, self._keep_input)
+        fusions = () if fusion.first == fusion.last else (_alone(fusion),)
         return solve(problem_of(part, self._alignment, fusions=fusions), "first-fit").arena_bytes
+
+
+def _alone(fusion: Fusion) -> Fusion:
+    """The loop in the graph of its layers alone."""
+    return replace(fusion, first=1, last=fusion.last - fusion.first + 1)
 
 
 def _turned(fusion: Fusion) -> Fusion:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from lowtide.errors import UsageError
+from lowtide.graph.program import Direction
 
 Objective = Literal["free", "fit", "ram", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 DEFAULT_OBJECTIVE: Objective = "free"
-Halo = Literal["cache"]
 Axis = Literal["rows", "channels"]
-Direction = Literal["forwards", "backwards"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,6 @@ class Fusion:
         axis: rows, or channels; then `rows` is how many channels an iteration.
         direction: from the first row to the last, or from the last to the first.
         again: positions in the chain, from 1, of layers whose rows are computed anew for their one reader.
-        halo: rows that two iterations need are kept in line buffers (cache).
     """
 
     first: int
@@ -35,7 +33,6 @@ class Fusion:
     direction: Direction = "forwards"
     axis: Axis = "rows"
     again: tuple[int, ...] = ()
-    halo: Halo = "cache"
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,8 @@ class Plan:
         objective: what was asked for; `untiled` leaves every layer whole, `free` computes no element twice,
             and whole rows; `ram` looks for the least bytes, `fit` for the least cost within the RAM there is.
         strategy: which of `lowtide.alloc.STRATEGIES` places the buffers.
+        overlap: buffers may overlap where a layer no longer reads what it writes over; else live ones share no byte.
+        budget: bytes of arena that it must fit in, 0 for no such bound.
         copied: the parts of concats that get a buffer of their own and are copied, by their numbers in the graph; the
             others are written into their place.
         order: the layers in the order in which they run, numbered from 1 in the model's; empty for the model's own.
@@ -59,6 +58,8 @@ class Plan:
     fusions: tuple[Fusion, ...] = ()
     arena_bytes: int | None = None
     copied: tuple[int, ...] = ()
+    overlap: bool = True
+    budget: int = 0
 
     def __post_init__(self) -> None:
         check_objective(self.objective)

@@ -62,7 +62,7 @@ def _fused(
     modes: Sequence[Mode],
 ) -> Untiled:
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
-    graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
+    graph = whole.ordered
     fusions = fused_plan(graph, alignment, keep_input=keep_input, modes=modes, watch=watch)
     found = replace(whole.plan, objective=objective, fusions=fusions)
     return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
@@ -99,7 +99,7 @@ def plan_front(cut: Cut, alignment: int, *, keep_input: bool = False) -> tuple[P
 def _candidates(cut: Cut, alignment: int, keep_input: bool, watch: Watch = unwatched) -> Iterator[Priced]:
     """The plans of the search, each with its exact arena, which can be larger than a cheaper one's."""
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
-    graph = whole.graph.reordered(whole.plan.order) if whole.plan.order else whole.graph
+    graph = whole.ordered
     for cost, fusions in fused_front(graph, alignment, keep_input=keep_input, modes=ALL, watch=watch):
         plan = replace(whole.plan, objective="ram" if fusions else "untiled", fusions=fusions)
         yield Priced(cost, replace(whole, plan=_predicted(plan, graph, alignment, keep_input)))
@@ -130,7 +130,7 @@ def _whole(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch =
 
 
 def _predicted(plan: Plan, graph: Graph, alignment: int, keep_input: bool) -> Plan:
-    problem = problem_of(graph, alignment, fusions=plan.fusions, keep_input=keep_input)
+    problem = problem_of(graph, alignment, fusions=plan.fusions, keep_input=keep_input, overlap=plan.overlap)
     return replace(plan, arena_bytes=solve(problem, plan.strategy).arena_bytes)
 
 

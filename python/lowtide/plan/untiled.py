@@ -31,6 +31,11 @@ class Untiled:
     graph: Graph
     baseline_bytes: int
 
+    @property
+    def ordered(self) -> Graph:
+        """The graph in the plan's order."""
+        return self.graph.reordered(self.plan.order) if self.plan.order else self.graph
+
 
 def plan_untiled(cut: Callable[[tuple[int, ...]], Graph], alignment: int, *, keep_input: bool = False) -> Untiled:
     """The model's own order, or a better one where the allocator makes a smaller arena of it.

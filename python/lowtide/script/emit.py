@@ -55,12 +55,16 @@ def _steps(plan: Plan) -> list[str]:
         attributes = (
             f"again = [{_numbers(fusion.again)}], "
             f'columns = {fusion.columns} : i64, direction = "{fusion.direction}", '
-            f'halo = "{fusion.halo}", rows = {fusion.rows} : i64'
+            f'halo = "cache", rows = {fusion.rows} : i64'
         )
         result = f"%{len(plan.fusions) + chain}"
         steps.append(_step("fuse_spatial", attributes, operand=f"%{chain}", result=result))
-    # JSON's escapes for quotes and backslashes are MLIR's too.
-    steps.append(_step("allocate", f"strategy = {json.dumps(plan.strategy, ensure_ascii=False)}"))
+    # JSON's escapes for quotes and backslashes are MLIR's too, and its words for what is true.
+    attributes = (
+        f"budget = {plan.budget} : i64, overlap = {json.dumps(plan.overlap)}, "
+        f"strategy = {json.dumps(plan.strategy, ensure_ascii=False)}"
+    )
+    steps.append(_step("allocate", attributes))
     return steps
 
 

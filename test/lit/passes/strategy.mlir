@@ -13,7 +13,7 @@ module attributes {transform.with_named_sequence} {
     return %y : tensor<4xf32>
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
-    "lowtide.allocate"(%module) {strategy = "first-fit"} : (!transform.any_op) -> ()
+    "lowtide.allocate"(%module) {budget = 0 : i64, overlap = true, strategy = "first-fit"} : (!transform.any_op) -> ()
     transform.yield
   }
 }

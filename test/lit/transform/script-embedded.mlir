@@ -3,14 +3,14 @@
 // RUN: lowtide-opt %s --transform-interpreter | FileCheck %s
 // RUN: lowtide-opt %s --symbol-dce | FileCheck %s --check-prefix=LEFT
 
-// CHECK: module attributes {lowtide.strategy = "auto", transform.with_named_sequence}
+// CHECK: module attributes {lowtide.budget = 0 : i64, lowtide.overlap = true, lowtide.strategy = "auto", transform.with_named_sequence}
 // LEFT:  module attributes {transform.with_named_sequence}
 module attributes {transform.with_named_sequence} {
   func.func @payload() {
     return
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
-    "lowtide.allocate"(%module) {strategy = "auto"} : (!transform.any_op) -> ()
+    "lowtide.allocate"(%module) {budget = 0 : i64, overlap = true, strategy = "auto"} : (!transform.any_op) -> ()
     transform.yield
   }
 }
