@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from lowtide.ir import (
     DenseElementsAttr,
     FlatSymbolRefAttr,
-    IntegerAttr,
+    InsertionPoint,
     IntegerType,
     MemRefType,
     Module,
     Operation,
+    RankedTensorType,
     ShapedType,
     StringAttr,
+    TypeAttr,
     Value,
     func,
+    memref,
 )
 from lowtide.kernels.intervals import Interval, hull
 from lowtide.normalise.analysis import defining
 
+DERIVED = "__derived_"
+"""What the names of constants begin with that are made of others."""
 _VIEWS = ("memref.collapse_shape", "memref.expand_shape", "memref.cast")
 
 
@@ -38,6 +44,8 @@ class Globals:
             StringAttr(op.attributes["sym_name"]).value: op for op in operations if op.name == "memref.global"
         }
         self._intervals: dict[str, Interval | None] = {}
+        self._made: dict[bytes, str] = {}
+        self._module = module
 
     def intervals(self, calls: Sequence[func.CallOp]) -> Mapping[int, Interval]:
         """By number of the buffer argument, the values that these callers give it, where all give integer constants."""
@@ -51,6 +59,25 @@ class Globals:
                     total = hull(total, interval)
                 found[argument] = total
         return found
+
+    def value(self, buffer: Value) -> npt.NDArray[np.integer] | None:
+        """The integers of a buffer that is a constant."""
+        source = _source(buffer)
+        return None if source is None else _values(self._values[FlatSymbolRefAttr(source.attributes["name"]).value])
+
+    def new(self, values: npt.NDArray[np.int32]) -> Value:
+        """A constant with these values, got at the current insertion point; equal ones are one."""
+        i32 = IntegerType.get_signless(32)
+        kind = MemRefType.get(list(values.shape), i32)
+        if values.tobytes() not in self._made:
+            name = f"{DERIVED}{len(self._made)}"
+            data = DenseElementsAttr.get(memoryview(values), type=RankedTensorType.get(list(values.shape), i32))
+            with InsertionPoint.at_block_begin(self._module.body):
+                memref.GlobalOp(
+                    name, TypeAttr.get(kind), sym_visibility="private", initial_value=data, constant=True, alignment=4
+                )
+            self._made[values.tobytes()] = name
+        return memref.get_global(kind, self._made[values.tobytes()])
 
     def _interval(self, buffer: Value) -> Interval | None:
         source = _source(buffer)
@@ -75,13 +102,14 @@ def _source(buffer: Value) -> Operation | None:
 
 
 def _extremes(constant: Operation) -> Interval | None:
+    values = _values(constant)
+    return None if values is None or values.size == 0 else (int(values.min()), int(values.max()))
+
+
+def _values(constant: Operation) -> npt.NDArray[np.integer] | None:
     if "initial_value" not in constant.attributes:
         return None
     value = constant.attributes["initial_value"]
     if not isinstance(value, DenseElementsAttr) or not isinstance(ShapedType(value.type).element_type, IntegerType):
         return None
-    if value.is_splat:
-        number = IntegerAttr(value.get_splat_value()).value
-        return number, number
-    values = np.array(value)
-    return int(values.min()), int(values.max())
+    return np.array(value)

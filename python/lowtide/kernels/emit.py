@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
 
 from lowtide.bufferise.bufferise import declared_functions, detach_layers
 from lowtide.bufferise.directions import DIRECTION, DIRECTIONS
 from lowtide.errors import InputError, InternalError
-from lowtide.graph.nest import Shape
+from lowtide.graph.nest import LayerBody, Shape
 from lowtide.graph.read import read_layer
 from lowtide.graph.rows import row_dimension
 from lowtide.ir import (
     FlatSymbolRefAttr,
+    FunctionType,
     InsertionPoint,
+    IntegerType,
     MemRefType,
     Module,
     StringAttr,
@@ -26,7 +31,7 @@ from lowtide.ir import (
 from lowtide.kernels.constants import Globals
 from lowtide.kernels.division import replace_divisions
 from lowtide.kernels.element import Part
-from lowtide.kernels.library import KERNELS, LANES, How, kernel_name
+from lowtide.kernels.library import KERNELS, LANES, How, Kernel, kernel_name
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import operations_in
 from lowtide.normalise.form import BACKWARDS, CHANNELS, body_name, outlined_network, picked_kernel, reduction_of
@@ -75,30 +80,62 @@ def _define_all(
         found.setdefault((kernel_name(body, picked_kernel(call.operation)), _direction(call)), []).append(call)
     for (kernel, direction), alike in sorted(found.items(), key=lambda item: _rank(*item[0])):
         how = How(lanes, direction == DIRECTIONS[1], constants=constants.intervals(alike))
-        _define(declaration, layer, kernel, how, alike)
+        _define(declaration, layer, kernel, how, _Callers(alike, constants))
 
 
 def _rank(kernel: str, direction: str) -> tuple[int, int]:
     return list(KERNELS).index(kernel), DIRECTIONS.index(direction)
 
 
-def _define(declaration: func.FuncOp, layer: func.FuncOp, kernel: str, how: How, calls: Sequence[func.CallOp]) -> None:
+@dataclass(frozen=True)
+class _Callers:
+    calls: Sequence[func.CallOp]
+    constants: Globals
+
+    def derived(self, kernel: Kernel, body: LayerBody, lanes: str) -> list[list[npt.NDArray[np.int32]]]:
+        """Of each call the derived constants; none where one is made from what is no constant."""
+        wanted = kernel.derived(body, lanes)
+        made: list[list[npt.NDArray[np.int32]]] = []
+        for call in self.calls:
+            buffers = [operand for operand in call.operation.operands if isinstance(operand.type, MemRefType)]
+            sources = [(item, self.constants.value(buffers[item.argument])) for item in wanted]
+            made.append([item.make(source) for item, source in sources if source is not None])
+        return made if all(len(of_one) == len(wanted) for of_one in made) else [[] for _ in self.calls]
+
+    def call(self, name: str, derived: Sequence[Sequence[npt.NDArray[np.int32]]]) -> None:
+        """Turn the calls into calls of that function, with these constants behind the operands."""
+        for call, values in zip(self.calls, derived, strict=True):
+            op = call.operation
+            with InsertionPoint(op), op.location:
+                operands = [*op.operands, *(self.constants.new(value) for value in values)]
+                made = func.CallOp([], FlatSymbolRefAttr.get(name), operands).operation
+            for word in op.attributes:
+                if word != "callee":
+                    made.attributes[word] = op.attributes[word]
+            op.erase()
+
+
+def _define(declaration: func.FuncOp, layer: func.FuncOp, kernel: str, how: How, callers: _Callers) -> None:
     """One kernel in one direction, for these callers."""
     body = read_layer(layer)
     name = declaration.name.value + ("" if kernel == kernel_name(body) else f"_{kernel}")
     name += "_backwards" if how.backwards else ""
+    derived = callers.derived(KERNELS[kernel], body, how.lanes)
+    i32 = IntegerType.get_signless(32, declaration.operation.context)
     with InsertionPoint(declaration), layer.location:
-        function = func.FuncOp(name, declaration.type, visibility="private")
-    if len(calls) > 1:
+        more = [MemRefType.get(list(value.shape), i32) for value in derived[0]]
+        kind = FunctionType.get([*declaration.type.inputs, *more], list(declaration.type.results))
+        function = func.FuncOp(name, kind, visibility="private")
+    if len(callers.calls) > 1:
         function.operation.attributes[NO_INLINE] = UnitAttr.get()
     block = function.add_entry_block()
+    arguments = list(block.arguments)
+    own, made = arguments[: len(arguments) - len(more)], arguments[len(arguments) - len(more) :]
     with InsertionPoint(block), layer.location:
-        memrefs = [argument for argument in block.arguments if isinstance(argument.type, MemRefType)]
-        part = _part(declaration, list(block.arguments), body.destination)
-        KERNELS[kernel].emit(body, memrefs, replace(how, part=part))
+        memrefs = [argument for argument in own if isinstance(argument.type, MemRefType)]
+        KERNELS[kernel].emit(body, memrefs, replace(how, part=_part(declaration, own, body.destination), derived=made))
         func.ReturnOp([])
-    for call in calls:
-        call.operation.attributes["callee"] = FlatSymbolRefAttr.get(name)
+    callers.call(name, derived)
 
 
 def _part(declaration: func.FuncOp, arguments: Sequence[Value], destination: Shape) -> Part | None:

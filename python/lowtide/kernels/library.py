@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
@@ -13,13 +17,18 @@ from lowtide.ir import Value
 from lowtide.kernels.blocked.contraction import Contraction, contraction_of
 from lowtide.kernels.blocked.dsp import Dsp
 from lowtide.kernels.blocked.emitter import BlockedEmitter, goes_by_rows
+from lowtide.kernels.blocked.fold import fold
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
-from lowtide.kernels.blocked.sums import emittable
+from lowtide.kernels.blocked.layouts import emittable
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.pull import PullEmitter
 
-LANES: dict[str, Lanes] = {"scalar": Scalar(), "dsp": Dsp()}
+LANES: dict[str, Lanes] = {
+    "scalar": Scalar(),
+    "risc": Scalar(block=(4, 4), single=4, pixels=4, unrolled=4, turn=4),
+    "dsp": Dsp(),
+}
 """How a core multiplies, by the name that its target has for it."""
 
 
@@ -32,12 +41,27 @@ class How:
         backwards: go through the output from its end.
         part: what the call goes through, None for all.
         constants: between which values those tensor arguments lie that are known.
+        derived: a memref for each of the kernel's derived constants, or none at all.
     """
 
     lanes: str = "scalar"
     backwards: bool = False
     part: Part | None = None
     constants: Mapping[int, Interval] = field(default_factory=dict[int, Interval])
+    derived: Sequence[Value] = ()
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A constant that is made of another at compile time.
+
+    Attributes:
+        argument: number of the tensor argument that it is made from.
+        make: from that argument's value, one dimension of 32-bit integers.
+    """
+
+    argument: int
+    make: Callable[[npt.NDArray[np.integer]], npt.NDArray[np.int32]]
 
 
 class Kernel(Protocol):
@@ -49,6 +73,10 @@ class Kernel(Protocol):
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """Emit the loops at the current insertion point; `arguments` are memrefs, the destination last."""
+        ...
+
+    def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
+        """What the code for these lanes can use if the arguments that it is made from are constants."""
         ...
 
     def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
@@ -68,6 +96,11 @@ class Pull:
         """See `PullEmitter`."""
         known = how.constants
         PullEmitter(body, arguments, backwards=how.backwards, part=how.part, constants=known).emit()
+
+    def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
+        """Nothing."""
+        del body, lanes
+        return ()
 
     def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
         """See `profile_of`."""
@@ -89,8 +122,22 @@ class Blocked:
             return
         lanes = LANES[how.lanes]
         BlockedEmitter(
-            found, body, arguments, lanes, backwards=how.backwards, part=how.part, constants=how.constants
+            found,
+            body,
+            arguments,
+            lanes,
+            backwards=how.backwards,
+            part=how.part,
+            constants=how.constants,
+            folded=how.derived,
         ).emit()
+
+    def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
+        """What the input's zero point comes to, where these lanes want that."""
+        found = _convolution(body)
+        if found is None or not LANES[lanes].folds or found.x.zero == 0 or found.w.zero != 0:
+            return ()
+        return (Derived(found.w.argument, partial(fold, found)),)
 
     def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
         """See `profile_of`; the same for all cores."""

@@ -12,7 +12,7 @@ TARGET = Target(
     hard_float=True,
     pointer_bytes=4,
     buffer_alignment=4,
-    lanes="scalar",
+    lanes="risc",
     emulator="",
     qemu_machine="virt",
 )

@@ -23,6 +23,9 @@ class Dsp:
     single = 2
     pixels = 2
     group = 4
+    folds = False
+    unrolled = 64
+    turn = 32
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""

@@ -14,8 +14,9 @@ from lowtide.graph.nest import LayerBody
 from lowtide.ir import InsertionPoint, MemRefType, Value, arith, memref, scf
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.lanes import Lanes, Sums
+from lowtide.kernels.blocked.layouts import sum_emitter
 from lowtide.kernels.blocked.memory import Address, address_of, advanced, scaled
-from lowtide.kernels.blocked.sums import Pixels, SumEmitter, sum_emitter
+from lowtide.kernels.blocked.sums import Pixels, SumEmitter
 from lowtide.kernels.element import ElementEmitter, Part
 from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
 from lowtide.kernels.scalar import index_constant
@@ -29,6 +30,7 @@ class BlockedEmitter(ElementEmitter):
         body, arguments, part, constants: as for `ElementEmitter`; a part goes through rows.
         lanes: of the core.
         backwards: go from the last pixel to the first.
+        folded: what the zero point of the input comes to in each channel's sum (see `fold`), if there is that.
     """
 
     def __init__(
@@ -41,9 +43,11 @@ class BlockedEmitter(ElementEmitter):
         backwards: bool = False,
         part: Part | None = None,
         constants: Mapping[int, Interval] = NOTHING_KNOWN,
+        folded: Sequence[Value] = (),
     ) -> None:
         super().__init__(body, arguments, part, constants)
         self._found = found
+        self._folded = folded
         self._lanes = lanes
         self._reverse = backwards or self.from_the_end
         self._sums: SumEmitter = sum_emitter(found, self, lanes)
@@ -128,7 +132,8 @@ class BlockedEmitter(ElementEmitter):
         self._pixels(Pixels(column, pixels, inside=True, whole=True))
 
     def _single(self, column: Value) -> None:
-        self._pixels(Pixels(column, 1, inside=self._found.columns.kernel == 1, whole=False))
+        inside = self._found.columns.kernel == 1
+        self._pixels(Pixels(column, 1, inside=inside, whole=inside and self._found.rows.kernel == 1))
 
     # -- channels of some pixels ------------------------------------------------------------------------------
 
@@ -166,7 +171,11 @@ class BlockedEmitter(ElementEmitter):
         """What the sum starts from."""
         with self.scope():
             self._bind(pixels, m, channel, n)
-            return self.value(self._found.node.init, self._found.index)
+            start = self.value(self._found.node.init, self._found.index)
+            if not self._sums.folded(pixels):
+                return start
+            own = self.indices.value(Linear.of(self._found.loops[3]))
+            return arith.addi(start, memref.load(self._folded[0], [own]))
 
     def _store(self, pixels: Pixels, channel: Value, sums: Sums) -> None:
         """Pull the block's elements through all that follows the sums, then store them together."""
@@ -182,6 +191,11 @@ class BlockedEmitter(ElementEmitter):
                     made.append((value, self.place(destination, self.body.destination, target)))
         for value, place in made:
             memref.store(value, destination, place)
+
+    @property
+    def folds(self) -> bool:
+        """See `Input`."""
+        return bool(self._folded)
 
     # -- input ------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from lowtide.ir import IntegerType, Value, arith
@@ -36,6 +37,21 @@ class Lanes(Protocol):
         """Channels that lie together in such a block, which the core takes at once."""
         ...
 
+    @property
+    def folds(self) -> bool:
+        """Whether the input's zero point is better in what the sum starts from than subtracted."""
+        ...
+
+    @property
+    def unrolled(self) -> int:
+        """Bytes of a run whose products are written out, without a loop."""
+        ...
+
+    @property
+    def turn(self) -> int:
+        """Bytes that a turn of a loop over a longer run takes, a power of two."""
+        ...
+
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """Add to sums[m][n] the products of `count` bytes from xs[m] and ws[n]."""
         ...
@@ -67,13 +83,17 @@ def less_zero(value: Value, factor: Factor) -> Value:
     return arith.subi(value, arith.constant(IntegerType.get_signless(32), factor.zero))
 
 
+@dataclass(frozen=True)
 class Scalar:
-    """A byte at a time."""
+    """A byte at a time; see `Lanes` for the attributes."""
 
-    block = (2, 4)
-    single = 4
-    pixels = 2
-    group = 1
+    block: tuple[int, int] = (2, 2)
+    single: int = 2
+    pixels: int = 2
+    group: int = 1
+    folds: bool = True
+    unrolled: int = 8
+    turn: int = 8
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""

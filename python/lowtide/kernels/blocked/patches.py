@@ -1,0 +1,143 @@
+"""Sums over windows that are copied to the stack first: convolutions with few input channels."""
+
+from __future__ import annotations
+
+from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, arith, memref, scf
+from lowtide.kernels.blocked.contraction import Contraction, Factor
+from lowtide.kernels.blocked.lanes import Lanes, Sums, less_zero, widened
+from lowtide.kernels.blocked.memory import Address, address_of, advanced, load, scaled, store
+from lowtide.kernels.blocked.sums import WORD, Input, Pixels, Runs, looped
+from lowtide.kernels.scalar import index_constant
+
+
+class Patches(Runs):
+    """Convolutions with few input channels: each pixel's window is copied to the stack, pads included, as one run."""
+
+    def __init__(self, found: Contraction, layer: Input, lanes: Lanes) -> None:
+        super().__init__(found, layer, lanes)
+        self.size = found.rows.kernel * found.run
+        self.bytes = -(-self.size // WORD) * WORD
+        kind = MemRefType.get([lanes.block[0] * self.bytes], IntegerType.get_signless(8))
+        self.patches = address_of(memref.alloca(kind, [], [], alignment=WORD))
+
+    @property
+    def asks_rows(self) -> bool:
+        """See `SumEmitter`."""
+        return False
+
+    def folded(self, pixels: Pixels) -> bool:
+        """See `SumEmitter`: pads are in the windows, and are folded with them."""
+        del pixels
+        return self.layer.folds
+
+    def open_pixels(self, pixels: Pixels) -> None:
+        """Copy the windows."""
+        low, high = self.rows()
+        whole = arith.andi(
+            arith.cmpi(arith.CmpIPredicate.eq, low, index_constant(0)),
+            arith.cmpi(arith.CmpIPredicate.eq, high, index_constant(self.found.rows.kernel)),
+        )
+        for m in range(pixels.count):
+            patch = self.patches + m * self.bytes
+            if not pixels.inside:
+                self._copy_part(pixels, patch, low, high)
+                continue
+            choice = scf.IfOp(whole, has_else=True)
+            with InsertionPoint(choice.then_block):
+                self._copy_whole(pixels, m, patch)
+                scf.YieldOp([])
+            with InsertionPoint(choice.else_block):
+                self._copy_rows(pixels, m, patch, low, high)
+                scf.YieldOp([])
+
+    def _copy_whole(self, pixels: Pixels, m: int, patch: Address) -> None:
+        """All rows, written out."""
+        for ky in range(self.found.rows.kernel):
+            self.layer.indices.bind(self.found.ky, index_constant(ky))
+            _copy(self._window(pixels, m), patch + ky * self.found.run, self.found.run)
+
+    def _copy_rows(self, pixels: Pixels, m: int, patch: Address, low: Value, high: Value) -> None:
+        """The rows that there are."""
+        self._fill(patch)
+        loop = scf.ForOp(low, high, index_constant(1))
+        with InsertionPoint(loop.body):
+            ky = loop.induction_variable
+            self.layer.indices.bind(self.found.ky, ky)
+            _copy(self._window(pixels, m), advanced(patch, scaled(ky, self.found.run)), self.found.run)
+            scf.YieldOp([])
+
+    def _copy_part(self, pixels: Pixels, patch: Address, low: Value, high: Value) -> None:
+        """The rows and columns that there are, byte by byte."""
+        self._fill(patch)
+        found, byte = self.found, IntegerType.get_signless(8)
+        left, right = self.columns()
+        rows = scf.ForOp(low, high, index_constant(1))
+        with InsertionPoint(rows.body):
+            ky = rows.induction_variable
+            self.layer.indices.bind(found.ky, ky)
+            source = advanced(self.layer.input_row(self.row), self.first_byte(pixels, None))
+            target = advanced(patch, scaled(ky, found.run))
+            bounds = scaled(left, found.channels), scaled(right, found.channels)
+            columns = scf.ForOp(*bounds, index_constant(1))
+            with InsertionPoint(columns.body):
+                at = columns.induction_variable
+                store(load(advanced(source, at), byte), advanced(target, at))
+                scf.YieldOp([])
+            scf.YieldOp([])
+
+    def _window(self, pixels: Pixels, m: int) -> Address:
+        first = advanced(self.layer.input_row(self.row), self.first_byte(pixels, None))
+        return first + m * self.found.columns.stride * self.found.x.shape[3]
+
+    def _fill(self, patch: Address) -> None:
+        """The value that counts as zero."""
+        byte = self.found.x.zero & 0xFF
+        word = int.from_bytes(bytes([byte] * WORD), "little", signed=True)
+        value = arith.constant(IntegerType.get_signless(32), word)
+        for at in range(0, self.bytes, WORD):
+            store(value, patch + at)
+
+    def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
+        """See `SumEmitter`."""
+        stride = self.found.w_strides[0]
+        weights = advanced(self.layer.weights(), scaled(channel, stride))
+        xs = [self.patches + m * self.bytes for m in range(pixels.count)]
+        return self.run(sums, xs, [weights + n * stride for n in range(len(sums[0]))], self.size, self.x_of(pixels))
+
+
+def _copy(source: Address, target: Address, count: int) -> None:
+    """Words, then bytes."""
+    words = count - count % WORD
+    for at in range(0, words, WORD):
+        store(load(source + at, IntegerType.get_signless(32)), target + at)
+    for at in range(words, count):
+        store(load(source + at, IntegerType.get_signless(8)), target + at)
+
+
+class Spread(Patches):
+    """One input channel, and the weights of neighbouring output channels are neighbours."""
+
+    def channels(self, pixels: int) -> int:
+        """See `SumEmitter`."""
+        del pixels
+        return self.lanes.group
+
+    def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
+        """See `SumEmitter`."""
+        x = self.x_of(pixels)
+        weights = advanced(self.layer.weights(), channel)
+        turn = next(step for step in (8, 4, 3, 2, 1) if self.size % step == 0)
+        stride = self.found.w_strides[2]
+
+        def some(at: Value, totals: Sums) -> Sums:
+            for tap in range(turn):
+                patch, own = advanced(self.patches, at) + tap, advanced(weights, scaled(at, stride)) + tap * stride
+                totals = self._tap(totals, patch, own, x)
+            return totals
+
+        return looped(index_constant(0), index_constant(self.size), turn, sums, some)
+
+    def _tap(self, sums: Sums, patch: Address, weights: Address, x: Factor) -> Sums:
+        byte = IntegerType.get_signless(8)
+        values = [less_zero(widened(load(patch + m * self.bytes, byte), x), x) for m in range(len(sums))]
+        return self.lanes.spread(sums, values, weights, self.found.w)
