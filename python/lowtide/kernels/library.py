@@ -26,7 +26,7 @@ from lowtide.kernels.pull import PullEmitter
 
 LANES: dict[str, Lanes] = {
     "scalar": Scalar(),
-    "risc": Scalar(block=(4, 4), single=4, pixels=4, unrolled=4, turn=4),
+    "risc": Scalar(block=(4, 4), single=4, pixels=4, unrolled=2, turn=2),
     "dsp": Dsp(),
 }
 """How a core multiplies, by the name that its target has for it."""

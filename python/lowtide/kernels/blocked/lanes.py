@@ -8,7 +8,7 @@ from typing import Protocol
 
 from lowtide.ir import IntegerType, Value, arith
 from lowtide.kernels.blocked.contraction import Factor
-from lowtide.kernels.blocked.memory import Address, load
+from lowtide.kernels.blocked.memory import Address, fence, load
 
 Sums = list[list[Value]]
 """32-bit sums of a block: by pixel, then by channel."""
@@ -102,6 +102,7 @@ class Scalar:
             for row, address in zip(sums, xs, strict=True):
                 left = extended(address + k, x)
                 row[:] = [arith.addi(total, arith.muli(left, r)) for total, r in zip(row, right, strict=True)]
+                fence()
         return sums
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:

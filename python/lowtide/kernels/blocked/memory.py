@@ -56,3 +56,8 @@ def _pointer(address: Address) -> Value:
         return base
     byte = IntegerType.get_signless(8)
     return llvm.getelementptr(kind, base, [], [address.offset], byte, 0)
+
+
+def fence() -> None:
+    """No load moves across: schedulers put many loads first, and run out of registers. It is no instruction."""
+    llvm.InlineAsmOp(None, [], "", "~{memory}", has_side_effects=True)
