@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lowtide.codegen import CodegenResult, generate
+from lowtide.codegen import ObjectResult, generate_object
 from lowtide.codegen.apart import layers_apart
 from lowtide.codegen.iree import scratch_directory
 from lowtide.emulate.artifact import ArtifactView
@@ -102,7 +102,7 @@ def measure(
     listen(f"{model.stem} on {target.name}")
     lowered = lower(model, target, objective=objective, stages=Stages())
     with scratch_directory() as scratch:
-        code = generate(lowered.network, target, scratch)
+        code = generate_object(lowered.network, target, scratch)
         counted = _count(lowered.network, code, target, scratch)
     found: tuple[LayerFigures, ...] = ()
     if layers and isinstance(counted, Profile):
@@ -136,7 +136,7 @@ class _Unprofiled:
     reason: str
 
 
-def _count(network: Network, code: CodegenResult, target: Target, directory: Path) -> Profile | _Unprofiled:
+def _count(network: Network, code: ObjectResult, target: Target, directory: Path) -> Profile | _Unprofiled:
     """Run what lies in the folder, in Unicorn where that has the core, else in QEMU."""
     view = _view(network, target, code, directory)
     inputs = random_inputs([slot.tensor for slot in view.inputs], SEED)
@@ -167,7 +167,7 @@ def _measure_layers(lowered: Lowered, target: Target, whole: Profile) -> tuple[L
     if len(called) != len(apart.symbols):
         raise InternalError("bench", f"{len(called)} layers have code, the network calls {len(apart.symbols)}")
     with scratch_directory() as scratch:
-        profile = _count(apart.network, generate(apart.network, target, scratch), target, scratch)
+        profile = _count(apart.network, generate_object(apart.network, target, scratch), target, scratch)
     if not isinstance(profile, Profile):
         raise InternalError("bench", f"the network alone was counted, its layers not: {profile.reason}")
     for one, other in zip(whole.result.outputs, profile.result.outputs, strict=True):
@@ -202,7 +202,7 @@ def _by_symbol(profile: Profile) -> dict[str, tuple[Mix, int]]:
     return found
 
 
-def _view(network: Network, target: Target, code: CodegenResult, directory: Path) -> ArtifactView:
+def _view(network: Network, target: Target, code: ObjectResult, directory: Path) -> ArtifactView:
     return ArtifactView(
         directory=directory,
         name=network.name,

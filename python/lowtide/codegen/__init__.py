@@ -20,12 +20,11 @@ from lowtide.targets import Target
 
 
 @dataclass(frozen=True)
-class CodegenResult:
-    """What `generate` wrote, and the figures of NAME.o.
+class ObjectResult:
+    """What `generate_object` wrote, and the figures of NAME.o.
 
     Attributes:
-        object, header, vmfb: the files.
-        elf: the embedded ELF, or None for a float network on a core without FPU.
+        object, header: the files.
         stack_bytes: bound on the stack of NAME_run; the stack of `external_symbols` comes on top.
         data_bytes: .data and .bss.
         code_bytes: instructions.
@@ -35,13 +34,24 @@ class CodegenResult:
 
     object: Path
     header: Path
-    elf: Path | None
-    vmfb: Path
     stack_bytes: int
     data_bytes: int
     code_bytes: int
     rodata_bytes: int
     external_symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CodegenResult(ObjectResult):
+    """What `generate` wrote.
+
+    Attributes:
+        elf: the embedded ELF, or None for a float network on a core without FPU.
+        vmfb: the module for IREE's runtime.
+    """
+
+    elf: Path | None
+    vmfb: Path
 
 
 def generate(network: Network, target: Target, out_dir: Path) -> CodegenResult:
@@ -57,19 +67,32 @@ def generate(network: Network, target: Target, out_dir: Path) -> CodegenResult:
         InputError: a file can't be written.
     """
     body = prepare_body(network)
-    run = f"{network.name}_run"
+    code = _generate_object(network, target, body.own, out_dir)
     with scratch_directory() as scratch:
-        code, frames = build_object(network, target, body.own, scratch)
-        counted = sizes(code, run, scratch)
-        external = undefined_symbols(code)
-        elf = None if external else build_embedded(network, target, body.own, scratch)
+        elf = None if code.external_symbols else build_embedded(network, target, body.own, scratch)
         vmfb = build_runtime(network, body.portable, scratch)
-    header = header_text(network, target, external).encode()
     return CodegenResult(
-        object=_write(out_dir / f"{network.name}.o", code),
-        header=_write(out_dir / f"{network.name}.h", header),
+        **vars(code),
         elf=None if elf is None else _write(out_dir / f"{network.name}.elf", elf),
         vmfb=_write(out_dir / f"{network.name}.vmfb", vmfb),
+    )
+
+
+def generate_object(network: Network, target: Target, out_dir: Path) -> ObjectResult:
+    """Write NAME.o and NAME.h alone, the same as `generate` writes; arguments and errors are its."""
+    return _generate_object(network, target, prepare_body(network).own, out_dir)
+
+
+def _generate_object(network: Network, target: Target, body: str, out_dir: Path) -> ObjectResult:
+    run = f"{network.name}_run"
+    with scratch_directory() as scratch:
+        code, frames = build_object(network, target, body, scratch)
+        counted = sizes(code, run, scratch)
+    external = undefined_symbols(code)
+    header = header_text(network, target, external).encode()
+    return ObjectResult(
+        object=_write(out_dir / f"{network.name}.o", code),
+        header=_write(out_dir / f"{network.name}.h", header),
         stack_bytes=_rounded(stack_bound(code, frames, run), target),
         data_bytes=counted.data_bytes,
         code_bytes=counted.code_bytes,
@@ -95,4 +118,4 @@ def _write(path: Path, data: bytes) -> Path:
     return path
 
 
-__all__ = ["CodegenResult", "generate"]
+__all__ = ["CodegenResult", "ObjectResult", "generate", "generate_object"]
