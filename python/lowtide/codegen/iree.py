@@ -55,7 +55,7 @@ def target_flags(target: Target) -> tuple[str, ...]:
         flags.append(f"--iree-llvmcpu-target-cpu-features={target.features}")
     if target.float_abi:
         flags.append(f"--iree-llvmcpu-target-float-abi={target.float_abi}")
-    return tuple(flags)
+    return (*flags, *target.compiler_flags)
 
 
 @contextmanager

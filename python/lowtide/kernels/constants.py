@@ -71,7 +71,7 @@ class Globals:
         kind = MemRefType.get(list(values.shape), i32)
         if values.tobytes() not in self._made:
             name = f"{DERIVED}{len(self._made)}"
-            data = DenseElementsAttr.get(memoryview(values), type=RankedTensorType.get(list(values.shape), i32))
+            data = DenseElementsAttr.get(values.data, type=RankedTensorType.get(list(values.shape), i32))
             with InsertionPoint.at_block_begin(self._module.body):
                 memref.GlobalOp(
                     name, TypeAttr.get(kind), sym_visibility="private", initial_value=data, constant=True, alignment=4

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -26,7 +27,7 @@ from lowtide.kernels.pull import PullEmitter
 
 LANES: dict[str, Lanes] = {
     "scalar": Scalar(),
-    "risc": Scalar(block=(4, 4), single=4, pixels=4, unrolled=2, turn=2),
+    "risc": Scalar(blocks=MappingProxyType({1: 4, 2: 4, 3: 4, 4: 4, 5: 3}), pixels=4, unrolled=2, turn=2),
     "dsp": Dsp(),
 }
 """How a core multiplies, by the name that its target has for it."""
@@ -141,7 +142,7 @@ class Blocked:
 
     def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
         """See `profile_of`; the same for all cores."""
-        pixels = max(max(lanes.block[0], lanes.pixels) for lanes in LANES.values())
+        pixels = max(max(*lanes.blocks, lanes.pixels) for lanes in LANES.values())
         return profile_of(body, argument, input_bytes, output_bytes, pixels=pixels)
 
 

@@ -12,6 +12,7 @@ TARGET = Target(
     hard_float=False,
     pointer_bytes=4,
     buffer_alignment=4,
+    compiler_flags=(),
     lanes="scalar",
     emulator="cortex-m3",
     qemu_machine="mps2-an385",

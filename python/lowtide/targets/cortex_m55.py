@@ -12,6 +12,7 @@ TARGET = Target(
     hard_float=True,
     pointer_bytes=4,
     buffer_alignment=4,
+    compiler_flags=(),
     lanes="dsp",
     emulator="",
     qemu_machine="mps3-an547",

@@ -14,6 +14,7 @@ TARGET = Target(
     hard_float=True,
     pointer_bytes=8,
     buffer_alignment=8,
+    compiler_flags=(),
     lanes="scalar",
     emulator="host",
     qemu_machine="",

@@ -12,6 +12,8 @@ TARGET = Target(
     hard_float=True,
     pointer_bytes=4,
     buffer_alignment=4,
+    # LLVM's scheduler puts the loads of a block first, and then spills
+    compiler_flags=("--enable-misched=false",),
     lanes="risc",
     emulator="rv32",
     qemu_machine="virt",

@@ -17,6 +17,7 @@ class Target:
         hard_float: single-precision arithmetic is in hardware. Where False, a float network yields the `.o` alone.
         pointer_bytes: 4 or 8.
         buffer_alignment: least alignment in bytes of any buffer in the arena.
+        compiler_flags: further flags of the compiler.
         lanes: how its kernels multiply bytes: a name of `lowtide.kernels.library.LANES`.
         emulator: Unicorn's CPU model ("cortex-m4", "rv32", "host"), or "" where Unicorn can't run its code.
         qemu_machine: QEMU's board ("mps2-an386", …), or "" where there is none.
@@ -31,6 +32,7 @@ class Target:
     hard_float: bool
     pointer_bytes: int
     buffer_alignment: int
+    compiler_flags: tuple[str, ...]
     lanes: str
     emulator: str
     qemu_machine: str

@@ -68,6 +68,24 @@ class Axis:
         end = (self.inputs + self.pad - (self.kernel - 1) * self.dilation - 1) // self.stride + 1
         return min(first, self.outputs), max(min(first, self.outputs), min(end, self.outputs))
 
+    def inside(self, output: int) -> tuple[int, int]:
+        """The elements [first, end) of that output's window that are inside the input."""
+        low = self.pad - output * self.stride
+        first, end = -(-low // self.dilation), -(-(low + self.inputs) // self.dilation)
+        return max(0, min(first, self.kernel)), max(0, min(end, self.kernel))
+
+    @property
+    def classes(self) -> tuple[tuple[int, int, tuple[int, int]], ...]:
+        """First and end of neighbouring outputs that have the same elements of their windows, and those."""
+        found: list[tuple[int, int, tuple[int, int]]] = []
+        for output in range(self.outputs):
+            inside = self.inside(output)
+            if found and found[-1][2] == inside:
+                found[-1] = (found[-1][0], output + 1, inside)
+            else:
+                found.append((output, output + 1, inside))
+        return tuple(found)
+
 
 @dataclass(frozen=True, eq=False)
 class Contraction:

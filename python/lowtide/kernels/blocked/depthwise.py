@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lowtide.ir import Value, arith
 from lowtide.kernels.blocked.lanes import Sums
 from lowtide.kernels.blocked.memory import Address, advanced, scaled
@@ -15,9 +17,11 @@ MOST_TAPS = 25
 class Depthwise(SumEmitter):
     """Each output channel from its own input channel."""
 
-    def pixels(self, inside: int) -> int:
+    by_classes = True
+
+    def sizes(self) -> Iterable[int]:
         """See `SumEmitter`."""
-        return self.best(inside, self.lanes.pixels)
+        return range(1, self.lanes.pixels + 1)
 
     def channels(self, pixels: int) -> int:
         """See `SumEmitter`."""
@@ -32,8 +36,8 @@ class Depthwise(SumEmitter):
     def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
         """See `SumEmitter`."""
         weights = advanced(self.layer.weights(), channel)
-        if pixels.whole:
-            return self._whole(pixels, channel, weights, sums)
+        if pixels.taps is not None:
+            return self._whole(pixels, pixels.taps, channel, weights, sums)
         low, high = self.rows()
         left, right = self.columns()
 
@@ -42,7 +46,7 @@ class Depthwise(SumEmitter):
             row = advanced(self.layer.input_row(self.row), channel)
 
             def tap(kx: Value, inner: Sums) -> Sums:
-                x = advanced(row, self.first_byte(pixels, kx))
+                x = advanced(row, self.first_byte(pixels.column, kx))
                 offset = arith.addi(scaled(ky, self.found.w_strides[1]), scaled(kx, self.found.w_strides[2]))
                 return self.lanes.scale(inner, [x], advanced(weights, offset), self.found.x, self.found.w)
 
@@ -50,26 +54,24 @@ class Depthwise(SumEmitter):
 
         return looped(low, high, 1, sums, one)
 
-    def _whole(self, pixels: Pixels, channel: Value, weights: Address, sums: Sums) -> Sums:
-        """Windows without a pad: the columns of a window written out, and its rows where they are few."""
-        rows, columns = self.found.rows.kernel, self.found.columns.kernel
-        start, factor = arith.addi(self.first_byte(pixels, None), channel), self.x_of(pixels)
+    def _whole(self, pixels: Pixels, taps: tuple[int, int], channel: Value, weights: Address, sums: Sums) -> Sums:
+        """Windows with all their rows: the columns written out, and the rows where they are few."""
+        rows, factor = self.found.rows.kernel, self.x_of(pixels)
+        start = arith.addi(self.first_byte(pixels.column, None), channel)
+        step = self.found.columns.dilation * self.found.x.shape[3]
 
-        def one(ky: Value, totals: Sums, offset: int = 0) -> Sums:
+        def one(ky: Value, own: Address, totals: Sums) -> Sums:
             self.layer.indices.bind(self.found.ky, ky)
             first = advanced(self.layer.input_row(self.row), start)
-            own = (
-                weights + offset
-                if offset or rows * columns <= MOST_TAPS
-                else advanced(weights, scaled(ky, self.found.w_strides[1]))
-            )
-            for kx in range(columns):
-                xs = self.spread_pixels(first + kx * self.found.columns.dilation * self.found.x.shape[3], pixels)
+            for kx in range(*taps):
+                xs = self.spread_pixels(first + kx * step, pixels)
                 totals = self.lanes.scale(totals, xs, own + kx * self.found.w_strides[2], factor, self.found.w)
             return totals
 
-        if rows * columns > MOST_TAPS:
-            return looped(index_constant(0), index_constant(rows), 1, sums, one)
+        below = self.found.w_strides[1]
+        if rows * (taps[1] - taps[0]) > MOST_TAPS:
+            bounds = index_constant(0), index_constant(rows)
+            return looped(*bounds, 1, sums, lambda ky, totals: one(ky, advanced(weights, scaled(ky, below)), totals))
         for ky in range(rows):
-            sums = one(index_constant(ky), sums, ky * self.found.w_strides[1])
+            sums = one(index_constant(ky), weights + ky * below, sums)
         return sums

@@ -6,7 +6,8 @@ subtracted by the instruction that extends. Which bytes are together does not ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from lowtide.ir import IntegerType, Value, arith, llvm
 from lowtide.kernels.blocked.contraction import Factor
@@ -19,8 +20,7 @@ _WORD = 4
 class Dsp:
     """Cortex-M4, M7, M33."""
 
-    block = (2, 2)
-    single = 2
+    blocks: Mapping[int, int] = MappingProxyType({1: 2, 2: 2})
     pixels = 2
     group = 4
     folds = False

@@ -8,6 +8,7 @@ pixels go one at a time. Rows of the input may be rings.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import LayerBody
@@ -20,6 +21,10 @@ from lowtide.kernels.blocked.sums import Pixels, SumEmitter
 from lowtide.kernels.element import ElementEmitter, Part
 from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
 from lowtide.kernels.scalar import index_constant
+
+Item = TypeVar("Item")
+MOST_EDGE = 9
+"""Elements of a window that a column at the edge may have to get code of its own."""
 
 
 class BlockedEmitter(ElementEmitter):
@@ -86,17 +91,60 @@ class BlockedEmitter(ElementEmitter):
 
     def _columns(self) -> None:
         """Blocks where the windows are inside the input, single pixels elsewhere."""
-        axis = self._found.columns
-        first, end = axis.interior
+        outputs, (first, end) = self._found.columns.outputs, self._sums.interior
         pixels = self._sums.pixels(end - first)
-        blocks = (end - first) // pixels
-        turns = axis.outputs - blocks * (pixels - 1)
-        if blocks == turns and self._sums.all_rows is None:
-            self._loop(index_constant(0), index_constant(blocks), lambda i: self._block(scaled(i, pixels), pixels))
-        elif blocks == 0:
-            self._loop(index_constant(0), index_constant(axis.outputs), self._single)
+        if self._sums.by_classes:
+            self._if_whole(lambda: self._classes(pixels))
+        elif end - first < pixels:
+            self._loop(index_constant(0), index_constant(outputs), self._single)
+        elif (first, end) == (0, outputs):
+            self._if_whole(lambda: self._blocks(first, end, pixels))
         else:
-            self._mixed(first, blocks, pixels)
+            self._mixed(first, (end - first) // pixels, pixels)
+
+    def _if_whole(self, blocks: Callable[[], None]) -> None:
+        """Blocks in rows whose windows are inside the input, single pixels in other rows."""
+        if self._sums.all_rows is None:
+            blocks()
+            return
+        choice = scf.IfOp(self._sums.all_rows, has_else=True)
+        with InsertionPoint(choice.then_block), self.scope():
+            blocks()
+            scf.YieldOp([])
+        with InsertionPoint(choice.else_block), self.scope():
+            outputs = index_constant(self._found.columns.outputs)
+            self._loop(index_constant(0), outputs, self._single)
+            scf.YieldOp([])
+
+    def _classes(self, pixels: int) -> None:
+        """Columns with the same part of their windows inside the input together, each kind with code of its own."""
+        rows, columns = self._found.rows.kernel, self._found.columns.kernel
+        for first, end, taps in self._ordered(self._found.columns.classes):
+            if taps == (0, columns):
+                self._blocks(first, end, pixels)
+            elif rows * (taps[1] - taps[0]) <= MOST_EDGE:
+                for column in self._ordered(range(first, end)):
+                    self._pixels(Pixels(index_constant(column), 1, inside=False, whole=False, taps=taps))
+            else:
+                self._loop(index_constant(first), index_constant(end), self._single)
+
+    def _blocks(self, first: int, end: int, pixels: int) -> None:
+        """Whole windows: blocks of so many pixels, and one of those that are left."""
+        blocks, rest = divmod(end - first, pixels)
+        at = index_constant(first)
+
+        def block(turn: Value) -> None:
+            self._block(arith.addi(scaled(turn, pixels), at), pixels)
+
+        for size in self._ordered((pixels, rest)):
+            if size == pixels:
+                self._loop(index_constant(0), index_constant(blocks), block)
+            elif size:
+                self._block(index_constant(end - rest), rest)
+
+    def _ordered(self, items: Sequence[Item]) -> Sequence[Item]:
+        """In the layer's direction."""
+        return items[::-1] if self._reverse else items
 
     def _mixed(self, first: int, blocks: int, pixels: int) -> None:
         """Turn i is a block from turn `first` on, for `blocks` turns, if all rows of the window are there."""
@@ -129,7 +177,8 @@ class BlockedEmitter(ElementEmitter):
         return arith.select(behind, arith.addi(turn, index_constant(skipped)), turn)
 
     def _block(self, column: Value, pixels: int) -> None:
-        self._pixels(Pixels(column, pixels, inside=True, whole=True))
+        taps = 0, self._found.columns.kernel
+        self._pixels(Pixels(column, pixels, inside=True, whole=True, taps=taps))
 
     def _single(self, column: Value) -> None:
         inside = self._found.columns.kernel == 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from lowtide.ir import IntegerType, Value, arith
@@ -18,13 +19,8 @@ class Lanes(Protocol):
     """Multiplies and adds in the registers of a core."""
 
     @property
-    def block(self) -> tuple[int, int]:
-        """Pixels and channels of a block of sums of runs."""
-        ...
-
-    @property
-    def single(self) -> int:
-        """Channels of a block of one pixel."""
+    def blocks(self) -> Mapping[int, int]:
+        """Channels of a block of sums of runs, by its pixels; there is one for one pixel."""
         ...
 
     @property
@@ -87,8 +83,7 @@ def less_zero(value: Value, factor: Factor) -> Value:
 class Scalar:
     """A byte at a time; see `Lanes` for the attributes."""
 
-    block: tuple[int, int] = (2, 2)
-    single: int = 2
+    blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 2, 2: 2}))
     pixels: int = 2
     group: int = 1
     folds: bool = True

@@ -17,7 +17,7 @@ class Patches(Runs):
         super().__init__(found, layer, lanes)
         self.size = found.rows.kernel * found.run
         self.bytes = -(-self.size // WORD) * WORD
-        kind = MemRefType.get([lanes.block[0] * self.bytes], IntegerType.get_signless(8))
+        kind = MemRefType.get([max(lanes.blocks) * self.bytes], IntegerType.get_signless(8))
         self.patches = address_of(memref.alloca(kind, [], [], alignment=WORD))
 
     @property
@@ -30,43 +30,45 @@ class Patches(Runs):
         del pixels
         return self.layer.folds
 
+    @property
+    def interior(self) -> tuple[int, int]:
+        """See `SumEmitter`: pads are in the windows."""
+        return 0, self.found.columns.outputs
+
     def open_pixels(self, pixels: Pixels) -> None:
         """Copy the windows."""
         low, high = self.rows()
-        whole = arith.andi(
-            arith.cmpi(arith.CmpIPredicate.eq, low, index_constant(0)),
-            arith.cmpi(arith.CmpIPredicate.eq, high, index_constant(self.found.rows.kernel)),
-        )
-        for m in range(pixels.count):
-            patch = self.patches + m * self.bytes
-            if not pixels.inside:
-                self._copy_part(pixels, patch, low, high)
-                continue
-            choice = scf.IfOp(whole, has_else=True)
+        column, axis = self.found.loops[2], self.found.columns
+        loop = scf.ForOp(index_constant(0), index_constant(pixels.count), index_constant(1))
+        with InsertionPoint(loop.body):
+            m = loop.induction_variable
+            own = arith.addi(pixels.column, m)
+            self.layer.indices.bind(column, own)
+            patch = advanced(self.patches, scaled(m, self.bytes))
+            first, end = axis.interior
+            inside = arith.cmpi(
+                arith.CmpIPredicate.ult, arith.subi(own, index_constant(first)), index_constant(end - first)
+            )
+            count = arith.subi(high, low)
+            whole = arith.cmpi(arith.CmpIPredicate.eq, count, index_constant(self.found.rows.kernel))
+            choice = scf.IfOp(arith.andi(inside, whole), has_else=True)
             with InsertionPoint(choice.then_block):
-                self._copy_whole(pixels, m, patch)
+                self._copy_whole(own, patch)
                 scf.YieldOp([])
             with InsertionPoint(choice.else_block):
-                self._copy_rows(pixels, m, patch, low, high)
+                self._copy_part(own, patch, low, high)
                 scf.YieldOp([])
+            scf.YieldOp([])
+        self.layer.indices.bind(column, pixels.column)
 
-    def _copy_whole(self, pixels: Pixels, m: int, patch: Address) -> None:
+    def _copy_whole(self, column: Value, patch: Address) -> None:
         """All rows, written out."""
         for ky in range(self.found.rows.kernel):
             self.layer.indices.bind(self.found.ky, index_constant(ky))
-            _copy(self._window(pixels, m), patch + ky * self.found.run, self.found.run)
+            source = advanced(self.layer.input_row(self.row), self.first_byte(column, None))
+            _copy(source, patch + ky * self.found.run, self.found.run)
 
-    def _copy_rows(self, pixels: Pixels, m: int, patch: Address, low: Value, high: Value) -> None:
-        """The rows that there are."""
-        self._fill(patch)
-        loop = scf.ForOp(low, high, index_constant(1))
-        with InsertionPoint(loop.body):
-            ky = loop.induction_variable
-            self.layer.indices.bind(self.found.ky, ky)
-            _copy(self._window(pixels, m), advanced(patch, scaled(ky, self.found.run)), self.found.run)
-            scf.YieldOp([])
-
-    def _copy_part(self, pixels: Pixels, patch: Address, low: Value, high: Value) -> None:
+    def _copy_part(self, column: Value, patch: Address, low: Value, high: Value) -> None:
         """The rows and columns that there are, byte by byte."""
         self._fill(patch)
         found, byte = self.found, IntegerType.get_signless(8)
@@ -75,7 +77,7 @@ class Patches(Runs):
         with InsertionPoint(rows.body):
             ky = rows.induction_variable
             self.layer.indices.bind(found.ky, ky)
-            source = advanced(self.layer.input_row(self.row), self.first_byte(pixels, None))
+            source = advanced(self.layer.input_row(self.row), self.first_byte(column, None))
             target = advanced(patch, scaled(ky, found.run))
             bounds = scaled(left, found.channels), scaled(right, found.channels)
             columns = scf.ForOp(*bounds, index_constant(1))
@@ -84,10 +86,6 @@ class Patches(Runs):
                 store(load(advanced(source, at), byte), advanced(target, at))
                 scf.YieldOp([])
             scf.YieldOp([])
-
-    def _window(self, pixels: Pixels, m: int) -> Address:
-        first = advanced(self.layer.input_row(self.row), self.first_byte(pixels, None))
-        return first + m * self.found.columns.stride * self.found.x.shape[3]
 
     def _fill(self, patch: Address) -> None:
         """The value that counts as zero."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -26,12 +26,14 @@ class Pixels:
         count: how many.
         inside: no column of their windows is outside the input.
         whole: nor is a row, where the emitter asks for it (`SumEmitter.all_rows`).
+        taps: the columns [first, end) of their windows that are inside, where that is known and all rows are.
     """
 
     column: Value
     count: int
     inside: bool
     whole: bool
+    taps: tuple[int, int] | None = None
 
 
 class Input(Protocol):
@@ -64,6 +66,9 @@ class SumEmitter:
         all_rows: of the current row, whether no row of its windows is outside the input; None where blocks don't ask.
     """
 
+    by_classes = False
+    """Whether columns at the edges have code of their own for the part of the window that they have."""
+
     def __init__(self, found: Contraction, layer: Input, lanes: Lanes) -> None:
         self.found = found
         self.layer = layer
@@ -74,26 +79,32 @@ class SumEmitter:
         across = Linear.of(column) * found.columns.stride + Linear.of(found.kx) * found.columns.dilation
         self.column = across + -found.columns.pad
 
+    @property
+    def interior(self) -> tuple[int, int]:
+        """The columns [first, end) that can be in blocks."""
+        return self.found.columns.interior
+
     def pixels(self, inside: int) -> int:
-        """Pixels of a block, where so many pixels of a row can be in blocks."""
-        return self.best(inside, self.lanes.block[0])
+        """Pixels of a block for the fewest operations, where so many pixels of a row can be in blocks."""
+        outputs = self.found.outputs
 
-    def best(self, inside: int, most: int) -> int:
-        """Pixels of a block for the fewest operations: loads of both sides, and two for each product."""
+        def of_channels(pixels: int) -> int:
+            channels = min(self.channels(pixels), outputs)
+            return outputs // channels * _operations(pixels, channels) + _operations(pixels, outputs % channels)
 
-        def cost(pixels: int, channels: int) -> float:
-            return pixels * channels * 2 + pixels + channels
+        def total(pixels: int) -> tuple[int, int]:
+            rest = inside % pixels
+            return inside // pixels * of_channels(pixels) + (of_channels(rest) if rest else 0), -pixels
 
-        def total(pixels: int) -> tuple[float, int]:
-            single = cost(1, self.channels(1)) / self.channels(1)
-            blocks = inside // pixels * cost(pixels, self.channels(pixels)) / self.channels(pixels)
-            return blocks + inside % pixels * single, -pixels
+        return min((count for count in self.sizes() if count <= max(1, inside)), key=total)
 
-        return min(range(1, max(1, min(most, inside)) + 1), key=total)
+    def sizes(self) -> Iterable[int]:
+        """Pixels that a block may have."""
+        return self.lanes.blocks
 
     def channels(self, pixels: int) -> int:
         """Channels of a block of so many pixels."""
-        return self.lanes.single if pixels == 1 else self.lanes.block[1]
+        return self.lanes.blocks[pixels]
 
     def open_row(self) -> None:
         """Prepare for a row; the layer's row variable is bound."""
@@ -130,10 +141,10 @@ class SumEmitter:
         """The columns of the window that are inside the input."""
         return _inside(self.layer, self.column, self.found.kx, self.found.columns.inputs)
 
-    def first_byte(self, pixels: Pixels, kx: Value | None) -> Value:
-        """In its row, the byte that the window of the first pixel begins with, or that of its column `kx`."""
+    def first_byte(self, column: Value, kx: Value | None) -> Value:
+        """In its row, the byte that the window of a pixel begins with, or that of its column `kx`."""
         axis, channels = self.found.columns, self.found.x.shape[3]
-        at = arith.addi(scaled(pixels.column, axis.stride), index_constant(-axis.pad))
+        at = arith.addi(scaled(column, axis.stride), index_constant(-axis.pad))
         if kx is not None:
             at = arith.addi(at, scaled(kx, axis.dilation))
         return scaled(at, channels)
@@ -142,6 +153,11 @@ class SumEmitter:
         """The same byte of the windows of all pixels."""
         step = self.found.columns.stride * self.found.x.shape[3]
         return [first + m * step for m in range(pixels.count)]
+
+
+def _operations(pixels: int, channels: int) -> int:
+    """For a byte of each run of a block: loads, products with their sums, and a loop's own."""
+    return pixels + channels + 2 * pixels * channels + 3 if channels else 0
 
 
 def _inside(layer: Input, at: Linear, var: Var, extent: int) -> tuple[Value, Value]:
@@ -186,10 +202,10 @@ class Runs(SumEmitter):
         found, row = self.found, self.layer.input_row(self.row)
         ws = [weights + n * found.w_strides[0] for n in range(len(sums[0]))]
         if pixels.inside:
-            xs = self.spread_pixels(advanced(row, self.first_byte(pixels, None)), pixels)
+            xs = self.spread_pixels(advanced(row, self.first_byte(pixels.column, None)), pixels)
             return self.run(sums, xs, ws, found.run, self.x_of(pixels))
         low, high = self.columns()
-        first = advanced(row, self.first_byte(pixels, low))
+        first = advanced(row, self.first_byte(pixels.column, low))
         skipped = scaled(low, found.channels)
         step = self.step(found.channels)
         xs, ws = self.spread_pixels(first, pixels), [advanced(address, skipped) for address in ws]
