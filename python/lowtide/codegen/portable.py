@@ -73,7 +73,6 @@ def _extended(*, signed: bool, added: bool) -> Callable[..., Value]:
 _MEANINGS: dict[str, Callable[..., Value]] = {
     "smlad": _both,
     "smlabb": _product(0, 0),
-    "smlabt": _product(0, 1),
     "smlatt": _product(1, 1),
     "sxtb16": _extended(signed=True, added=False),
     "uxtb16": _extended(signed=False, added=False),

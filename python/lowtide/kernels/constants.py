@@ -44,7 +44,7 @@ class Globals:
             StringAttr(op.attributes["sym_name"]).value: op for op in operations if op.name == "memref.global"
         }
         self._intervals: dict[str, Interval | None] = {}
-        self._made: dict[bytes, str] = {}
+        self._made: dict[tuple[str, bytes], str] = {}
         self._module = module
 
     def intervals(self, calls: Sequence[func.CallOp]) -> Mapping[int, Interval]:
@@ -65,19 +65,22 @@ class Globals:
         source = _source(buffer)
         return None if source is None else _values(self._values[FlatSymbolRefAttr(source.attributes["name"]).value])
 
-    def new(self, values: npt.NDArray[np.int32]) -> Value:
+    def new(self, values: npt.NDArray[np.integer]) -> Value:
         """A constant with these values, got at the current insertion point; equal ones are one."""
-        i32 = IntegerType.get_signless(32)
-        kind = MemRefType.get(list(values.shape), i32)
-        if values.tobytes() not in self._made:
-            name = f"{DERIVED}{len(self._made)}"
-            data = DenseElementsAttr.get(values.data, type=RankedTensorType.get(list(values.shape), i32))
+        kind, key = type_of(values), (values.dtype.str, values.tobytes())
+        if key not in self._made:
+            self._made[key] = f"{DERIVED}{len(self._made)}"
+            data = DenseElementsAttr.get(values.data, type=RankedTensorType.get(kind.shape, kind.element_type))
             with InsertionPoint.at_block_begin(self._module.body):
                 memref.GlobalOp(
-                    name, TypeAttr.get(kind), sym_visibility="private", initial_value=data, constant=True, alignment=4
+                    self._made[key],
+                    TypeAttr.get(kind),
+                    sym_visibility="private",
+                    initial_value=data,
+                    constant=True,
+                    alignment=4,
                 )
-            self._made[values.tobytes()] = name
-        return memref.get_global(kind, self._made[values.tobytes()])
+        return memref.get_global(kind, self._made[key])
 
     def _interval(self, buffer: Value) -> Interval | None:
         source = _source(buffer)
@@ -113,3 +116,8 @@ def _values(constant: Operation) -> npt.NDArray[np.integer] | None:
     if not isinstance(value, DenseElementsAttr) or not isinstance(ShapedType(value.type).element_type, IntegerType):
         return None
     return np.array(value)
+
+
+def type_of(values: npt.NDArray[np.integer]) -> MemRefType:
+    """The type of a buffer that holds them."""
+    return MemRefType.get(list(values.shape), IntegerType.get_signless(8 * values.itemsize))

@@ -18,7 +18,6 @@ from lowtide.ir import (
     FlatSymbolRefAttr,
     FunctionType,
     InsertionPoint,
-    IntegerType,
     MemRefType,
     Module,
     StringAttr,
@@ -28,7 +27,7 @@ from lowtide.ir import (
     func,
     run_pipeline,
 )
-from lowtide.kernels.constants import Globals
+from lowtide.kernels.constants import Globals, type_of
 from lowtide.kernels.division import replace_divisions
 from lowtide.kernels.element import Part
 from lowtide.kernels.library import KERNELS, LANES, How, Kernel, kernel_name
@@ -92,17 +91,17 @@ class _Callers:
     calls: Sequence[func.CallOp]
     constants: Globals
 
-    def derived(self, kernel: Kernel, body: LayerBody, lanes: str) -> list[list[npt.NDArray[np.int32]]]:
+    def derived(self, kernel: Kernel, body: LayerBody, lanes: str) -> list[list[npt.NDArray[np.integer]]]:
         """Of each call the derived constants; none where one is made from what is no constant."""
         wanted = kernel.derived(body, lanes)
-        made: list[list[npt.NDArray[np.int32]]] = []
+        made: list[list[npt.NDArray[np.integer]]] = []
         for call in self.calls:
             buffers = [operand for operand in call.operation.operands if isinstance(operand.type, MemRefType)]
             sources = [(item, self.constants.value(buffers[item.argument])) for item in wanted]
             made.append([item.make(source) for item, source in sources if source is not None])
         return made if all(len(of_one) == len(wanted) for of_one in made) else [[] for _ in self.calls]
 
-    def call(self, name: str, derived: Sequence[Sequence[npt.NDArray[np.int32]]]) -> None:
+    def call(self, name: str, derived: Sequence[Sequence[npt.NDArray[np.integer]]]) -> None:
         """Turn the calls into calls of that function, with these constants behind the operands."""
         for call, values in zip(self.calls, derived, strict=True):
             op = call.operation
@@ -121,9 +120,8 @@ def _define(declaration: func.FuncOp, layer: func.FuncOp, kernel: str, how: How,
     name = declaration.name.value + ("" if kernel == kernel_name(body) else f"_{kernel}")
     name += "_backwards" if how.backwards else ""
     derived = callers.derived(KERNELS[kernel], body, how.lanes)
-    i32 = IntegerType.get_signless(32, declaration.operation.context)
     with InsertionPoint(declaration), layer.location:
-        more = [MemRefType.get(list(value.shape), i32) for value in derived[0]]
+        more = [type_of(value) for value in derived[0]]
         kind = FunctionType.get([*declaration.type.inputs, *more], list(declaration.type.results))
         function = func.FuncOp(name, kind, visibility="private")
     if len(callers.calls) > 1:

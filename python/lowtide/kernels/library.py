@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,9 @@ from lowtide.ir import Value
 from lowtide.kernels.blocked.contraction import Contraction, contraction_of
 from lowtide.kernels.blocked.dsp import Dsp
 from lowtide.kernels.blocked.emitter import BlockedEmitter, goes_by_rows
-from lowtide.kernels.blocked.fold import fold
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.layouts import emittable
+from lowtide.kernels.blocked.weights import as_runs, fold, in_runs
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.pull import PullEmitter
@@ -57,12 +57,14 @@ class Derived:
     """A constant that is made of another at compile time.
 
     Attributes:
+        what: its meaning to the kernel.
         argument: number of the tensor argument that it is made from.
-        make: from that argument's value, one dimension of 32-bit integers.
+        make: from that argument's value, one dimension of integers.
     """
 
+    what: Literal["runs", "folded"]
     argument: int
-    make: Callable[[npt.NDArray[np.integer]], npt.NDArray[np.int32]]
+    make: Callable[[npt.NDArray[np.integer]], npt.NDArray[np.integer]]
 
 
 class Kernel(Protocol):
@@ -118,27 +120,32 @@ class Blocked:
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """See `BlockedEmitter`; what does not lie by rows in memory is pulled, as always."""
         found = _convolution(body)
-        if found is None or not goes_by_rows(found, body, arguments, how.part):
+        wanted = self.derived(body, how.lanes)
+        missing = found is None or (found.layout == "spread" and len(how.derived) < len(wanted))
+        if found is None or missing or not goes_by_rows(found, body, arguments, how.part):
             Pull().emit(body, arguments, how)
             return
-        lanes = LANES[how.lanes]
+        made = dict(zip((item.what for item in wanted), how.derived, strict=False))
         BlockedEmitter(
-            found,
+            as_runs(found) if "runs" in made else found,
             body,
             arguments,
-            lanes,
+            LANES[how.lanes],
             backwards=how.backwards,
             part=how.part,
             constants=how.constants,
-            folded=how.derived,
+            weights=made.get("runs", arguments[found.w.argument]),
+            folded=made.get("folded"),
         ).emit()
 
     def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
-        """What the input's zero point comes to, where these lanes want that."""
-        found = _convolution(body)
-        if found is None or not LANES[lanes].folds or found.x.zero == 0 or found.w.zero != 0:
-            return ()
-        return (Derived(found.w.argument, partial(fold, found)),)
+        """Weights in runs where they are spread; what the input's zero point comes to, where these lanes want that."""
+        found, made = _convolution(body), list[Derived]()
+        if found is not None and found.layout == "spread":
+            made.append(Derived("runs", found.w.argument, partial(in_runs, found)))
+        if found is not None and LANES[lanes].folds and found.x.zero != 0 and found.w.zero == 0:
+            made.append(Derived("folded", found.w.argument, partial(fold, found)))
+        return tuple(made)
 
     def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
         """See `profile_of`; the same for all cores."""

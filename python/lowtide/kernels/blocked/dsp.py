@@ -52,17 +52,6 @@ class Dsp:
                 row[half + 2] = _intrinsic("smlatt", a, b, row[half + 2])
         return sums
 
-    def spread(self, sums: Sums, xs: Sequence[Value], ws: Address, w: Factor) -> Sums:
-        """See `Lanes`."""
-        if len(sums[0]) != self.group:
-            return Scalar().spread(sums, xs, ws, w)
-        right = _pairs(ws, w)
-        for row, left in zip(sums, xs, strict=True):
-            for half, b in enumerate(right):
-                row[half] = _intrinsic("smlabb", left, b, row[half])
-                row[half + 2] = _intrinsic("smlabt", left, b, row[half + 2])
-        return sums
-
 
 def _pairs(address: Address, factor: Factor) -> tuple[Value, Value]:
     """The four bytes there: bytes 0 and 2, and bytes 1 and 3, each as two 16-bit values less the zero point."""

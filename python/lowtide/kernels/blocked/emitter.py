@@ -35,6 +35,7 @@ class BlockedEmitter(ElementEmitter):
         body, arguments, part, constants: as for `ElementEmitter`; a part goes through rows.
         lanes: of the core.
         backwards: go from the last pixel to the first.
+        weights: a memref of the weights, as `found` says that they lie.
         folded: what the zero point of the input comes to in each channel's sum (see `fold`), if there is that.
     """
 
@@ -48,10 +49,12 @@ class BlockedEmitter(ElementEmitter):
         backwards: bool = False,
         part: Part | None = None,
         constants: Mapping[int, Interval] = NOTHING_KNOWN,
-        folded: Sequence[Value] = (),
+        weights: Value,
+        folded: Value | None,
     ) -> None:
         super().__init__(body, arguments, part, constants)
         self._found = found
+        self._weights = weights
         self._folded = folded
         self._lanes = lanes
         self._reverse = backwards or self.from_the_end
@@ -221,10 +224,10 @@ class BlockedEmitter(ElementEmitter):
         with self.scope():
             self._bind(pixels, m, channel, n)
             start = self.value(self._found.node.init, self._found.index)
-            if not self._sums.folded(pixels):
+            if self._folded is None or not self._sums.folded(pixels):
                 return start
             own = self.indices.value(Linear.of(self._found.loops[3]))
-            return arith.addi(start, memref.load(self._folded[0], [own]))
+            return arith.addi(start, memref.load(self._folded, [own]))
 
     def _store(self, pixels: Pixels, channel: Value, sums: Sums) -> None:
         """Pull the block's elements through all that follows the sums, then store them together."""
@@ -244,7 +247,7 @@ class BlockedEmitter(ElementEmitter):
     @property
     def folds(self) -> bool:
         """See `Input`."""
-        return bool(self._folded)
+        return self._folded is not None
 
     # -- input ------------------------------------------------------------------------------------------------
 
@@ -262,7 +265,7 @@ class BlockedEmitter(ElementEmitter):
 
     def weights(self) -> Address:
         """The first byte of the weights."""
-        return address_of(self.arguments[self._found.w.argument])
+        return address_of(self._weights)
 
 
 def goes_by_rows(found: Contraction, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:

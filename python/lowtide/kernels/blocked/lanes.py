@@ -56,27 +56,12 @@ class Lanes(Protocol):
         """Add to sums[m][c] the product of byte c from xs[m] and byte c from ws, for the channels of a group."""
         ...
 
-    def spread(self, sums: Sums, xs: Sequence[Value], ws: Address, w: Factor) -> Sums:
-        """Add to sums[m][c] the product of xs[m], a 32-bit value, and byte c from ws, for the channels of a group."""
-        ...
-
 
 def extended(address: Address, factor: Factor) -> Value:
     """One byte as the 32-bit value that the products take."""
-    return less_zero(widened(load(address, IntegerType.get_signless(8)), factor), factor)
-
-
-def widened(byte: Value, factor: Factor) -> Value:
-    """The byte in 32 bits."""
-    extend = arith.extsi if factor.signed else arith.extui
-    return extend(IntegerType.get_signless(32), byte)
-
-
-def less_zero(value: Value, factor: Factor) -> Value:
-    """The 32-bit value without the zero point."""
-    if not factor.zero:
-        return value
-    return arith.subi(value, arith.constant(IntegerType.get_signless(32), factor.zero))
+    extend, i32 = arith.extsi if factor.signed else arith.extui, IntegerType.get_signless(32)
+    value = extend(i32, load(address, IntegerType.get_signless(8)))
+    return value if not factor.zero else arith.subi(value, arith.constant(i32, factor.zero))
 
 
 @dataclass(frozen=True)
@@ -107,11 +92,4 @@ class Scalar:
             left = [extended(address + c, x) for c in range(len(row))]
             products = [arith.muli(a, b) for a, b in zip(left, right, strict=True)]
             row[:] = [arith.addi(total, product) for total, product in zip(row, products, strict=True)]
-        return sums
-
-    def spread(self, sums: Sums, xs: Sequence[Value], ws: Address, w: Factor) -> Sums:
-        """See `Lanes`."""
-        right = [extended(ws + c, w) for c in range(len(sums[0]))]
-        for row, left in zip(sums, xs, strict=True):
-            row[:] = [arith.addi(total, arith.muli(left, r)) for total, r in zip(row, right, strict=True)]
         return sums

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.depthwise import Depthwise
 from lowtide.kernels.blocked.lanes import Lanes
-from lowtide.kernels.blocked.patches import Patches, Spread
+from lowtide.kernels.blocked.patches import Patches
 from lowtide.kernels.blocked.sums import WORD, Input, Runs, SumEmitter
 
 MOST_PATCH = 256
@@ -13,11 +13,9 @@ MOST_PATCH = 256
 
 
 def sum_emitter(found: Contraction, layer: Input, lanes: Lanes) -> SumEmitter:
-    """The emitter for how the layer's operands lie; `emittable` must hold."""
+    """The emitter for how the layer's operands lie; `emittable` must hold, and weights that are spread be in runs."""
     if found.layout == "depthwise":
         return Depthwise(found, layer, lanes)
-    if found.layout == "spread":
-        return Spread(found, layer, lanes)
     return Patches(found, layer, lanes) if _is_patch(found) else Runs(found, layer, lanes)
 
 
@@ -26,10 +24,8 @@ def emittable(found: Contraction) -> bool:
     if found.layout == "depthwise":
         return True
     patch = found.rows.kernel * found.run <= MOST_PATCH
-    stride = found.w_strides[1]
-    if found.layout == "spread":
-        return patch and stride in (0, found.columns.kernel * found.w_strides[2])
-    return not _is_patch(found) or (patch and stride in (0, found.run))
+    dense = found.layout == "spread" or found.w_strides[1] in (0, found.run)
+    return not _is_patch(found) or (patch and dense)
 
 
 def _is_patch(found: Contraction) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, arith, memref, scf
-from lowtide.kernels.blocked.contraction import Contraction, Factor
-from lowtide.kernels.blocked.lanes import Lanes, Sums, less_zero, widened
+from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.lanes import Lanes, Sums
 from lowtide.kernels.blocked.memory import Address, address_of, advanced, load, scaled, store
-from lowtide.kernels.blocked.sums import WORD, Input, Pixels, Runs, looped
+from lowtide.kernels.blocked.sums import WORD, Input, Pixels, Runs
 from lowtide.kernels.scalar import index_constant
 
 
@@ -110,32 +110,3 @@ def _copy(source: Address, target: Address, count: int) -> None:
         store(load(source + at, IntegerType.get_signless(32)), target + at)
     for at in range(words, count):
         store(load(source + at, IntegerType.get_signless(8)), target + at)
-
-
-class Spread(Patches):
-    """One input channel, and the weights of neighbouring output channels are neighbours."""
-
-    def channels(self, pixels: int) -> int:
-        """See `SumEmitter`."""
-        del pixels
-        return self.lanes.group
-
-    def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
-        """See `SumEmitter`."""
-        x = self.x_of(pixels)
-        weights = advanced(self.layer.weights(), channel)
-        turn = next(step for step in (8, 4, 3, 2, 1) if self.size % step == 0)
-        stride = self.found.w_strides[2]
-
-        def some(at: Value, totals: Sums) -> Sums:
-            for tap in range(turn):
-                patch, own = advanced(self.patches, at) + tap, advanced(weights, scaled(at, stride)) + tap * stride
-                totals = self._tap(totals, patch, own, x)
-            return totals
-
-        return looped(index_constant(0), index_constant(self.size), turn, sums, some)
-
-    def _tap(self, sums: Sums, patch: Address, weights: Address, x: Factor) -> Sums:
-        byte = IntegerType.get_signless(8)
-        values = [less_zero(widened(load(patch + m * self.bytes, byte), x), x) for m in range(len(sums))]
-        return self.lanes.spread(sums, values, weights, self.found.w)
