@@ -15,6 +15,7 @@ from lowtide.graph.nest import (
     Padded,
     Reshaped,
     Shape,
+    Sliced,
     Structured,
     delinearize,
     iteration_space,
@@ -232,8 +233,10 @@ def _term(value: Value, block: Block) -> tuple[int, bool, int] | None:
 
 
 def _operand(node: Node) -> Operand | None:
-    source = node.source if isinstance(node, Padded) else node
-    return source if isinstance(source, Operand) else None
+    """The tensor that is read, padded or from its first element on."""
+    if isinstance(node, Padded) or (isinstance(node, Sliced) and not any(node.offsets) and set(node.strides) == {1}):
+        node = node.source
+    return node if isinstance(node, Operand) else None
 
 
 def _contraction(node: Structured, index: Index, loops: tuple[Var, ...], x: Factor, w: Factor) -> Contraction | None:
