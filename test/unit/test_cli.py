@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command import DIGITS, DIGITS_GOLDEN, SHARED, lowtide, refused, shell
+from rich.console import Console
 
 from lowtide.artifact import Artifact, compile_model
 from lowtide.bench import BENCHMARKS
@@ -276,6 +278,26 @@ def test_bench_papers_measures_what_it_is_given(tmp_path: Path) -> None:
     assert int(spatial.replace(",", "")) < int(overlap.replace(",", "")) < 40_960
     assert "KWS is not there: no kws_ref_model.tflite" in refused(2, "bench", "papers", tmp_path)
     assert "no folder was given" in refused(2, "bench", "papers", "--only", "TXT")
+
+
+def test_bench_papers_keeps_what_is_done_when_it_is_interrupted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "kws_ref_model.tflite").write_bytes(DIGITS.read_bytes())
+    arguments = argparse.Namespace(folder=tmp_path, only=["KWS", "RAD"], markdown=True)
+
+    def interrupted_at(stage: str) -> Callable[[str], None]:
+        def listen(now: str) -> None:
+            if now == stage:
+                raise KeyboardInterrupt
+
+        return listen
+
+    BENCHMARKS["papers"].measure(arguments, interrupted_at("RAD, channels only"))(Console(width=400))
+    _, _, row = capsys.readouterr().out.splitlines()
+    assert row.startswith("| KWS | ")
+    with pytest.raises(KeyboardInterrupt):
+        BENCHMARKS["papers"].measure(arguments, interrupted_at("KWS, overlap only"))
 
 
 def test_the_radar_network_gives_the_same_untiled_and_fused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Generator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,7 +22,9 @@ from lowtide import budget
 from lowtide.artifact import Artifact, compile_model
 from lowtide.errors import InputError, InternalError, LowtideError, MismatchError, UsageError
 from lowtide.exploration.explore import Exploration, explore_model
+from lowtide.plan.watch import Watch
 from lowtide.report.pareto import Point, on_front, pareto_svg
+from lowtide.stages import Listener
 
 FILES = {"pareto.svg", "pareto.html", "pareto.json"}
 
@@ -82,6 +86,25 @@ def test_without_an_emulator_nothing_is_run(tmp_path: Path) -> None:
     found = explore_model(DIGITS, target="rv32gcv", out=tmp_path / "points", jobs=1)
     assert {point.instructions for point in found.points} == {None}
     assert "instructions" not in (tmp_path / "points" / "pareto.svg").read_text()
+
+
+class _Impatient(Listener):
+    """Ends every search at once."""
+
+    def __call__(self, stage: str) -> None:
+        pass
+
+    @contextlib.contextmanager
+    def search(self) -> Generator[Watch]:
+        yield lambda _: False
+
+
+def test_a_search_that_is_ended_still_gives_points(tmp_path: Path) -> None:
+    found = explore_model(DIGITS, target="cortex-m4", out=tmp_path / "points", jobs=1, listen=_Impatient())
+    (point,) = found.points
+    assert not found.interrupted and point.loops == 0
+    whole = compile_model(DIGITS, target="cortex-m4", objective="untiled", out=tmp_path / "whole").report
+    assert point.sram_bytes == whole.sram_bytes
 
 
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
+import numpy as np
 import pytest
-from fused_chains import check, check_refused, graph_of, random_chain, random_fusions
+from fused_chains import Chain, check, check_refused, graph_of, random_chain, random_fusions
+from tosa_nets import TosaNet, Value, Window
+
+from lowtide.alloc import solve
+from lowtide.plan.memory import problem_of
+from lowtide.plan.plan import Fusion
 
 CASES = 60
 # seeds that found: a convolution whose kernel is as high as its input taken for a sum over rows, loops from the end
@@ -37,6 +44,39 @@ def test_int8(seed: int) -> None:
 @pytest.mark.parametrize("seed", (*range(CASES // 3), *FLOAT32_FOUND))
 def test_float32(seed: int) -> None:
     try_one(seed, "float32")
+
+
+MULTIPLIED = (
+    Fusion(1, 4),
+    Fusion(1, 4, direction="backwards"),
+    Fusion(2, 4, 2),
+    Fusion(1, 4, columns=1),
+    Fusion(1, 4, columns=1, direction="backwards"),
+    Fusion(1, 4, columns=2, again=(1, 2)),
+)
+
+
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+@pytest.mark.parametrize("multiplier", [2, 3])
+def test_depthwise_convolutions_with_a_multiplier_go_by_rows(multiplier: int, kind: str) -> None:
+    net = TosaNet(np.random.default_rng(multiplier))
+    around = ((1, 1), (1, 1))
+    x = net.input((1, 9, 7, 2), kind)
+    layers: tuple[Callable[[Value], Value], ...] = (
+        lambda v: net.conv(v, net.random((3, 3, 3, 2), kind), Window((3, 3), around)),
+        lambda v: net.depthwise(v, net.random((3, 3, 3, multiplier), kind), Window((3, 3), around)),
+        lambda v: net.depthwise(v, net.random((3, 3, 3 * multiplier, 2), kind), Window((3, 3), around, (2, 2))),
+        lambda v: net.conv(v, net.random((2, 1, 1, 6 * multiplier), kind), Window((1, 1))),
+    )
+    for layer in layers:
+        y = layer(x)
+        x = net.rescale(y) if kind == "int8" else y
+    chain = Chain(net, (x,))
+    graph = graph_of(chain)
+    whole = solve(problem_of(graph, 8)).arena_bytes
+    for fusion in MULTIPLIED:
+        assert solve(problem_of(graph, 8, fusions=(fusion,))).arena_bytes < whole
+        check(chain, graph, (fusion,), f"{kind}, multiplier {multiplier}: {fusion}")
 
 
 @pytest.mark.slow

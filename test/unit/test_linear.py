@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import given, note, seed, settings
 
 from lowtide.graph.linear import Linear, Var
-from lowtide.graph.nest import delinearize, row_major
+from lowtide.graph.nest import delinearize, row_major, split
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
 common = settings(database=None, deadline=None, max_examples=150, print_blob=True)
@@ -97,3 +98,37 @@ def test_reshapes_that_need_no_division() -> None:
     assert delinearize(flat, (24,)) == (i * 12 + j * 4 + k,)
     assert delinearize(flat, (2, 4, 3)) is None
     assert delinearize(Linear((), 7), (2, 4)) == (Linear((), 1), Linear((), 3))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shape"),
+    [
+        ((1, 4, 3, 6), (1, 4, 3, 3, 2)),  # a depthwise convolution with multiplier 2
+        ((4, 3, 6), (4, 3, 2, 3)),
+        ((8, 3), (2, 4, 3)),
+        ((4, 3, 8), (4, 3, 2, 2, 2)),
+        ((2, 12), (2, 2, 6)),
+        ((6, 5), (3, 2, 5)),
+    ],
+)
+def test_a_variable_that_runs_over_two_dimensions_becomes_two(sizes: Sequence[int], shape: Sequence[int]) -> None:
+    loops = [Var(f"d{i}", extent) for i, extent in enumerate(sizes)]
+    flat = row_major(tuple(sizes), tuple(map(Linear.of, loops)))
+    assert delinearize(flat, tuple(shape)) is None
+    found = split(flat, tuple(shape))
+    if found is None:
+        # it takes three
+        assert len(shape) > len(sizes) + 1
+        return
+    now = sorted({var for subscript in found for var in subscript.variables}, key=lambda var: var.uid)
+    kept = [var for var in loops if var in now]
+    assert len(kept) == len([var for var in loops if var.extent > 1]) - 1
+    wanted = {(*(at[var] for var in kept), *map(int, np.unravel_index(value(flat, at), shape))) for at in points(loops)}
+    assert {(*(at[var] for var in kept), *(value(s, at) for s in found)) for at in points(now)} == wanted
+
+
+def test_what_is_no_whole_number_of_times_the_inner_dimension_is_not_split() -> None:
+    loops = [Var("i", 4), Var("j", 9)]
+    flat = row_major((4, 9), tuple(map(Linear.of, loops)))
+    assert split(flat, (9, 4)) is None
+    assert split(flat, (6, 6)) is None

@@ -19,7 +19,7 @@ from lowtide.graph.graph import Graph
 from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, fused_plan
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Fusion
-from lowtide.plan.planners import plan_ram
+from lowtide.plan.planners import plan_front, plan_ram
 from lowtide.plan.watch import Progress
 
 FRONT = "lowtide-import-tosa,lowtide-normalise,lowtide-outline"
@@ -84,6 +84,17 @@ def test_an_ended_search_still_predicts_its_arena(graph: Graph) -> None:
     assert found.plan.arena_bytes == arena(graph, found.plan.fusions)
 
 
+def test_the_front_of_an_ended_search_has_what_was_found(graph: Graph) -> None:
+    whole = arena(graph, ())
+    full = plan_front(lambda _: graph, 4)
+    few = plan_front(lambda _: graph, 4, watch=lambda now: now.done < 5)
+    (alone,) = plan_front(lambda _: graph, 4, watch=lambda _: False)
+    assert alone.arena_bytes == whole and not alone.found.plan.fusions
+    assert len(full) > 1 and full[-1].arena_bytes < whole
+    for priced in few:
+        assert full[-1].arena_bytes <= priced.arena_bytes == arena(graph, priced.found.plan.fusions) <= whole
+
+
 def test_the_first_ctrl_c_asks_the_second_raises() -> None:
     with Interrupts() as interrupts:
         with interrupts.asked_first() as asked:
@@ -121,4 +132,4 @@ def test_an_ended_search_says_so_once(capsys: pytest.CaptureFixture[str]) -> Non
             assert not watch(Progress(4, 9, 60))
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == ["  plan: 1 of 9 segments, best 70 bytes", "  plan: 3 of 9 segments, best 60 bytes"]
-    assert sum("the best plan so far is compiled" in line for line in lines) == 1
+    assert sum("the search ends with what it has found so far" in line for line in lines) == 1

@@ -33,7 +33,7 @@ def named_conflicts(problem: Problem, choices: Sequence[int]) -> dict[int, Named
     """The chosen alternatives' intervals by buffer, each seen from both sides."""
     rows: dict[int, list[tuple[int, int, int]]] = {}
     for item in chosen_intervals(problem, choices):
-        a, b = problem.index(item.a), problem.index(item.b)
+        a, b = int(item.a), int(item.b)
         rows.setdefault(b, []).append((a, item.low, item.high))
         rows.setdefault(a, []).append((b, -item.high, -item.low))
     table = {index: np.array(row, dtype=np.int64) for index, row in rows.items()}

@@ -137,7 +137,7 @@ def _measure(arguments: Namespace, listen: Callable[[str], None]) -> Callable[[C
         radar = scratch / "radar_gestures.mlir"
         radar.write_text(radar_gestures(), encoding="utf-8")
         places = [(model, _file(arguments.folder, model) if model.file else radar) for model in chosen]
-        rows = [_row(model, path, listen) for model, path in places if path is not None]
+        rows = _rows([(model, path) for model, path in places if path is not None], listen)
     if not rows:
         raise UsageError("bench", "no folder was given", remedy="name the one that has the model files")
 
@@ -164,6 +164,18 @@ def _file(folder: Path | None, model: Model) -> Path | None:
         message = f"{model.name} is not there: no {model.file}.tflite"
         raise UsageError("bench", message, where=str(folder), remedy="name another folder, or choose with --only")
     return found[0]
+
+
+def _rows(places: Sequence[tuple[Model, Path]], listen: Callable[[str], None]) -> list[Row]:
+    """A row for each model; those that were done when Ctrl-C came."""
+    rows: list[Row] = []
+    try:
+        for model, path in places:
+            rows.append(_row(model, path, listen))
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+    return rows
 
 
 def _row(model: Model, path: Path, listen: Callable[[str], None]) -> Row:

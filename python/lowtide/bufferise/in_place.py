@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from lowtide.bufferise.program import Bufferised, memrefs_of, root_of
+from lowtide.bufferise.layer_call import memrefs_of, root_of
+from lowtide.bufferise.program import Bufferised
 from lowtide.graph.move import move_of
 from lowtide.graph.nest import LayerBody
 

@@ -4,41 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from lowtide.bufferise.index_code import evaluate, iterations
+from lowtide.bufferise.layer_call import LayerCall, layer_calls, root_of
 from lowtide.errors import InternalError
 from lowtide.graph.macs import macs_of
 from lowtide.graph.nest import LayerBody, Shape
 from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window, hull, mirrored
 from lowtide.graph.rows import axis_dimension, channels_of, extents_of, row_dimension, windows_of
-from lowtide.ir import (
-    FlatSymbolRefAttr,
-    IntegerAttr,
-    MemRefType,
-    Module,
-    Operation,
-    OpResult,
-    ShapedType,
-    StringAttr,
-    Type,
-    Value,
-    func,
-)
+from lowtide.ir import MemRefType, Module, Operation, Value, func
 from lowtide.kernels.library import kernel_for
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import defining, element_dtype, operations_in
-from lowtide.normalise.form import BACKWARDS, CHANNELS, LAYER, body_names, picked_kernel, reduction_of
-
-_VIEWS = {"memref.expand_shape", "memref.collapse_shape", "memref.cast", "memref.reshape", "memref.reinterpret_cast"}
-_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
-    "arith.addi": int.__add__,
-    "arith.subi": int.__sub__,
-    "arith.muli": int.__mul__,
-    "arith.divui": int.__floordiv__,
-    "arith.maxsi": max,
-    "arith.minsi": min,
-}
 
 
 @dataclass(frozen=True)
@@ -82,18 +61,6 @@ def read_program(
     return _Reader(module, function, bodies, alignment, keep_input=keep_input).read()
 
 
-def root_of(value: Value) -> Value:
-    """The buffer that the value is a view of."""
-    while isinstance(value, OpResult) and OpResult(value).owner.operation.name in _VIEWS:
-        value = OpResult(value).owner.operation.operands[0]
-    return value
-
-
-def memrefs_of(call: Operation) -> list[Value]:
-    """The operands of a call that are buffers, the destination last."""
-    return [operand for operand in call.operands if isinstance(operand.type, MemRefType)]
-
-
 class _Reader:
     def __init__(
         self,
@@ -105,58 +72,59 @@ class _Reader:
         keep_input: bool,
     ) -> None:
         self._block = function.regions[0].blocks[0]
-        self._bodies = bodies
-        self._names = body_names(module)
-        self._declared = {f.name.value: f for f in module.body.operations if isinstance(f, func.FuncOp)}
         self._alignment = alignment
         self._keep_input = keep_input
-        self._calls = [op for op in operations_in(self._block) if op.name == "func.call"]
+        calls = [op for op in operations_in(self._block) if op.name == "func.call"]
+        self._calls = layer_calls(module, calls, bodies)
+        self._stores: list[Store] = []
+        self._values: list[Value] = []
         self._buffers: dict[Value, int] = {}
         self._innermost: list[tuple[int, int]] = []
         self._profiles: dict[tuple[str, int, str | None], tuple[int, int]] = {}
 
     def read(self) -> Bufferised:
-        stores = [self._input(value, number) for number, value in enumerate(self._block.arguments)]
-        values: list[Value] = list(self._block.arguments)
+        for number, value in enumerate(self._block.arguments):
+            self._add(value, self._store(f"input_{number}", value, tuple(MemRefType(value.type).shape)))
         for call in self._calls:
-            value = root_of(memrefs_of(call)[-1])
-            if value not in self._buffers:
-                self._buffers[value] = len(values)
-                values.append(value)
-                stores.append(self._made(value, call, {store.name for store in stores}))
+            if call.destination not in self._buffers:
+                self._add(call.destination, self._made(call))
         self._check_allocations()
         inputs = tuple(range(len(self._block.arguments)))
         terminator = self._block.operations[len(self._block.operations) - 1].operation
         outputs = tuple(self._buffers[root_of(value)] for value in terminator.operands)
-        calls = tuple(self._call(call, stores) for call in self._calls)
-        kept = inputs if self._keep_input else ()
-        program = Program(tuple(stores), calls, tuple(self._loops(stores)), inputs, outputs, kept)
-        stored = tuple(self._stored(number, program) for number in range(len(calls)))
-        macs = tuple(self._macs(number, program, stores) for number in range(len(self._calls)))
-        functions = tuple(self._names[FlatSymbolRefAttr(call.attributes["callee"]).value] for call in self._calls)
-        calls_of = tuple(self._calls)
-        actual = self._from_the_start(program, stores)
-        innermost = tuple(self._innermost)
-        program = self._with_overlaps(program)
-        return Bufferised(program, actual, tuple(values), calls_of, functions, macs, stored, innermost)
+        calls, kept = tuple(map(self._call, self._calls)), inputs if self._keep_input else ()
+        actual = Program(tuple(self._stores), calls, tuple(self._loops()), inputs, outputs, kept)
+        numbers = range(len(calls))
+        return Bufferised(
+            program=self._with_overlaps(self._from_the_end(actual)),
+            actual=actual,
+            values=tuple(self._values),
+            calls=tuple(call.op for call in self._calls),
+            functions=tuple(call.function for call in self._calls),
+            macs=tuple(self._macs(number, actual) for number in numbers),
+            stored_bytes=tuple(self._stored(number, actual) for number in numbers),
+            innermost=tuple(self._innermost),
+        )
+
+    def _add(self, value: Value, store: Store) -> None:
+        self._buffers[value] = len(self._values)
+        self._values.append(value)
+        self._stores.append(store)
 
     def _check_allocations(self) -> None:
         for op in operations_in(self._block):
             if op.name == "memref.alloc" and op.results[0] not in self._buffers:
                 raise InternalError("allocate", "a buffer that no layer writes", where=str(op.location))
 
-    def _input(self, value: Value, number: int) -> Store:
-        self._buffers[value] = number
-        return self._store(f"input_{number}", value, tuple(MemRefType(value.type).shape))
-
-    def _made(self, value: Value, writer: Operation, taken: set[str]) -> Store:
+    def _made(self, writer: LayerCall) -> Store:
+        """The buffer that a call is the first to write."""
+        value = writer.destination
         owner = defining(value)
         assert owner is not None
-        name = _unique(StringAttr(writer.attributes[LAYER]).value if LAYER in writer.attributes else "buffer", taken)
-        destination, shape = self._body(writer).destination, tuple(MemRefType(value.type).shape)
+        name = _unique(writer.name or "buffer", {store.name for store in self._stores})
+        destination, shape = writer.body.destination, tuple(MemRefType(value.type).shape)
         whole = destination if len(destination) == len(shape) else shape
-        backwards = self._is_backwards(writer)
-        return self._store(name, value, whole, temporary=owner.block != self._block, backwards=backwards)
+        return self._store(name, value, whole, temporary=owner.block != self._block, backwards=writer.backwards)
 
     def _store(
         self, name: str, value: Value, whole: Shape, *, temporary: bool = False, backwards: bool = False
@@ -185,94 +153,80 @@ class _Reader:
             return Store(name, rows, row_bytes, alignment, temporary, columns, capacity, shift, block)
         return Store(name, kept, row_bytes, alignment, temporary, columns, None, shift)
 
-    def _body(self, call: Operation) -> LayerBody:
-        return self._bodies[self._names[FlatSymbolRefAttr(call.attributes["callee"]).value]]
+    # -- calls ------------------------------------------------------------------------------------------------
 
-    def _reduction(self, call: Operation) -> bool:
-        return bool(reduction_of(self._declared[FlatSymbolRefAttr(call.attributes["callee"]).value]).dimensions)
+    def _in_loop(self, call: LayerCall) -> bool:
+        return call.op.block != self._block
 
-    def _arguments(self, call: Operation) -> list[tuple[int, int]]:
+    def _arguments(self, call: LayerCall) -> Iterator[tuple[int, int]]:
         """Number of the argument and of the buffer for each buffer that a call reads."""
-        operands = [root_of(value) for value in memrefs_of(call)[:-1]]
-        return [(number, self._buffers[value]) for number, value in enumerate(operands) if value in self._buffers]
+        for number, value in enumerate(call.inputs):
+            if value in self._buffers:
+                yield number, self._buffers[value]
 
-    def _call(self, call: Operation, stores: Sequence[Store]) -> Call:
-        accumulates = self._reduction(call)
-        writes = self._buffers[root_of(memrefs_of(call)[-1])]
+    def _call(self, call: LayerCall) -> Call:
         rows: dict[int, list[Window | None]] = {}
         columns: dict[int, list[Window | None]] = {}
-        inside = call.block != self._block
-        body = self._body(call)
-        by_channels, made = inside and self._by_channels(call), inside and not accumulates
-        down = windows_of(body, "channels" if by_channels else "rows") if made else None
-        side = windows_of(body, "columns") if made and not by_channels else None
+        made = self._in_loop(call) and not call.accumulates
+        down = windows_of(call.body, "channels" if call.by_channels else "rows") if made else None
+        side = windows_of(call.body, "columns") if made and not call.by_channels else None
         for argument, buffer in self._arguments(call):
-            viewed = tuple(ShapedType(body.arguments[argument]).shape)
-            same = self._is_same(body, argument, stores[buffer])
-            if by_channels:
-                same = channels_of(viewed) == self._innermost[buffer][0]
-            for axis, (found, windows) in enumerate(((rows, down), (columns, side))):
+            same = self._is_same(call, argument, buffer)
+            for found, windows in ((rows, down), (columns, side)):
                 window = windows.get(argument) if windows is not None and same else None
-                if inside and self._is_backwards(call):
-                    window = mirrored(window, extents_of(viewed)[axis], extents_of(body.destination)[axis])
-                found.setdefault(buffer, []).append(Window(1, 0, 0) if accumulates else window)
+                found.setdefault(buffer, []).append(Window(1, 0, 0) if call.accumulates else window)
         reads = tuple(Read(buffer, hull(of_one), None, hull(columns[buffer])) for buffer, of_one in rows.items())
-        return Call(StringAttr(call.attributes[LAYER]).value, reads, writes, accumulates)
+        return Call(call.name, reads, self._buffers[call.destination], call.accumulates)
 
-    def _is_same(self, body: LayerBody, argument: int, store: Store) -> bool:
-        """Whether the argument's rows and columns are those of the buffer that it is a view of."""
-        shape = tuple(ShapedType(body.arguments[argument]).shape)
-        rows, columns = extents_of(shape)
-        return columns == store.columns and _bytes(body.arguments[argument]) == rows * store.row_bytes
+    def _is_same(self, call: LayerCall, argument: int, buffer: int) -> bool:
+        """Whether the argument's rows and columns (or channels) are those of the buffer that it is a view of."""
+        if call.by_channels:
+            return channels_of(call.shape(argument)) == self._innermost[buffer][0]
+        rows, columns = extents_of(call.shape(argument))
+        store = self._stores[buffer]
+        return columns == store.columns and call.nbytes(argument) == rows * store.row_bytes
 
-    def _macs(self, number: int, program: Program, stores: Sequence[Store]) -> int:
+    def _extents(self, call: LayerCall) -> tuple[int, int]:
+        """Rows (or channels) and columns that a call of a loop goes through in all: of its output, or of its input."""
+        if not call.accumulates:
+            return (channels_of(call.body.destination), 1) if call.by_channels else extents_of(call.body.destination)
+        argument, buffer = next(self._arguments(call))
+        if call.by_channels:
+            return channels_of(call.shape(argument)), 1
+        return call.nbytes(argument) // self._stores[buffer].row_bytes, self._stores[buffer].columns
+
+    def _macs(self, number: int, program: Program) -> int:
         """Of the whole layer, or of as many rows as the loop goes through."""
         call = self._calls[number]
-        body = self._body(call)
-        whole = macs_of(body.result)
+        whole = macs_of(call.body.result)
         if program.loop_of(number) is None:
             return whole
-        rows, columns = self._extents(call, stores)
+        rows, columns = self._extents(call)
         across = program.columns_run(number)
         return whole * program.rows_run(number) * (columns if across is None else across) // (rows * columns)
 
-    def _extents(self, call: Operation, stores: Sequence[Store]) -> tuple[int, int]:
-        """Rows and columns that a call of a loop goes through in all: of its output, or of its input."""
-        body = self._body(call)
-        if self._by_channels(call):
-            shape = self._argument_shape(call) if self._reduction(call) else body.destination
-            return channels_of(shape), 1
-        if not self._reduction(call):
-            return extents_of(body.destination)
-        argument, buffer = self._arguments(call)[0]
-        return _bytes(body.arguments[argument]) // stores[buffer].row_bytes, stores[buffer].columns
-
-    def _argument_shape(self, call: Operation) -> Shape:
-        """Of the activation of a call that accumulates, whole."""
-        argument, _ = self._arguments(call)[0]
-        return tuple(ShapedType(self._body(call).arguments[argument]).shape)
-
-    def _by_channels(self, call: Operation) -> bool:
-        return CHANNELS in self._declared[FlatSymbolRefAttr(call.attributes["callee"]).value].operation.attributes
-
-    def _is_backwards(self, call: Operation) -> bool:
-        return BACKWARDS in self._declared[FlatSymbolRefAttr(call.attributes["callee"]).value].operation.attributes
-
     def _stored(self, number: int, program: Program) -> int:
-        body = self._body(self._calls[number])
-        whole = _stored_bytes(body)
-        if program.loop_of(number) is None or program.calls[number].accumulates:
-            return whole
-        return whole // math.prod(extents_of(body.destination))
+        call = self._calls[number]
+        if program.loop_of(number) is None or call.accumulates:
+            return call.stored_bytes
+        return call.stored_bytes // math.prod(extents_of(call.body.destination))
 
-    def _from_the_start(self, program: Program, stores: Sequence[Store]) -> Program:
-        """The program with rows and columns as they lie in memory, in loops that go backwards too."""
+    # -- loops ------------------------------------------------------------------------------------------------
+
+    def _loops(self) -> list[Loop]:
+        numbers = {call.op: number for number, call in enumerate(self._calls)}
+        found = [view.operation for view in self._block.operations if view.operation.name == "scf.for"]
+        loops = [_loop(op, numbers) for op in found]
+        return [replace(loop, by_channels=self._calls[loop.first].by_channels) for loop in loops]
+
+    def _from_the_end(self, program: Program) -> Program:
+        """The program with rows, columns and windows of the loops that go backwards counted from the end."""
         calls, loops = list(program.calls), list(program.loops)
         for position, loop in enumerate(program.loops):
-            if not loop.backwards:
+            if not self._calls[loop.first].backwards:
                 continue
             numbers = range(loop.first, loop.last + 1)
-            extents = {number: self._extents(self._calls[number], stores) for number in numbers}
+            extents = {number: self._extents(self._calls[number]) for number in numbers}
             for number in numbers:
                 calls[number] = replace(calls[number], reads=self._turned_reads(number, calls[number]))
             runs = (replace(r, begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in loop.runs)
@@ -280,61 +234,23 @@ class _Reader:
                 tuple((extents[number][1] - end, extents[number][1] - begin) for begin, end in turns)
                 for number, turns in zip(numbers, loop.columns, strict=True)
             )
-            loops[position] = replace(loop, runs=tuple(runs), columns=columns, backwards=False)
+            loops[position] = replace(loop, runs=tuple(runs), columns=columns, backwards=True)
         return replace(program, calls=tuple(calls), loops=tuple(loops))
 
     def _turned_reads(self, number: int, call: Call) -> tuple[Read, ...]:
         if call.accumulates:
             return call.reads
-        body = self._body(self._calls[number])
-        outputs = extents_of(body.destination)
-        shapes = {b: tuple(ShapedType(body.arguments[a]).shape) for a, b in self._arguments(self._calls[number])}
+        layer = self._calls[number]
+        outputs = extents_of(layer.body.destination)
+        inputs = {buffer: extents_of(layer.shape(argument)) for argument, buffer in self._arguments(layer)}
         return tuple(
             replace(
                 read,
-                window=mirrored(read.window, extents_of(shapes[read.buffer])[0], outputs[0]),
-                columns=mirrored(read.columns, extents_of(shapes[read.buffer])[1], outputs[1]),
+                window=mirrored(read.window, inputs[read.buffer][0], outputs[0]),
+                columns=mirrored(read.columns, inputs[read.buffer][1], outputs[1]),
             )
             for read in call.reads
         )
-
-    # -- loops ------------------------------------------------------------------------------------------------
-
-    def _loops(self, stores: Sequence[Store]) -> list[Loop]:
-        numbers = {call: number for number, call in enumerate(self._calls)}
-        found = [view.operation for view in self._block.operations if view.operation.name == "scf.for"]
-        return [self._loop(op, numbers, stores) for op in found]
-
-    def _loop(self, op: Operation, numbers: Mapping[Operation, int], stores: Sequence[Store]) -> Loop:
-        outer, inside = op.regions[0].blocks[0], None
-        for view in outer.operations:
-            if view.operation.name == "scf.for":
-                inside = view.operation
-        block = outer if inside is None else inside.regions[0].blocks[0]
-        calls = [view.operation for view in block.operations if view.operation.name == "func.call"]
-        bounds = [[o for o in call.operands if not isinstance(o.type, MemRefType)] for call in calls]
-        runs: list[Run] = []
-        for iteration in _iterations(op):
-            variables: dict[Value, int] = {outer.arguments[0]: iteration}
-            for call, values in zip(calls, bounds, strict=True):
-                begin, end = (_evaluate(value, variables) for value in values[:2])
-                if begin < end:
-                    runs.append(Run(numbers[call], iteration, begin, end))
-        first, last = numbers[calls[0]], numbers[calls[-1]]
-        extents = {numbers[call]: self._extents(call, stores) for call in calls}
-        backwards = self._is_backwards(calls[0])
-        if backwards:
-            runs = [replace(r, begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in runs]
-        if inside is None:
-            return Loop(first, last, tuple(runs), None, backwards, self._by_channels(calls[0]))
-        turns: list[dict[Value, int]] = [{block.arguments[0]: turn} for turn in _iterations(inside)]
-        columns = tuple(
-            tuple((_evaluate(values[2], turn), _evaluate(values[3], turn)) for turn in turns) for values in bounds
-        )
-        if backwards:
-            across = (extents[number][1] for number in range(first, last + 1))
-            columns = tuple(tuple((w - e, w - b) for b, e in turns) for turns, w in zip(columns, across, strict=True))
-        return Loop(first, last, tuple(runs), columns, backwards)
 
     # -- overlaps ---------------------------------------------------------------------------------------------
 
@@ -358,49 +274,44 @@ class _Reader:
     def _overlap(self, number: int, buffer: int, program: Program) -> tuple[int, int] | None:
         """The stricter distances of all arguments that the buffer is; None where a ring is in its place, or its own."""
         call = self._calls[number]
-        body, name = self._body(call), self._names[FlatSymbolRefAttr(call.attributes["callee"]).value]
         source, output = program.buffers[buffer].nbytes, program.buffers[program.calls[number].writes].nbytes
-        if output != _bytes(body.arguments[-1]):
+        if output != call.nbytes(-1):
             return None
         found: list[tuple[int, int]] = []
         for argument, read in self._arguments(call):
             if read == buffer:
-                if source != _bytes(body.arguments[argument]):
+                if source != call.nbytes(argument):
                     return None
-                key = name, argument, picked_kernel(call)
+                key = call.function, argument, call.kernel
                 if key not in self._profiles:
-                    profile = kernel_for(body, picked_kernel(call)).profile(body, argument, source, output)
+                    profile = kernel_for(call.body, call.kernel).profile(call.body, argument, source, output)
                     self._profiles[key] = profile.forwards, profile.backwards
                 found.append(self._profiles[key])
         return max(forwards for forwards, _ in found), max(backwards for _, backwards in found)
 
 
-def _bytes(kind: Type) -> int:
-    shaped = ShapedType(kind)
-    return math.prod(shaped.shape) * DTYPE_BYTES[element_dtype(shaped.element_type)]
-
-
-def _stored_bytes(body: LayerBody) -> int:
-    return math.prod(body.result.shape) * (_bytes(body.arguments[-1]) // math.prod(body.destination))
-
-
-def _iterations(loop: Operation) -> range:
-    low, high, step = (_evaluate(operand, {}) for operand in list(loop.operands)[:3])
-    return range(low, high, step)
-
-
-def _evaluate(value: Value, variables: Mapping[Value, int]) -> int:
-    """An index of a fused loop: constants, the loop's variable, sums, products, quotients, minima and maxima."""
-    if value in variables:
-        return variables[value]
-    op = defining(value)
-    if op is not None and op.name == "arith.constant":
-        return IntegerAttr(op.attributes["value"]).value
-    if op is None or op.name not in _ARITHMETIC:
-        place = str(value.owner) if op is None else op.name
-        raise InternalError("allocate", f"rows of a fused loop that are not known when it is compiled: '{place}'")
-    left, right = (_evaluate(operand, variables) for operand in op.operands)
-    return _ARITHMETIC[op.name](left, right)
+def _loop(op: Operation, numbers: Mapping[Operation, int]) -> Loop:
+    """A loop's runs, with rows and columns as they lie in memory."""
+    outer = op.regions[0].blocks[0]
+    inside = next((view.operation for view in outer.operations if view.operation.name == "scf.for"), None)
+    block = outer if inside is None else inside.regions[0].blocks[0]
+    calls = [view.operation for view in block.operations if view.operation.name == "func.call"]
+    bounds = [[o for o in call.operands if not isinstance(o.type, MemRefType)] for call in calls]
+    runs: list[Run] = []
+    for iteration in iterations(op):
+        variables: dict[Value, int] = {outer.arguments[0]: iteration}
+        for call, values in zip(calls, bounds, strict=True):
+            begin, end = (evaluate(value, variables) for value in values[:2])
+            if begin < end:
+                runs.append(Run(numbers[call], iteration, begin, end))
+    first, last = numbers[calls[0]], numbers[calls[-1]]
+    if inside is None:
+        return Loop(first, last, tuple(runs))
+    turns: list[dict[Value, int]] = [{block.arguments[0]: turn} for turn in iterations(inside)]
+    columns = tuple(
+        tuple((evaluate(values[2], turn), evaluate(values[3], turn)) for turn in turns) for values in bounds
+    )
+    return Loop(first, last, tuple(runs), columns)
 
 
 def _unique(name: str, taken: set[str]) -> str:

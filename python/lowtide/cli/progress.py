@@ -13,7 +13,7 @@ from lowtide.cli.streams import Output
 from lowtide.plan.watch import Progress, Watch
 from lowtide.stages import Listener
 
-ENDED = "lowtide: interrupted; the search ends, and the best plan so far is compiled (a second Ctrl-C ends the program)"
+ENDED = "lowtide: interrupted; the search ends with what it has found so far (a second Ctrl-C ends the program)"
 
 
 class _Listener(Listener):

@@ -64,7 +64,8 @@ def explore_model(
 ) -> Exploration:
     """Find the plans worth having, compile each and run it once; the same input gives the same files.
 
-    Ctrl-C while points are measured keeps those that are done and writes them, if there are any.
+    Ctrl-C while plans are looked for ends the search: those found so far are measured. Ctrl-C while points are measured
+    keeps those that are done and writes them, if there are any.
 
     Args:
         model: a `.tflite`, `.mlir` or `.mlirbc` file.
@@ -104,8 +105,8 @@ def _tasks(
 ) -> tuple[Task, ...]:
     stages = Stages(listen)
     module = normalised(path, until, stages).module
-    with stages.stage("plan"):
-        front = plan_front(partial(graph_of, module), core.buffer_alignment, keep_input=keep_input)
+    with stages.stage("plan"), stages.search() as watch:
+        front = plan_front(partial(graph_of, module), core.buffer_alignment, keep_input=keep_input, watch=watch)
     content = path.read_bytes()
     return tuple(
         Task(

@@ -203,12 +203,17 @@ class _Timeline:
     def _within_iterations(self, writers: Sequence[int], reading: Sequence[int]) -> npt.NDArray[np.bool_]:
         """From the writer's run to the last reader's, in every iteration in which it runs."""
         first, last = min(writers), max([*writers, *reading])
-        ran = self._iterations[self._calls == first]
-        return (self._calls >= first) & (self._calls <= last) & np.isin(self._iterations, ran)
+        # iterations are counted from the first, and there are few: a table is quicker than a search
+        low = self._iterations.min()
+        ran = np.zeros(self._iterations.max() + 1 - low, np.bool_)
+        ran[self._iterations[self._calls == first] - low] = True
+        return (self._calls >= first) & (self._calls <= last) & ran[self._iterations - low]
 
     def _until(self, calls: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Up to the last run of any of these calls."""
-        runs = np.flatnonzero(np.isin(self._calls, calls))
+        wanted = np.zeros(self._loop.last + 1, np.bool_)
+        wanted[list(calls)] = True
+        runs = np.flatnonzero(wanted[self._calls])
         last = int(runs[-1]) if len(runs) else len(self) - 1
         return np.arange(len(self)) <= last
 

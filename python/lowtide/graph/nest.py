@@ -7,6 +7,7 @@ Nodes are read off the IR by `lowtide.graph.read`; scalar code stays the MLIR re
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -166,6 +167,29 @@ def delinearize(flat: Linear, shape: Shape) -> tuple[Linear, ...] | None:
         subscripts.append(inner)
         rest = outer
     return tuple(reversed(subscripts))
+
+
+def split(flat: Linear, shape: Shape) -> tuple[Linear, ...] | None:
+    """`delinearize` where one variable runs over two dimensions: it becomes a quotient and a remainder.
+
+    The channel of a depthwise convolution with a multiplier is input channel times multiplier plus a number below it.
+
+    Returns:
+        subscripts in which the two are new variables, which run over all their values as the variable runs over all of
+        its own; None where none of them does so.
+    """
+    for var, coefficient in flat.terms:
+        rest = flat.without(var)
+        for position in range(1, len(shape)):
+            extent = math.prod(shape[position:])
+            step = extent // coefficient if coefficient > 0 and extent % coefficient == 0 else 0
+            if step < 2 or var.extent <= step or var.extent % step:
+                continue
+            quotient, inner = Var(f"{var.name}q", var.extent // step), Var(f"{var.name}r", step)
+            found = delinearize(rest + Linear.of(quotient) * extent + Linear.of(inner) * coefficient, shape)
+            if found is not None:
+                return found
+    return None
 
 
 def reachable(node: Node) -> set[Node]:

@@ -7,7 +7,7 @@ do in `lowtide.graph.row_schedule`, so that a line buffer holds whole rows only 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,8 +19,9 @@ from lowtide.graph.row_schedule import (
     RowSchedule,
     Stage,
     UnschedulableError,
-    cached_schedule,
-    schedule_rows,
+    anew_rows,
+    inside,
+    paced_schedule,
     seen_through,
 )
 
@@ -52,20 +53,19 @@ def schedule_pixels(
     Raises:
         UnschedulableError: as for `schedule_rows`, or a stage has no columns.
     """
-    rows = schedule_rows(stages, escaping, 1, again)
+    rows = paced_schedule(stages, escaping, 1, again)
     for number, stage in enumerate(stages):
         if stage.columns is None:
             raise UnschedulableError(f"layer {number + 1} of the chain can't be computed by columns")
     across = [*map(_across, stages)]
-    columns = schedule_rows(across, escaping, tile, again)
+    columns = paced_schedule(across, escaping, tile, again)
     cached = seen_through(stages, again)
-    down = rows if not again else cached_schedule(cached, escaping, 1)
-    side = columns if not again else cached_schedule([*map(_across, cached)], escaping, tile)
-    numbers = {stage.output: n for n, stage in enumerate(cached)}
-    kept = {tensor: _kept_pixels(down, side, cached, numbers[tensor]) for tensor in down.kept}
-    for number in again:
-        tensor = stages[number].output
-        kept[tensor] = Kept(rows.kept[tensor].rows, carried=False, columns=columns.kept[tensor].rows)
+    down = rows if not again else paced_schedule(cached, escaping, 1)
+    side = columns if not again else paced_schedule([*map(_across, cached)], escaping, tile)
+    kept = {cached[n].output: _kept_pixels(down, side, cached, n) for n in inside(cached, escaping)}
+    wide = anew_rows(columns, across, again)
+    for tensor, high in anew_rows(rows, stages, again).items():
+        kept[tensor] = replace(high, columns=wide[tensor].rows)
     return PixelSchedule(rows, columns, kept)
 
 

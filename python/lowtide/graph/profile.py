@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -193,7 +194,17 @@ def _extremes(access: Access, steps: Steps) -> tuple[Elements, Elements, npt.NDA
     return least, greatest, inside
 
 
-def accesses(node: Node, index: Index, argument: int, steps: Steps | None, *, padded: bool) -> Iterator[Access | None]:
+class Dividing(Protocol):
+    """Gives subscripts through a reshape where they are not linear in the loops."""
+
+    def divided(self, flat: Linear, shape: Shape) -> Index | None:
+        """Subscripts of element number `flat` of a tensor of that shape, in new variables; None where it can't."""
+        ...
+
+
+def accesses(
+    node: Node, index: Index, argument: int, steps: Dividing | None, *, padded: bool
+) -> Iterator[Access | None]:
     """Every load of the argument below the node; None for one that may touch any element."""
     match node:
         case Operand():
@@ -222,7 +233,7 @@ def accesses(node: Node, index: Index, argument: int, steps: Steps | None, *, pa
 
 
 def _structured(
-    node: Structured, index: Index, argument: int, steps: Steps | None, *, padded: bool
+    node: Structured, index: Index, argument: int, steps: Dividing | None, *, padded: bool
 ) -> Iterator[Access | None]:
     if argument in _captured(node):
         yield None

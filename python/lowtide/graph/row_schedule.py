@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +56,7 @@ class RowRange:
 
     def ends(self, iterations: Integers) -> Integers:
         """`end` of each of them."""
-        return np.clip((self.slope * iterations + self.offset) // self.divisor, 0, self.rows)
+        return np.minimum(np.maximum((self.slope * iterations + self.offset) // self.divisor, 0), self.rows)
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,12 @@ class Reread:
         low = begin * self.window.stride + self.window.first
         high = low + (end - begin) * self.window.stride + min(end - begin, 1) * self.margin
         return max(0, min(self.rows, low)), max(0, min(self.rows, high))
+
+    def all_bounds(self, begins: Integers, ends: Integers) -> tuple[Integers, Integers]:
+        """`bounds` of each pair."""
+        lows = begins * self.window.stride + self.window.first
+        highs = lows + (ends - begins) * self.window.stride + np.minimum(ends - begins, 1) * self.margin
+        return np.minimum(np.maximum(lows, 0), self.rows), np.minimum(np.maximum(highs, 0), self.rows)
 
     @property
     def margin(self) -> int:
@@ -110,7 +117,7 @@ class RowSchedule:
     stop: int
     kept: Mapping[int, Kept]
 
-    @property
+    @cached_property
     def kept_ranges(self) -> tuple[RowRange, ...]:
         """Of the stages that make every row once."""
         return tuple(rows for rows in self.ranges if isinstance(rows, RowRange))
@@ -124,18 +131,26 @@ class RowSchedule:
 
     def runs(self) -> list[tuple[int, int, int, int]]:
         """Iteration, stage, first row and end of everything that runs, in order."""
-        found: list[tuple[int, int, int, int]] = []
-        for iteration in range(self.start, self.stop):
-            for stage in range(len(self.ranges)):
-                begin, end = self.bounds(stage, iteration)
-                if begin < end:
-                    found.append((iteration, stage, begin, end))
-        return found
+        turns = self.turns()
+        return [
+            (iteration, stage, *made[number])
+            for number, iteration in enumerate(range(self.start, self.stop))
+            for stage, made in enumerate(turns)
+            if made[number][0] < made[number][1]
+        ]
 
     def turns(self) -> tuple[tuple[tuple[int, int], ...], ...]:
         """Of each stage what it makes in each iteration, first and end."""
-        steps = range(self.start, self.stop)
-        return tuple(tuple(self.bounds(stage, step) for step in steps) for stage in range(len(self.ranges)))
+        bounds = (self.all_bounds(stage) for stage in range(len(self.ranges)))
+        return tuple(tuple(zip(begins.tolist(), ends.tolist(), strict=True)) for begins, ends in bounds)
+
+    def all_bounds(self, stage: int) -> tuple[Integers, Integers]:
+        """`bounds` in each iteration."""
+        rows = self.ranges[stage]
+        if isinstance(rows, RowRange):
+            iterations = np.arange(self.start, self.stop)
+            return rows.ends(iterations - 1), rows.ends(iterations)
+        return rows.all_bounds(*self.all_bounds(rows.reader))
 
 
 def stage_of(
@@ -205,22 +220,42 @@ def schedule_rows(
     Raises:
         UnschedulableError: a reader needs more than a window of a tensor made inside, or readers go at different paces.
     """
+    paced = paced_schedule(stages, escaping, tile, again)
+    once = seen_through(stages, again)
+    cached = paced if not again else paced_schedule(once, escaping, tile)
+    kept = {once[number].output: _kept(cached, once, number) for number in inside(once, escaping)}
+    return replace(paced, kept={**kept, **anew_rows(paced, stages, again)})
+
+
+def paced_schedule(
+    stages: Sequence[Stage], escaping: Collection[int], tile: int, again: Collection[int] = ()
+) -> RowSchedule:
+    """`schedule_rows` without what is kept."""
     if not again:
-        return cached_schedule(stages, escaping, tile)
+        return _cached_schedule(stages, escaping, tile)
     readers = {number: _reader(stages, number, escaping) for number in again}
     places = [number for number in range(len(stages)) if number not in readers]
-    cached = cached_schedule(seen_through(stages, again), escaping, tile)
+    cached = _cached_schedule(seen_through(stages, again), escaping, tile)
     numbers = {number: place for place, number in enumerate(places)}
     ranges = tuple(
         Reread(*readers[number], stage.rows) if number in readers else cached.ranges[numbers[number]]
         for number, stage in enumerate(stages)
     )
-    schedule = RowSchedule(ranges, cached.start, cached.stop, {})
-    kept = dict(cached.kept)
+    return RowSchedule(ranges, cached.start, cached.stop, {})
+
+
+def inside(stages: Sequence[Stage], escaping: Collection[int]) -> list[int]:
+    """The stages whose output stays inside the loop."""
+    return [n for n, stage in enumerate(stages) if stage.output not in escaping and not stage.accumulates]
+
+
+def anew_rows(schedule: RowSchedule, stages: Sequence[Stage], again: Collection[int]) -> dict[int, Kept]:
+    """What each tensor needs that is made anew: the most rows of one iteration."""
+    kept: dict[int, Kept] = {}
     for number in again:
-        bounds = [schedule.bounds(number, i) for i in range(schedule.start, schedule.stop)]
-        kept[stages[number].output] = Kept(max(end - begin for begin, end in bounds), carried=False)
-    return replace(schedule, kept=kept)
+        begins, ends = schedule.all_bounds(number)
+        kept[stages[number].output] = Kept(int((ends - begins).max()), carried=False)
+    return kept
 
 
 def _reader(stages: Sequence[Stage], number: int, escaping: Collection[int]) -> tuple[int, Window]:
@@ -240,6 +275,8 @@ def _reader(stages: Sequence[Stage], number: int, escaping: Collection[int]) -> 
 
 def seen_through(stages: Sequence[Stage], again: Collection[int]) -> list[Stage]:
     """The stages but for those that are made anew, which their readers look through to what those read."""
+    if not again:
+        return list(stages)
     anew = {stages[number].output: stages[number] for number in again}
 
     def through(stage: Stage, *, columns: bool) -> tuple[tuple[int, Window | None], ...]:
@@ -265,7 +302,7 @@ def _composed(outer: Window | None, inner: Window | None) -> Window | None:
     return Window(outer.stride * inner.stride, first + inner.first, last + inner.last)
 
 
-def cached_schedule(stages: Sequence[Stage], escaping: Collection[int], tile: int) -> RowSchedule:
+def _cached_schedule(stages: Sequence[Stage], escaping: Collection[int], tile: int) -> RowSchedule:
     """The schedule of stages that make every row once."""
     links = _links(stages)
     paces = _paces(links, len(stages))
@@ -288,9 +325,7 @@ def cached_schedule(stages: Sequence[Stage], escaping: Collection[int], tile: in
         if stage.output in escaping and ranges[number].end(stop - 1) < stage.rows:
             message = f"the loop ends before layer {number + 1} of the chain has made all its rows"
             raise UnschedulableError(message, for_now=True)
-    inside = [n for n, stage in enumerate(stages) if stage.output not in escaping and not stage.accumulates]
-    kept = {stages[n].output: _kept(schedule, stages, n) for n in inside}
-    return RowSchedule(ranges, start, stop, kept)
+    return schedule
 
 
 @dataclass(frozen=True)

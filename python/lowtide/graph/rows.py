@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lowtide.graph.linear import Linear, Var
+from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     Filled,
     LayerBody,
@@ -25,6 +25,7 @@ from lowtide.graph.nest import (
     iteration_space,
     output_dimensions,
     reachable,
+    split,
 )
 from lowtide.graph.profile import Access, accesses, arguments_of
 from lowtide.graph.program import RowAccess, Window, hull
@@ -94,11 +95,23 @@ def windows_of(body: LayerBody, axis: Axis) -> dict[int, Window | None] | None:
     index = tuple(Linear.of(var) for var in loops)
     windows: dict[int, Window | None] = {}
     for argument in sorted(arguments_of(body.result)):
-        found = [
-            _window(access, loops, row, axis) for access in accesses(body.result, index, argument, None, padded=False)
-        ]
+        read = accesses(body.result, index, argument, _Splitting(loops[row]), padded=False)
+        found = [_window(access, loops, row, axis) for access in read]
         windows[argument] = hull(found)
     return windows
+
+
+@dataclass(frozen=True)
+class _Splitting:
+    """Subscripts through a reshape that cuts a dimension in two; the rows themselves are not cut."""
+
+    row: Var
+
+    def divided(self, flat: Linear, shape: Shape) -> Index | None:
+        """See `split`."""
+        found = split(flat, shape)
+        kept = found is not None and (self.row not in flat.variables or any(self.row in i.variables for i in found))
+        return found if kept else None
 
 
 def _window(access: Access | None, loops: Sequence[Var], row: int, axis: Axis) -> Window | None:

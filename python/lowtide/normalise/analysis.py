@@ -15,6 +15,7 @@ from lowtide.ir import (
     Module,
     Operation,
     RankedTensorType,
+    ShapedType,
     StringAttr,
     Type,
     Value,
@@ -200,8 +201,13 @@ def element_dtype(element: Type) -> DType:
 
 def bytes_of(value: Value) -> int:
     """Size of a tensor in bytes."""
-    tensor = RankedTensorType(value.type)
-    return math.prod(tensor.shape) * DTYPE_BYTES[element_dtype(tensor.element_type)]
+    return type_bytes(value.type)
+
+
+def type_bytes(kind: Type) -> int:
+    """Size in bytes of what is of a tensor's or a buffer's type."""
+    shaped = ShapedType(kind)
+    return math.prod(shaped.shape) * DTYPE_BYTES[element_dtype(shaped.element_type)]
 
 
 def reduces_trailing(op: Operation) -> bool:

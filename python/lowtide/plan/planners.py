@@ -82,14 +82,14 @@ class Priced:
         return self.found.plan.arena_bytes
 
 
-def plan_front(cut: Cut, alignment: int, *, keep_input: bool = False) -> tuple[Priced, ...]:
+def plan_front(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> tuple[Priced, ...]:
     """The plans worth having, from the cheapest, whole layers, to the smallest: each costs more and takes less.
 
     Args:
-        cut, alignment, keep_input: as for `plan_free`.
+        cut, alignment, keep_input, watch: as for `plan_free`.
     """
     front: list[Priced] = []
-    for priced in _candidates(cut, alignment, keep_input):
+    for priced in _candidates(cut, alignment, keep_input, watch):
         if not front or priced.arena_bytes < front[-1].arena_bytes:
             front = [better for better in front if better.cost < priced.cost]
             front.append(priced)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,14 @@ ATTEMPTS = 500
 SEED = 20_261
 
 
+class _Beside(NamedTuple):
+    """What stands in the way of one buffer: its offset is outside (offset(others) + lows, … + highs)."""
+
+    others: NDArray[np.int64]
+    lows: NDArray[np.int64]
+    highs: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class _Tables:
     """The problem as arrays."""
@@ -33,10 +42,32 @@ class _Tables:
     problem: Problem
     live: Live
     sizes: NDArray[np.int64]
+    known: dict[tuple[int, ...], list[_Beside]] = field(default_factory=dict[tuple[int, ...], list[_Beside]])
 
     @property
     def count(self) -> int:
         return len(self.problem.buffers)
+
+    def beside(self, choices: tuple[int, ...]) -> list[_Beside]:
+        """Of each buffer what stands in its way with these alternatives; most attempts ask for the same ones."""
+        if choices not in self.known:
+            named = named_conflicts(self.problem, choices)
+            self.known[choices] = [self._beside(index, named.get(index)) for index in range(self.count)]
+        return self.known[choices]
+
+    def _beside(self, index: int, named: Named | None) -> _Beside:
+        beside = self.live.beside(index)
+        if named is None:
+            return _Beside(beside, np.broadcast_to(-self.sizes[index], beside.shape), self.sizes[beside])
+        plain = np.ones(self.count, np.bool_)
+        plain[named.others] = False
+        beside = beside[plain[beside]]
+        holds_integer = named.highs - named.lows > 1
+        return _Beside(
+            np.concatenate([beside, named.others[holds_integer]]),
+            np.concatenate([np.broadcast_to(-self.sizes[index], beside.shape), named.lows[holds_integer]]),
+            np.concatenate([self.sizes[beside], named.highs[holds_integer]]),
+        )
 
 
 @dataclass(frozen=True)
@@ -66,11 +97,11 @@ def first_fit(problem: Problem) -> Solution:
 
 
 def _attempt(tables: _Tables, order: Sequence[int], choices: tuple[int, ...]) -> _Attempt:
-    offsets = _place(tables, order, named_conflicts(tables.problem, choices))
+    offsets = _place(tables, order, tables.beside(choices))
     return _Attempt(tuple(order), choices, tuple(offsets.tolist()), int((offsets + tables.sizes).max(initial=0)))
 
 
-def _place(tables: _Tables, order: Sequence[int], named: dict[int, Named]) -> NDArray[np.int64]:
+def _place(tables: _Tables, order: Sequence[int], beside: Sequence[_Beside]) -> NDArray[np.int64]:
     """Offsets by first-fit in this order, after the buffers with fixed offsets."""
     buffers = tables.problem.buffers
     offsets = np.full(tables.count, -1, dtype=np.int64)
@@ -79,26 +110,12 @@ def _place(tables: _Tables, order: Sequence[int], named: dict[int, Named]) -> ND
             offsets[index] = buffer.fixed_offset
     for index in order:
         if buffers[index].fixed_offset is None:
-            lows, highs = _forbidden_offsets(tables, named.get(index), index, offsets)
-            offsets[index] = lowest_gap(lows, highs, buffers[index].alignment)
+            others, lows, highs = beside[index]
+            bases = offsets[others]
+            placed = bases >= 0
+            bases = bases[placed]
+            offsets[index] = lowest_gap(bases + lows[placed], bases + highs[placed], buffers[index].alignment)
     return offsets
-
-
-def _forbidden_offsets(
-    tables: _Tables, named: Named | None, index: int, offsets: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Open intervals of offsets that the buffers already placed forbid to this one."""
-    beside = tables.live.beside(index)
-    beside = beside[offsets[beside] >= 0]
-    if named is None:
-        return offsets[beside] - tables.sizes[index], offsets[beside] + tables.sizes[beside]
-    beside = beside[~np.isin(beside, named.others)]
-    placed = offsets[named.others] >= 0
-    bases = offsets[named.others[placed]]
-    lows = np.concatenate([offsets[beside] - tables.sizes[index], bases + named.lows[placed]])
-    highs = np.concatenate([offsets[beside] + tables.sizes[beside], bases + named.highs[placed]])
-    holds_integer = highs - lows > 1
-    return lows[holds_integer], highs[holds_integer]
 
 
 def lowest_gap(lows: NDArray[np.int64], highs: NDArray[np.int64], alignment: int) -> int:
