@@ -18,6 +18,7 @@ from lowtide.graph.graph import Graph
 from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel, import_model
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, StringAttr, parse_module
+from lowtide.kernels.library import note_lanes
 from lowtide.network import IoTensor, LayerAccess, Network, Slot
 from lowtide.normalise.analysis import network_function
 from lowtide.normalise.outline import COPIED, outline_once
@@ -133,6 +134,7 @@ def lower(
     search = planner or planner_for(objective if plan is None else "untiled", arena_limit)
     model = normalised(path, until, stages)
     module = model.module
+    note_lanes(module, target.lanes)
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
         cut = partial(graph_of, module)
@@ -152,7 +154,7 @@ def lower(
         options = {"alignment": str(target.buffer_alignment), "keep-input": str(int(keep_input))}
         PASSES["lowtide-allocate"].run(module, options)
     with stages.stage("kernels", module):
-        PASSES["lowtide-kernels"].run(module, {"lanes": target.lanes})
+        PASSES["lowtide-kernels"].run(module, {})
     if plan is None:
         _check_prediction(decided, module)
     name = identifier(path.stem)

@@ -15,7 +15,7 @@ from lowtide.graph.nest import LayerBody, Shape
 from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window, hull, mirrored
 from lowtide.graph.rows import axis_dimension, channels_of, extents_of, row_dimension, windows_of
 from lowtide.ir import MemRefType, Module, Operation, Value, func
-from lowtide.kernels.library import kernel_for
+from lowtide.kernels.library import kernel_for, lanes_of
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import defining, element_dtype, operations_in
 
@@ -80,6 +80,7 @@ class _Reader:
         self._values: list[Value] = []
         self._buffers: dict[Value, int] = {}
         self._innermost: list[tuple[int, int]] = []
+        self._lanes = lanes_of(module)
         self._profiles: dict[tuple[str, int, str | None], tuple[int, int]] = {}
 
     def read(self) -> Bufferised:
@@ -284,7 +285,9 @@ class _Reader:
                     return None
                 key = call.function, argument, call.kernel
                 if key not in self._profiles:
-                    profile = kernel_for(call.body, call.kernel).profile(call.body, argument, source, output)
+                    profile = kernel_for(call.body, call.kernel).profile(
+                        call.body, argument, source, output, self._lanes
+                    )
                     self._profiles[key] = profile.forwards, profile.backwards
                 found.append(self._profiles[key])
         return max(forwards for forwards, _ in found), max(backwards for _, backwards in found)

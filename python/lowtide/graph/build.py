@@ -13,7 +13,7 @@ from lowtide.graph.program import RowAccess
 from lowtide.graph.read import layer_bodies
 from lowtide.graph.rows import Axis, accumulation_of, channel_access, finishing_body, row_access
 from lowtide.ir import Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, StringAttr, Value
-from lowtide.kernels.library import kernel_for
+from lowtide.kernels.library import kernel_for, lanes_of
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, network_function, role_of
 from lowtide.normalise.form import LAYER, PART
@@ -21,12 +21,14 @@ from lowtide.normalise.form import LAYER, PART
 
 def build_graph(module: Module) -> Graph:
     """The graph of a module that `lowtide-outline` has processed."""
-    return _Builder(layer_bodies(module)).build(network_function(module, "graph").regions[0].blocks[0])
+    builder = _Builder(layer_bodies(module), lanes_of(module))
+    return builder.build(network_function(module, "graph").regions[0].blocks[0])
 
 
 class _Builder:
-    def __init__(self, bodies: Mapping[str, LayerBody]) -> None:
+    def __init__(self, bodies: Mapping[str, LayerBody], lanes: str) -> None:
         self._bodies = bodies
+        self._lanes = lanes
         self._macs = {name: macs_of(body.result) for name, body in bodies.items()}
         self._profiles: dict[tuple[str, int], Profile] = {}
         self._buffers: dict[Value, int] = {}
@@ -117,7 +119,7 @@ class _Builder:
         element = DTYPE_BYTES[element_dtype(kind.element_type)]
         size = math.prod(kind.shape) * element
         finish = finishing_body(body, accumulation)
-        profile = kernel_for(finish).profile(finish, accumulation.argument, size, bytes_of(operands[-1]))
+        profile = kernel_for(finish).profile(finish, accumulation.argument, size, bytes_of(operands[-1]), self._lanes)
         return Accumulator(size, element, profile.forwards, profile.backwards)
 
     def _overlaps(self, function: str, operands: list[Value]) -> tuple[Overlap, ...]:
@@ -137,7 +139,7 @@ class _Builder:
         key = function, argument
         if key not in self._profiles:
             body = self._bodies[function]
-            self._profiles[key] = kernel_for(body).profile(body, argument, input_bytes, output_bytes)
+            self._profiles[key] = kernel_for(body).profile(body, argument, input_bytes, output_bytes, self._lanes)
         return self._profiles[key]
 
     def _tensors(self) -> tuple[Tensor, ...]:

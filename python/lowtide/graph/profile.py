@@ -10,7 +10,7 @@ Source: Jokic et al., arXiv 2007.09963, for one layer; here the bytes of any two
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,15 +53,18 @@ class Profile:
     backwards: int
 
 
-def profile_of(body: LayerBody, argument: int, input_bytes: int, output_bytes: int, *, pixels: int = 0) -> Profile:
+def profile_of(
+    body: LayerBody, argument: int, input_bytes: int, output_bytes: int, orders: Sequence[Elements] = ()
+) -> Profile:
     """The profile of an input that this layer is the last to use.
 
     Args:
         body: the layer's loop description.
         argument: number of the tensor argument.
         input_bytes, output_bytes: whole size of the input's and the destination's buffer.
-        pixels: the kernel takes up to so many pixels at a time, all channels of each, and reads them until it has
-            stored them all; 0 for a kernel that goes by elements.
+        orders: in which a kernel goes through the rows of its output, by column and channel the number of the step
+            that an element is made in; all loads of a step come before its stores. The profile holds for each of
+            them, and for a kernel that goes by elements.
 
     Returns:
         distances in [-input_bytes, output_bytes]; never less than what is safe.
@@ -73,29 +76,40 @@ def profile_of(body: LayerBody, argument: int, input_bytes: int, output_bytes: i
     # further off than any distance matters: where a step reads nothing
     never = input_bytes + output_bytes
     low, high = _reads(body, argument, steps, input_bytes, never)
-    end = first + size
-    if pixels:
-        channels = body.result.shape[-1]
-        low, first = (of_all.reshape(-1, channels).min(axis=1) for of_all in (low, first))
-        high, end = (of_all.reshape(-1, channels).max(axis=1) for of_all in (high, end))
-    forwards = _forwards(low, end, never, pixels)
-    # backwards is forwards seen from the other end of both buffers
-    backwards = _forwards((input_bytes - high)[::-1], (output_bytes - first)[::-1], never, pixels)
+    forwards = backwards = -input_bytes
+    for order in (None, *orders):
+        extremes = low, high, first, first + size
+        if order is not None:
+            extremes = _of_steps(order, *extremes)
+        lowest, highest, begin, end = extremes
+        forwards = max(forwards, _forwards(lowest, end, never))
+        # backwards is forwards seen from the other end of both buffers
+        backwards = max(backwards, _forwards((input_bytes - highest)[::-1], (output_bytes - begin)[::-1], never))
     return Profile(max(-input_bytes, min(forwards, output_bytes)), max(-input_bytes, min(backwards, output_bytes)))
 
 
-def _forwards(low: Elements, written: Elements, never: int, together: int) -> int:
+def _of_steps(order: Elements, low: Elements, high: Elements, begin: Elements, end: Elements) -> tuple[Elements, ...]:
+    """What the steps read and write, from what their elements do."""
+    rows = len(low) // order.size
+    count = int(order.max()) + 1
+    numbers = (np.arange(rows)[:, None] * count + order.reshape(1, -1)).reshape(-1)
+    sorted_by_step = np.argsort(numbers, kind="stable")
+    starts = np.searchsorted(numbers[sorted_by_step], np.arange(rows * count))
+    least = [np.minimum.reduceat(of_all[sorted_by_step], starts) for of_all in (low, begin)]
+    greatest = [np.maximum.reduceat(of_all[sorted_by_step], starts) for of_all in (high, end)]
+    return least[0], greatest[0], least[1], greatest[1]
+
+
+def _forwards(low: Elements, written: Elements, never: int) -> int:
     """The greatest high(t) - dead(t) over the steps t.
 
     Args:
         low: at each step, the bytes of the input below the lowest that is read.
         written: at each step, the end of what is written.
         never: dead(t) where no later step reads anything; what is stored from there on hits nothing.
-        together: steps that may be one in the code: as many before t, and t itself, may read after t has stored.
     """
-    dead = np.append(np.minimum.accumulate(low[::-1])[::-1], never)
-    dead = np.append(np.repeat(dead[:1], together), dead)
-    return int((np.maximum.accumulate(written) - dead[1 : len(low) + 1]).max())
+    dead = np.append(np.minimum.accumulate(low[::-1])[::-1][1:], never)
+    return int((np.maximum.accumulate(written) - dead).max())
 
 
 class Steps:

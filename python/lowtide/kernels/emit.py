@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lowtide.bufferise.bufferise import declared_functions, detach_layers
 from lowtide.bufferise.directions import DIRECTION, DIRECTIONS
-from lowtide.errors import InputError, InternalError
+from lowtide.errors import InternalError
 from lowtide.graph.nest import LayerBody, Shape
 from lowtide.graph.read import read_layer
 from lowtide.graph.rows import row_dimension
@@ -30,7 +30,7 @@ from lowtide.ir import (
 from lowtide.kernels.constants import Globals, type_of
 from lowtide.kernels.division import replace_divisions
 from lowtide.kernels.element import Part
-from lowtide.kernels.library import KERNELS, LANES, How, Kernel, kernel_name
+from lowtide.kernels.library import KERNELS, How, Kernel, kernel_name, lanes_of
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import operations_in
 from lowtide.normalise.form import BACKWARDS, CHANNELS, body_name, outlined_network, picked_kernel, reduction_of
@@ -42,14 +42,9 @@ CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh}),canoni
 NO_INLINE = "llvm.no_inline"
 
 
-def run(module: Module, options: Mapping[str, str]) -> None:
-    """Emit every layer's kernel in the directions its callers ask for; several callers share one function.
-
-    The option `lanes` says how the core multiplies; plain integers where it is left out.
-    """
-    lanes = options.get("lanes", "scalar")
-    if lanes not in LANES:
-        raise InputError(STAGE, f"unknown lanes '{lanes}'", remedy=f"choose one of {', '.join(LANES)}")
+def run(module: Module, _: Mapping[str, str]) -> None:
+    """Emit every layer's kernel in the directions its callers ask for; several callers share one function."""
+    lanes = lanes_of(module)
     with module.context, module.operation.location:
         outlined_network(module, STAGE, on="buffers")
         layers = detach_layers(module, STAGE)
@@ -66,7 +61,7 @@ def run(module: Module, options: Mapping[str, str]) -> None:
         run_pipeline(module, CLEAN_UP, stage=STAGE, error=InternalError)
 
 
-PASS = Pass("lowtide-kernels", "replace each layer by its kernel's loops", run, options=("lanes",))
+PASS = Pass("lowtide-kernels", "replace each layer by its kernel's loops", run)
 
 
 def _define_all(

@@ -14,19 +14,22 @@ import numpy.typing as npt
 from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
-from lowtide.ir import Value
+from lowtide.ir import Module, StringAttr, Value
+from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction, contraction_of
 from lowtide.kernels.blocked.dsp import Dsp
 from lowtide.kernels.blocked.emitter import BlockedEmitter, goes_by_rows
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
-from lowtide.kernels.blocked.layouts import emittable
 from lowtide.kernels.blocked.weights import as_runs, fold, in_runs
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.pull import PullEmitter
 
+LANES_NAME = "lowtide.lanes"
+"""On a module: a name of `LANES`."""
+PLAIN = "scalar"
 LANES: dict[str, Lanes] = {
-    "scalar": Scalar(),
+    PLAIN: Scalar(),
     "risc": Scalar(blocks=MappingProxyType({1: 4, 2: 4, 3: 4, 4: 4, 5: 3}), pixels=4, unrolled=2, turn=2),
     "dsp": Dsp(),
 }
@@ -45,7 +48,7 @@ class How:
         derived: a memref for each of the kernel's derived constants, or none at all.
     """
 
-    lanes: str = "scalar"
+    lanes: str = PLAIN
     backwards: bool = False
     part: Part | None = None
     constants: Mapping[int, Interval] = field(default_factory=dict[int, Interval])
@@ -82,7 +85,9 @@ class Kernel(Protocol):
         """What the code for these lanes can use if the arguments that it is made from are constants."""
         ...
 
-    def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
+    def profile(
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+    ) -> Profile:
         """How far the output may run into that input, for the code that `emit` makes in either direction."""
         ...
 
@@ -105,8 +110,11 @@ class Pull:
         del body, lanes
         return ()
 
-    def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
+    def profile(
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+    ) -> Profile:
         """See `profile_of`."""
+        del lanes
         return profile_of(body, argument, input_bytes, output_bytes)
 
 
@@ -147,15 +155,18 @@ class Blocked:
             made.append(Derived("folded", found.w.argument, partial(fold, found)))
         return tuple(made)
 
-    def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
-        """See `profile_of`; the same for all cores."""
-        pixels = max(max(*lanes.blocks, lanes.pixels) for lanes in LANES.values())
-        return profile_of(body, argument, input_bytes, output_bytes, pixels=pixels)
+    def profile(
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+    ) -> Profile:
+        """See `profile_of`: for the blocks, and for what takes their place where they can't be."""
+        found = contraction_of(body)
+        orders = [] if found is None else Blocks(found, LANES[lanes]).orders()
+        return profile_of(body, argument, input_bytes, output_bytes, orders)
 
 
 def _convolution(body: LayerBody) -> Contraction | None:
     found = contraction_of(body)
-    return found if found is not None and emittable(found) else None
+    return found if found is not None and Blocks(found, LANES[PLAIN]).emittable else None
 
 
 KERNELS: dict[str, Kernel] = {"blocked": Blocked(), "pull": Pull()}
@@ -185,3 +196,21 @@ def kernel_name(body: LayerBody, picked: str | None = None) -> str:
         message = f"kernel '{picked}' does not accept this layer"
         raise InputError("kernels", message, remedy=f"choose one of {', '.join(accepting)}")
     return picked
+
+
+def lanes_of(module: Module) -> str:
+    """How the core multiplies that the module is for: what its attribute says, plain integers without one.
+
+    Raises:
+        InputError: there are no such lanes.
+    """
+    attributes = module.operation.attributes
+    lanes = StringAttr(attributes[LANES_NAME]).value if LANES_NAME in attributes else PLAIN
+    if lanes not in LANES:
+        raise InputError("kernels", f"unknown lanes '{lanes}'", remedy=f"choose one of {', '.join(LANES)}")
+    return lanes
+
+
+def note_lanes(module: Module, lanes: str) -> None:
+    """Say on the module how the core multiplies: access profiles and kernels go by it."""
+    module.operation.attributes[LANES_NAME] = StringAttr.get(lanes, module.context)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from lowtide.ir import Value, arith
 from lowtide.kernels.blocked.lanes import Sums
 from lowtide.kernels.blocked.memory import Address, advanced, scaled
@@ -16,22 +14,6 @@ MOST_TAPS = 25
 
 class Depthwise(SumEmitter):
     """Each output channel from its own input channel."""
-
-    by_classes = True
-
-    def sizes(self) -> Iterable[int]:
-        """See `SumEmitter`."""
-        return range(1, self.lanes.pixels + 1)
-
-    def channels(self, pixels: int) -> int:
-        """See `SumEmitter`."""
-        del pixels
-        return self.lanes.group
-
-    @property
-    def asks_rows(self) -> bool:
-        """See `SumEmitter`."""
-        return True
 
     def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
         """See `SumEmitter`."""

@@ -13,11 +13,13 @@ from typing import TypeVar
 from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import LayerBody
 from lowtide.ir import InsertionPoint, MemRefType, Value, arith, memref, scf
+from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.depthwise import Depthwise
 from lowtide.kernels.blocked.lanes import Lanes, Sums
-from lowtide.kernels.blocked.layouts import sum_emitter
 from lowtide.kernels.blocked.memory import Address, address_of, advanced, scaled
-from lowtide.kernels.blocked.sums import Pixels, SumEmitter
+from lowtide.kernels.blocked.patches import Patches
+from lowtide.kernels.blocked.sums import Pixels, Runs, SumEmitter
 from lowtide.kernels.element import ElementEmitter, Part
 from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
 from lowtide.kernels.scalar import index_constant
@@ -58,7 +60,9 @@ class BlockedEmitter(ElementEmitter):
         self._folded = folded
         self._lanes = lanes
         self._reverse = backwards or self.from_the_end
-        self._sums: SumEmitter = sum_emitter(found, self, lanes)
+        emitters = {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
+        self._cut = Blocks(found, lanes)
+        self._sums: SumEmitter = emitters[self._cut.kind](found, self, lanes)
 
     def emit(self) -> None:
         """All rows, or those of the part."""
@@ -80,13 +84,13 @@ class BlockedEmitter(ElementEmitter):
         ((_, bounds),) = self.part.ranges.items()
         return bounds
 
-    def _loop(self, low: Value, high: Value, body: Callable[[Value], None]) -> None:
-        """A loop by ones, in the layer's direction."""
-        loop = scf.ForOp(low, high, index_constant(1))
+    def _loop(self, low: Value, high: Value, body: Callable[[Value], None], step: int = 1) -> None:
+        """A loop in the layer's direction, over a range that `step` divides."""
+        loop = scf.ForOp(low, high, index_constant(step))
         with InsertionPoint(loop.body), self.scope():
             position = loop.induction_variable
             if self._reverse:
-                position = arith.subi(arith.subi(arith.addi(low, high), index_constant(1)), position)
+                position = arith.subi(arith.subi(arith.addi(low, high), index_constant(step)), position)
             body(position)
             scf.YieldOp([])
 
@@ -94,9 +98,8 @@ class BlockedEmitter(ElementEmitter):
 
     def _columns(self) -> None:
         """Blocks where the windows are inside the input, single pixels elsewhere."""
-        outputs, (first, end) = self._found.columns.outputs, self._sums.interior
-        pixels = self._sums.pixels(end - first)
-        if self._sums.by_classes:
+        outputs, (first, end), pixels = self._found.columns.outputs, self._cut.interior, self._cut.pixels
+        if self._cut.kind == "depthwise":
             self._if_whole(lambda: self._classes(pixels))
         elif end - first < pixels:
             self._loop(index_constant(0), index_constant(outputs), self._single)
@@ -133,15 +136,11 @@ class BlockedEmitter(ElementEmitter):
 
     def _blocks(self, first: int, end: int, pixels: int) -> None:
         """Whole windows: blocks of so many pixels, and one of those that are left."""
-        blocks, rest = divmod(end - first, pixels)
-        at = index_constant(first)
-
-        def block(turn: Value) -> None:
-            self._block(arith.addi(scaled(turn, pixels), at), pixels)
-
+        rest = (end - first) % pixels
         for size in self._ordered((pixels, rest)):
             if size == pixels:
-                self._loop(index_constant(0), index_constant(blocks), block)
+                bounds = index_constant(first), index_constant(end - rest)
+                self._loop(*bounds, lambda column: self._block(column, pixels), pixels)
             elif size:
                 self._block(index_constant(end - rest), rest)
 
@@ -193,18 +192,18 @@ class BlockedEmitter(ElementEmitter):
         """All channels of these pixels."""
         self.indices.bind(self._found.loops[2], pixels.column)
         self._sums.open_pixels(pixels)
-        size, outputs = self._sums.channels(pixels.count), self._found.outputs
-        whole = outputs - outputs % size
-        if whole == size:
-            self._channels(pixels, index_constant(0), size)
-        elif whole:
-            loop = scf.ForOp(index_constant(0), index_constant(whole), index_constant(size))
-            with InsertionPoint(loop.body), self.scope():
-                self._channels(pixels, loop.induction_variable, size)
-                scf.YieldOp([])
-        if outputs % size:
-            with self.scope():
-                self._channels(pixels, index_constant(whole), outputs % size)
+        size, outputs = self._cut.channels(pixels.count), self._found.outputs
+        whole, rest = divmod(outputs, size)
+        for count in self._ordered((size, rest)):
+            if count == rest and rest:
+                with self.scope():
+                    self._channels(pixels, index_constant(outputs - rest), rest)
+            elif count == size and whole == 1:
+                with self.scope():
+                    self._channels(pixels, index_constant(0), size)
+            elif count == size and whole:
+                bounds = index_constant(0), index_constant(outputs - rest)
+                self._loop(*bounds, lambda channel: self._channels(pixels, channel, size), size)
 
     def _channels(self, pixels: Pixels, channel: Value, count: int) -> None:
         """One block: its sums, then its elements."""

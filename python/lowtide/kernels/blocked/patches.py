@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, arith, memref, scf
+from lowtide.kernels.blocked.blocks import WORD
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.lanes import Lanes, Sums
 from lowtide.kernels.blocked.memory import Address, address_of, advanced, load, scaled, store
-from lowtide.kernels.blocked.sums import WORD, Input, Pixels, Runs
+from lowtide.kernels.blocked.sums import Input, Pixels, Runs
 from lowtide.kernels.scalar import index_constant
 
 
@@ -20,20 +21,10 @@ class Patches(Runs):
         kind = MemRefType.get([max(lanes.blocks) * self.bytes], IntegerType.get_signless(8))
         self.patches = address_of(memref.alloca(kind, [], [], alignment=WORD))
 
-    @property
-    def asks_rows(self) -> bool:
-        """See `SumEmitter`."""
-        return False
-
     def folded(self, pixels: Pixels) -> bool:
         """See `SumEmitter`: pads are in the windows, and are folded with them."""
         del pixels
         return self.layer.folds
-
-    @property
-    def interior(self) -> tuple[int, int]:
-        """See `SumEmitter`: pads are in the windows."""
-        return 0, self.found.columns.outputs
 
     def open_pixels(self, pixels: Pixels) -> None:
         """Copy the windows."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from lowtide.graph.linear import Linear, Var
 from lowtide.ir import InsertionPoint, Value, arith, scf
+from lowtide.kernels.blocked.blocks import WORD, Blocks
 from lowtide.kernels.blocked.contraction import Contraction, Factor
 from lowtide.kernels.blocked.lanes import Lanes, Sums
 from lowtide.kernels.blocked.memory import Address, advanced, scaled
 from lowtide.kernels.scalar import Indices, index_constant
-
-WORD = 4
-"""Bytes."""
 
 
 @dataclass(frozen=True)
@@ -63,60 +61,27 @@ class SumEmitter:
     """Base of the emitters of sums; see `Runs`, and the modules `patches` and `depthwise`.
 
     Attributes:
+        blocks: how the layer is cut.
         all_rows: of the current row, whether no row of its windows is outside the input; None where blocks don't ask.
     """
-
-    by_classes = False
-    """Whether columns at the edges have code of their own for the part of the window that they have."""
 
     def __init__(self, found: Contraction, layer: Input, lanes: Lanes) -> None:
         self.found = found
         self.layer = layer
         self.lanes = lanes
+        self.blocks = Blocks(found, lanes)
         self.all_rows: Value | None = None
         row, column = found.loops[1:3]
         self.row = Linear.of(row) * found.rows.stride + Linear.of(found.ky) * found.rows.dilation + -found.rows.pad
         across = Linear.of(column) * found.columns.stride + Linear.of(found.kx) * found.columns.dilation
         self.column = across + -found.columns.pad
 
-    @property
-    def interior(self) -> tuple[int, int]:
-        """The columns [first, end) that can be in blocks."""
-        return self.found.columns.interior
-
-    def pixels(self, inside: int) -> int:
-        """Pixels of a block for the fewest operations, where so many pixels of a row can be in blocks."""
-        outputs = self.found.outputs
-
-        def of_channels(pixels: int) -> int:
-            channels = min(self.channels(pixels), outputs)
-            return outputs // channels * _operations(pixels, channels) + _operations(pixels, outputs % channels)
-
-        def total(pixels: int) -> tuple[int, int]:
-            rest = inside % pixels
-            return inside // pixels * of_channels(pixels) + (of_channels(rest) if rest else 0), -pixels
-
-        return min((count for count in self.sizes() if count <= max(1, inside)), key=total)
-
-    def sizes(self) -> Iterable[int]:
-        """Pixels that a block may have."""
-        return self.lanes.blocks
-
-    def channels(self, pixels: int) -> int:
-        """Channels of a block of so many pixels."""
-        return self.lanes.blocks[pixels]
-
     def open_row(self) -> None:
         """Prepare for a row; the layer's row variable is bound."""
-        if self.asks_rows and self.found.rows.interior != (0, self.found.rows.outputs):
+        if self.blocks.asks_rows:
             low, high = self.rows()
             count = arith.subi(high, low)
             self.all_rows = arith.cmpi(arith.CmpIPredicate.eq, count, index_constant(self.found.rows.kernel))
-
-    @property
-    def asks_rows(self) -> bool:
-        """Whether blocks need all rows of their windows."""
-        return self.layer.folds
 
     def folded(self, pixels: Pixels) -> bool:
         """Whether these sums start from what the zero point comes to."""
@@ -153,11 +118,6 @@ class SumEmitter:
         """The same byte of the windows of all pixels."""
         step = self.found.columns.stride * self.found.x.shape[3]
         return [first + m * step for m in range(pixels.count)]
-
-
-def _operations(pixels: int, channels: int) -> int:
-    """For a byte of each run of a block: loads, products with their sums, and a loop's own."""
-    return pixels + channels + 2 * pixels * channels + 3 if channels else 0
 
 
 def _inside(layer: Input, at: Linear, var: Var, extent: int) -> tuple[Value, Value]:

@@ -1,0 +1,124 @@
+"""How a blocked kernel cuts a layer: blocks of pixels of a row, and of channels; what emitter and profile share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.lanes import Lanes
+
+MOST_PATCH = 256
+"""Bytes of a window that are copied to the stack, at most."""
+WORD = 4
+"""Bytes."""
+Span = tuple[int, int]
+"""First and count."""
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """The blocks of one layer on one kind of core.
+
+    Attributes:
+        found: the convolution.
+        lanes: of the core.
+    """
+
+    found: Contraction
+    lanes: Lanes
+
+    @property
+    def kind(self) -> Literal["runs", "patches", "depthwise"]:
+        """Sums of runs where they lie, of runs copied to the stack, or of each channel's own input."""
+        if self.found.layout == "depthwise":
+            return "depthwise"
+        window = self.found.rows.kernel * self.found.columns.kernel
+        return "patches" if self.found.channels % WORD and window > 1 else "runs"
+
+    @property
+    def emittable(self) -> bool:
+        """Whether there is code for it."""
+        if self.kind != "patches":
+            return True
+        dense = self.found.layout == "spread" or self.found.w_strides[1] in (0, self.found.run)
+        return dense and self.found.rows.kernel * self.found.run <= MOST_PATCH
+
+    @property
+    def asks_rows(self) -> bool:
+        """Whether blocks are only in rows whose windows have all their rows inside the input."""
+        asks = self.kind == "depthwise" or (self.kind == "runs" and self.lanes.folds)
+        return asks and self.found.rows.interior != (0, self.found.rows.outputs)
+
+    @property
+    def interior(self) -> tuple[int, int]:
+        """The columns [first, end) that can be in blocks; windows on the stack have their pads."""
+        return (0, self.found.columns.outputs) if self.kind == "patches" else self.found.columns.interior
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a block, for the fewest operations."""
+        first, end = self.interior
+        inside, outputs = end - first, self.found.outputs
+
+        def of_channels(pixels: int) -> int:
+            channels = min(self.channels(pixels), outputs)
+            return outputs // channels * _operations(pixels, channels) + _operations(pixels, outputs % channels)
+
+        def total(pixels: int) -> tuple[int, int]:
+            rest = inside % pixels
+            return inside // pixels * of_channels(pixels) + (of_channels(rest) if rest else 0), -pixels
+
+        sizes = range(1, self.lanes.pixels + 1) if self.kind == "depthwise" else self.lanes.blocks
+        return min((count for count in sizes if count <= max(1, inside)), key=total)
+
+    def channels(self, pixels: int) -> int:
+        """Channels of a block of so many pixels."""
+        return self.lanes.group if self.kind == "depthwise" else self.lanes.blocks[pixels]
+
+    def of_row(self, *, whole: bool) -> list[Span]:
+        """The pixels of a row in the order of the code, for a row with all rows of its windows, or for another."""
+        outputs, (first, end) = self.found.columns.outputs, self.interior
+        if not whole or end - first < self.pixels:
+            return _ones(0, outputs)
+        blocks, rest = divmod(end - first, self.pixels)
+        inside = [(first + i * self.pixels, self.pixels) for i in range(blocks)]
+        if rest:
+            together = self.kind == "depthwise" or (first, end) == (0, outputs)
+            inside.extend([(end - rest, rest)] if together else _ones(end - rest, end))
+        return [*_ones(0, first), *inside, *_ones(end, outputs)]
+
+    def of_channels(self, pixels: int) -> list[Span]:
+        """The channels of a block of so many pixels, in the order of the code."""
+        size, outputs = self.channels(pixels), self.found.outputs
+        whole = [(at, size) for at in range(0, outputs - outputs % size, size)]
+        return [*whole, (outputs - outputs % size, outputs % size)] if outputs % size else whole
+
+    def orders(self) -> list[npt.NDArray[np.int64]]:
+        """For every kind of row, the number of the block that an element is in, by column and channel.
+
+        All of a block's loads come before its stores.
+        """
+        kinds = [True, False] if self.asks_rows else [True]
+        return [self._order(whole=whole) for whole in kinds]
+
+    def _order(self, *, whole: bool) -> npt.NDArray[np.int64]:
+        order = np.zeros((self.found.columns.outputs, self.found.outputs), dtype=np.int64)
+        number = 0
+        for column, pixels in self.of_row(whole=whole):
+            for channel, channels in self.of_channels(pixels):
+                order[column : column + pixels, channel : channel + channels] = number
+                number += 1
+        return order
+
+
+def _ones(first: int, end: int) -> list[Span]:
+    return [(at, 1) for at in range(first, end)]
+
+
+def _operations(pixels: int, channels: int) -> int:
+    """For a byte of each run of a block: loads, products with their sums, and a loop's own."""
+    return pixels + channels + 2 * pixels * channels + 3 if channels else 0
