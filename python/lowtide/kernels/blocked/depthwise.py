@@ -28,6 +28,10 @@ class Depthwise(SumEmitter):
         del pixels
         return self.lanes.group
 
+    def together(self, count: int) -> int:
+        """See `SumEmitter`."""
+        return self.vectors(count)
+
     @property
     def asks_rows(self) -> bool:
         """See `SumEmitter`."""

@@ -106,6 +106,16 @@ class SumEmitter:
         """Channels of a block of so many pixels."""
         return self.lanes.blocks[pixels]
 
+    def together(self, count: int) -> int:
+        """Channels whose sums are one value, in a block of so many channels."""
+        del count
+        return 1
+
+    def vectors(self, count: int) -> int:
+        """The same, for blocks of groups."""
+        wide = self.lanes.wide
+        return 1 if wide is None or count % wide.width else wide.width
+
     def open_row(self) -> None:
         """Prepare for a row; the layer's row variable is bound."""
         if self.asks_rows and self.found.rows.interior != (0, self.found.rows.outputs):
