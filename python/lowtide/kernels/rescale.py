@@ -2,8 +2,8 @@
 
 (x·m + 2^(s−1) ± 2^30) >> s in 64 bits, the sign that of x, is two roundings in 32: y = (2·x·m + 2^31) >> 32, which
 cores have an instruction or two for, then (y + 2^(e−1) − [x < 0]) >> e with e = s − 31, where s > 31. The second goes
-(((y − [x < 0]) >> (e − 1)) + 1) >> 1, which nothing overflows. Where 2·x is no 32-bit value, y is (x·m + 2^30) >> 31.
-What follows may clamp all negative x to one value; then the sign need not be looked at.
+(((y − [x < 0]) >> (e − 1)) + 1) >> 1 where the sum may overflow, or e is no constant. Where 2·x is no 32-bit value,
+y is (x·m + 2^30) >> 31. What follows may clamp all negative x to one value; then the sign need not be looked at.
 Source: the definition of `apply_scale` in the TOSA specification.
 """
 
@@ -69,16 +69,23 @@ def emit_rescale(item: Rescale, mapped: Callable[[Value], Value]) -> Value:
     """The cheap form, with `mapped` giving the values that the scalar code's values have become."""
     i32, i64 = IntegerType.get_signless(32), IntegerType.get_signless(64)
     x, shift = mapped(item.x), _in_32_bits(mapped(item.shift))
-    one, multiplier = arith.constant(i32, 1), mapped(item.multiplier)
+    one, multiplier = _word(1), mapped(item.multiplier)
     wide = multiplier if multiplier.type == i64 else arith.extsi(i64, multiplier)
     doubled = int(item.small)
     product = arith.muli(arith.extsi(i64, arith.shli(x, one) if doubled else x), wide)
     rounded = arith.addi(product, arith.constant(i64, _NUDGE << doubled))
     high = arith.trunci(i32, arith.shrsi(rounded, arith.constant(i64, 31 + doubled)))
     if item.signed:
-        high = arith.addi(high, arith.shrsi(x, arith.constant(i32, 31)))
-    halves = arith.shrsi(high, arith.subi(shift, arith.constant(i32, 32)))
+        high = arith.addi(high, arith.shrsi(x, _word(31)))
+    constant = constant_of(item.shift)
+    if item.small and isinstance(constant, int):
+        return arith.shrsi(arith.addi(high, _word(1 << (constant - 32))), _word(constant - 31))
+    halves = arith.shrsi(high, arith.subi(shift, _word(32)))
     return arith.shrsi(arith.addi(halves, one), one)
+
+
+def _word(value: int) -> Value:
+    return arith.constant(IntegerType.get_signless(32), value)
 
 
 def _in_32_bits(value: Value) -> Value:
