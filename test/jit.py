@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowtide.bufferise import allocate
+from lowtide.codegen.portable import expand_intrinsics
 from lowtide.ir import (
     ArrayAttr,
     ExecutionEngine,
@@ -28,7 +29,8 @@ from lowtide.passes import run_passes
 from lowtide.transform.interpreter import make_transform_context
 
 Array = NDArray[Any]
-PASSES = "lowtide-normalise,lowtide-outline,lowtide-bufferise,lowtide-allocate{alignment=8},lowtide-kernels"
+BUFFERS = "lowtide-normalise,lowtide-outline,lowtide-bufferise,lowtide-allocate{alignment=8}"
+PASSES = f"{BUFFERS},lowtide-kernels"
 TO_LLVM = (
     "builtin.module(expand-strided-metadata,lower-affine,convert-scf-to-cf,convert-math-to-llvm,convert-math-to-libm,"
     "arith-expand,convert-to-llvm,reconcile-unrealized-casts)"
@@ -45,7 +47,10 @@ def lowered(text: str, passes: str = f"lowtide-import-tosa,{PASSES}") -> Module:
 
 
 def run(module: Module, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Array]:
-    """Run a module that `lowered` gave, which this changes; `outputs` give shapes and types alone."""
+    """Run a module that `lowered` gave, which this changes; `outputs` give shapes and types alone.
+
+    Arm's DSP instructions become plain arithmetic.
+    """
     arena_bytes = _integers(module, allocate.ARENA)[0]
     input_offsets, output_offsets = _integers(module, allocate.INPUTS), _integers(module, allocate.OUTPUTS)
     main = network_function(module, "test")
@@ -75,6 +80,7 @@ def _execute(
         main.operation.attributes["sym_name"] = StringAttr.get("network")
         main.operation.attributes["sym_visibility"] = StringAttr.get("public")
         main.operation.attributes["llvm.emit_c_interface"] = UnitAttr.get()
+        expand_intrinsics(module)
     run_pipeline(module, TO_LLVM)
     engine = ExecutionEngine(module, opt_level=0)
     memory = np.full(arena_bytes + 2 * GUARD + 64, FILL, np.uint8)

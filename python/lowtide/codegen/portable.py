@@ -1,11 +1,26 @@
-"""Arm's DSP instructions as plain arithmetic, for the machine that lowtide runs on."""
+"""Arm's DSP and Helium instructions as plain arithmetic, for the machine that lowtide runs on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from lowtide.errors import InternalError
-from lowtide.ir import InsertionPoint, IntegerType, Module, Operation, StringAttr, Value, WalkResult, arith, llvm
+from lowtide.ir import (
+    DenseElementsAttr,
+    InsertionPoint,
+    IntegerAttr,
+    IntegerType,
+    Module,
+    Operation,
+    StringAttr,
+    Value,
+    VectorType,
+    WalkResult,
+    arith,
+    llvm,
+    vector,
+)
+from lowtide.kernels.neutral import constant_of
 
 _PREFIX = "llvm.arm."
 
@@ -70,10 +85,51 @@ def _extended(*, signed: bool, added: bool) -> Callable[..., Value]:
     return meaning
 
 
+def _wide(value: Value, width: int, *, signed: bool = True) -> Value:
+    """A vector with lanes of so many bits."""
+    kind = VectorType.get(VectorType(value.type).shape, IntegerType.get_signless(width))
+    if value.type == kind:
+        return value
+    return (arith.extsi if signed else arith.extui)(kind, value)
+
+
+def _lanes(like: Value, number: int) -> Value:
+    kind = VectorType(like.type)
+    return arith.constant(kind, DenseElementsAttr.get_splat(kind, IntegerAttr.get(kind.element_type, number)))
+
+
+def _multiplied_up(unsigned: Value, subtract: Value, exchange: Value, total: Value, a: Value, b: Value) -> Value:
+    """The sum of the products of all lanes, and of `total`; nothing is subtracted, no lanes are exchanged."""
+    if constant_of(subtract) != 0 or constant_of(exchange) != 0:
+        raise InternalError("codegen", "no arithmetic for a sum of products that subtracts or exchanges")
+    signed = constant_of(unsigned) == 0
+    products = arith.muli(_wide(a, 32, signed=signed), _wide(b, 32, signed=signed))
+    return vector.reduction(total.type, vector.CombiningKind.ADD, products, acc=total)
+
+
+def _high_product(a: Value, b: Value) -> Value:
+    """(2·a·b + 2^31) >> 32; one of the two is above -2^31, so that nothing saturates."""
+    product = arith.muli(_wide(a, 64), _wide(b, 64))
+    rounded = arith.addi(arith.shli(product, _lanes(product, 1)), _lanes(product, 1 << 31))
+    return arith.trunci(a.type, arith.shrsi(rounded, _lanes(product, 32)))
+
+
+def _rounded_shift(x: Value, left: Value, *how: Value) -> Value:
+    """To the right by -left > 0, halves up; signed, without saturation."""
+    if [constant_of(value) for value in how] != [0, 1, 0]:
+        raise InternalError("codegen", "no arithmetic for a shift that saturates, cuts off, or is unsigned")
+    wide, right = _wide(x, 64), arith.subi(_lanes(_wide(left, 64), 0), _wide(left, 64))
+    half = arith.shli(_lanes(wide, 1), arith.subi(right, _lanes(right, 1)))
+    return arith.trunci(x.type, arith.shrsi(arith.addi(wide, half), right))
+
+
 _MEANINGS: dict[str, Callable[..., Value]] = {
     "smlad": _both,
     "smlabb": _product(0, 0),
     "smlatt": _product(1, 1),
+    "mve.vmldava": _multiplied_up,
+    "mve.vqrdmulh": _high_product,
+    "mve.vshl.vector": _rounded_shift,
     "sxtb16": _extended(signed=True, added=False),
     "uxtb16": _extended(signed=False, added=False),
     "sxtab16": _extended(signed=True, added=True),

@@ -20,6 +20,7 @@ from lowtide.kernels.blocked.contraction import Contraction, contraction_of
 from lowtide.kernels.blocked.dsp import Dsp
 from lowtide.kernels.blocked.emitter import BlockedEmitter, goes_by_rows
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
+from lowtide.kernels.blocked.mve import Mve
 from lowtide.kernels.blocked.weights import as_runs, fold, in_runs
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
@@ -32,6 +33,7 @@ LANES: dict[str, Lanes] = {
     PLAIN: Scalar(),
     "risc": Scalar(blocks=MappingProxyType({1: 4, 2: 4, 3: 4, 4: 4, 5: 3}), pixels=4, unrolled=2, turn=2),
     "dsp": Dsp(),
+    "mve": Mve(),
 }
 """How a core multiplies, by the name that its target has for it."""
 

@@ -1,15 +1,16 @@
 """TOSA's rescale with double rounding at its cheapest, where values are known to allow it.
 
 (x·m + 2^(s−1) ± 2^30) >> s in 64 bits, the sign that of x, is two roundings in 32: y = (2·x·m + 2^31) >> 32, which
-cores have an instruction or two for, then (y + 2^(e−1) − [x < 0]) >> e with e = s − 31. It holds where 2·x is a 32-bit
-value and s > 31. What follows may clamp all negative x to one value; then the sign need not be looked at.
+cores have an instruction or two for, then (y + 2^(e−1) − [x < 0]) >> e with e = s − 31, where s > 31. The second goes
+(((y − [x < 0]) >> (e − 1)) + 1) >> 1 where the sum may overflow, or e is no constant. Where 2·x is no 32-bit value,
+y is (x·m + 2^30) >> 31. What follows may clamp all negative x to one value; then the sign need not be looked at.
 Source: the definition of `apply_scale` in the TOSA specification.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lowtide.ir import Block, IntegerType, Operation, Value, arith
 from lowtide.kernels.intervals import Interval
@@ -29,6 +30,7 @@ class Rescale:
         multiplier: not below 0; 32 bits, or a 64-bit constant.
         shift: s, of any width.
         signed: x < 0 matters.
+        small: 2·x is a 32-bit value.
     """
 
     root: Operation
@@ -36,6 +38,7 @@ class Rescale:
     multiplier: Value
     shift: Value
     signed: bool
+    small: bool = False
 
 
 def rescales(block: Block, known: Mapping[Value, Interval]) -> list[Rescale]:
@@ -46,32 +49,43 @@ def rescales(block: Block, known: Mapping[Value, Interval]) -> list[Rescale]:
         known: the intervals of its values.
     """
     found = [_rescale(view.operation) for view in block.operations if view.operation.name == "arith.trunci"]
-    return [item for item in found if item is not None and _exact(item, known)]
+    return [replace(item, small=_is_small(item, known)) for item in found if item is not None and _exact(item, known)]
 
 
 def _exact(item: Rescale, known: Mapping[Value, Interval]) -> bool:
-    low, high = known.get(item.x, (-(1 << 31), 0))
     constant = constant_of(item.shift)
     shift = (constant, constant) if isinstance(constant, int) else known.get(item.shift, (0, 0))
     number = constant_of(item.multiplier)
     multiplier = number if isinstance(number, int) else known.get(item.multiplier, (-1, 0))[0]
-    return low >= -_NUDGE and high < _NUDGE and shift[0] > 31 and shift[1] < 63 and multiplier >= 0
+    return shift[0] > 31 and shift[1] < 63 and multiplier >= 0
+
+
+def _is_small(item: Rescale, known: Mapping[Value, Interval]) -> bool:
+    low, high = known.get(item.x, (-_NUDGE, _NUDGE))
+    return low >= -_NUDGE and high < _NUDGE
 
 
 def emit_rescale(item: Rescale, mapped: Callable[[Value], Value]) -> Value:
     """The cheap form, with `mapped` giving the values that the scalar code's values have become."""
     i32, i64 = IntegerType.get_signless(32), IntegerType.get_signless(64)
     x, shift = mapped(item.x), _in_32_bits(mapped(item.shift))
-    one, multiplier = arith.constant(i32, 1), mapped(item.multiplier)
+    one, multiplier = _word(1), mapped(item.multiplier)
     wide = multiplier if multiplier.type == i64 else arith.extsi(i64, multiplier)
-    product = arith.muli(arith.extsi(i64, arith.shli(x, one)), wide)
-    rounded = arith.addi(product, arith.constant(i64, 1 << 31))
-    high = arith.trunci(i32, arith.shrsi(rounded, arith.constant(i64, 32)))
+    doubled = int(item.small)
+    product = arith.muli(arith.extsi(i64, arith.shli(x, one) if doubled else x), wide)
+    rounded = arith.addi(product, arith.constant(i64, _NUDGE << doubled))
+    high = arith.trunci(i32, arith.shrsi(rounded, arith.constant(i64, 31 + doubled)))
     if item.signed:
-        high = arith.addi(high, arith.shrsi(x, arith.constant(i32, 31)))
-    further = arith.subi(shift, arith.constant(i32, 31))
-    half = arith.shli(one, arith.subi(shift, arith.constant(i32, 32)))
-    return arith.shrsi(arith.addi(high, half), further)
+        high = arith.addi(high, arith.shrsi(x, _word(31)))
+    constant = constant_of(item.shift)
+    if item.small and isinstance(constant, int):
+        return arith.shrsi(arith.addi(high, _word(1 << (constant - 32))), _word(constant - 31))
+    halves = arith.shrsi(high, arith.subi(shift, _word(32)))
+    return arith.shrsi(arith.addi(halves, one), one)
+
+
+def _word(value: int) -> Value:
+    return arith.constant(IntegerType.get_signless(32), value)
 
 
 def _in_32_bits(value: Value) -> Value:

@@ -15,6 +15,10 @@ MOST_TAPS = 25
 class Depthwise(SumEmitter):
     """Each output channel from its own input channel."""
 
+    def together(self, count: int) -> int:
+        """See `SumEmitter`."""
+        return self.vectors(count)
+
     def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
         """See `SumEmitter`."""
         weights = advanced(self.layer.weights(), channel)

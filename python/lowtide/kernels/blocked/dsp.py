@@ -23,6 +23,7 @@ class Dsp:
     blocks: Mapping[int, int] = MappingProxyType({1: 4, 2: 2})
     pixels = 2
     group = 4
+    wide = None
     folds = False
     unrolled = 64
     turn = 32

@@ -12,15 +12,16 @@ from typing import TypeVar
 
 from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import LayerBody
-from lowtide.ir import InsertionPoint, MemRefType, Value, arith, memref, scf
+from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, VectorType, arith, memref, scf, vector
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.depthwise import Depthwise
-from lowtide.kernels.blocked.lanes import Lanes, Sums
-from lowtide.kernels.blocked.memory import Address, address_of, advanced, scaled
+from lowtide.kernels.blocked.lanes import Lanes, Sums, Wide, apart
+from lowtide.kernels.blocked.memory import Address, address_of, advanced, load, scaled, store
 from lowtide.kernels.blocked.patches import Patches
 from lowtide.kernels.blocked.sums import Pixels, Runs, SumEmitter
-from lowtide.kernels.element import ElementEmitter, Part
+from lowtide.kernels.blocked.wide import WideEmitter
+from lowtide.kernels.element import Memo, Part
 from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
 from lowtide.kernels.scalar import index_constant
 
@@ -29,7 +30,7 @@ MOST_EDGE = 9
 """Elements of a window that a column at the edge may have to get code of its own."""
 
 
-class BlockedEmitter(ElementEmitter):
+class BlockedEmitter(WideEmitter):
     """Emits one layer's loops at the current insertion point.
 
     Args:
@@ -63,6 +64,14 @@ class BlockedEmitter(ElementEmitter):
         emitters = {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
         self._cut = Blocks(found, lanes)
         self._sums: SumEmitter = emitters[self._cut.kind](found, self, lanes)
+        self._follows_wide = self._can_follow_wide()
+
+    def _can_follow_wide(self) -> bool:
+        """Whether all that follows the sums is arithmetic on vectors, and its result's channels lie together."""
+        own, index = self._found.loops[3], tuple(Linear.of(var) for var in self._found.loops)
+        coefficients = [subscript.coefficient(own) for subscript in self.body.target(index)]
+        lies = not any(coefficients[:-1]) and coefficients[-1] == 1
+        return lies and self.goes_wide(self.body.result, index, own, self._found.node)
 
     def emit(self) -> None:
         """All rows, or those of the part."""
@@ -207,26 +216,62 @@ class BlockedEmitter(ElementEmitter):
 
     def _channels(self, pixels: Pixels, channel: Value, count: int) -> None:
         """One block: its sums, then its elements."""
+        wide = self._wide_for(count)
+        together = self._sums.together(count)
         starts: list[list[Value]] = []
         for m in range(pixels.count):
-            starts.append([self._start(pixels, m, channel, n) for n in range(count)])
+            if wide is not None and together == 1:
+                # what they start from is added to the vectors
+                starts.append([arith.constant(IntegerType.get_signless(32), 0)] * count)
+            else:
+                starts.append([self._start(pixels, m, channel, n, together) for n in range(0, count, together)])
         sums = self._sums.emit(pixels, channel, starts)
-        self._store(pixels, channel, sums)
+        if wide is None:
+            self._store(pixels, channel, apart(sums))
+        elif together == 1:
+            self._store_wide(pixels, channel, self._gathered(pixels, channel, sums, wide), wide)
+        else:
+            self._store_wide(pixels, channel, sums, wide)
+
+    def _wide_for(self, count: int) -> Wide | None:
+        """The core's vectors, if what follows the sums can be computed in them."""
+        wide = self._lanes.wide
+        return wide if wide is not None and count % wide.width == 0 and self._follows_wide else None
+
+    def _gathered(self, pixels: Pixels, channel: Value, sums: Sums, wide: Wide) -> Sums:
+        """The sums as vectors, with what they start from."""
+        kind = VectorType.get([wide.width], IntegerType.get_signless(32))
+        made: Sums = []
+        for m, row in enumerate(sums):
+            made.append([])
+            for n in range(0, len(row), wide.width):
+                total = vector.from_elements(kind, row[n : n + wide.width])
+                made[-1].append(arith.addi(total, self._start(pixels, m, channel, n, wide.width)))
+        return made
 
     def _bind(self, pixels: Pixels, m: int, channel: Value, n: int) -> None:
         column, own = self._found.loops[2:]
         self.indices.bind(column, arith.addi(pixels.column, index_constant(m)) if m else pixels.column)
         self.indices.bind(own, arith.addi(channel, index_constant(n)) if n else channel)
 
-    def _start(self, pixels: Pixels, m: int, channel: Value, n: int) -> Value:
-        """What the sum starts from."""
+    def _start(self, pixels: Pixels, m: int, channel: Value, n: int, together: int) -> Value:
+        """What the sum starts from, or the sums of so many channels."""
+        node, index, own = self._found.node, self._found.index, Linear.of(self._found.loops[3])
+        wide = self._lanes.wide if together > 1 else None
+        if wide is not None and not self.goes_wide(node.init, index, self._found.loops[3], node):
+            kind = VectorType.get([together], IntegerType.get_signless(32))
+            return vector.from_elements(kind, [self._start(pixels, m, channel, n + i, 1) for i in range(together)])
         with self.scope():
             self._bind(pixels, m, channel, n)
-            start = self.value(self._found.node.init, self._found.index)
+            if wide is not None:
+                start = self.wide(node.init, index, self._found.loops[3], wide, {})
+            else:
+                start = self.value(node.init, index)
             if self._folded is None or not self._sums.folded(pixels):
                 return start
-            own = self.indices.value(Linear.of(self._found.loops[3]))
-            return arith.addi(start, memref.load(self._folded, [own]))
+            if wide is None:
+                return arith.addi(start, memref.load(self._folded, [self.indices.value(own)]))
+            return arith.addi(start, load(self.byte_of(self._folded, (self._found.outputs,), (own,)), start.type))
 
     def _store(self, pixels: Pixels, channel: Value, sums: Sums) -> None:
         """Pull the block's elements through all that follows the sums, then store them together."""
@@ -242,6 +287,21 @@ class BlockedEmitter(ElementEmitter):
                     made.append((value, self.place(destination, self.body.destination, target)))
         for value, place in made:
             memref.store(value, destination, place)
+
+    def _store_wide(self, pixels: Pixels, channel: Value, sums: Sums, wide: Wide) -> None:
+        """The same for vectors."""
+        index = tuple(Linear.of(var) for var in self._found.loops)
+        target, destination = self.body.target(index), self.destination()
+        made: list[tuple[Value, Address]] = []
+        for m, row in enumerate(sums):
+            for n, total in enumerate(row):
+                with self.scope():
+                    self._bind(pixels, m, channel, n * wide.width)
+                    known: Memo = {(self._found.node, self._found.index): total}
+                    value = self.wide(self.body.result, index, self._found.loops[3], wide, known)
+                    made.append((value, self.byte_of(destination, self.body.destination, target)))
+        for value, place in made:
+            store(value, place)
 
     @property
     def folds(self) -> bool:

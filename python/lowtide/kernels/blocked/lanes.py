@@ -7,12 +7,29 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from lowtide.ir import IntegerType, Value, arith
+from lowtide.ir import IntegerType, Value, VectorType, arith, vector
 from lowtide.kernels.blocked.contraction import Factor
 from lowtide.kernels.blocked.memory import Address, fence, load
 
 Sums = list[list[Value]]
-"""32-bit sums of a block: by pixel, then by channel."""
+"""32-bit sums of a block: by pixel, then by channel, or by vectors of `Wide.width` channels."""
+
+
+class Wide(Protocol):
+    """Vectors of 32-bit lanes, in which what follows the sums is computed for several channels at a time."""
+
+    @property
+    def width(self) -> int:
+        """Lanes."""
+        ...
+
+    def high_product(self, x: Value, multiplier: Value) -> Value:
+        """(2·x·multiplier + 2^31) >> 32, computed in 64 bits; one of the two is above -2^31."""
+        ...
+
+    def shifted(self, x: Value, left: Value) -> Value:
+        """(x + 2^(r−1)) >> r, where r = -left > 0 and the sum is a 32-bit value."""
+        ...
 
 
 class Lanes(Protocol):
@@ -31,6 +48,11 @@ class Lanes(Protocol):
     @property
     def group(self) -> int:
         """Channels that lie together in such a block, which the core takes at once."""
+        ...
+
+    @property
+    def wide(self) -> Wide | None:
+        """The core's vectors, None without any. Then the sums of a group's channels are vectors, but for `dot`."""
         ...
 
     @property
@@ -57,6 +79,17 @@ class Lanes(Protocol):
         ...
 
 
+def apart(sums: Sums) -> Sums:
+    """The sums as scalars."""
+    return [[part for total in row for part in _scalars(total)] for row in sums]
+
+
+def _scalars(total: Value) -> list[Value]:
+    if not isinstance(total.type, VectorType):
+        return [total]
+    return [vector.extract(total, [], [lane]) for lane in range(VectorType(total.type).shape[0])]
+
+
 def extended(address: Address, factor: Factor) -> Value:
     """One byte as the 32-bit value that the products take."""
     extend, i32 = arith.extsi if factor.signed else arith.extui, IntegerType.get_signless(32)
@@ -71,6 +104,7 @@ class Scalar:
     blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 2, 2: 2}))
     pixels: int = 2
     group: int = 1
+    wide: Wide | None = None
     folds: bool = True
     unrolled: int = 8
     turn: int = 8

@@ -76,6 +76,16 @@ class SumEmitter:
         across = Linear.of(column) * found.columns.stride + Linear.of(found.kx) * found.columns.dilation
         self.column = across + -found.columns.pad
 
+    def together(self, count: int) -> int:
+        """Channels whose sums are one value, in a block of so many channels."""
+        del count
+        return 1
+
+    def vectors(self, count: int) -> int:
+        """The same, for blocks of groups."""
+        wide = self.lanes.wide
+        return 1 if wide is None or count % wide.width else wide.width
+
     def open_row(self) -> None:
         """Prepare for a row; the layer's row variable is bound."""
         if self.blocks.asks_rows:

@@ -1,0 +1,238 @@
+"""Pulls what follows the sums for several neighbouring channels at a time, as vectors.
+
+The scalar code of a layer is arithmetic that is the same for each lane; constants of each channel are loaded as
+vectors, and a rescale in its cheap form (`lowtide.kernels.rescale`) is two instructions of the core's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lowtide.errors import InternalError
+from lowtide.graph.linear import Index, Var
+from lowtide.graph.nest import (
+    Filled,
+    Node,
+    Operand,
+    Reshaped,
+    Shape,
+    Sliced,
+    Structured,
+    iteration_space,
+    output_dimensions,
+)
+from lowtide.graph.subscripts import apply_map
+from lowtide.ir import (
+    Block,
+    BlockArgument,
+    DenseElementsAttr,
+    IntegerAttr,
+    IntegerType,
+    MemRefType,
+    Operation,
+    Type,
+    Value,
+    VectorType,
+    arith,
+    vector,
+)
+from lowtide.kernels.blocked.lanes import Wide
+from lowtide.kernels.blocked.memory import Address, address_of, advanced, load, scaled
+from lowtide.kernels.element import ElementEmitter, Memo
+from lowtide.kernels.neutral import constant_of
+from lowtide.kernels.rescale import Rescale
+from lowtide.normalise.analysis import defining
+
+_WORD = 32
+"""Bits of a lane."""
+
+_LANEWISE = frozenset(
+    f"arith.{name}"
+    for name in (
+        *("addi", "subi", "muli", "maxsi", "minsi", "maxui", "minui", "andi", "ori", "xori", "select", "cmpi"),
+        *("extsi", "extui", "trunci", "shli", "shrsi", "shrui"),
+    )
+)
+
+
+class WideEmitter(ElementEmitter):
+    """An `ElementEmitter` for vectors too, whose lanes are neighbours along one loop variable."""
+
+    def goes_wide(self, node: Node, index: Index, var: Var, given: Node) -> bool:
+        """Whether `wide` can emit the node's elements, where those of `given` are known."""
+        if node is given:
+            return True
+        match node:
+            case Operand():
+                return _lies(index, var) is not None and isinstance(
+                    _element(self.arguments[node.argument]), IntegerType
+                )
+            case Filled():
+                return node.scalar is not None and isinstance(constant_of(node.scalar), int)
+            case Sliced() | Reshaped():
+                inner = self._through(node, index)
+                return inner is not None and self.goes_wide(node.source, inner, var, given)
+            case Structured() if not node.is_reduction:
+                wanted = self._wanted(node)
+                sources = self._of_arguments(node, index)
+                return wanted is not None and all(self.goes_wide(*sources[i], var, given) for i in sorted(wanted))
+            case _:
+                return False
+
+    def wide(self, node: Node, index: Index, var: Var, lanes: Wide, memo: Memo) -> Value:
+        """A vector of elements, from that on which `var` stands for; `goes_wide` must hold.
+
+        Args:
+            node, index: the first element.
+            var: the loop variable that goes through the lanes.
+            lanes: of the core.
+            memo: what is known, and what is emitted.
+        """
+        if (node, index) not in memo:
+            memo[node, index] = self._wide(node, index, var, lanes, memo)
+        return memo[node, index]
+
+    def _wide(self, node: Node, index: Index, var: Var, lanes: Wide, memo: Memo) -> Value:
+        match node:
+            case Operand():
+                buffer = self.arguments[node.argument]
+                kind = VectorType.get([lanes.width], _element(buffer))
+                if _lies(index, var) == 0:
+                    return vector.broadcast(kind, self.value(node, index))
+                return load(self.byte_of(buffer, node.shape, index), kind)
+            case Filled():
+                assert node.scalar is not None
+                return _splat(node.scalar, node.scalar.type, lanes.width)
+            case Sliced() | Reshaped():
+                inner = self._through(node, index)
+                assert inner is not None
+                return self.wide(node.source, inner, var, lanes, memo)
+            case Structured():
+                sources = self._of_arguments(node, index)
+                return self._lanewise(node, lanes, lambda i: self.wide(*sources[i], var, lanes, memo))
+            case _:
+                raise InternalError("kernels", "a vector of what has none")
+
+    def byte_of(self, buffer: Value, shape: Shape, index: Index) -> Address:
+        """The first byte of an element of a dense buffer, which holds the tensor or a ring of it."""
+        kind = MemRefType(buffer.type)
+        subscripts = self.place(buffer, shape, index)
+        flat = subscripts[0]
+        for extent, subscript in zip(kind.shape[1:], subscripts[1:], strict=True):
+            flat = arith.addi(scaled(flat, extent), subscript)
+        element = _element(buffer)
+        assert isinstance(element, IntegerType)
+        return advanced(address_of(buffer), scaled(flat, element.width // 8))
+
+    def _of_arguments(self, node: Structured, index: Index) -> list[tuple[Node, Index]]:
+        """What each argument of the node's scalar code is, at an element of the result."""
+        dims = output_dimensions(node, index, iteration_space(node))
+        inputs = [(s, apply_map(amap, dims)) for s, amap in zip(node.inputs, node.maps[:-1], strict=True)]
+        return [*inputs, (node.init, index)]
+
+    def _wanted(self, node: Structured) -> set[int] | None:
+        """The arguments that the node's result is made from; None where it is no lane-wise arithmetic of 32 bits."""
+        block = node.op.regions[0].blocks[0]
+        cheaper = self._cheaper(node)
+        found: set[int] = set()
+        rest, seen = list(_yielded(block).operands), set[Value]()
+        while rest:
+            value = rest.pop()
+            if value in seen or isinstance(constant_of(value), int):
+                continue
+            seen.add(value)
+            op = defining(value)
+            if op is None:
+                if not isinstance(value, BlockArgument) or value.owner != block or not _narrow(value.type):
+                    return None
+                found.add(value.arg_number)
+            elif op in cheaper:
+                rest += [cheaper[op].x, cheaper[op].multiplier, cheaper[op].shift]
+            elif op.name in _LANEWISE and all(_narrow(v.type) for v in (*op.operands, *op.results)):
+                rest += op.operands
+            else:
+                return None
+        return found
+
+    def _lanewise(self, node: Structured, lanes: Wide, argument: Callable[[int], Value]) -> Value:
+        """The node's scalar code with vectors for scalars."""
+        block = node.op.regions[0].blocks[0]
+        cheaper = self._cheaper(node)
+        made: dict[Value, Value] = {}
+
+        def emitted(value: Value) -> Value:
+            op = defining(value)
+            if op is None:
+                assert isinstance(value, BlockArgument)
+                return argument(value.arg_number)
+            if isinstance(constant_of(value), int):
+                return _splat(value, value.type, lanes.width)
+            if op in cheaper:
+                return _rescaled(cheaper[op], lanes, mapped)
+            kinds = [VectorType.get([lanes.width], result.type) for result in op.results]
+            operands = [mapped(operand) for operand in op.operands]
+            attributes = {name: op.attributes[name] for name in op.attributes}
+            return Operation.create(op.name, results=kinds, operands=operands, attributes=attributes).results[0]
+
+        def mapped(value: Value) -> Value:
+            if value not in made:
+                made[value] = emitted(value)
+            return made[value]
+
+        return mapped(_yielded(block).operands[0])
+
+
+def _rescaled(item: Rescale, lanes: Wide, mapped: Callable[[Value], Value]) -> Value:
+    """See `lowtide.kernels.rescale`."""
+    word = IntegerType.get_signless(_WORD)
+
+    def number(value: int) -> Value:
+        return _splat_number(value, word, lanes.width)
+
+    def operand(value: Value) -> Value:
+        constant = constant_of(value)
+        return number(constant) if isinstance(constant, int) else _in_words(mapped(value), lanes.width)
+
+    x = mapped(item.x)
+    high = lanes.high_product(x, operand(item.multiplier))
+    if item.signed:
+        high = arith.addi(high, arith.shrsi(x, number(_WORD - 1)))
+    shift = constant_of(item.shift)
+    left = number(31 - shift) if isinstance(shift, int) else arith.subi(number(31), operand(item.shift))
+    return lanes.shifted(high, left)
+
+
+def _in_words(value: Value, width: int) -> Value:
+    kind = VectorType.get([width], IntegerType.get_signless(_WORD))
+    return value if value.type == kind else arith.extui(kind, value)
+
+
+def _yielded(block: Block) -> Operation:
+    return block.operations[len(block.operations) - 1].operation
+
+
+def _narrow(kind: Type) -> bool:
+    return isinstance(kind, IntegerType) and kind.width <= _WORD
+
+
+def _lies(index: Index, var: Var) -> int | None:
+    """1 where the lanes are neighbours in memory, 0 where they are one element, None where neither."""
+    coefficients = [subscript.coefficient(var) for subscript in index]
+    if not any(coefficients):
+        return 0
+    return 1 if not any(coefficients[:-1]) and coefficients[-1] == 1 else None
+
+
+def _element(buffer: Value) -> Type:
+    return MemRefType(buffer.type).element_type
+
+
+def _splat(value: Value, kind: Type, width: int) -> Value:
+    number = constant_of(value)
+    assert isinstance(number, int)
+    return _splat_number(number, kind, width)
+
+
+def _splat_number(number: int, kind: Type, width: int) -> Value:
+    lanes = VectorType.get([width], kind)
+    return arith.constant(lanes, DenseElementsAttr.get_splat(lanes, IntegerAttr.get(kind, number)))
