@@ -18,7 +18,7 @@ from lowtide.ir import Module, StringAttr, Value
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction, contraction_of
 from lowtide.kernels.blocked.dsp import Dsp
-from lowtide.kernels.blocked.emitter import BlockedEmitter, goes_by_rows
+from lowtide.kernels.blocked.emitter import BlockedEmitter, is_blocked
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.mve import Mve
 from lowtide.kernels.blocked.weights import as_runs, fold, in_runs
@@ -128,11 +128,11 @@ class Blocked:
         return _convolution(body) is not None
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
-        """See `BlockedEmitter`; what does not lie by rows in memory is pulled, as always."""
+        """See `BlockedEmitter`; what does not lie by channels in memory is pulled, as always."""
         found = _convolution(body)
         wanted = self.derived(body, how.lanes)
         missing = found is None or (found.layout == "spread" and len(how.derived) < len(wanted))
-        if found is None or missing or not goes_by_rows(found, body, arguments, how.part):
+        if found is None or missing or not is_blocked(found, body, arguments, how.part):
             Pull().emit(body, arguments, how)
             return
         made = dict(zip((item.what for item in wanted), how.derived, strict=False))

@@ -29,10 +29,14 @@ class Depthwise(SumEmitter):
 
         def one(ky: Value, totals: Sums) -> Sums:
             self.layer.indices.bind(self.found.ky, ky)
-            row = advanced(self.layer.input_row(self.row), channel)
+            row = None if self.layer.by_pixels else advanced(self.layer.input_row(self.row), channel)
 
             def tap(kx: Value, inner: Sums) -> Sums:
-                x = advanced(row, self.first_byte(pixels.column, kx))
+                self.layer.indices.bind(self.found.kx, kx)
+                if row is None:
+                    x = advanced(self.layer.input_pixel(self.row, self.column), channel)
+                else:
+                    x = advanced(row, self.first_byte(pixels.column, kx))
                 offset = arith.addi(scaled(ky, self.found.w_strides[1]), scaled(kx, self.found.w_strides[2]))
                 return self.lanes.scale(inner, [x], advanced(weights, offset), self.found.x, self.found.w)
 

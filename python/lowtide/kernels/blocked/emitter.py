@@ -78,7 +78,7 @@ class BlockedEmitter(WideEmitter):
         for var in self._found.loops:
             self.indices.bind(var, index_constant(0))
         row = self._found.loops[1]
-        low, high = self._rows(row)
+        low, high = self._range(row, 1)
 
         def one(position: Value) -> None:
             self.indices.bind(row, position)
@@ -87,11 +87,11 @@ class BlockedEmitter(WideEmitter):
 
         self._loop(low, high, one)
 
-    def _rows(self, row: Var) -> tuple[Value, Value]:
-        if self.part is None:
-            return index_constant(0), index_constant(row.extent)
-        ((_, bounds),) = self.part.ranges.items()
-        return bounds
+    def _range(self, var: Var, dimension: int) -> tuple[Value, Value]:
+        """Of the output, all of it or that of the part."""
+        if self.part is None or dimension not in self.part.ranges:
+            return index_constant(0), index_constant(var.extent)
+        return self.part.ranges[dimension]
 
     def _loop(self, low: Value, high: Value, body: Callable[[Value], None], step: int = 1) -> None:
         """A loop in the layer's direction, over a range that `step` divides."""
@@ -108,7 +108,9 @@ class BlockedEmitter(WideEmitter):
     def _columns(self) -> None:
         """Blocks where the windows are inside the input, single pixels elsewhere."""
         outputs, (first, end), pixels = self._found.columns.outputs, self._cut.interior, self._cut.pixels
-        if self._cut.kind == "depthwise":
+        if self.by_pixels:
+            self._loop(*self._range(self._found.loops[2], 2), self._single)
+        elif self._cut.kind == "depthwise":
             self._if_whole(lambda: self._classes(pixels))
         elif end - first < pixels:
             self._loop(index_constant(0), index_constant(outputs), self._single)
@@ -192,8 +194,8 @@ class BlockedEmitter(WideEmitter):
         self._pixels(Pixels(column, pixels, inside=True, whole=True, taps=taps))
 
     def _single(self, column: Value) -> None:
-        inside = self._found.columns.kernel == 1
-        self._pixels(Pixels(column, 1, inside=inside, whole=inside and self._found.rows.kernel == 1))
+        point = self._found.columns.kernel == 1 == self._found.rows.kernel
+        self._pixels(Pixels(column, 1, inside=self._found.columns.kernel == 1, whole=point))
 
     # -- channels of some pixels ------------------------------------------------------------------------------
 
@@ -315,6 +317,13 @@ class BlockedEmitter(WideEmitter):
         _, _, columns, channels = self._found.x.shape
         return columns * channels
 
+    @property
+    def by_pixels(self) -> bool:
+        """See `Input`; so it is, too, where the part cuts columns."""
+        kept = MemRefType(self.arguments[self._found.x.argument].type).shape
+        cut = self.part is not None and 2 in self.part.ranges
+        return cut or list(kept[2:]) != list(self._found.x.shape[2:])
+
     def input_row(self, row: Linear) -> Address:
         """The first byte of a row of the input, which may be in a ring."""
         x = self._found.x
@@ -322,18 +331,23 @@ class BlockedEmitter(WideEmitter):
         place = self.place(buffer, x.shape, (Linear(), row, Linear(), Linear()))[1]
         return advanced(address_of(buffer), scaled(place, self.row_bytes()))
 
+    def input_pixel(self, row: Linear, column: Linear) -> Address:
+        """The first byte of a pixel of the input, which may be in a ring or in a block."""
+        x = self._found.x
+        return self.byte_of(self.arguments[x.argument], x.shape, (Linear(), row, column, Linear()))
+
     def weights(self) -> Address:
         """The first byte of the weights."""
         return address_of(self._weights)
 
 
-def goes_by_rows(found: Contraction, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:
-    """True where the input and the output are whole rows, all of them or a ring, and the part goes through rows."""
-    if part is not None and (part.reduces or list(part.ranges) != [1]):
+def is_blocked(found: Contraction, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:
+    """True where channels lie together in the input and the output, and the part goes through rows and columns."""
+    if part is not None and (part.reduces or not set(part.ranges) <= {1, 2}):
         return False
     shapes = (found.x.shape, arguments[found.x.argument]), (body.destination, arguments[-1])
     for shape, value in shapes:
         kept = list(MemRefType(value.type).shape)
-        if len(kept) != 4 or kept[2:] != list(shape[2:]):
+        if len(kept) != 4 or kept[3] != shape[3]:
             return False
     return MemRefType(arguments[found.w.argument].type).shape == list(found.w.shape)

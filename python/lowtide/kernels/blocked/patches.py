@@ -30,6 +30,9 @@ class Patches(Runs):
         """Copy the windows."""
         low, high = self.rows()
         column, axis = self.found.loops[2], self.found.columns
+        if self.layer.by_pixels:
+            self._copy_pixels(self.patches, low, high)
+            return
         loop = scf.ForOp(index_constant(0), index_constant(pixels.count), index_constant(1))
         with InsertionPoint(loop.body):
             m = loop.induction_variable
@@ -75,6 +78,23 @@ class Patches(Runs):
             with InsertionPoint(columns.body):
                 at = columns.induction_variable
                 store(load(advanced(source, at), byte), advanced(target, at))
+                scf.YieldOp([])
+            scf.YieldOp([])
+
+    def _copy_pixels(self, patch: Address, low: Value, high: Value) -> None:
+        """The pixels that there are."""
+        self._fill(patch)
+        found, (left, right) = self.found, self.columns()
+        rows = scf.ForOp(low, high, index_constant(1))
+        with InsertionPoint(rows.body):
+            ky = rows.induction_variable
+            self.layer.indices.bind(found.ky, ky)
+            columns = scf.ForOp(left, right, index_constant(1))
+            with InsertionPoint(columns.body):
+                kx = columns.induction_variable
+                self.layer.indices.bind(found.kx, kx)
+                at = arith.addi(scaled(ky, found.run), scaled(kx, found.channels))
+                _copy(self.layer.input_pixel(self.row, self.column), advanced(patch, at), found.channels)
                 scf.YieldOp([])
             scf.YieldOp([])
 

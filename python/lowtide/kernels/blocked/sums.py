@@ -44,12 +44,21 @@ class Input(Protocol):
         """Whether there is, for each output channel, what the input's zero point comes to in a sum."""
         ...
 
+    @property
+    def by_pixels(self) -> bool:
+        """Whether the input is a ring or a block of pixels, so that only the channels of one lie together."""
+        ...
+
     def range_of(self, inner: Linear, var: Var, extent: int) -> tuple[Value, Value]:
         """The values of `var` for which 0 ≤ inner < extent."""
         ...
 
     def input_row(self, row: Linear) -> Address:
         """The first byte of a row of the input."""
+        ...
+
+    def input_pixel(self, row: Linear, column: Linear) -> Address:
+        """The first byte of a pixel of the input."""
         ...
 
     def weights(self) -> Address:
@@ -169,8 +178,11 @@ class Runs(SumEmitter):
 
     def _row(self, pixels: Pixels, weights: Address, sums: Sums) -> Sums:
         """Add the products under one row of the window."""
-        found, row = self.found, self.layer.input_row(self.row)
+        found = self.found
         ws = [weights + n * found.w_strides[0] for n in range(len(sums[0]))]
+        if self.layer.by_pixels:
+            return self._pixel_by_pixel(pixels, ws, sums)
+        row = self.layer.input_row(self.row)
         if pixels.inside:
             xs = self.spread_pixels(advanced(row, self.first_byte(pixels.column, None)), pixels)
             return self.run(sums, xs, ws, found.run, self.x_of(pixels))
@@ -185,6 +197,17 @@ class Runs(SumEmitter):
 
         length = scaled(arith.subi(high, low), found.channels)
         return looped(index_constant(0), length, step, sums, some)
+
+    def _pixel_by_pixel(self, pixels: Pixels, ws: Sequence[Address], sums: Sums) -> Sums:
+        """The same where only the channels of a pixel lie together."""
+        found, (low, high) = self.found, self.columns()
+
+        def one(kx: Value, totals: Sums) -> Sums:
+            self.layer.indices.bind(found.kx, kx)
+            x = self.layer.input_pixel(self.row, self.column)
+            return self.run(totals, [x], moved(ws, scaled(kx, found.channels)), found.channels, self.x_of(pixels))
+
+        return one(low, sums) if found.columns.kernel == 1 else looped(low, high, 1, sums, one)
 
     def run(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor) -> Sums:
         """Add the products of runs of a known length."""
