@@ -24,7 +24,8 @@ from lowtide.script.emit import script_for
 from lowtide.transform.interpreter import apply_script
 
 FRONT = "lowtide-import-tosa,lowtide-normalise,lowtide-outline"
-BACK = "lowtide-bufferise,lowtide-allocate{alignment=8},lowtide-kernels"
+BUFFERS = "lowtide-bufferise,lowtide-allocate{alignment=8}"
+BACK = f"{BUFFERS},lowtide-kernels"
 ENDS = ("none", "none", "mean", "global pool", "dense")
 
 
@@ -168,15 +169,15 @@ def graph_of(chain: Chain) -> Graph:
     return build_graph(jit.lowered(chain.text, FRONT))
 
 
-def lowered(chain: Chain, fusions: tuple[Fusion, ...]) -> Module:
+def lowered(chain: Chain, fusions: tuple[Fusion, ...], lanes: str = "scalar") -> Module:
     """The chain with these loops, as their script makes them."""
     module = jit.lowered(chain.text, FRONT)
     apply_script(module, script_for(Plan("ram", fusions=fusions)))
-    run_passes(module, BACK)
+    run_passes(module, f"{BUFFERS},lowtide-kernels{{lanes={lanes}}}")
     return module
 
 
-def check(chain: Chain, graph: Graph, fusions: tuple[Fusion, ...], label: str) -> None:
+def check(chain: Chain, graph: Graph, fusions: tuple[Fusion, ...], label: str, lanes: str = "scalar") -> None:
     """The loops compute what numpy and the whole layers do, in the arena that the model of memory says.
 
     Args:
@@ -184,8 +185,9 @@ def check(chain: Chain, graph: Graph, fusions: tuple[Fusion, ...], label: str) -
         graph: of its layers.
         fusions: the loops.
         label: what a failure is to print.
+        lanes: how the core multiplies.
     """
-    module = lowered(chain, fusions)
+    module = lowered(chain, fusions, lanes)
     arena, macs = (_number(module, name) for name in (allocate.ARENA, allocate.MACS))
     assert solve(problem_of(graph, 8, fusions=fusions)).arena_bytes == arena, label
     if not any(fusion.again for fusion in fusions):

@@ -176,7 +176,7 @@ def _run(
     folder: Path,
     report: Change,
 ) -> Seen:
-    run_passes(module, "lowtide-kernels")
+    run_passes(module, f"lowtide-kernels{{lanes={TARGET.lanes}}}")
     inputs, outputs = _slots(module, tensors, allocate.INPUTS), _slots(module, results, allocate.OUTPUTS)
     with module.context:
         main = network_function(module, "test")
@@ -185,7 +185,7 @@ def _run(
     body = "\n".join(view.operation.get_asm(enable_debug_info=False) for view in module.body.operations)
     network = Network("net", body, arena, inputs, outputs, False)
     folder.mkdir()
-    code, _ = build_object(network, TARGET, prepare_body(network), folder)
+    code, _ = build_object(network, TARGET, prepare_body(network).own, folder)
     (folder / "net.o").write_bytes(code)
     view = ArtifactView(folder, "net", TARGET, arena, STACK, 0, arena + STACK, inputs, outputs)
     result, trace = UnicornBackend().open(view).trace(arrays)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lowtide.bufferise import allocate
 from lowtide.bufferise.directions import DIRECTION
+from lowtide.codegen.portable import expand_intrinsics
 from lowtide.graph.profile import Profile
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import (
@@ -71,16 +72,19 @@ class Shifted:
     Args:
         text: the network.
         direction: forwards or backwards.
+        lanes: how the core multiplies; Arm's DSP instructions become plain arithmetic.
     """
 
-    def __init__(self, text: str, direction: str) -> None:
+    def __init__(self, text: str, direction: str, lanes: str = "scalar") -> None:
         module = jit.lowered(text, BUFFERS)
         run_passes(module, "lowtide-allocate{overlap=0 alignment=1}")
         with module.context:
             for call in operations(module, "func.call"):
                 call.attributes[DIRECTION] = StringAttr.get(direction)
-        run_passes(module, "lowtide-kernels")
+        run_passes(module, f"lowtide-kernels{{lanes={lanes}}}")
         _take_offsets(module)
+        with module.context:
+            expand_intrinsics(module)
         run_pipeline(module, jit.TO_LLVM)
         self._engine = ExecutionEngine(module, opt_level=2)
         self._entry = self._engine.raw_lookup("_mlir_ciface_network")

@@ -16,8 +16,8 @@ from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile
 from lowtide.ir import Module, StringAttr, Value, func, parse_module
-from lowtide.kernels.library import KERNELS, Pull
-from lowtide.kernels.pull import Part
+from lowtide.kernels.element import Part
+from lowtide.kernels.library import KERNELS, How, Pull
 from lowtide.normalise.form import KERNEL, network_calls
 from lowtide.passes import run_passes
 from lowtide.transform.interpreter import apply_script, make_transform_context
@@ -42,11 +42,9 @@ class Careful(Pull):
     def accepts(self, body: LayerBody) -> bool:
         return len(body.arguments) > 2  # weights
 
-    def emit(
-        self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False, part: Part | None = None
-    ) -> None:
-        self.emitted.append(part)
-        super().emit(body, arguments, backwards=backwards, part=part)
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        self.emitted.append(how.part)
+        super().emit(body, arguments, how)
 
     def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
         self.profiled += 1
@@ -55,7 +53,7 @@ class Careful(Pull):
 
 @pytest.fixture
 def careful(monkeypatch: pytest.MonkeyPatch) -> Careful:
-    """A second kernel of the library, for one test."""
+    """A further kernel of the library, for one test."""
     kernel = Careful()
     monkeypatch.setitem(KERNELS, "careful", kernel)
     return kernel
@@ -146,7 +144,7 @@ def test_a_kernel_that_does_not_accept_the_layer_is_refused() -> None:
         scripted(net.text([y]), layers("pool", [1, 4]), pick("pool", "careful"))
     assert "'lowtide.kernel': layer 'linalg." in caught.value.message
     assert "kernel 'careful' does not accept this layer; choose one of pull" in caught.value.message
-    with pytest.raises(InputError, match="unknown kernel 'quick'; choose one of pull, careful"):
+    with pytest.raises(InputError, match="unknown kernel 'quick'; choose one of blocked, pull, careful"):
         scripted(net.text([y]), layers("pool", [4]), pick("pool", "quick"))
 
 
