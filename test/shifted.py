@@ -29,12 +29,14 @@ from lowtide.ir import (
     Value,
     run_pipeline,
 )
-from lowtide.kernels.library import kernel_for
+from lowtide.kernels.library import LANES, kernel_for, kernel_name
 from lowtide.normalise.analysis import network_function
 from lowtide.passes import run_passes
 
 Array = NDArray[Any]
 BUFFERS = "lowtide-import-tosa,lowtide-normalise,lowtide-outline,lowtide-bufferise"
+BLOCK = max(max(lanes.block[0], lanes.pixels) for lanes in LANES.values())
+"""Pixels that a blocked kernel takes at a time on some core."""
 
 
 def operations(module: Module, name: str) -> list[Operation]:
@@ -55,6 +57,13 @@ def profiles(text: str, sizes: list[int], output_bytes: int) -> list[Profile]:
         kernel_for(body).profile(body, places.index(argument), size, output_bytes)
         for argument, size in zip(arguments, sizes, strict=True)
     ]
+
+
+def kernel_of(text: str) -> str:
+    """The name of the kernel that computes the only layer of a network."""
+    module = jit.lowered(text, BUFFERS)
+    (body,) = layer_bodies(module).values()
+    return kernel_name(body)
 
 
 def _root(value: Value) -> Value:

@@ -130,7 +130,7 @@ class TosaNet:
     def rescale(
         self, x: Value, *, per_channel: bool = False, zero_point: int = 0, twice: bool = False, span: int = 100
     ) -> Value:
-        """int32 → int8 with multipliers that use the range, or what `span` says of it; `twice` rounds as TFLite does."""
+        """int32 → int8 with multipliers that use the range, or `span`; `twice` rounds as TFLite does."""
         channels = x.array.shape[-1] if per_channel else 1
         peak = int(np.abs(x.array).max(initial=1))
         shift = 30 + max(0, math.ceil(math.log2(peak / span)))

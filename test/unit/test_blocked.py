@@ -1,4 +1,4 @@
-"""Blocked kernels: random convolutions on every kind of core give numpy's numbers, wherever their profile lets them lie.
+"""Blocked kernels: random convolutions on every kind of core give numpy's numbers, as near as their profile allows.
 
 `LOWTIDE_TEST_SEED` starts another sequence of layers; a failure prints it.
 """
@@ -16,7 +16,7 @@ import pytest
 from convolutions import KINDS, Convolution, convolutions, extreme
 from fused_chains import Chain, graph_of
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from shifted import Array, Shifted, profiles
+from shifted import Shifted, profiles
 from tosa_nets import TosaNet, Window
 
 from lowtide.graph.row_schedule import UnschedulableError

@@ -137,6 +137,16 @@ def test_the_choice_survives_a_fused_loop(careful: Careful) -> None:
     assert np.array_equal(found[0], y.array)
 
 
+@pytest.mark.parametrize("kernel", ["blocked", "pull"])
+def test_either_kernel_of_a_convolution_is_right(kernel: str) -> None:
+    """What goes by elements may run into its input by a few pixels more."""
+    net, y = convs()
+    module, found = arena(net.text([y]), layers("all", [1, 2, 3]), pick("all", kernel))
+    _, other = arena(net.text([y]), layers("all", [1, 2, 3]), pick("all", "pull"))
+    assert found > other if kernel == "blocked" else found == other
+    assert np.array_equal(jit.run(module, [net.inputs[0].array], [y.array])[0], y.array)
+
+
 @pytest.mark.usefixtures("careful")
 def test_a_kernel_that_does_not_accept_the_layer_is_refused() -> None:
     net, y = convs()
@@ -154,4 +164,4 @@ def test_a_note_of_no_kernel_is_refused_behind_the_script() -> None:
     network_calls(module, "test")[3].attributes[KERNEL] = StringAttr.get("quick", module.context)
     with pytest.raises(InputError, match="unknown kernel 'quick'") as caught:
         run_passes(module, BACK)
-    assert caught.value.remedy == "choose one of pull"
+    assert caught.value.remedy == "choose one of blocked, pull"

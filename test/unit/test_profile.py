@@ -1,7 +1,9 @@
 """Access profiles against brute force: never optimistic, by the definition of each layer and by the code itself.
 
 The reference is what numpy says each output element depends on; a store is unsafe if it hits a byte that a later
-element reads. The code is run on this machine with the output at every distance from the input.
+element reads. A blocked kernel may take any `BLOCK` neighbouring pixels at a time, in any order within: there a store
+is unsafe if it hits a byte that a pixel of such a block, or a later one, reads. The code is run on this machine with
+the output at every distance from the input.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from shifted import Array, Shifted, profiles
+from shifted import BLOCK, Array, Shifted, kernel_of, profiles
 from single_layers import PADDED_BEHIND, Single, all_layers, conv, depthwise
 from tosa_nets import Window
 
@@ -28,6 +30,7 @@ class Case:
     Attributes:
         reads: bool[output elements, input elements]: what each output element depends on.
         distance: D forwards, D' backwards, as lowtide computes it.
+        blocked: the kernel goes by blocks of pixels, not by elements.
     """
 
     layer: Single
@@ -38,6 +41,7 @@ class Case:
     input_bytes: int
     output_bytes: int
     distance: int
+    blocked: bool
 
     def __str__(self) -> str:
         return f"{self.layer.name} {self.kind}, input {self.number} {self.direction}"
@@ -67,20 +71,24 @@ def _cases(layer: Single) -> Iterator[Case]:
     for kind in layer.kinds:
         net, output = layer.net(kind)
         sizes = [value.array.nbytes for value in net.inputs]
+        blocked = kernel_of(net.text([output])) == "blocked"
         for number, profile in enumerate(profiles(net.text([output]), sizes, output.array.nbytes)):
             for direction in DIRECTIONS:
                 distance = profile.forwards if direction == "forwards" else profile.backwards
-                yield Case(layer, kind, number, direction, reads[number], sizes[number], output.array.nbytes, distance)
+                nbytes = output.array.nbytes
+                yield Case(layer, kind, number, direction, reads[number], sizes[number], nbytes, distance, blocked)
 
 
 def _safe(case: Case) -> Callable[[int], bool]:
-    """Tells whether no element stores to a byte that a later one reads."""
+    """Tells whether no element stores to a byte that a later one reads, or one of the same block of pixels."""
     steps, elements = case.reads.shape
     order = range(steps) if case.direction == "forwards" else range(steps - 1, -1, -1)
     last, written = np.full(elements, -1), np.empty(steps, np.int64)
+    channels = case.layer.net(case.kind)[1].array.shape[-1]
     for time, element in enumerate(order):
-        last[case.reads[element]] = time
-        written[element] = time
+        pixel = time // channels
+        last[case.reads[element]] = pixel + BLOCK if case.blocked else time
+        written[element] = pixel if case.blocked else time
     last = np.repeat(last, case.input_bytes // elements)
     written = np.repeat(written, case.output_bytes // steps)
 
@@ -120,8 +128,8 @@ def test_every_profile_is_safe_by_definition(capsys: pytest.CaptureFixture[str])
     [
         # each element is stored where it was read, and nothing is read while the pad is stored
         (PADDED_BEHIND, 0),
-        # 2 bytes of a pixel become 8: the last element is stored when nothing is left to read
-        (conv((5, 5), (2, 2), Window((1, 1)), wide=True), 200 - 50 - 2),
+        # 2 bytes of a pixel become 8: the last pixel is stored while its block may still be read
+        (conv((5, 5), (2, 2), Window((1, 1)), wide=True), 200 - (50 - 2 * BLOCK)),
         # channel 2·c + m is computed from channel c: the last but one element goes where the last one is read
         (depthwise((5, 5), 3, 2, Window((1, 1))), 150 - 75),
     ],
