@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import fused_chains
 import hypothesis.strategies as st
+import jit
 import numpy as np
 import pytest
 from convolutions import KINDS, Convolution, convolutions, extreme
@@ -21,6 +22,7 @@ from tosa_nets import TosaNet, Window
 
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.kernels.library import LANES
+from lowtide.normalise.form import network_calls
 from lowtide.plan.memory import schedule_of
 from lowtide.plan.plan import Fusion
 
@@ -99,6 +101,18 @@ def test_one_pixel_nearer_is_wrong_where_a_block_is_the_largest(kernel: tuple[in
     layer = Convolution("conv", (3, 8), (4, 16), Window(kernel), (0, 0, 0), False, True, "none", 1)
     _check(layer, "risc", caught)
     assert caught.wrong == caught.runs == 2
+
+
+def test_a_depthwise_layer_of_channels_that_are_pads() -> None:
+    """It reads less of a pixel than it has channels, which is for the general kernel."""
+    net = TosaNet(np.random.default_rng(1))
+    x = net.input((1, 4, 6, 3), "int8")
+    wide = net.pad(x, [(0, 0), (1, 1), (0, 0), (0, 2)], -5)
+    window = Window((3, 3), ((0, 0), (1, 1)))
+    y = net.rescale(net.depthwise(wide, net.random((3, 3, 5, 1), "int8"), window, -5))
+    module = jit.lowered(net.text([y]))
+    assert len(network_calls(module, "test")) == 1
+    np.testing.assert_array_equal(jit.run(module, [x.array], [y.array])[0], y.array)
 
 
 # -- by rows, in fused loops ------------------------------------------------------------------------------------------
