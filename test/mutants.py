@@ -28,6 +28,7 @@ from lowtide.graph.conflicts import problem_of
 from lowtide.graph.program import Loop
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import ArrayAttr, IntegerAttr, MemRefType, Module, StringAttr
+from lowtide.kernels.library import note_lanes
 from lowtide.lower import placed_buffers
 from lowtide.network import IoTensor, Network, Slot
 from lowtide.normalise.analysis import element_dtype, network_function
@@ -74,6 +75,7 @@ def trace(text: str) -> Trace:
 
 def _problem(module: Module) -> tuple[Bufferised, Problem, tuple[int | None, ...]]:
     function = network_function(module, "test")
+    note_lanes(module, TARGET.lanes)
     read = read_program(module, function, layer_bodies(module), 1, keep_input=False)
     return read, *problem_of(read.program)
 
@@ -176,7 +178,7 @@ def _run(
     folder: Path,
     report: Change,
 ) -> Seen:
-    run_passes(module, f"lowtide-kernels{{lanes={TARGET.lanes}}}")
+    run_passes(module, "lowtide-kernels")
     inputs, outputs = _slots(module, tensors, allocate.INPUTS), _slots(module, results, allocate.OUTPUTS)
     with module.context:
         main = network_function(module, "test")

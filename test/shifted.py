@@ -29,14 +29,12 @@ from lowtide.ir import (
     Value,
     run_pipeline,
 )
-from lowtide.kernels.library import LANES, kernel_for, kernel_name
+from lowtide.kernels.library import PLAIN, kernel_for, kernel_name
 from lowtide.normalise.analysis import network_function
 from lowtide.passes import run_passes
 
 Array = NDArray[Any]
 BUFFERS = "lowtide-import-tosa,lowtide-normalise,lowtide-outline,lowtide-bufferise"
-BLOCK = max(max(lanes.block[0], lanes.pixels) for lanes in LANES.values())
-"""Pixels that a blocked kernel takes at a time on some core."""
 
 
 def operations(module: Module, name: str) -> list[Operation]:
@@ -45,8 +43,8 @@ def operations(module: Module, name: str) -> list[Operation]:
     return [view.operation for view in block.operations if view.operation.name == name]
 
 
-def profiles(text: str, sizes: list[int], output_bytes: int) -> list[Profile]:
-    """What the only layer of a network allows of each of the network's inputs, `sizes` bytes large."""
+def profiles(text: str, sizes: list[int], output_bytes: int, lanes: str = PLAIN) -> list[Profile]:
+    """What the only layer of a network allows of each of the network's inputs, `sizes` bytes large, for these lanes."""
     module = jit.lowered(text, BUFFERS)
     (call,) = operations(module, "func.call")
     ((name, body),) = layer_bodies(module).items()
@@ -54,7 +52,7 @@ def profiles(text: str, sizes: list[int], output_bytes: int) -> list[Profile]:
     arguments = list(network_function(module, "test").regions[0].blocks[0].arguments)
     places = [_root(operand) for operand in call.operands]
     return [
-        kernel_for(body).profile(body, places.index(argument), size, output_bytes)
+        kernel_for(body).profile(body, places.index(argument), size, output_bytes, lanes)
         for argument, size in zip(arguments, sizes, strict=True)
     ]
 
@@ -84,13 +82,13 @@ class Shifted:
         lanes: how the core multiplies; Arm's DSP instructions become plain arithmetic.
     """
 
-    def __init__(self, text: str, direction: str, lanes: str = "scalar") -> None:
-        module = jit.lowered(text, BUFFERS)
+    def __init__(self, text: str, direction: str, lanes: str = PLAIN) -> None:
+        module = jit.lowered(text, BUFFERS, lanes)
         run_passes(module, "lowtide-allocate{overlap=0 alignment=1}")
         with module.context:
             for call in operations(module, "func.call"):
                 call.attributes[DIRECTION] = StringAttr.get(direction)
-        run_passes(module, f"lowtide-kernels{{lanes={lanes}}}")
+        run_passes(module, "lowtide-kernels")
         _take_offsets(module)
         with module.context:
             expand_intrinsics(module)

@@ -45,7 +45,7 @@ def _check(layer: Convolution, lanes: str, caught: Caught) -> None:
     """Right apart from its input and at the profile's distance; counts what one pixel nearer comes to."""
     net, output = layer.net()
     text, wanted, x = net.text([output]), output.array, net.inputs[0].array
-    (profile,) = profiles(text, [x.nbytes], wanted.nbytes)
+    (profile,) = profiles(text, [x.nbytes], wanted.nbytes, lanes)
     pixel = wanted.shape[3]
     # offset of the output less that of its input: the nearest that is allowed, and one pixel further
     near = {
@@ -131,7 +131,7 @@ def _chain(layer: Convolution, first: int) -> Chain:
 def _by_rows(layer: Convolution, fusion: Fusion, lanes: str) -> bool:
     """Whether there is such a loop; then it is right."""
     chain = _chain(layer, 3)
-    graph = graph_of(chain)
+    graph = graph_of(chain, lanes)
     try:
         schedule_of(graph, fusion)
     except UnschedulableError:

@@ -14,9 +14,10 @@ from tosa_nets import Window
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.read import layer_bodies, read_layer
 from lowtide.ir import Module, func, parse_module
+from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Axis, Contraction, contraction_of
-from lowtide.kernels.blocked.fold import fold
-from lowtide.kernels.blocked.layouts import emittable
+from lowtide.kernels.blocked.weights import fold
+from lowtide.kernels.library import LANES, PLAIN
 from lowtide.transform.interpreter import make_transform_context
 
 SAME = ((1, 1), (1, 1))
@@ -103,7 +104,7 @@ def _found(text: Text) -> Contraction | None:
     # what is found refers to the module's operations, but nothing here looks at those
     _, body = text.body()
     found = contraction_of(body)
-    return found if found is not None and emittable(found) else None
+    return found if found is not None and Blocks(found, LANES[PLAIN]).emittable else None
 
 
 ZEROS = """%zx = arith.constant ZX : i32

@@ -17,7 +17,7 @@ from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile
 from lowtide.ir import Module, StringAttr, Value, func, parse_module
 from lowtide.kernels.element import Part
-from lowtide.kernels.library import KERNELS, How, Pull
+from lowtide.kernels.library import KERNELS, PLAIN, How, Pull
 from lowtide.normalise.form import KERNEL, network_calls
 from lowtide.passes import run_passes
 from lowtide.transform.interpreter import apply_script, make_transform_context
@@ -46,7 +46,9 @@ class Careful(Pull):
         self.emitted.append(how.part)
         super().emit(body, arguments, how)
 
-    def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
+    def profile(
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+    ) -> Profile:
         self.profiled += 1
         return Profile(output_bytes, output_bytes)
 
