@@ -43,7 +43,6 @@ def _added(signed: bool) -> Callable[[Array, Array], Array]:
 DEFINITIONS: dict[str, Callable[..., Array]] = {
     "smlad": lambda n, m, a: _half(n, 0) * _half(m, 0) + _half(n, 1) * _half(m, 1) + a.astype(np.int64),
     "smlabb": lambda n, m, a: _half(n, 0) * _half(m, 0) + a.astype(np.int64),
-    "smlabt": lambda n, m, a: _half(n, 0) * _half(m, 1) + a.astype(np.int64),
     "smlatt": lambda n, m, a: _half(n, 1) * _half(m, 1) + a.astype(np.int64),
     "sxtb16": _extended(True),
     "uxtb16": _extended(False),

@@ -1,4 +1,4 @@
-"""TOSA's rescale in 32 bits against its definition in 64, and every reason not to use it."""
+"""TOSA's rescale in 32 bits against its definition in 64, operation by operation, and every reason not to use it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from lowtide.kernels.rescale import rescales
 
 NEAR = 1 << 30
 MOST = (1 << 31) - 1
-EXACT: tuple[Interval, Interval, Interval] = ((-NEAR, NEAR - 1), (0, MOST), (32, 62))
-"""Of x, multiplier and shift: the widest that the cheap form is exact for."""
+EXACT: tuple[Interval, Interval, Interval] = ((-MOST - 1, MOST), (0, MOST), (32, 62))
+"""Of x, multiplier and shift: the widest that a cheap form is exact for."""
+SMALL: tuple[Interval, Interval, Interval] = ((-NEAR, NEAR - 1), (0, MOST), (32, 62))
+"""The same for the cheapest, where 2·x is a 32-bit value."""
 RESCALE = """%one = arith.constant 1 : i64
   %c31 = arith.constant 31 : i32
   %zero = arith.constant 0 : i32
@@ -71,23 +73,26 @@ def _definition(x: Array, m: Array, s: Array) -> Array:
     return np.array(found)
 
 
-def _samples(count: int, seed: int) -> tuple[Array, Array, Array]:
+def _samples(count: int, seed: int, bounds: Interval) -> tuple[Array, Array, Array]:
     """Every corner with every shift, and random values of every magnitude."""
     rng = np.random.default_rng(seed)
-    xs = [-NEAR, -NEAR + 1, -(1 << 29), -3, -2, -1, 0, 1, 2, 3, (1 << 15) - 1, NEAR - 2, NEAR - 1]
+    low, high = bounds
+    xs = [low, low + 1, low // 2, -3, -2, -1, 0, 1, 2, 3, (1 << 15) - 1, high - 1, high]
     ms = [0, 1, 2, (1 << 30) - 1, 1 << 30, (1 << 30) + 1, MOST - 1, MOST]
     corners = np.array(list(itertools.product(xs, ms, range(32, 63))), np.int64)
-    x = rng.integers(-NEAR, NEAR, count) >> rng.integers(0, 31, count)
+    x = rng.integers(low, high + 1, count) >> rng.integers(0, 31, count)
     m = rng.integers(0, MOST + 1, count) >> rng.integers(0, 8, count)
     s = rng.integers(32, 63, count)
     x, m, s = (np.concatenate([corners[:, n], values]) for n, values in enumerate((x, m, s)))
     return x, m, s
 
 
-def _check(code: str, made: str, zero: int, floor: int, count: int) -> None:
-    x, m, s = _samples(count, 1)
+def _check(
+    code: str, made: str, zero: int, floor: int, count: int, intervals: tuple[Interval, Interval, Interval]
+) -> None:
+    x, m, s = _samples(count, 1, intervals[0])
     layer = _layer(code, made, len(x))
-    known = dict(enumerate(EXACT))
+    known = dict(enumerate(intervals))
     for constants in ({}, known):
         module = layer.emitted(constants)
         run_pipeline(module, "builtin.module(canonicalize,cse)")
@@ -104,16 +109,30 @@ def _check(code: str, made: str, zero: int, floor: int, count: int) -> None:
 @pytest.mark.parametrize(
     ("zero", "floor"), [(None, None), (-128, -128), (0, 0), (5, -128), (-5, -5), (-5, 0), (-5, -6)], ids=str
 )
-def test_the_cheap_form_is_exact(zero: int | None, floor: int | None) -> None:
+@pytest.mark.parametrize("intervals", [SMALL, EXACT], ids=["small", "any"])
+def test_the_cheap_form_is_exact(
+    intervals: tuple[Interval, Interval, Interval], zero: int | None, floor: int | None
+) -> None:
     if zero is None or floor is None:
-        _check(RESCALE, "i32", 0, 0, 20_000)
+        _check(RESCALE, "i32", 0, 0, 20_000, intervals)
     else:
-        _check(_clamped(zero, floor), "i8", zero, floor, 5_000)
+        _check(_clamped(zero, floor), "i8", zero, floor, 5_000, intervals)
 
 
 @pytest.mark.slow
 def test_the_cheap_form_is_exact_on_many_values() -> None:
-    _check(RESCALE, "i32", 0, 0, 3_000_000)
+    for intervals in (SMALL, EXACT):
+        _check(RESCALE, "i32", 0, 0, 3_000_000, intervals)
+
+
+@pytest.mark.parametrize(
+    ("x", "small"),
+    [(SMALL[0], True), ((-NEAR - 1, 0), False), ((0, NEAR), False), ((0, 0), True)],
+)
+def test_twice_a_value_of_32_bits(x: Interval, small: bool) -> None:
+    layer = _layer()
+    (item,) = rescales(layer.block, dict(zip(list(layer.block.arguments)[:3], (x, *EXACT[1:]), strict=True)))
+    assert item.small == small
 
 
 def test_the_sign_is_left_out_where_all_below_zero_is_clamped() -> None:
@@ -129,9 +148,6 @@ def test_the_sign_is_left_out_where_all_below_zero_is_clamped() -> None:
 @pytest.mark.parametrize(
     ("number", "interval"),
     [
-        (0, (-NEAR - 1, 0)),
-        (0, (0, NEAR)),
-        (0, None),
         (1, (-1, MOST)),
         (1, None),
         (2, (31, 40)),
