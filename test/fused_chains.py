@@ -17,6 +17,7 @@ from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import IntegerAttr, Module
+from lowtide.kernels.library import PLAIN
 from lowtide.passes import run_passes
 from lowtide.plan.memory import problem_of, schedule_of
 from lowtide.plan.plan import Fusion, Plan
@@ -163,29 +164,30 @@ def _fusion(choose: random.Random, first: int, last: int) -> Fusion:
     return whole
 
 
-def graph_of(chain: Chain) -> Graph:
-    """Its layers whole, in the model's order."""
-    return build_graph(jit.lowered(chain.text, FRONT))
+def graph_of(chain: Chain, lanes: str = PLAIN) -> Graph:
+    """Its layers whole, in the model's order, for a core with these lanes."""
+    return build_graph(jit.lowered(chain.text, FRONT, lanes))
 
 
-def lowered(chain: Chain, fusions: tuple[Fusion, ...]) -> Module:
+def lowered(chain: Chain, fusions: tuple[Fusion, ...], lanes: str = PLAIN) -> Module:
     """The chain with these loops, as their script makes them."""
-    module = jit.lowered(chain.text, FRONT)
+    module = jit.lowered(chain.text, FRONT, lanes)
     apply_script(module, script_for(Plan("ram", fusions=fusions)))
     run_passes(module, BACK)
     return module
 
 
-def check(chain: Chain, graph: Graph, fusions: tuple[Fusion, ...], label: str) -> None:
+def check(chain: Chain, graph: Graph, fusions: tuple[Fusion, ...], label: str, lanes: str = PLAIN) -> None:
     """The loops compute what numpy and the whole layers do, in the arena that the model of memory says.
 
     Args:
         chain: int8 is compared with numpy, float32 with the whole layers, both bit for bit.
-        graph: of its layers.
+        graph: of its layers, for the same lanes.
         fusions: the loops.
         label: what a failure is to print.
+        lanes: how the core multiplies.
     """
-    module = lowered(chain, fusions)
+    module = lowered(chain, fusions, lanes)
     arena, macs = (_number(module, name) for name in (allocate.ARENA, allocate.MACS))
     assert solve(problem_of(graph, 8, fusions=fusions)).arena_bytes == arena, label
     if not any(fusion.again for fusion in fusions):

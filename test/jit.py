@@ -23,14 +23,14 @@ from lowtide.ir import (
     parse_module,
     run_pipeline,
 )
+from lowtide.kernels.library import PLAIN, note_lanes
 from lowtide.network import Network
 from lowtide.normalise.analysis import network_function
 from lowtide.passes import run_passes
 from lowtide.transform.interpreter import make_transform_context
 
 Array = NDArray[Any]
-BUFFERS = "lowtide-normalise,lowtide-outline,lowtide-bufferise,lowtide-allocate{alignment=8}"
-PASSES = f"{BUFFERS},lowtide-kernels"
+PASSES = "lowtide-normalise,lowtide-outline,lowtide-bufferise,lowtide-allocate{alignment=8},lowtide-kernels"
 TO_LLVM = (
     "builtin.module(expand-strided-metadata,lower-affine,convert-scf-to-cf,convert-math-to-llvm,convert-math-to-libm,"
     "arith-expand,convert-to-llvm,reconcile-unrealized-casts)"
@@ -39,9 +39,10 @@ GUARD = 64
 FILL = 0x5A
 
 
-def lowered(text: str, passes: str = f"lowtide-import-tosa,{PASSES}") -> Module:
-    """The network of an MLIR text (TOSA or linalg), lowered to loops on one arena."""
+def lowered(text: str, passes: str = f"lowtide-import-tosa,{PASSES}", lanes: str = PLAIN) -> Module:
+    """The network of an MLIR text (TOSA or linalg), lowered to loops on one arena for a core with these lanes."""
     module = parse_module(text, make_transform_context())
+    note_lanes(module, lanes)
     run_passes(module, passes)
     return module
 

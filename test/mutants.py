@@ -28,6 +28,7 @@ from lowtide.graph.conflicts import problem_of
 from lowtide.graph.program import Loop
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import ArrayAttr, IntegerAttr, MemRefType, Module, StringAttr
+from lowtide.kernels.library import note_lanes
 from lowtide.lower import placed_buffers
 from lowtide.network import IoTensor, Network, Slot
 from lowtide.normalise.analysis import element_dtype, network_function
@@ -74,6 +75,7 @@ def trace(text: str) -> Trace:
 
 def _problem(module: Module) -> tuple[Bufferised, Problem, tuple[int | None, ...]]:
     function = network_function(module, "test")
+    note_lanes(module, TARGET.lanes)
     read = read_program(module, function, layer_bodies(module), 1, keep_input=False)
     return read, *problem_of(read.program)
 
@@ -185,7 +187,7 @@ def _run(
     body = "\n".join(view.operation.get_asm(enable_debug_info=False) for view in module.body.operations)
     network = Network("net", body, arena, inputs, outputs, False)
     folder.mkdir()
-    code, _ = build_object(network, TARGET, prepare_body(network), folder)
+    code, _ = build_object(network, TARGET, prepare_body(network).own, folder)
     (folder / "net.o").write_bytes(code)
     view = ArtifactView(folder, "net", TARGET, arena, STACK, 0, arena + STACK, inputs, outputs)
     result, trace = UnicornBackend().open(view).trace(arrays)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lowtide.bufferise import allocate
 from lowtide.bufferise.directions import DIRECTION
+from lowtide.codegen.portable import expand_intrinsics
 from lowtide.graph.profile import Profile
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import (
@@ -28,7 +29,7 @@ from lowtide.ir import (
     Value,
     run_pipeline,
 )
-from lowtide.kernels.library import kernel_for
+from lowtide.kernels.library import PLAIN, kernel_for, kernel_name
 from lowtide.normalise.analysis import network_function
 from lowtide.passes import run_passes
 
@@ -42,8 +43,8 @@ def operations(module: Module, name: str) -> list[Operation]:
     return [view.operation for view in block.operations if view.operation.name == name]
 
 
-def profiles(text: str, sizes: list[int], output_bytes: int) -> list[Profile]:
-    """What the only layer of a network allows of each of the network's inputs, `sizes` bytes large."""
+def profiles(text: str, sizes: list[int], output_bytes: int, lanes: str = PLAIN) -> list[Profile]:
+    """What the only layer of a network allows of each of the network's inputs, `sizes` bytes large, for these lanes."""
     module = jit.lowered(text, BUFFERS)
     (call,) = operations(module, "func.call")
     ((name, body),) = layer_bodies(module).items()
@@ -51,9 +52,16 @@ def profiles(text: str, sizes: list[int], output_bytes: int) -> list[Profile]:
     arguments = list(network_function(module, "test").regions[0].blocks[0].arguments)
     places = [_root(operand) for operand in call.operands]
     return [
-        kernel_for(body).profile(body, places.index(argument), size, output_bytes)
+        kernel_for(body).profile(body, places.index(argument), size, output_bytes, lanes)
         for argument, size in zip(arguments, sizes, strict=True)
     ]
+
+
+def kernel_of(text: str) -> str:
+    """The name of the kernel that computes the only layer of a network."""
+    module = jit.lowered(text, BUFFERS)
+    (body,) = layer_bodies(module).values()
+    return kernel_name(body)
 
 
 def _root(value: Value) -> Value:
@@ -71,16 +79,19 @@ class Shifted:
     Args:
         text: the network.
         direction: forwards or backwards.
+        lanes: how the core multiplies; Arm's DSP instructions become plain arithmetic.
     """
 
-    def __init__(self, text: str, direction: str) -> None:
-        module = jit.lowered(text, BUFFERS)
+    def __init__(self, text: str, direction: str, lanes: str = PLAIN) -> None:
+        module = jit.lowered(text, BUFFERS, lanes)
         run_passes(module, "lowtide-allocate{overlap=0 alignment=1}")
         with module.context:
             for call in operations(module, "func.call"):
                 call.attributes[DIRECTION] = StringAttr.get(direction)
         run_passes(module, "lowtide-kernels")
         _take_offsets(module)
+        with module.context:
+            expand_intrinsics(module)
         run_pipeline(module, jit.TO_LLVM)
         self._engine = ExecutionEngine(module, opt_level=2)
         self._entry = self._engine.raw_lookup("_mlir_ciface_network")

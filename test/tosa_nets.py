@@ -127,19 +127,22 @@ class TosaNet:
         """int8 → int32."""
         return self.op("cast", [x], x.array.astype(np.int32))
 
-    def rescale(self, x: Value, *, per_channel: bool = False, zero_point: int = 0) -> Value:
-        """int32 → int8 with multipliers that use the range."""
+    def rescale(
+        self, x: Value, *, per_channel: bool = False, zero_point: int = 0, twice: bool = False, span: int = 100
+    ) -> Value:
+        """int32 → int8 with multipliers that use the range, or `span`; `twice` rounds as TFLite does."""
         channels = x.array.shape[-1] if per_channel else 1
         peak = int(np.abs(x.array).max(initial=1))
-        shift = 30 + max(0, math.ceil(math.log2(peak / 100)))
+        shift = 30 + max(0, math.ceil(math.log2(peak / span)))
         multipliers = self.rng.integers(1 << 29, 1 << 30, channels).astype(np.int32)
         shifts = np.full(channels, shift, np.int8)
-        wide = (x.array.astype(np.int64) * multipliers + (1 << (shift - 1))) >> shift
+        nudge = np.where(x.array >= 0, 1 << 30, -(1 << 30)) if twice and shift > 31 else 0
+        wide = (x.array.astype(np.int64) * multipliers + (1 << (shift - 1)) + nudge) >> shift
         array = np.clip(wide + zero_point, -128, 127).astype(np.int8)
         operands = [x, self.const(multipliers), self.const(shifts), self._zero("int32"), self._zero("int8", zero_point)]
         attributes = (
             f"input_unsigned = false, output_unsigned = false, per_channel = {str(per_channel).lower()}, "
-            "rounding_mode = SINGLE_ROUND, scale32 = true"
+            f"rounding_mode = {'DOUBLE' if twice else 'SINGLE'}_ROUND, scale32 = true"
         )
         return self.op("rescale", operands, array, attributes)
 
@@ -168,28 +171,33 @@ class TosaNet:
 
     # -- windows ------------------------------------------------------------------------------------------------
 
-    def conv(self, x: Value, w: Array, window: Window, zp: int = 0) -> Value:
-        """`tosa.conv2d`, weights OHWI, accumulated in int32 or float32; int8 is not yet rescaled."""
-        bias = self._bias(x, w.shape[0])
-        array = np.einsum("nyxijc,oijc->nyxo", _patches(_wide(x.array, zp), window), _wide(w))
-        return self._conv("conv2d", [x, self.const(w), self.const(bias)], array + bias, window, zp)
+    def conv(self, x: Value, w: Array, window: Window, zp: int = 0, wzp: int = 0) -> Value:
+        """`tosa.conv2d`, weights OHWI, accumulated in int32 or float32; int8 is not yet rescaled.
 
-    def depthwise(self, x: Value, w: Array, window: Window, zp: int = 0) -> Value:
+        Args:
+            x, w, window: input, weights, and how the window goes over the input.
+            zp, wzp: zero points of input and weights.
+        """
+        bias = self._bias(x, w.shape[0])
+        array = np.einsum("nyxijc,oijc->nyxo", _patches(_wide(x.array, zp), window), _wide(w, wzp))
+        return self._conv("conv2d", [x, self.const(w), self.const(bias)], array + bias, window, (zp, wzp))
+
+    def depthwise(self, x: Value, w: Array, window: Window, zp: int = 0, wzp: int = 0) -> Value:
         """`tosa.depthwise_conv2d`, weights HWCM; else as `conv`."""
         bias = self._bias(x, w.shape[2] * w.shape[3])
-        array = np.einsum("nyxijc,ijcm->nyxcm", _patches(_wide(x.array, zp), window), _wide(w))
+        array = np.einsum("nyxijc,ijcm->nyxcm", _patches(_wide(x.array, zp), window), _wide(w, wzp))
         array = array.reshape(*array.shape[:3], -1)
-        return self._conv("depthwise_conv2d", [x, self.const(w), self.const(bias)], array + bias, window, zp)
+        return self._conv("depthwise_conv2d", [x, self.const(w), self.const(bias)], array + bias, window, (zp, wzp))
 
     def _bias(self, x: Value, channels: int) -> Array:
         kind = x.array.dtype.name
         return self.random((channels,), "int32" if kind == "int8" else kind)
 
-    def _conv(self, name: str, operands: list[Value], array: Array, window: Window, zp: int) -> Value:
+    def _conv(self, name: str, operands: list[Value], array: Array, window: Window, zeros: Pair) -> Value:
         kind = operands[0].array.dtype.name
         acc = operands[2].array.dtype
         attributes = f"acc_type = {ELEMENTS[acc.name]}, dilation = {_ints(window.dilation)}, {window.attributes}"
-        return self.op(name, [*operands, self._zero(kind, zp), self._zero(kind)], array.astype(acc), attributes)
+        return self.op(name, [*operands, *(self._zero(kind, zero) for zero in zeros)], array.astype(acc), attributes)
 
     def max_pool(self, x: Value, window: Window) -> Value:
         """`tosa.max_pool2d`."""

@@ -104,7 +104,7 @@ def test_an_elf_with_other_exports_is_refused(tmp_path: Path) -> None:
 
 def test_a_library_that_imports_is_refused() -> None:
     with scratch_directory() as scratch:
-        build_embedded(INT8_NET, M4, prepare_body(INT8_NET), scratch)
+        build_embedded(INT8_NET, M4, prepare_body(INT8_NET).own, scratch)
         data = bytearray((scratch / "embedded.o").read_bytes())
     elf = read_elf(bytes(data))
     library = next(symbol for symbol in symbols(elf) if symbol.name.endswith("library_query_v0"))
@@ -185,7 +185,7 @@ def test_globalise_refuses_other_tables_of_symbols() -> None:
 def _raw_object(scratch: Path, target: Target) -> bytes:
     flags = ["--compile-mode=hal-executable", "--iree-llvmcpu-link-embedded=false", "--iree-llvmcpu-link-static"]
     flags.append("--iree-llvmcpu-static-library-output-path=raw.o")
-    module = object_module(INT8_NET, target, prepare_body(INT8_NET))
+    module = object_module(INT8_NET, target, prepare_body(INT8_NET).own)
     compile_module(module, target, flags, scratch, name="int8_net")
     return (scratch / "raw.o").read_bytes()
 

@@ -31,7 +31,7 @@ def _main(network: Network, driver: str = "local-sync") -> Callable[..., Any]:
     from iree import runtime
 
     with scratch_directory() as scratch:
-        data = build_runtime(network, prepare_body(network), scratch)
+        data = build_runtime(network, prepare_body(network).portable, scratch)
     context = runtime.SystemContext(config=runtime.Config(driver))
     module = runtime.VmModule.copy_buffer(context.instance, data)
     context.add_vm_module(module)
@@ -78,7 +78,7 @@ def test_booleans_and_scalars() -> None:
 
 def test_iree_run_module(tmp_path: Path) -> None:
     with scratch_directory() as scratch:
-        data = build_runtime(SHARED_NET, prepare_body(SHARED_NET), scratch)
+        data = build_runtime(SHARED_NET, prepare_body(SHARED_NET).portable, scratch)
     (tmp_path / "net.vmfb").write_bytes(data)
     tool = Path(sys.executable).with_name("iree-run-module")
     if not tool.is_file():

@@ -112,7 +112,7 @@ def _entry(slot: Slot) -> dict[str, object]:
 
 def _object(network: Network, target: Target) -> tuple[bytes, dict[str, int]]:
     with scratch_directory() as scratch:
-        return build_object(network, target, prepare_body(network), scratch)
+        return build_object(network, target, prepare_body(network).own, scratch)
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=lambda target: target.name)

@@ -16,8 +16,8 @@ from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile
 from lowtide.ir import Module, StringAttr, Value, func, parse_module
-from lowtide.kernels.library import KERNELS, Pull
-from lowtide.kernels.pull import Part
+from lowtide.kernels.element import Part
+from lowtide.kernels.library import KERNELS, PLAIN, How, Pull
 from lowtide.normalise.form import KERNEL, network_calls
 from lowtide.passes import run_passes
 from lowtide.transform.interpreter import apply_script, make_transform_context
@@ -42,20 +42,20 @@ class Careful(Pull):
     def accepts(self, body: LayerBody) -> bool:
         return len(body.arguments) > 2  # weights
 
-    def emit(
-        self, body: LayerBody, arguments: Sequence[Value], *, backwards: bool = False, part: Part | None = None
-    ) -> None:
-        self.emitted.append(part)
-        super().emit(body, arguments, backwards=backwards, part=part)
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        self.emitted.append(how.part)
+        super().emit(body, arguments, how)
 
-    def profile(self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int) -> Profile:
+    def profile(
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+    ) -> Profile:
         self.profiled += 1
         return Profile(output_bytes, output_bytes)
 
 
 @pytest.fixture
 def careful(monkeypatch: pytest.MonkeyPatch) -> Careful:
-    """A second kernel of the library, for one test."""
+    """A further kernel of the library, for one test."""
     kernel = Careful()
     monkeypatch.setitem(KERNELS, "careful", kernel)
     return kernel
@@ -139,6 +139,16 @@ def test_the_choice_survives_a_fused_loop(careful: Careful) -> None:
     assert np.array_equal(found[0], y.array)
 
 
+@pytest.mark.parametrize("kernel", ["blocked", "pull"])
+def test_either_kernel_of_a_convolution_is_right(kernel: str) -> None:
+    """What goes by elements may run into its input by a few pixels more."""
+    net, y = convs()
+    module, found = arena(net.text([y]), layers("all", [1, 2, 3]), pick("all", kernel))
+    _, other = arena(net.text([y]), layers("all", [1, 2, 3]), pick("all", "pull"))
+    assert found > other if kernel == "blocked" else found == other
+    assert np.array_equal(jit.run(module, [net.inputs[0].array], [y.array])[0], y.array)
+
+
 @pytest.mark.usefixtures("careful")
 def test_a_kernel_that_does_not_accept_the_layer_is_refused() -> None:
     net, y = convs()
@@ -146,7 +156,7 @@ def test_a_kernel_that_does_not_accept_the_layer_is_refused() -> None:
         scripted(net.text([y]), layers("pool", [1, 4]), pick("pool", "careful"))
     assert "'lowtide.kernel': layer 'linalg." in caught.value.message
     assert "kernel 'careful' does not accept this layer; choose one of pull" in caught.value.message
-    with pytest.raises(InputError, match="unknown kernel 'quick'; choose one of pull, careful"):
+    with pytest.raises(InputError, match="unknown kernel 'quick'; choose one of blocked, pull, careful"):
         scripted(net.text([y]), layers("pool", [4]), pick("pool", "quick"))
 
 
@@ -156,4 +166,4 @@ def test_a_note_of_no_kernel_is_refused_behind_the_script() -> None:
     network_calls(module, "test")[3].attributes[KERNEL] = StringAttr.get("quick", module.context)
     with pytest.raises(InputError, match="unknown kernel 'quick'") as caught:
         run_passes(module, BACK)
-    assert caught.value.remedy == "choose one of pull"
+    assert caught.value.remedy == "choose one of blocked, pull"

@@ -1,7 +1,9 @@
 """Access profiles against brute force: never optimistic, by the definition of each layer and by the code itself.
 
 The reference is what numpy says each output element depends on; a store is unsafe if it hits a byte that a later
-element reads. The code is run on this machine with the output at every distance from the input.
+element reads. A blocked kernel goes through a row in blocks: there a store is unsafe if it hits a byte that a later
+block reads, or a later element, as code by elements takes their place in some loops. The code is run on this machine
+with the output at every distance from the input.
 """
 
 from __future__ import annotations
@@ -9,14 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import jit
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from shifted import Array, Shifted, profiles
+from shifted import BUFFERS, Array, Shifted, profiles
 from single_layers import PADDED_BEHIND, Single, all_layers, conv, depthwise
 from tosa_nets import Window
 
 from lowtide.graph.program import DIRECTIONS
+from lowtide.graph.read import layer_bodies
+from lowtide.kernels.blocked.blocks import Blocks
+from lowtide.kernels.blocked.contraction import contraction_of
+from lowtide.kernels.library import LANES, PLAIN, kernel_name
 
 LAYERS = all_layers()
 
@@ -28,6 +35,7 @@ class Case:
     Attributes:
         reads: bool[output elements, input elements]: what each output element depends on.
         distance: D forwards, D' backwards, as lowtide computes it.
+        orders: how a blocked kernel goes through rows, by column and channel the number of the block.
     """
 
     layer: Single
@@ -38,6 +46,7 @@ class Case:
     input_bytes: int
     output_bytes: int
     distance: int
+    orders: tuple[Array, ...]
 
     def __str__(self) -> str:
         return f"{self.layer.name} {self.kind}, input {self.number} {self.direction}"
@@ -62,57 +71,72 @@ class Case:
         return max(-self.input_bytes, ahead)
 
 
-def _cases(layer: Single) -> Iterator[Case]:
+def _cases(layer: Single, lanes: str = PLAIN) -> Iterator[Case]:
     reads = layer.reads()
     for kind in layer.kinds:
         net, output = layer.net(kind)
         sizes = [value.array.nbytes for value in net.inputs]
-        for number, profile in enumerate(profiles(net.text([output]), sizes, output.array.nbytes)):
+        orders = _orders(net.text([output]), lanes)
+        for number, profile in enumerate(profiles(net.text([output]), sizes, output.array.nbytes, lanes)):
             for direction in DIRECTIONS:
                 distance = profile.forwards if direction == "forwards" else profile.backwards
-                yield Case(layer, kind, number, direction, reads[number], sizes[number], output.array.nbytes, distance)
+                nbytes = output.array.nbytes
+                yield Case(layer, kind, number, direction, reads[number], sizes[number], nbytes, distance, orders)
+
+
+def _orders(text: str, lanes: str) -> tuple[Array, ...]:
+    module = jit.lowered(text, BUFFERS)
+    (body,) = layer_bodies(module).values()
+    found = contraction_of(body)
+    return () if found is None or kernel_name(body) != "blocked" else tuple(Blocks(found, LANES[lanes]).orders())
 
 
 def _safe(case: Case) -> Callable[[int], bool]:
-    """Tells whether no element stores to a byte that a later one reads."""
+    """Tells whether no element stores to a byte that a later one reads, nor a block to one that a later one reads."""
     steps, elements = case.reads.shape
-    order = range(steps) if case.direction == "forwards" else range(steps - 1, -1, -1)
-    last, written = np.full(elements, -1), np.empty(steps, np.int64)
-    for time, element in enumerate(order):
-        last[case.reads[element]] = time
-        written[element] = time
-    last = np.repeat(last, case.input_bytes // elements)
-    written = np.repeat(written, case.output_bytes // steps)
+    numbers = [np.arange(steps)]
+    for order in case.orders:
+        rows = np.arange(steps // order.size)[:, None] * (int(order.max()) + 1)
+        numbers.append((rows + order.reshape(1, -1)).reshape(-1))
+    times = [number if case.direction == "forwards" else number.max() - number for number in numbers]
+    sides: list[tuple[Array, Array]] = []
+    for time in times:
+        last = np.where(case.reads, time[:, None], -1).max(axis=0)
+        sides.append((np.repeat(last, case.input_bytes // elements), np.repeat(time, case.output_bytes // steps)))
 
     def safe(shift: int) -> bool:
-        low, high = max(shift, 0), min(shift + len(written), len(last))
-        return low >= high or not np.any(last[low:high] > written[low - shift : high - shift])
+        low, high = max(shift, 0), min(shift + case.output_bytes, case.input_bytes)
+        if low >= high:
+            return True
+        return not any(np.any(last[low:high] > time[low - shift : high - shift]) for last, time in sides)
 
     return safe
 
 
-def _check_definition(layers: Sequence[Single], capsys: pytest.CaptureFixture[str]) -> None:
+def _check_definition(layers: Sequence[Single], lanes: str, capsys: pytest.CaptureFixture[str]) -> None:
     gaps: list[tuple[int, str]] = []
     loose: set[str] = set()
-    for case in (case for layer in layers for case in _cases(layer)):
+    for case in (case for layer in layers for case in _cases(layer, lanes)):
         safe = _safe(case)
         wrong = [shift for shift in case.shifts if case.allows(shift) and not safe(shift)]
         assert not wrong, f"{case}: {case.distance} bytes are allowed, the output may not start at {wrong}"
         gaps.append((case.distance - case.least(safe), str(case)))
         if gaps[-1][0]:
             loose.add(case.layer.name.split()[0])
-    _print_gaps(capsys, "by definition", gaps)
+    _print_gaps(capsys, f"by definition, {lanes}", gaps)
     # these two read at places that their scalar code computes: "all of it"
     assert loose <= {"reverse", "gather"}
 
 
-def test_profiles_are_safe_by_definition(capsys: pytest.CaptureFixture[str]) -> None:
-    _check_definition(LAYERS[::4], capsys)
+@pytest.mark.parametrize("lanes", LANES)
+def test_profiles_are_safe_by_definition(lanes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _check_definition(LAYERS[::4], lanes, capsys)
 
 
 @pytest.mark.slow
-def test_every_profile_is_safe_by_definition(capsys: pytest.CaptureFixture[str]) -> None:
-    _check_definition(LAYERS, capsys)
+@pytest.mark.parametrize("lanes", LANES)
+def test_every_profile_is_safe_by_definition(lanes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _check_definition(LAYERS, lanes, capsys)
 
 
 @pytest.mark.parametrize(

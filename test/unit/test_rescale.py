@@ -46,7 +46,7 @@ def _net(shifts: tuple[int, int], peak: int, zero: int, per_channel: bool) -> tu
 )
 def test_every_value_is_exact(shifts: tuple[int, int], peak: int, per_channel: bool, zero: int, lanes: str) -> None:
     net, text, wanted = _net(shifts, peak, zero, per_channel)
-    module = jit.lowered(text, f"lowtide-import-tosa,{jit.BUFFERS},lowtide-kernels{{lanes={lanes}}}")
+    module = jit.lowered(text, lanes=lanes)
     (given,) = jit.run(module, [value.array for value in net.inputs], [wanted])
     assert np.array_equal(given, wanted)
     assert len(np.unique(wanted)) > 1
@@ -56,7 +56,7 @@ def test_vectors_round_where_scalars_would_overflow() -> None:
     """The sum of both roundings is no 32-bit value."""
     for lanes in ("scalar", "mve"):
         net, text, wanted = _net((62, 62), GREATEST, 0, False)
-        module = jit.lowered(text, f"lowtide-import-tosa,{jit.BUFFERS},lowtide-kernels{{lanes={lanes}}}")
+        module = jit.lowered(text, lanes=lanes)
         assert ("vqrdmulh" in str(module)) == (lanes == "mve")
         (given,) = jit.run(module, [value.array for value in net.inputs], [wanted])
         assert np.array_equal(given, wanted)

@@ -12,7 +12,7 @@ import mutants
 import numpy as np
 import pytest
 from mutants import trace
-from shifted import BUFFERS
+from shifted import BUFFERS, kernel_of
 from single_layers import Single, conv, dense, depthwise, moved, pool
 from tflite_nets import Net
 from tosa_nets import TosaNet, Value, Window
@@ -26,8 +26,10 @@ from lowtide.emulate.trace import Recorder, Trace
 from lowtide.emulate.unicorn_backend import UnicornBackend
 from lowtide.emulate.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
+from lowtide.ir import StringAttr
 from lowtide.lower import normalised
 from lowtide.network import LayerAccess
+from lowtide.normalise.form import KERNEL, network_calls
 from lowtide.passes import run_passes
 from lowtide.report.memory_map import PlacedBuffer
 from lowtide.stages import Stages
@@ -50,6 +52,24 @@ def test_right_run_is_clean() -> None:
 def test_wide_accesses_are_seen_byte_by_byte() -> None:
     wide = Trace(np.array([0, 4, 0, 4, 8]), np.full(5, 4), np.array([False, True, False, False, True]))
     assert check_trace(wide, [A, B], [X, Y, Z], 12).loads == 3
+
+
+def _halves(loads: str, stores: str = "") -> Trace:
+    """Loads and stores of words, at these offsets."""
+    offsets = [int(word) for word in (loads + " " + stores).split()]
+    kinds = [False] * len(loads.split()) + [True] * len(stores.split())
+    return Trace(np.array(offsets), np.full(len(offsets), 4), np.array(kinds))
+
+
+def test_halves_of_a_load_are_one() -> None:
+    seen = _halves("4 8 8 4 8", "0")
+    assert seen.ambiguous and not _halves("4 0 8", "12").ambiguous
+    found = seen.resolved(_halves("5 8 4 8"))
+    assert found.offsets.tolist() == [5, 8, 4, 8, 0] and found.stores.tolist() == [False] * 4 + [True]
+    assert seen.resolved(_halves("4 8 8 7")).offsets.tolist() == [4, 8, 8, 7, 0]
+    for other in ("5 8 4", "5 8 4 12", "5 9 4 8"):
+        with pytest.raises(InternalError, match="loads otherwise when its loads are watched"):
+            seen.resolved(_halves(other))
 
 
 # x → a: y = x reversed → p: the lower half of z is y, which lies there → q: the upper half is y + 1
@@ -107,7 +127,7 @@ def test_wrong_run_is_refused(buffers: tuple[PlacedBuffer, ...], text: str, mess
 
 def test_run_is_witnessed(folder: Path) -> None:
     loads = run_artifact(folder, witness=True).witnessed_loads
-    assert loads is not None and loads > 10_000
+    assert loads is not None and loads > 5_000
 
 
 def test_tiny_layers_in_place_are_clean(tmp_path: Path) -> None:
@@ -203,7 +223,10 @@ MORE = [
 
 
 def _mutate(make: Callable[[], jit.Module], folder: Path, limit: int = 1000) -> int:
-    """Check that each layer's closest overlap is clean, and one byte more is seen; the number of overlaps."""
+    """Check that each layer's closest overlap is clean, and one byte more is seen; the number of overlaps.
+
+    One byte more is wrong with kernels that go by elements, so `make` picks those.
+    """
     found = mutants.overlaps(make())[:limit]
     for number, overlap in enumerate(found):
         mutants.witness(make(), overlap, overlap.allowed, folder / f"{number}")
@@ -234,9 +257,45 @@ def _outlined(model: Path) -> jit.Module:
     return module
 
 
+def _pulled(module: jit.Module) -> jit.Module:
+    """The module with the general kernel picked for all layers."""
+    for call in network_calls(module, "test"):
+        call.attributes[KERNEL] = StringAttr.get("pull", module.context)
+    return module
+
+
 def _check_single(layer: Single, folder: Path) -> None:
     net, output = layer.net("int8")
-    assert _mutate(lambda: jit.lowered(net.text([output]), BUFFERS), folder)
+    assert _mutate(lambda: _pulled(jit.lowered(net.text([output]), BUFFERS)), folder)
+
+
+BLOCKED = [
+    FEW[0],
+    FEW[2],
+    conv((6, 6), (4, 9), Window((1, 1))),
+    conv((5, 5), (8, 4), Window((3, 3), SAME)),
+    depthwise((5, 6), 1, 6, Window((3, 3), SAME)),
+]
+
+
+@pytest.mark.parametrize("layer", BLOCKED, ids=lambda layer: layer.name)
+def test_what_a_blocked_kernel_must_not_overwrite_is_seen(layer: Single, tmp_path: Path) -> None:
+    """Clean at its profile's distance; nearer by two rows of output, and some pixels, it is not.
+
+    The profile holds for code by elements too, and a block loads all before it stores, so one byte need not be wrong.
+    """
+    net, output = layer.net("int8")
+    assert kernel_of(net.text([output])) == "blocked"
+    _, _, columns, channels = output.array.shape
+    more = (4 + 2 * columns) * channels
+    found = mutants.overlaps(jit.lowered(net.text([output]), BUFFERS))
+    assert len(found) == 2
+    for number, overlap in enumerate(found):
+        step = overlap.beyond - overlap.allowed
+        mutants.witness(jit.lowered(net.text([output]), BUFFERS), overlap, overlap.allowed, tmp_path / f"{number}")
+        with pytest.raises(InternalError, match="which holds a byte of"):
+            module = jit.lowered(net.text([output]), BUFFERS)
+            mutants.witness(module, overlap, overlap.allowed + step * more, tmp_path / f"{number}beyond")
 
 
 @pytest.mark.parametrize("layer", FEW, ids=lambda layer: layer.name)
@@ -256,7 +315,7 @@ def test_one_byte_too_far_is_seen_in_kws(tmp_path: Path) -> None:
     if not model.is_file():
         pytest.skip("../shared/models is not there")
     # the first convolution, then a depthwise and a pointwise one, each in both directions
-    assert _mutate(lambda: _outlined(model), tmp_path, 6) == 6
+    assert _mutate(lambda: _pulled(_outlined(model)), tmp_path, 6) == 6
 
 
 @pytest.mark.slow

@@ -106,6 +106,15 @@ module {
     llvm.return
   }
 
+  // A hook on loads: the address is that of memory, whatever it is mapped as.
+  llvm.func @loaded(%uc: !llvm.ptr, %kind: i32, %address: i64, %size: i32, %value: i64, %user: !llvm.ptr) -> i1 {
+    %true = llvm.mlir.constant(true) : i1
+    %false = llvm.mlir.constant(false) : i1
+    %far = llvm.call @offset(%address, %user) : (i64, !llvm.ptr) -> i64
+    llvm.call @note(%uc, %far, %size, %false, %user) : (!llvm.ptr, i64, i32, i1, !llvm.ptr) -> ()
+    llvm.return %true : i1
+  }
+
   // The bindings hand out only wrappers of compiled functions; this one tells the addresses themselves.
   llvm.func @addresses(%out: !llvm.ptr) {
     %read = llvm.mlir.addressof @read : !llvm.ptr
@@ -113,6 +122,9 @@ module {
     %second = llvm.getelementptr %out[1] : (!llvm.ptr) -> !llvm.ptr, i64
     llvm.store %read, %out : !llvm.ptr, !llvm.ptr
     llvm.store %write, %second : !llvm.ptr, !llvm.ptr
+    %loaded = llvm.mlir.addressof @loaded : !llvm.ptr
+    %third = llvm.getelementptr %out[2] : (!llvm.ptr) -> !llvm.ptr, i64
+    llvm.store %loaded, %third : !llvm.ptr, !llvm.ptr
     llvm.return
   }
 }

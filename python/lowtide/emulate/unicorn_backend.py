@@ -17,7 +17,7 @@ from lowtide.emulate.link import link_object
 from lowtide.emulate.machine import Machine, StrayAccessError
 from lowtide.emulate.memory import Layout, make_layout
 from lowtide.emulate.profile import Profile
-from lowtide.emulate.trace import Recorder, Trace
+from lowtide.emulate.trace import LoadHook, Recorder, Trace
 from lowtide.errors import InternalError, UsageError
 
 ArtifactKind = Literal["object", "elf"]
@@ -97,13 +97,23 @@ class UnicornSession:
         return Profile(result, self._image, machine.executed(), self._core.isa)
 
     def trace(self, inputs: Sequence[Array]) -> tuple[RunResult, Trace]:
-        """Run once and record every access to the arena.
+        """Record every access to the arena, in a run, and in a second where loads need not be aligned.
 
         Raises:
             UsageError: there are more than fit the memory that is set aside for them.
             InternalError: as `run`.
         """
         check_inputs(self._artifact.inputs, inputs)
+        result, trace = self._recorded(inputs)
+        if not trace.ambiguous:
+            return result, trace
+        machine = Machine(self._core, self._image, self.layout, explain=False, count=False)
+        hook = LoadHook(machine, self.layout.arena)
+        self._run_on(machine, inputs, inverted=False, count=False)
+        return result, trace.resolved(hook.trace())
+
+    def _recorded(self, inputs: Sequence[Array]) -> tuple[RunResult, Trace]:
+        """Run once with the arena as a device."""
         machine = Machine(self._core, self._image, self.layout, explain=False, count=False)
         recorder = Recorder(machine, self.layout.arena)
         try:

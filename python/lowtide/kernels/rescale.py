@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from lowtide.ir import Block, IntegerType, Operation, Value, arith
+from lowtide.ir import Block, IntegerAttr, IntegerType, Operation, Value, arith
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.neutral import constant_of
 from lowtide.normalise.analysis import defining
@@ -105,8 +105,8 @@ def _rescale(root: Operation) -> Rescale | None:
     chosen = _of(total, "arith.select")
     if chosen is not None:
         # a shift of 31 or less has no second rounding; `_exact` rules it out
-        test = _of(chosen.operands[0], "arith.cmpi")
-        if test is None or constant_of(test.operands[1]) != 31:
+        test = _comparison(chosen.operands[0], arith.CmpIPredicate.sgt)
+        if test is None or constant_of(test.operands[1]) != 31 or _unextended(test.operands[0]) != _unextended(amount):
             return None
         total = chosen.operands[1]
     return _rounded(root, total, amount)
@@ -121,7 +121,7 @@ def _rounded(root: Operation, total: Value, amount: Value) -> Rescale | None:
     if nudge is None or half is None or [constant_of(v) for v in list(nudge.operands)[1:]] != [_NUDGE, -_NUDGE]:
         return None
     product = next((p for p in (_of(operand, "arith.muli") for operand in half.operands) if p is not None), None)
-    sign = _of(nudge.operands[0], "arith.cmpi")
+    sign = _comparison(nudge.operands[0], arith.CmpIPredicate.sge)
     if product is None or sign is None or not _is_half(half, product, amount):
         return None
     x, multiplier = _narrow(product.operands[0]), product.operands[1]
@@ -181,6 +181,11 @@ def _floor(op: Operation | None) -> int | None:
 def _only_user(op: Operation) -> Operation | None:
     uses = [use.owner for use in op.results[0].uses]
     return uses[0].operation if len(uses) == 1 else None
+
+
+def _comparison(value: Value, predicate: arith.CmpIPredicate) -> Operation | None:
+    op = _of(value, "arith.cmpi")
+    return op if op is not None and IntegerAttr(op.attributes["predicate"]).value == predicate else None
 
 
 def _of(value: Value, name: str) -> Operation | None:

@@ -28,6 +28,8 @@ from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.normalise.analysis import defining
 
 Layout = Literal["runs", "depthwise", "spread"]
+MOST_ZERO = 0x7F00
+"""A byte less a zero point up to that, or down to its negative, is a 16-bit value."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,7 @@ def _term(value: Value, block: Block) -> tuple[int, bool, int] | None:
     less = _operation(value, "arith.subi")
     if less is not None:
         constant = constant_of(less.operands[1])
-        if not isinstance(constant, int):
+        if not isinstance(constant, int) or abs(constant) > MOST_ZERO:
             return None
         value, zero = less.operands[0], constant
     op = defining(value)
@@ -259,7 +261,7 @@ def _contraction(node: Structured, index: Index, loops: tuple[Var, ...], x: Fact
         return None
     channels = inner[0].extent if inner else 1
     strides = flat.coefficient(loops[3]), flat.coefficient(ky), flat.coefficient(kx)
-    if channels != (x.shape[3] if layout != "depthwise" else 1) or math.prod(x.shape) == 0:
+    if (loops[3].extent if layout == "depthwise" else channels) != x.shape[3] or math.prod(x.shape) == 0:
         return None
     return Contraction(node, index, loops, x, w, rows, columns, channels, layout, strides, ky, kx)
 
@@ -267,7 +269,7 @@ def _contraction(node: Structured, index: Index, loops: tuple[Var, ...], x: Fact
 def _axis(at: Linear, output: Var, reduced: list[Var], inputs: int) -> tuple[Axis, Var] | None:
     """One dimension's windows, and the variable that goes through one."""
     own = [var for var in reduced if at.coefficient(var)]
-    if len(own) > 1 or not at.variables <= {output, *own}:
+    if len(own) > 1 or not at.variables <= {output, *own} or (output.extent > 1 and not at.coefficient(output)):
         return None
     within = own[0] if own else Var("k", 1)
     stride, dilation = at.coefficient(output) or 1, at.coefficient(within) or 1

@@ -1,0 +1,135 @@
+"""Random convolutions of 8-bit integers for the blocked kernels, small enough that every block and edge occurs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+from tosa_nets import Array, TosaNet, Value, Window
+
+Draw = Callable[..., Any]
+KINDS = ("conv", "pointwise", "depthwise", "one channel", "dense")
+EPILOGUES = ("none", "add", "clamp", "table")
+ZERO_POINTS = (-128, 127, 0, -5)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A layer.
+
+    Attributes:
+        kind: of `KINDS`; "one channel" is depthwise with a multiplier.
+        extents: rows and columns of the output.
+        channels: of the input and of the output.
+        zeros: zero points of input, weights and output.
+        twice: the rescale rounds as TFLite does.
+        epilogue: of `EPILOGUES`; what is fused behind the rescale.
+        seed: of weights and inputs.
+    """
+
+    kind: str
+    extents: tuple[int, int]
+    channels: tuple[int, int]
+    window: Window
+    zeros: tuple[int, int, int]
+    per_channel: bool
+    twice: bool
+    epilogue: str
+    seed: int
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """What gives an output of the extents exactly."""
+        window = self.window
+        height, width = (
+            (self.extents[axis] - 1) * window.stride[axis]
+            + (window.kernel[axis] - 1) * window.dilation[axis]
+            + 1
+            - sum(window.pads[axis])
+            for axis in range(2)
+        )
+        return (1, height, width, self.channels[0])
+
+    def appended(self, net: TosaNet, x: Value) -> Value:
+        """The layer behind `x`."""
+        zero, weights_zero, out = self.zeros
+        if self.kind in ("depthwise", "one channel"):
+            weights = net.random((*self.window.kernel, self.channels[0], self.channels[1] // self.channels[0]), "int8")
+            wide = net.depthwise(x, weights, self.window, zero, weights_zero)
+        else:
+            weights = net.random((self.channels[1], *self.window.kernel, self.channels[0]), "int8")
+            wide = net.conv(x, weights, self.window, zero, weights_zero)
+        y = net.rescale(wide, per_channel=self.per_channel, zero_point=out, twice=self.twice)
+        return self._finished(net, y)
+
+    def _finished(self, net: TosaNet, y: Value) -> Value:
+        match self.epilogue:
+            case "add":
+                return net.add(y, net.const(net.random((1, 1, 1, y.array.shape[3]), "int8")))
+            case "clamp":
+                return net.clamp(y, self.zeros[2] if self.zeros[2] < 100 else -100, 110)
+            case "table":
+                return net.table(y)
+            case _:
+                return y
+
+    def net(self) -> tuple[TosaNet, Value]:
+        """The layer alone, on random inputs with the extreme bytes among them."""
+        net = TosaNet(np.random.default_rng(self.seed))
+        x = net.input(self.input_shape, "int8")
+        extreme(net.rng, x.array)
+        return net, self.appended(net, x)
+
+
+def extreme(rng: np.random.Generator, array: Array) -> None:
+    """Make some bytes the least and the greatest, in place."""
+    array[rng.random(array.shape) < 0.2] = -128
+    array[rng.random(array.shape) < 0.2] = 127
+
+
+@st.composite
+def convolutions(draw: Draw, kind: str | None = None, channels: int | None = None) -> Convolution:
+    """Any that an int8 model can have: strides, pads of any kind, odd widths.
+
+    Args:
+        draw: hypothesis's.
+        kind: of `KINDS`, any where left out.
+        channels: of the input, any where left out.
+    """
+    kind = draw(st.sampled_from(KINDS)) if kind is None else kind
+    inputs = draw(st.sampled_from((1, 2, 3, 4, 5, 6, 7, 8, 9, 16))) if channels is None else channels
+    outputs = draw(st.sampled_from((1, 2, 3, 4, 5, 6, 7, 8, 9, 16)))
+    extents = draw(st.integers(1, 4)), draw(st.integers(1, 9))
+    if kind == "depthwise":
+        outputs = inputs
+    elif kind == "one channel":
+        inputs = 1
+    elif kind == "dense":
+        inputs, extents = draw(st.sampled_from((3, 12, 40, 64, 77, 100, 132))), (1, 1)
+    small = kind in ("pointwise", "dense")
+    axes = [_axis(draw, 1 if small else 6, extents[axis], 2 if kind == "depthwise" else 1) for axis in range(2)]
+    kernel, pads, stride, dilation = zip(*axes, strict=True)
+    return Convolution(
+        kind,
+        extents,
+        (inputs, outputs),
+        Window(kernel, pads, stride, dilation),
+        (draw(st.sampled_from(ZERO_POINTS)), draw(st.sampled_from((0, 0, 0, 3))), draw(st.sampled_from(ZERO_POINTS))),
+        draw(st.booleans()),
+        draw(st.booleans()),
+        draw(st.sampled_from(EPILOGUES)),
+        draw(st.integers(0, 1 << 16)),
+    )
+
+
+def _axis(draw: Draw, most: int, outputs: int, dilate: int) -> tuple[int, tuple[int, int], int, int]:
+    """Kernel, pads, stride and dilation for so many outputs of at least one input."""
+    kernel = draw(st.sampled_from([k for k in (1, 2, 3, 3, 3, 4, 5, 6) if k <= most]))
+    stride, dilation = draw(st.integers(1, 3)), draw(st.integers(1, dilate))
+    reach = (outputs - 1) * stride + (kernel - 1) * dilation + 1
+    low = draw(st.integers(0, min(kernel - 1, reach - 1)))
+    high = draw(st.integers(0, min(kernel - 1, reach - 1 - low)))
+    return kernel, (low, high), stride, dilation
