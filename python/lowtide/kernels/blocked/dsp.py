@@ -20,7 +20,7 @@ _WORD = 4
 class Dsp:
     """Cortex-M4, M7, M33."""
 
-    blocks: Mapping[int, int] = MappingProxyType({1: 4, 2: 2})
+    blocks: Mapping[int, int] = MappingProxyType({1: 3, 2: 2})
     pixels = 2
     group = 4
     wide = None

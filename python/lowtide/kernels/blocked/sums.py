@@ -215,11 +215,16 @@ class Runs(SumEmitter):
             return self.products(sums, xs, ws, count, x)
         turn = self.lanes.turn
         whole = count - count % turn
+        # the loop counts the input's address: the core has one register less to move
+        first, apart = xs[0].base, arith.subi(ws[0].base, xs[0].base)
 
         def some(at: Value, totals: Sums) -> Sums:
-            return self.products(totals, moved(xs, at), moved(ws, at), turn, x)
+            weights = arith.addi(at, apart)
+            inputs = [Address(at, address.offset) for address in xs]
+            return self.products(totals, inputs, [Address(weights, address.offset) for address in ws], turn, x)
 
-        sums = looped(index_constant(0), index_constant(whole), turn, sums, some)
+        end = arith.addi(first, index_constant(whole))
+        sums = looped(first, end, turn, sums, some)
         return self.products(sums, [a + whole for a in xs], [a + whole for a in ws], count - whole, x)
 
     def products(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor) -> Sums:
