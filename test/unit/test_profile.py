@@ -96,8 +96,9 @@ def _safe(case: Case) -> Callable[[int], bool]:
     steps, elements = case.reads.shape
     numbers: list[Array] = [np.arange(steps)]
     for order in case.orders:
-        rows: Array = np.arange(steps // order.size)[:, None] * (int(order.max()) + 1)
-        numbers.append((rows + order.reshape(1, -1)).reshape(-1))
+        blocks: list[int] = order.reshape(-1).tolist()
+        count = max(blocks) + 1
+        numbers.append(np.array([row * count + block for row in range(steps // len(blocks)) for block in blocks]))
     times = [number if case.direction == "forwards" else number.max() - number for number in numbers]
     sides: list[tuple[Array, Array]] = []
     for time in times:
