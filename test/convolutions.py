@@ -99,21 +99,21 @@ def convolutions(draw: Draw, kind: str | None = None, channels: int | None = Non
         kind: of `KINDS`, any where left out.
         channels: of the input, any where left out.
     """
-    kind = draw(st.sampled_from(KINDS)) if kind is None else kind
+    picked: str = draw(st.sampled_from(KINDS)) if kind is None else kind
     inputs = draw(st.sampled_from((1, 2, 3, 4, 5, 6, 7, 8, 9, 16))) if channels is None else channels
     outputs = draw(st.sampled_from((1, 2, 3, 4, 5, 6, 7, 8, 9, 16)))
     extents = draw(st.integers(1, 4)), draw(st.integers(1, 9))
-    if kind == "depthwise":
+    if picked == "depthwise":
         outputs = inputs
-    elif kind == "one channel":
+    elif picked == "one channel":
         inputs = 1
-    elif kind == "dense":
+    elif picked == "dense":
         inputs, extents = draw(st.sampled_from((3, 12, 40, 64, 77, 100, 132))), (1, 1)
-    small = kind in ("pointwise", "dense")
-    axes = [_axis(draw, 1 if small else 6, extents[axis], 2 if kind == "depthwise" else 1) for axis in range(2)]
+    small = picked in ("pointwise", "dense")
+    axes = [_axis(draw, 1 if small else 6, extents[axis], 2 if picked == "depthwise" else 1) for axis in range(2)]
     kernel, pads, stride, dilation = zip(*axes, strict=True)
     return Convolution(
-        kind,
+        picked,
         extents,
         (inputs, outputs),
         Window(kernel, pads, stride, dilation),

@@ -18,7 +18,6 @@ from lowtide.ir import (
     MemRefType,
     Module,
     RankedTensorType,
-    StringAttr,
     UnitAttr,
     func,
     parse_module,
@@ -84,7 +83,9 @@ class ScalarLayer:
         """The loop over the elements, where some arguments lie in known intervals."""
         module, body = self._read()
         with module.context, module.operation.location:
-            kinds = [RankedTensorType(kind) for kind in module.body.operations[0].type.inputs]
+            layer = module.body.operations[0]
+            assert isinstance(layer, func.FuncOp)
+            kinds = [RankedTensorType(kind) for kind in layer.type.inputs]
             memrefs = [MemRefType.get(list(kind.shape), kind.element_type) for kind in kinds]
             with InsertionPoint(module.body):
                 function = func.FuncOp("run", FunctionType.get(memrefs, []))
@@ -93,8 +94,7 @@ class ScalarLayer:
             with InsertionPoint(block):
                 PullEmitter(body, list(block.arguments), constants=constants).emit()
                 func.ReturnOp([])
-            module.body.operations[0].operation.erase()
-            assert StringAttr(function.operation.attributes["sym_name"]).value == "run"
+            layer.operation.erase()
         return module
 
     def run(self, arrays: Sequence[Array], constants: Mapping[int, Interval]) -> Array:

@@ -131,7 +131,7 @@ def test_inspect_says_where_the_peak_is() -> None:
     assert "the peak (←, step 3) holds:" in out
     assert re.search(r"^ +1,024  digits_1/re_lu_1/Relu  8×8×16 int8$", out, re.MULTILINE)
     assert "37,376 MACs; layer by layer 3,072 bytes" in out
-    assert "with overlap at least 2,112 bytes (within a layer)" in out
+    assert "with overlap at least 2,078 bytes (within a layer)" in out
 
 
 def test_verbose_shows_stages_with_times(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_a_compile_reports_the_bound_and_its_kind(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "bound", "kind"),
-    [("kws_ref_model", 8_640, "within a layer"), ("pretrainedResnet_quant", 33_360, "within a layer")],
+    [("kws_ref_model", 8_448, "within a layer"), ("pretrainedResnet_quant", 33_326, "within a layer")],
 )
 def test_real_models(name: str, bound: int, kind: str) -> None:
     path = SHARED / "models" / "mlperf-tiny" / f"{name}.tflite"

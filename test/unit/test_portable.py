@@ -33,17 +33,35 @@ def _both(low: Array, high: Array) -> Array:
 
 
 def _extended(signed: bool) -> Callable[[Array], Array]:
-    return lambda a: _both(_byte(a, 0, signed=signed), _byte(a, 2, signed=signed))
+    def definition(a: Array) -> Array:
+        return _both(_byte(a, 0, signed=signed), _byte(a, 2, signed=signed))
+
+    return definition
 
 
 def _added(signed: bool) -> Callable[[Array, Array], Array]:
-    return lambda n, m: _both(_half(n, 0) + _byte(m, 0, signed=signed), _half(n, 1) + _byte(m, 2, signed=signed))
+    def definition(n: Array, m: Array) -> Array:
+        return _both(_half(n, 0) + _byte(m, 0, signed=signed), _half(n, 1) + _byte(m, 2, signed=signed))
+
+    return definition
+
+
+def _product(*halves: tuple[int, int]) -> Callable[[Array, Array, Array], Array]:
+    """The sum of products of these halves of n and m, and of a."""
+
+    def definition(n: Array, m: Array, a: Array) -> Array:
+        total = a.astype(np.int64)
+        for left, right in halves:
+            total = total + _half(n, left) * _half(m, right)
+        return total
+
+    return definition
 
 
 DEFINITIONS: dict[str, Callable[..., Array]] = {
-    "smlad": lambda n, m, a: _half(n, 0) * _half(m, 0) + _half(n, 1) * _half(m, 1) + a.astype(np.int64),
-    "smlabb": lambda n, m, a: _half(n, 0) * _half(m, 0) + a.astype(np.int64),
-    "smlatt": lambda n, m, a: _half(n, 1) * _half(m, 1) + a.astype(np.int64),
+    "smlad": _product((0, 0), (1, 1)),
+    "smlabb": _product((0, 0)),
+    "smlatt": _product((1, 1)),
     "sxtb16": _extended(True),
     "uxtb16": _extended(False),
     "sxtab16": _added(True),

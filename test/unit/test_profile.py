@@ -94,10 +94,11 @@ def _orders(text: str, lanes: str) -> tuple[Array, ...]:
 def _safe(case: Case) -> Callable[[int], bool]:
     """Tells whether no element stores to a byte that a later one reads, nor a block to one that a later one reads."""
     steps, elements = case.reads.shape
-    numbers = [np.arange(steps)]
+    numbers: list[Array] = [np.arange(steps)]
     for order in case.orders:
-        rows = np.arange(steps // order.size)[:, None] * (int(order.max()) + 1)
-        numbers.append((rows + order.reshape(1, -1)).reshape(-1))
+        blocks: list[int] = order.reshape(-1).tolist()
+        count = max(blocks) + 1
+        numbers.append(np.array([row * count + block for row in range(steps // len(blocks)) for block in blocks]))
     times = [number if case.direction == "forwards" else number.max() - number for number in numbers]
     sides: list[tuple[Array, Array]] = []
     for time in times:

@@ -38,10 +38,12 @@ class Machine:
 
     Attributes:
         uc: the engine, open to further hooks.
+        unsure: the last call may have loaded a few bytes behind its memory; with `explain` that is known.
     """
 
     def __init__(self, core: Core, image: Image, layout: Layout, *, explain: bool, count: bool) -> None:
         self.core = core
+        self.unsure = False
         self.image = image
         self.layout = layout
         self.uc = unicorn.Uc(core.arch, core.mode, core.model)
@@ -111,8 +113,9 @@ class Machine:
         if self._watch:
             self._watch.check(failure)
         strays = sum(edge.strays for edge in self._edges)
+        self.unsure = any(edge.halves for edge in self._edges)
         for edge in self._edges:
-            edge.strays = 0
+            edge.strays = edge.halves = 0
         if failure or strays:
             raise StrayAccessError
         if self.uc.reg_read(core.pc) & ~1 != EXIT_ADDRESS:

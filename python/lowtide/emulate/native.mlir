@@ -61,7 +61,24 @@ module {
 
   llvm.func @read_edge(%uc: !llvm.ptr, %offset: i64, %size: i32, %edge: !llvm.ptr) -> i64 {
     %inside = llvm.call @inside(%offset, %size, %edge) : (i64, i32, !llvm.ptr) -> i1
-    llvm.cond_br %inside, ^load, ^miss
+    llvm.cond_br %inside, ^load, ^over
+  ^over:
+    // the end of the bytes within the value: the second half of a load at an address that is no multiple of its size?
+    %low_field = llvm.getelementptr %edge[1] : (!llvm.ptr) -> !llvm.ptr, i64
+    %high_field = llvm.getelementptr %edge[2] : (!llvm.ptr) -> !llvm.ptr, i64
+    %low = llvm.load %low_field : !llvm.ptr -> i64
+    %high = llvm.load %high_field : !llvm.ptr -> i64
+    %begins = llvm.icmp "sge" %offset, %low : i64
+    %within = llvm.icmp "slt" %offset, %high : i64
+    %partly = llvm.and %begins, %within : i1
+    llvm.cond_br %partly, ^half, ^miss
+  ^half:
+    %halves_field = llvm.getelementptr %edge[5] : (!llvm.ptr) -> !llvm.ptr, i64
+    %halves = llvm.load %halves_field : !llvm.ptr -> i64
+    %one = llvm.mlir.constant(1 : i64) : i64
+    %more = llvm.add %halves, %one : i64
+    llvm.store %more, %halves_field : i64, !llvm.ptr
+    llvm.br ^load
   ^load:
     %bytes = llvm.load %edge : !llvm.ptr -> !llvm.ptr
     %at = llvm.getelementptr %bytes[%offset] : (!llvm.ptr, i64) -> !llvm.ptr, i8

@@ -35,8 +35,10 @@ class EdgePage(ctypes.Structure):
         ("high", ctypes.c_int64),
         ("stop", ctypes.c_void_p),
         ("strays", ctypes.c_int64),
+        ("halves", ctypes.c_int64),
     )
     strays: int
+    halves: int
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,12 @@ def map_edge(uc: unicorn.Uc, address: int, size: int, host: int, valid: range) -
         valid: offsets within the page.
 
     Returns:
-        the page's record, which must outlive the engine; `strays` counts accesses outside `valid`, and the first
-        one stops the engine.
+        the page's record, which must outlive the engine; `halves` counts loads that begin inside `valid` and end
+        outside, which may be the second half of one that need not be aligned; `strays` counts other accesses outside,
+        and the first one stops the engine.
     """
     stop = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
-    edge = EdgePage(host, valid.start, valid.stop, stop, 0)
+    edge = EdgePage(host, valid.start, valid.stop, stop, 0, 0)
     user = ctypes.addressof(edge)
     callbacks = _callbacks()
     _check(uclib.uc_mmio_map(hook_handle(uc), address, size, callbacks.read_edge, user, callbacks.write_edge, user))

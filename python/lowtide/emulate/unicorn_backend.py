@@ -133,9 +133,10 @@ class UnicornSession:
     def _run_on(self, machine: Machine, inputs: Sequence[Array], *, inverted: bool, count: bool) -> RunResult:
         try:
             code = self._call(machine, inputs, inverted=inverted)
+            if machine.unsure:
+                self._explain(inputs, inverted=inverted)
         except StrayAccessError:
-            explaining = Machine(self._core, self._image, self.layout, explain=True, count=False)
-            self._call(explaining, inputs, inverted=inverted)
+            self._explain(inputs, inverted=inverted)
             raise InternalError("run", "the code left its memory, but not when watched") from None
         if code != 0:
             raise InternalError(
@@ -148,6 +149,11 @@ class UnicornSession:
             arena_touched_bytes=None,
             return_code=code,
         )
+
+    def _explain(self, inputs: Sequence[Array], *, inverted: bool) -> None:
+        """Run once more; raises `InternalError` with the first access that misses the memory, if there is one."""
+        explaining = Machine(self._core, self._image, self.layout, explain=True, count=False)
+        self._call(explaining, inputs, inverted=inverted)
 
     def _call(self, machine: Machine, inputs: Sequence[Array], *, inverted: bool) -> int:
         machine.reset(inverted=inverted)
