@@ -119,7 +119,7 @@ def _define(declaration: func.FuncOp, layer: func.FuncOp, kernel: str, how: How,
         more = [type_of(value) for value in derived[0]]
         kind = FunctionType.get([*declaration.type.inputs, *more], list(declaration.type.results))
         function = func.FuncOp(name, kind, visibility="private")
-    if len(callers.calls) > 1:
+    if len(callers.calls) > 1 or kernel != "pull":
         function.operation.attributes[NO_INLINE] = UnitAttr.get()
     block = function.add_entry_block()
     arguments = list(block.arguments)
