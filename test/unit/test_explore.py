@@ -189,7 +189,8 @@ def test_beaten_points() -> None:
 # ---- objective fit
 
 
-@pytest.mark.parametrize("reserve", [budget.STACK_RESERVE, 0])
+# one that every stack of these plans fits in, and none
+@pytest.mark.parametrize("reserve", [4 * budget.STACK_RESERVE, 0])
 def test_fit_takes_the_cheapest_that_fits(
     found: Exploration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reserve: int
 ) -> None:
