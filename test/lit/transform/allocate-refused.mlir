@@ -1,4 +1,4 @@
-// What lowtide.allocate refuses: an unknown strategy, an empty handle, missing attributes, wrong types, wrong values.
+// What lowtide.allocate refuses: an unknown strategy, an empty handle, missing attributes (of several MLIR names any), wrong types, wrong values.
 // RUN: not lowtide-opt %s --split-input-file 2>&1 | FileCheck %s
 
 module attributes {transform.with_named_sequence} {
@@ -31,7 +31,7 @@ module attributes {transform.with_named_sequence} {
     return
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
-    // CHECK: allocate-refused.mlir:35:5: error: 'lowtide.allocate' op attribute "strategy" is expected but not provided
+    // CHECK: allocate-refused.mlir:35:5: error: 'lowtide.allocate' op attribute "{{budget|overlap|strategy}}" is expected but not provided
     "lowtide.allocate"(%module) : (!transform.any_op) -> ()
     transform.yield
   }
