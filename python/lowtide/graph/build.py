@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from lowtide.cost.work import Works
 from lowtide.graph.graph import Accumulator, Graph, Layer, Overlap, Tensor
 from lowtide.graph.macs import macs_of
 from lowtide.graph.nest import LayerBody, Shape
@@ -13,22 +14,30 @@ from lowtide.graph.program import RowAccess
 from lowtide.graph.read import layer_bodies
 from lowtide.graph.rows import Axis, accumulation_of, channel_access, finishing_body, row_access
 from lowtide.ir import Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, StringAttr, Value
+from lowtide.kernels.constants import interval_of
 from lowtide.kernels.library import kernel_for, lanes_of
+from lowtide.kernels.work import works_of
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, network_function, role_of
 from lowtide.normalise.form import LAYER, PART
 
 
-def build_graph(module: Module) -> Graph:
-    """The graph of a module that `lowtide-outline` has processed."""
-    builder = _Builder(layer_bodies(module), lanes_of(module))
+def build_graph(module: Module, *, works: bool = False) -> Graph:
+    """The graph of a module that `lowtide-outline` has processed.
+
+    Args:
+        module: stays as it is.
+        works: also count what the kernels' loops do, which takes about as long as all else.
+    """
+    builder = _Builder(layer_bodies(module), lanes_of(module), works=works)
     return builder.build(network_function(module, "graph").regions[0].blocks[0])
 
 
 class _Builder:
-    def __init__(self, bodies: Mapping[str, LayerBody], lanes: str) -> None:
+    def __init__(self, bodies: Mapping[str, LayerBody], lanes: str, *, works: bool) -> None:
         self._bodies = bodies
         self._lanes = lanes
+        self._works: dict[str, Works] | None = {} if works else None
         self._macs = {name: macs_of(body.result) for name, body in bodies.items()}
         self._profiles: dict[tuple[str, int], Profile] = {}
         self._buffers: dict[Value, int] = {}
@@ -97,6 +106,7 @@ class _Builder:
                 channel_accumulator=(
                     None if channels.accumulates is None else self._accumulator(function, operands, "channels")
                 ),
+                works=self._works_of(function, operands),
                 part=IntegerAttr(op.attributes[PART]).value if PART in op.attributes else 0,
             )
         )
@@ -141,6 +151,15 @@ class _Builder:
             body = self._bodies[function]
             self._profiles[key] = kernel_for(body).profile(body, argument, input_bytes, output_bytes, self._lanes)
         return self._profiles[key]
+
+    def _works_of(self, function: str, operands: list[Value]) -> Works | None:
+        """Counted on the loops of its kernels, with the constants of the function's first call."""
+        if self._works is not None and function not in self._works:
+            fixed = {number: value for number, value in enumerate(operands[:-1]) if _is_weight(value)}
+            known = {number: interval_of(value) for number, value in fixed.items()}
+            constants = {number: interval for number, interval in known.items() if interval is not None}
+            self._works[function] = works_of(self._bodies[function], self._lanes, constants, fixed)
+        return None if self._works is None else self._works[function]
 
     def _tensors(self) -> tuple[Tensor, ...]:
         found: list[Tensor] = []

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from lowtide.cost.work import Works
 from lowtide.graph.program import RowAccess
 from lowtide.network import DTYPE_BYTES, DType
 
@@ -102,6 +103,7 @@ class Layer:
         accumulator: of a layer that can take its input by rows.
         channels: how it can go by channels of its output or of an input.
         channel_accumulator: of a layer that can take its input by channels.
+        works: what its kernels do; None where that was not asked for.
     """
 
     step: int
@@ -118,6 +120,7 @@ class Layer:
     part: int = 0
     channels: RowAccess = field(default_factory=RowAccess)
     channel_accumulator: Accumulator | None = None
+    works: Works | None = None
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,22 @@ def _values(constant: Operation) -> npt.NDArray[np.integer] | None:
     return np.array(value)
 
 
+def interval_of(constant: Value) -> Interval | None:
+    """Between which values the integers of a constant tensor lie, or of a view of one; None where nothing is known."""
+    op = defining(constant)
+    while op is not None and op.name != "arith.constant":
+        op = defining(op.operands[0])
+    if op is None:
+        return None
+    attribute = op.attributes["value"]
+    if not isinstance(attribute, DenseElementsAttr):
+        return None
+    if not isinstance(ShapedType(attribute.type).element_type, IntegerType) or 0 in ShapedType(attribute.type).shape:
+        return None
+    values = np.array(attribute)
+    return int(values.min()), int(values.max())
+
+
 def type_of(values: npt.NDArray[np.integer]) -> MemRefType:
     """The type of a buffer that holds them."""
     return MemRefType.get(list(values.shape), IntegerType.get_signless(8 * values.itemsize))

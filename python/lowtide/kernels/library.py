@@ -14,7 +14,7 @@ import numpy.typing as npt
 from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
-from lowtide.ir import Module, StringAttr, Value
+from lowtide.ir import F32Type, Module, RankedTensorType, StringAttr, Value
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction, contraction_of
 from lowtide.kernels.blocked.dsp import Dsp
@@ -87,6 +87,10 @@ class Kernel(Protocol):
         """What the code for these lanes can use if the arguments that it is made from are constants."""
         ...
 
+    def form(self, body: LayerBody) -> str:
+        """How the code for a layer goes through memory: the cost model has coefficients for each form."""
+        ...
+
     def profile(
         self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
     ) -> Profile:
@@ -111,6 +115,10 @@ class Pull:
         """Nothing."""
         del body, lanes
         return ()
+
+    def form(self, body: LayerBody) -> str:
+        """By what it computes with."""
+        return "floats" if _has_floats(body) else "pull"
 
     def profile(
         self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
@@ -157,6 +165,14 @@ class Blocked:
             made.append(Derived("folded", found.w.argument, partial(fold, found)))
         return tuple(made)
 
+    def form(self, body: LayerBody) -> str:
+        """See `Blocks.kind`; runs under windows of several rows are in a loop more."""
+        found = _convolution(body)
+        if found is None:
+            return Pull().form(body)
+        kind = Blocks(found, LANES[PLAIN]).kind
+        return "windows" if kind == "runs" and found.rows.kernel > 1 else kind
+
     def profile(
         self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
     ) -> Profile:
@@ -164,6 +180,10 @@ class Blocked:
         found = contraction_of(body)
         orders = [] if found is None else Blocks(found, LANES[lanes]).orders()
         return profile_of(body, argument, input_bytes, output_bytes, orders)
+
+
+def _has_floats(body: LayerBody) -> bool:
+    return any(isinstance(RankedTensorType(kind).element_type, F32Type) for kind in body.arguments)
 
 
 def _convolution(body: LayerBody) -> Contraction | None:

@@ -1,0 +1,1 @@
+"""What a plan takes in instructions, loads and stores, said without compiling it."""
