@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lowtide.bufferise import allocate
 from lowtide.bufferise.accesses import layer_accesses, loops_of
+from lowtide.cost.data import cost_model
 from lowtide.errors import InputError, InternalError
 from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
@@ -25,6 +26,7 @@ from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.passes import PASSES
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
 from lowtide.plan.planners import Planner, planner_for
+from lowtide.plan.price import by_instructions
 from lowtide.plan.watch import unwatched
 from lowtide.report.memory_map import PlacedBuffer
 from lowtide.script.emit import script_for
@@ -42,6 +44,7 @@ class Lowered:
         graph: the layers and tensors, untiled, in the order of the plan.
         baseline_bytes: what executing layer by layer in the model's own order needs, without overlap and with copies
             for concats.
+        plan: what that order and the script follow from; None where the script was given.
         script: the transform script that was applied.
         buffers: where each buffer lies and when; steps are those of `graph`.
         layers: what each layer reads and writes.
@@ -53,6 +56,7 @@ class Lowered:
     network: Network
     graph: Graph
     baseline_bytes: int
+    plan: Plan | None
     script: str
     buffers: tuple[PlacedBuffer, ...]
     bound_bytes: int
@@ -96,18 +100,21 @@ def _copy(module: Module) -> Module:
     return parse_module(buffer.getvalue(), module.context)
 
 
-def graph_of(module: Module, copied: Sequence[int]) -> Graph:
-    """The graph of a normalised module with these parts of concats copied; the module stays as it is."""
+def graph_of(module: Module, copied: Sequence[int], *, works: bool = False) -> Graph:
+    """The graph of a normalised module with these parts of concats copied; the module stays as it is.
+
+    With `works` it says what the kernels do, for the cost model.
+    """
     outlined = _copy(module)
     with module.context:
         numbers = [IntegerAttr.get(IntegerType.get_signless(64), number) for number in copied]
         outlined.operation.attributes[COPIED] = ArrayAttr.get(numbers)
-    return _outlined_graph(outlined)
+    return _outlined_graph(outlined, works=works)
 
 
-def _outlined_graph(module: Module) -> Graph:
+def _outlined_graph(module: Module, *, works: bool = False) -> Graph:
     PASSES["lowtide-outline"].run(module, {})
-    return build_graph(module)
+    return build_graph(module, works=works)
 
 
 def lower(
@@ -120,9 +127,10 @@ def lower(
     planner: Planner | None = None,
     until: Sequence[str] = (),
     keep_input: bool = False,
+    works: bool = False,
     stages: Stages,
 ) -> Lowered:
-    """Every stage up to codegen; `planner` takes another search.
+    """Every stage up to codegen; `planner` takes another search, `works` lets the graph say what the kernels do.
 
     `arena_limit` is what `fit` stays within if it can. Where the plan's arena is known to stay within it, the script
     carries it as the arena's budget.
@@ -131,13 +139,14 @@ def lower(
         LowtideError: whatever a stage refuses.
     """
     check_objective(objective)
-    search = planner or planner_for(objective if plan is None else "untiled", arena_limit)
+    price = by_instructions(cost_model(target))
+    search = planner or planner_for(objective if plan is None else "untiled", arena_limit, price)
     model = normalised(path, until, stages)
     module = model.module
     note_lanes(module, target.lanes)
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        cut = partial(graph_of, module)
+        cut = partial(graph_of, module, works=works or objective == "fit")
         with stages.search() if objective != "untiled" and plan is None else nullcontext(unwatched) as watch:
             found = search(cut, target.buffer_alignment, keep_input=keep_input, watch=watch)
         decided = _budgeted(found.plan, arena_limit)
@@ -163,6 +172,7 @@ def lower(
         network=network,
         graph=graph,
         baseline_bytes=found.baseline_bytes,
+        plan=decided if plan is None else None,
         script=script,
         buffers=placed_buffers(module),
         bound_bytes=_integer(module, allocate.BOUND),

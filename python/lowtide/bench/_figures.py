@@ -101,13 +101,27 @@ def measure(
     """
     listen(f"{model.stem} on {target.name}")
     lowered = lower(model, target, objective=objective, stages=Stages())
+    return figures_of(lowered, model, target, objective, layers=layers, listen=listen)
+
+
+def figures_of(
+    lowered: Lowered,
+    model: Path,
+    target: Target,
+    objective: Objective,
+    *,
+    layers: bool = False,
+    listen: Callable[[str], None] = lambda _: None,
+) -> Figures:
+    """Run what a model became once; arguments and errors as for `measure`."""
     with scratch_directory() as scratch:
         code = generate_object(lowered.network, target, scratch)
         counted = _count(lowered.network, code, target, scratch)
     found: tuple[LayerFigures, ...] = ()
     if layers and isinstance(counted, Profile):
         listen(f"{model.stem} on {target.name}, layer by layer")
-        found = _measure_layers(lowered, target, counted)
+        profile, found = measure_layers(lowered, target)
+        _check_equal(counted, profile)
     profiled = counted if isinstance(counted, Profile) else None
     unprofiled = _Unprofiled(None, "") if isinstance(counted, Profile) else counted
     return Figures(
@@ -160,8 +174,19 @@ def _mix(profile: Profile) -> Mix:
     return mix
 
 
-def _measure_layers(lowered: Lowered, target: Target, whole: Profile) -> tuple[LayerFigures, ...]:
-    """Compile the network with its layers apart, run it once, and count by layer."""
+def _check_equal(whole: Profile, apart: Profile) -> None:
+    for one, other in zip(whole.result.outputs, apart.result.outputs, strict=True):
+        if not np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
+            raise InternalError("bench", "with its layers apart the network computes something else")
+
+
+def measure_layers(lowered: Lowered, target: Target) -> tuple[Profile, tuple[LayerFigures, ...]]:
+    """Compile a network with its layers apart, run it once, and count by layer.
+
+    Raises:
+        UsageError: there is no emulator that tells what is executed.
+        InternalError: the counts of the layers are not all that were counted.
+    """
     apart = layers_apart(lowered.network)
     called = [layer for layer in lowered.layers if not layer.in_place_bytes]
     if len(called) != len(apart.symbols):
@@ -169,10 +194,7 @@ def _measure_layers(lowered: Lowered, target: Target, whole: Profile) -> tuple[L
     with scratch_directory() as scratch:
         profile = _count(apart.network, generate_object(apart.network, target, scratch), target, scratch)
     if not isinstance(profile, Profile):
-        raise InternalError("bench", f"the network alone was counted, its layers not: {profile.reason}")
-    for one, other in zip(whole.result.outputs, profile.result.outputs, strict=True):
-        if not np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
-            raise InternalError("bench", "with its layers apart the network computes something else")
+        raise UsageError("bench", f"layers can't be told apart: {profile.reason}")
     by_symbol = _by_symbol(profile)
     kinds = {layer.name: layer.kind for layer in lowered.graph.layers}
     figures: list[LayerFigures] = []
@@ -187,7 +209,7 @@ def _measure_layers(lowered: Lowered, target: Target, whole: Profile) -> tuple[L
     total = sum(layer.mix.instructions for layer in figures)
     if total != profile.result.instructions:
         raise InternalError("bench", f"{total} of {profile.result.instructions} instructions are of a known function")
-    return tuple(figures)
+    return profile, tuple(figures)
 
 
 def _by_symbol(profile: Profile) -> dict[str, tuple[Mix, int]]:

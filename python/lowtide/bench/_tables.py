@@ -80,7 +80,7 @@ def _layer_cells(total: int) -> Cells[LayerFigures]:
 def model_lines(rows: Sequence[Figures], width: int, *, markdown: bool) -> list[str]:
     """A line for each model and target; the library's figures where there are any."""
     there = any(_instructions_there(row) is not None for row in rows)
-    lines = _lines((*_MODELS, *(_THERE if there else ())), rows, 2, width, markdown=markdown)
+    lines = lines_of((*_MODELS, *(_THERE if there else ())), rows, 2, width, markdown=markdown)
     notes = [f"{row.model} on {row.target}: {row.note}" for row in rows if row.note]
     return [*lines, *([] if not there else ["", f"{LITERT}: {SOURCE}."]), *([""] if notes else []), *notes]
 
@@ -90,7 +90,7 @@ def layer_lines(figures: Figures, width: int, *, markdown: bool) -> list[str]:
     total = figures.apart_instructions
     if total is None:
         return []
-    lines = _lines(_layer_cells(total), figures.layers, 3, width, markdown=markdown)
+    lines = lines_of(_layer_cells(total), figures.layers, 3, width, markdown=markdown)
     whole = f"{_number(figures.instructions)} inlined, as they are compiled otherwise"
     heading = (
         f"{figures.model} on {figures.target}, each layer a function of its own: {_number(total)} instructions, {whole}"
@@ -98,7 +98,8 @@ def layer_lines(figures: Figures, width: int, *, markdown: bool) -> list[str]:
     return ["", heading, "", *lines]
 
 
-def _lines(cells: Cells[Row], rows: Sequence[Row], words: int, width: int, *, markdown: bool) -> list[str]:
+def lines_of(cells: Cells[Row], rows: Sequence[Row], words: int, width: int, *, markdown: bool) -> list[str]:
+    """A line for each row under the headings, as text of a width or in Markdown; the first columns hold words."""
     if markdown:
         table = [[heading for heading, _ in cells], [*["---"] * words, *["--:"] * (len(cells) - words)]]
         table += [[cell(row) for _, cell in cells] for row in rows]

@@ -59,7 +59,7 @@ def _measure(arguments: Namespace, listen: Callable[[str], None]) -> Callable[[C
     from lowtide.targets import target_named
 
     targets = [target_named(name) for name in arguments.target or [DEFAULT_TARGET]]
-    models = _files(arguments.models or [_DEFAULT_FOLDER])
+    models = model_files(arguments.models or [_DEFAULT_FOLDER], tuple(LITERT_MICRO))
     rows = [
         measure(model, target, arguments.objective, layers=arguments.layers, listen=listen)
         for model in models
@@ -83,16 +83,20 @@ BENCHMARK = Benchmark(
 )
 
 
-def _files(places: Sequence[Path]) -> list[Path]:
-    """The model files; of a folder those that the library's figures are of."""
+def model_files(places: Sequence[Path], names: Sequence[str]) -> list[Path]:
+    """The models' files; of a folder those of these names.
+
+    Raises:
+        UsageError: a folder has none of them.
+    """
     found: list[Path] = []
     for place in places:
         if not place.is_dir():
             found.append(place)
             continue
-        inside = [path for name in LITERT_MICRO for path in sorted(place.rglob(f"{name}.tflite"))[:1]]
+        inside = [path for name in names for path in sorted(place.rglob(f"{name}.tflite"))[:1]]
         if not inside:
-            names = ", ".join(f"{name}.tflite" for name in LITERT_MICRO)
-            raise UsageError("bench", f"none of {names} is there", where=str(place), remedy="name a model's file")
+            wanted = ", ".join(f"{name}.tflite" for name in names)
+            raise UsageError("bench", f"none of {wanted} is there", where=str(place), remedy="name a model's file")
         found += inside
     return found

@@ -134,12 +134,13 @@ def _shapes(graph: Graph, indices: Sequence[int]) -> str:
 def show_exploration(console: Console, found: Exploration) -> None:
     """The points, and where their scripts are."""
     table = Table(box=None)
-    for column in ("point", "RAM", "arena", "MACs", "instructions", "loops"):
+    for column in ("point", "RAM", "arena", "MACs", "instructions", "predicted", "loops"):
         table.add_column(column, justify="right", no_wrap=True)
     for point, best in zip(found.points, on_front(found.points), strict=True):
         figures = point.number, point.sram_bytes, point.arena_bytes, point.macs
         ran = "–" if point.instructions is None else f"{point.instructions:,}"
-        table.add_row(*(f"{figure:,}" for figure in figures), ran, str(point.loops), style="" if best else "dim")
+        rest = ran, f"{point.predicted:,}", str(point.loops)
+        table.add_row(*(f"{figure:,}" for figure in figures), *rest, style="" if best else "dim")
     console.print(table)
     if found.interrupted:
         console.print(f"interrupted: {len(found.points)} of {found.planned} points were measured")

@@ -11,12 +11,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from lowtide.cost.data import cost_model
 from lowtide.errors import InputError, UsageError
 from lowtide.exploration.point import Task, measure
 from lowtide.exploration.workers import cluster_workers, cores, local_workers
+from lowtide.kernels.library import note_lanes
 from lowtide.lower import graph_of, identifier, normalised
 from lowtide.output import EXPLORATION, PAGE, PICTURE, check_replaceable, point_name, replaced, write_file
 from lowtide.plan.planners import plan_front
+from lowtide.plan.price import by_instructions
+from lowtide.plan.shares import shares_of
 from lowtide.report.pareto import Point, pareto_page, pareto_svg
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
@@ -105,8 +109,13 @@ def _tasks(
 ) -> tuple[Task, ...]:
     stages = Stages(listen)
     module = normalised(path, until, stages).module
+    note_lanes(module, core.lanes)
+    model, alignment = cost_model(core), core.buffer_alignment
     with stages.stage("plan"), stages.search() as watch:
-        front = plan_front(partial(graph_of, module), core.buffer_alignment, keep_input=keep_input, watch=watch)
+        price = by_instructions(model)
+        front = plan_front(
+            partial(graph_of, module, works=True), alignment, keep_input=keep_input, watch=watch, price=price
+        )
     content = path.read_bytes()
     return tuple(
         Task(
@@ -116,6 +125,7 @@ def _tasks(
             script=script_for(priced.found.plan),
             loops=len(priced.found.plan.fusions),
             cost=priced.cost,
+            predicted=round(model.total(shares_of(priced.found.ordered, priced.found.plan.fusions)).instructions),
             arena_bytes=priced.arena_bytes,
             target=core.name,
             until=until,

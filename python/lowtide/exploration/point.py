@@ -21,7 +21,8 @@ class Task:
         file_name, model: the model's file and its bytes.
         script: the transform script of the plan.
         loops: how many fused loops the plan has.
-        cost: what the plan costs more than whole layers, in the search's own measure.
+        cost: what the plan costs more than whole layers, in predicted instructions.
+        predicted: the instructions of one inference, by the cost model.
         arena_bytes: what the plan predicts.
         target, until, keep_input: as for `compile_model`.
     """
@@ -32,6 +33,7 @@ class Task:
     script: str
     loops: int
     cost: int
+    predicted: int
     arena_bytes: int
     target: str
     until: tuple[str, ...]
@@ -67,6 +69,7 @@ def measure(task: Task) -> Point:
             number=task.number,
             loops=task.loops,
             cost=task.cost,
+            predicted=task.predicted,
             arena_bytes=report.arena_bytes,
             stack_bytes=report.stack_bytes,
             data_bytes=report.data_bytes,

@@ -18,6 +18,7 @@ from lowtide.graph.program import Direction, RowAccess, Window, Windows
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.plan.memory import problem_of, program_of
 from lowtide.plan.plan import Axis, Fusion
+from lowtide.plan.price import Price, by_macs
 from lowtide.plan.watch import Progress, Watch, unwatched
 
 
@@ -123,19 +124,23 @@ def fused_front(
     keep_input: bool = False,
     modes: Sequence[Mode] = ROWS,
     watch: Watch = unwatched,
+    price: Price = by_macs,
 ) -> Iterator[tuple[int, tuple[Fusion, ...]]]:
     """Cost and loops of the cheapest plans under falling peaks, from whole layers to the least peak; costs never fall.
 
     Args:
         graph, alignment, keep_input, modes, watch: as for `fused_plan`.
+        price: what a loop costs.
     """
-    search = _search(graph, alignment, keep_input, modes, watch)
+    search = _search(graph, alignment, keep_input, modes, watch, price)
     for chain in search.front():
         yield sum(segment.cost for segment in chain), search.turned(chain)
 
 
-def _search(graph: Graph, alignment: int, keep_input: bool, modes: Sequence[Mode], watch: Watch) -> _Search:
-    search = _Search(graph, alignment, keep_input=keep_input)
+def _search(
+    graph: Graph, alignment: int, keep_input: bool, modes: Sequence[Mode], watch: Watch, price: Price = by_macs
+) -> _Search:
+    search = _Search(graph, alignment, keep_input=keep_input, price=price)
     steps = [(mode, range(2, SHORT + 1), mode.axis == "rows" and not mode.anew) for mode in modes]
     total = sum(1 + long for _, _, long in steps) * len(graph.layers)
     search.watched(watch, total)
@@ -149,8 +154,9 @@ def _search(graph: Graph, alignment: int, keep_input: bool, modes: Sequence[Mode
 class _Search:
     """Segments by what they need at least; the allocator is asked only of those that a best plan is made of."""
 
-    def __init__(self, graph: Graph, alignment: int, *, keep_input: bool) -> None:
+    def __init__(self, graph: Graph, alignment: int, *, keep_input: bool, price: Price) -> None:
         self._graph = graph
+        self._price = price
         self._alignment = alignment
         self._keep_input = keep_input
         self._count = len(graph.layers)
@@ -230,8 +236,7 @@ class _Search:
             return False
         nbytes = loop_bytes(program)
         if nbytes < limit:
-            cost = sum(1 + self._graph.layers[n - 1].macs for n in range(first, last + 1)) * (1 if mode in ROWS else 2)
-            self._segments[fusion] = Segment(fusion, nbytes, cost)
+            self._segments[fusion] = Segment(fusion, nbytes, self._price(part, _alone(fusion)))
         return True
 
     def turned(self, chain: Sequence[Segment]) -> tuple[Fusion, ...]:

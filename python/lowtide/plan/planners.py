@@ -13,6 +13,7 @@ from lowtide.graph.graph import Graph
 from lowtide.plan.fuse import CHANNELS, PATCHES, PIXELS, ROWS, Mode, fused_front, fused_plan
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Objective, Plan
+from lowtide.plan.price import Price, by_macs
 from lowtide.plan.untiled import Untiled, plan_untiled
 from lowtide.plan.watch import Watch, unwatched
 
@@ -70,7 +71,7 @@ def _fused(
 
 @dataclass(frozen=True)
 class Priced:
-    """A plan of the front, and what it costs more than layers that are whole, in the search's own measure."""
+    """A plan of the front, and what it costs more than layers that are whole, by the price that was asked for."""
 
     cost: int
     found: Untiled
@@ -82,40 +83,51 @@ class Priced:
         return self.found.plan.arena_bytes
 
 
-def plan_front(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> tuple[Priced, ...]:
+def plan_front(
+    cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched, price: Price = by_macs
+) -> tuple[Priced, ...]:
     """The plans worth having, from the cheapest, whole layers, to the smallest: each costs more and takes less.
 
     Args:
         cut, alignment, keep_input, watch: as for `plan_free`.
+        price: what loops cost.
     """
     front: list[Priced] = []
-    for priced in _candidates(cut, alignment, keep_input, watch):
+    for priced in _candidates(cut, alignment, keep_input, watch, price):
         if not front or priced.arena_bytes < front[-1].arena_bytes:
             front = [better for better in front if better.cost < priced.cost]
             front.append(priced)
     return tuple(front)
 
 
-def _candidates(cut: Cut, alignment: int, keep_input: bool, watch: Watch = unwatched) -> Iterator[Priced]:
+def _candidates(cut: Cut, alignment: int, keep_input: bool, watch: Watch, price: Price) -> Iterator[Priced]:
     """The plans of the search, each with its exact arena, which can be larger than a cheaper one's."""
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.ordered
-    for cost, fusions in fused_front(graph, alignment, keep_input=keep_input, modes=ALL, watch=watch):
+    front = fused_front(graph, alignment, keep_input=keep_input, modes=ALL, watch=watch, price=price)
+    for cost, fusions in front:
         plan = replace(whole.plan, objective="ram" if fusions else "untiled", fusions=fusions)
         yield Priced(cost, replace(whole, plan=_predicted(plan, graph, alignment, keep_input)))
 
 
 def plan_fit(
-    cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched, arena_limit: int
+    cut: Cut,
+    alignment: int,
+    *,
+    keep_input: bool = False,
+    watch: Watch = unwatched,
+    arena_limit: int,
+    price: Price = by_macs,
 ) -> Untiled:
     """Least cost within a number of bytes; the least bytes where nothing stays within it.
 
     Args:
         cut, alignment, keep_input, watch: as for `plan_free`.
         arena_limit: of the arena, in bytes.
+        price: what loops cost.
     """
     tried: list[Priced] = []
-    for priced in _candidates(cut, alignment, keep_input, watch):
+    for priced in _candidates(cut, alignment, keep_input, watch, price):
         tried.append(priced)
         if priced.arena_bytes <= arena_limit:
             break
@@ -134,12 +146,13 @@ def _predicted(plan: Plan, graph: Graph, alignment: int, keep_input: bool) -> Pl
     return replace(plan, arena_bytes=solve(problem, plan.strategy).arena_bytes)
 
 
-def planner_for(objective: Objective, arena_limit: int | None = None) -> Planner:
+def planner_for(objective: Objective, arena_limit: int | None = None, price: Price = by_macs) -> Planner:
     """The planner of an objective.
 
     Args:
         objective: what to look for.
         arena_limit: bytes of the arena that `fit` stays within if it can; others have no use for it.
+        price: what loops cost, for `fit`: the others look for the least bytes first, and for no core in particular.
 
     Raises:
         UsageError: `fit` without a limit.
@@ -149,7 +162,7 @@ def planner_for(objective: Objective, arena_limit: int | None = None) -> Planner
     if arena_limit is None:
         remedy = "give --ram BYTES, or choose the objective free"
         raise UsageError("plan", "the objective 'fit' needs to know how much RAM there is", remedy=remedy)
-    return partial(plan_fit, arena_limit=arena_limit)
+    return partial(plan_fit, arena_limit=arena_limit, price=price)
 
 
 def planner_by(modes: Sequence[Mode]) -> Planner:

@@ -21,13 +21,15 @@ class Point:
     Attributes:
         number: 1 for whole layers, then by falling arena.
         loops: how many fused loops the plan has.
-        cost: what it costs more than whole layers, in the search's own measure.
-        instructions: of one inference; None where there is no emulator that could run it.
+        cost: what it costs more than whole layers, in predicted instructions.
+        predicted: the instructions of one inference, by the cost model.
+        instructions: of one inference, counted; None where there is no emulator that could run it.
     """
 
     number: int
     loops: int
     cost: int
+    predicted: int
     arena_bytes: int
     stack_bytes: int
     data_bytes: int
@@ -167,7 +169,7 @@ def _dots(points: Sequence[Point], xs: Sequence[float], what: str, values: Seque
             filled=filled[index],
             tooltip=(
                 f"point {point.number}\nRAM {point.sram_bytes:,} bytes (arena {point.arena_bytes:,})\n"
-                f"{values[index]:,} {what}\n{point.loops} fused loops"
+                f"{values[index]:,} {what}\n{point.predicted:,} instructions predicted\n{point.loops} fused loops"
             ),
             label=f"{point.number} · {point.sram_bytes:,}" if index in labelled else "",
         )

@@ -1,0 +1,87 @@
+"""Predicted costs of a plan beside what its code was counted to take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lowtide.bench._figures import Figures, figures_of
+from lowtide.bench._tables import Cells, lines_of
+from lowtide.cost.data import cost_model
+from lowtide.cost.model import Cost
+from lowtide.errors import InternalError
+from lowtide.lower import lower
+from lowtide.plan.plan import Objective
+from lowtide.plan.shares import shares_of
+from lowtide.stages import Stages
+from lowtide.targets import Target
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A model's plan for a core.
+
+    Attributes:
+        predicted: by the cost model.
+        measured_on: the core whose coefficients it took.
+        figures: what was counted.
+    """
+
+    predicted: Cost
+    measured_on: str
+    figures: Figures
+
+    @property
+    def error(self) -> float | None:
+        """Of the predicted instructions, as a part of those counted; None where they were not."""
+        counted = self.figures.instructions
+        return None if counted is None else self.predicted.instructions / counted - 1
+
+
+def predict(
+    model: Path, target: Target, objective: Objective, *, listen: Callable[[str], None] = lambda _: None
+) -> Prediction:
+    """Plan a model, predict, compile and count.
+
+    Args:
+        model: its file.
+        target: the core.
+        objective: of the plan.
+        listen: is told what begins.
+
+    Raises:
+        LowtideError: whatever a stage refuses.
+    """
+    listen(f"{model.stem} on {target.name}")
+    lowered = lower(model, target, objective=objective, works=True, stages=Stages())
+    if lowered.plan is None:
+        raise InternalError("bench", "a network without a plan of its own")
+    known = cost_model(target)
+    predicted = known.total(shares_of(lowered.graph, lowered.plan.fusions))
+    return Prediction(predicted, known.target, figures_of(lowered, model, target, objective))
+
+
+def lines(rows: Sequence[Prediction], width: int, *, markdown: bool) -> list[str]:
+    """A line for each model and core."""
+    cells: Cells[Prediction] = (
+        ("model", lambda row: row.figures.model),
+        ("target", lambda row: row.figures.target),
+        ("instructions predicted", lambda row: f"{row.predicted.instructions:,.0f}"),
+        ("counted", lambda row: _number(row.figures.instructions)),
+        ("error", lambda row: "–" if row.error is None else f"{100 * row.error:+.1f} %"),
+        ("loads predicted", lambda row: f"{row.predicted.loads:,.0f}"),
+        ("counted ", lambda row: _number(row.figures.mix and row.figures.mix.loads)),
+        ("stores predicted", lambda row: f"{row.predicted.stores:,.0f}"),
+        ("counted  ", lambda row: _number(row.figures.mix and row.figures.mix.stores)),
+    )
+    borrowed = [
+        f"{row.figures.target} is predicted with the coefficients of {row.measured_on}."
+        for row in rows
+        if row.measured_on != row.figures.target
+    ]
+    return [*lines_of(cells, rows, 2, width, markdown=markdown), *dict.fromkeys(borrowed)]
+
+
+def _number(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"

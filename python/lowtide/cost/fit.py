@@ -1,0 +1,71 @@
+"""Coefficients from measurements: for each form of kernel the least relative error over its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lowtide.cost.nonnegative import least_squares
+from lowtide.cost.work import FEATURES, Share
+
+Coefficients = Mapping[str, Mapping[str, float]]
+"""By what is predicted (`PREDICTED`) and by feature; what is left out is 0."""
+
+PREDICTED = ("instructions", "loads", "stores")
+SMALL = 3000
+"""Layers of fewer instructions count less, as they do in a network."""
+TRUST = 0.02
+"""How much the coefficient that one would expect weighs against the measurements, as a part of one of them."""
+DIGITS = 4
+"""Of a coefficient, after the point."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One layer, measured.
+
+    Attributes:
+        network: what it is a layer of.
+        share: what was run.
+        instructions, loads, stores: of its function, in one inference.
+    """
+
+    network: str
+    share: Share
+    instructions: int
+    loads: int
+    stores: int
+
+
+def fit(samples: Sequence[Sample]) -> dict[str, Coefficients]:
+    """The coefficients by form of the kernel.
+
+    A kind of operation that hardly occurs in the measurements keeps about what one would expect: an instruction for
+    anything but a rotation, a load for a load, a store for a store.
+    """
+    forms = sorted({sample.share.work.form for sample in samples})
+    return {form: _fit_form([s for s in samples if s.share.work.form == form]) for form in forms}
+
+
+def _fit_form(samples: Sequence[Sample]) -> Coefficients:
+    counts = np.array([sample.share.features() for sample in samples], np.float64)
+    importance = np.array([s.instructions / (s.instructions + SMALL) for s in samples])
+    found: dict[str, Mapping[str, float]] = {}
+    for what in PREDICTED:
+        measured = np.array([getattr(sample, what) for sample in samples], np.float64)
+        weight = importance / np.maximum(measured, 1.0)
+        prior = TRUST * np.sqrt(len(samples)) * np.eye(len(FEATURES))
+        expected = np.array([_expected(what, feature) for feature in FEATURES])
+        rows = np.concatenate([counts * weight[:, None], prior])
+        solved = least_squares(rows, np.concatenate([measured * weight, prior @ expected]))
+        rounded = {feature: round(float(value), DIGITS) for feature, value in zip(FEATURES, solved, strict=True)}
+        found[what] = {feature: value for feature, value in rounded.items() if value}
+    return found
+
+
+def _expected(what: str, feature: str) -> float:
+    if what == "instructions":
+        return 0.0 if feature == "rotations" else 1.0
+    return 1.0 if what == feature else 0.0

@@ -1,0 +1,30 @@
+"""What a loop costs more than its layers cost whole: what the search ranks plans of the same peak by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lowtide.cost.model import CostModel
+from lowtide.graph.graph import Graph
+from lowtide.plan.plan import Fusion
+from lowtide.plan.shares import loop_shares, shares_of
+
+Price = Callable[[Graph, Fusion], int]
+"""Of a loop over all layers of a graph; more than 0."""
+
+
+def by_macs(graph: Graph, fusion: Fusion) -> int:
+    """The loop's MACs, doubled where it does not go by whole rows: a measure that needs no core."""
+    plain = fusion.axis == "rows" and not fusion.columns and not fusion.again
+    return sum(1 + layer.macs for layer in graph.layers) * (1 if plain else 2)
+
+
+def by_instructions(model: CostModel) -> Price:
+    """The instructions that a core is predicted to take more."""
+
+    def price(graph: Graph, fusion: Fusion) -> int:
+        loop, whole = model.total(loop_shares(graph, fusion)), model.total(shares_of(graph))
+        # what differs less than the model errs is still a loop more
+        return max(1, round(loop.instructions - whole.instructions))
+
+    return price
