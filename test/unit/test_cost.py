@@ -1,0 +1,230 @@
+"""The cost model: what is counted on loops, the fit, the stored measurements, and what a plan runs of each layer."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tosa_nets import Pair, TosaNet, Value, Window
+
+from lowtide.cost.data import calibration_of, cost_model, from_text, measured_targets, nearest, to_text
+from lowtide.cost.fit import PREDICTED, fit
+from lowtide.cost.nonnegative import least_squares
+from lowtide.cost.work import BY_PIXELS, FEATURES, KINDS, Share, Work
+from lowtide.errors import InternalError
+from lowtide.graph.graph import Graph
+from lowtide.ir import func, make_context, parse_module
+from lowtide.kernels.library import note_lanes
+from lowtide.kernels.work import Tally
+from lowtide.lower import graph_of, normalised
+from lowtide.plan.plan import Fusion
+from lowtide.plan.planners import plan_fit, plan_front
+from lowtide.plan.price import by_instructions, by_macs
+from lowtide.plan.shares import shares_of
+from lowtide.stages import Stages
+from lowtide.targets import TARGETS
+
+# -- loops -----------------------------------------------------------------------------------------------------
+
+
+def tally(body: str, arguments: str = "%m: memref<64xi32>") -> dict[str, int]:
+    """The counts of a function with some constants."""
+    constants = "\n".join(f"%c{n} = arith.constant {n} : index" for n in range(10))
+    text = f"func.func @f({arguments}) {{\n{constants}\n{body}\nreturn\n}}"
+    module = parse_module(text, make_context())
+    (function,) = (view for view in module.body.operations if isinstance(view, func.FuncOp))
+    return dict(Tally(function.regions[0].blocks[0]).counts)
+
+
+def test_loops_multiply() -> None:
+    counts = tally("""
+      scf.for %i = %c0 to %c4 step %c1 {
+        %a = memref.load %m[%i] : memref<64xi32>
+        scf.for %j = %c1 to %c8 step %c3 {
+          %b = arith.muli %a, %a : i32
+          memref.store %b, %m[%j] : memref<64xi32>
+        }
+      }""")
+    assert counts == {"loops": 1 + 4, "turns": 4 + 4 * 3, "loads": 4, "products": 12, "stores": 12}
+
+
+def test_bounds_that_depend_on_loops_around() -> None:
+    counts = tally("""
+      scf.for %i = %c0 to %c5 step %c1 {
+        %odd = arith.remui %i, %c2 : index
+        scf.for %j = %i to %c5 step %c1 {
+          %yes = arith.cmpi ult, %j, %c3 : index
+          scf.if %yes {
+            scf.for %k = %c0 to %odd step %c1 {
+              %a = memref.load %m[%k] : memref<64xi32>
+              memref.store %a, %m[%k] : memref<64xi32>
+            }
+          } else {
+            %a = memref.load %m[%j] : memref<64xi32>
+            memref.store %a, %m[%i] : memref<64xi32>
+          }
+        }
+      }""")
+    pairs = [(i, j) for i in range(5) for j in range(i, 5)]
+    low = [(i, j) for i, j in pairs if j < 3]
+    loads = sum(i % 2 for i, _ in low) + len(pairs) - len(low)
+    assert counts["loads"] == counts["stores"] == loads
+    assert counts["branches"] == counts["choices"] == len(pairs)
+    assert counts["loops"] == 1 + 5 + len(low)
+    assert counts["divisions"] == 5
+
+
+def test_control_by_data_is_not_guessed() -> None:
+    with pytest.raises(InternalError, match="control depends on"):
+        tally("""
+          %a = memref.load %m[%c0] : memref<64xi32>
+          %n = arith.index_cast %a : i32 to index
+          scf.for %i = %c0 to %n step %c1 {
+            memref.store %a, %m[%i] : memref<64xi32>
+          }""")
+
+
+# -- layers ----------------------------------------------------------------------------------------------------
+
+
+def graph_of_net(folder: Path, net: TosaNet, output: Value, lanes: str) -> Graph:
+    """The graph of a network, with what its kernels do."""
+    path = folder / "net.mlir"
+    path.write_text(net.text([output]), encoding="utf-8")
+    module = normalised(path, (), Stages()).module
+    note_lanes(module, lanes)
+    return graph_of(module, (), works=True)
+
+
+def conv_graph(folder: Path, hw: Pair, channels: Pair, window: Window, lanes: str) -> Graph:
+    net = TosaNet(np.random.default_rng(1))
+    x = net.input((1, *hw, channels[0]), "int8")
+    y = net.conv(x, net.random((channels[1], *window.kernel, channels[0]), "int8"), window)
+    return graph_of_net(folder, net, net.rescale(y), lanes)
+
+
+def works(graph: Graph) -> tuple[Work, Work]:
+    (layer,) = graph.layers
+    assert layer.works is not None
+    return layer.works.whole, layer.works.pulled
+
+
+def test_a_pointwise_convolution_in_pairs(tmp_path: Path) -> None:
+    """4 × 4 pixels of 8 channels → 4: each dual product is two of the MACs, each output is stored once."""
+    own, pulled = works(conv_graph(tmp_path, (4, 4), (8, 4), Window((1, 1)), "dsp"))
+    macs = 16 * 8 * 4
+    assert own.form == "runs" and own.duals == macs // 2 and own.products == own.halves == 0
+    assert own.stores == pulled.stores == 16 * 4
+    assert (pulled.form, pulled.products, pulled.duals) == ("pull", macs, 0)
+    # a block of two pixels and two channels loads four words a word of the run, and two biases
+    assert own.loads == (16 // 2) * (4 // 2) * (8 // 4) * 4 + (16 // 2) * (4 // 2) * 2
+
+
+@pytest.mark.parametrize("lanes", ["scalar", "risc"])
+def test_windows_at_edges_have_fewer_products(lanes: str, tmp_path: Path) -> None:
+    """A 3 × 3 window on a 5 × 6 image, padded: only taps inside the image are multiplied."""
+    window = Window((3, 3), ((1, 1), (1, 1)))
+    own, pulled = works(conv_graph(tmp_path, (5, 6), (4, 3), window, lanes))
+    inside = [sum(0 <= at + k - 1 < extent for at in range(extent) for k in range(3)) for extent in (5, 6)]
+    assert own.form == "windows"
+    assert own.products == pulled.products == inside[0] * inside[1] * 4 * 3
+    assert own.loads < pulled.loads and own.turns < pulled.turns
+
+
+def chain(folder: Path, lanes: str = "dsp") -> Graph:
+    """Three convolutions, of which the second has the most channels."""
+    net = TosaNet(np.random.default_rng(3))
+    x = net.input((1, 12, 12, 4), "int8")
+    for outputs, window in ((24, Window((1, 1))), (8, Window((3, 3), ((1, 1), (1, 1)))), (4, Window((1, 1)))):
+        shape = (outputs, *window.kernel, x.array.shape[3])
+        x = net.rescale(net.conv(x, net.random(shape, "int8"), window))
+    return graph_of_net(folder, net, x, lanes)
+
+
+def test_shares_of_plans(tmp_path: Path) -> None:
+    graph = chain(tmp_path)
+    whole = shares_of(graph)
+    assert [(share.part, share.calls) for share in whole] == [(1.0, 1)] * 3
+    rows = shares_of(graph, (Fusion(1, 2),))
+    assert [share.part for share in rows] == [1.0] * 3
+    assert rows[0].calls == rows[1].calls > 12 > rows[2].calls == 1
+    pixels = shares_of(graph, (Fusion(1, 2, columns=1),))
+    assert pixels[0].calls > 144 and pixels[0].work.form == "runs" + BY_PIXELS
+    anew = shares_of(graph, (Fusion(1, 2, columns=1, again=(1,)),))
+    assert anew[0].part > 1.0 == anew[1].part
+    model = cost_model(TARGETS["cortex-m4"])
+    costs = [model.total(shares).instructions for shares in (whole, rows, pixels, anew)]
+    assert costs == sorted(costs)
+
+
+def test_what_is_not_counted_has_no_price(tmp_path: Path) -> None:
+    path = tmp_path / "net.mlir"
+    net = TosaNet(np.random.default_rng(1))
+    path.write_text(net.text([net.clamp(net.input((1, 4), "int8"), -9, 9)]), encoding="utf-8")
+    graph = graph_of(normalised(path, (), Stages()).module, ())
+    with pytest.raises(InternalError, match="has not been counted"):
+        shares_of(graph)
+
+
+def test_the_search_goes_by_predicted_instructions(tmp_path: Path) -> None:
+    """The front's costs are the model's, and `fit` takes the cheapest of them that fits."""
+    graph = chain(tmp_path)
+    model = cost_model(TARGETS["cortex-m4"])
+    front = plan_front(lambda _: graph, 4, price=by_instructions(model))
+    assert len(front) > 1 and front[0].cost == 0
+    least = model.total(shares_of(graph)).instructions
+    for point in front[1:]:
+        more = model.total(shares_of(graph, point.found.plan.fusions)).instructions - least
+        assert point.cost == pytest.approx(more, rel=0.02)
+        found = plan_fit(lambda _: graph, 4, arena_limit=point.arena_bytes, price=by_instructions(model))
+        assert found.plan.fusions == point.found.plan.fusions
+    assert by_macs(graph, Fusion(1, 3)) == graph.macs + 3
+    assert by_macs(graph, Fusion(1, 3, columns=1)) == 2 * (graph.macs + 3)
+
+
+# -- the fit ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_least_squares(seed: int) -> None:
+    """The conditions of Karush, Kuhn and Tucker, which only the optimum meets."""
+    random = np.random.default_rng(seed)
+    rows, wanted = random.normal(size=(12, 5)), random.normal(size=12)
+    x = least_squares(rows, wanted)
+    slope = rows.T @ (wanted - rows @ x)
+    assert (x >= 0).all() and (slope <= 1e-8).all()
+    assert np.abs(slope[x > 0]).max(initial=0.0) < 1e-8
+
+
+@pytest.mark.parametrize("target", measured_targets())
+def test_the_stored_coefficients_follow_from_the_stored_measurements(target: str) -> None:
+    known = calibration_of(target)
+    again = fit(known.samples)
+    assert again.keys() == known.forms.keys()
+    for form, found in again.items():
+        for what in PREDICTED:
+            for feature in FEATURES:
+                stored = known.forms[form][what].get(feature, 0.0)
+                assert found[what].get(feature, 0.0) == pytest.approx(stored, abs=2e-3), (form, what, feature)
+    assert from_text(to_text(known)) == known
+
+
+def test_the_model_adds_up() -> None:
+    model = cost_model(TARGETS["cortex-m4"])
+    work = Work("runs", **dict.fromkeys(KINDS, 1000))
+    once, twice = model.of(Share("", work)), model.of(Share("", work, 2.0, 2))
+    assert twice.instructions == pytest.approx(2 * once.instructions)
+    assert model.of(Share("", Work("unheard of", loads=7))) == model.of(Share("", Work("pull", loads=7)))
+
+
+def test_cores_borrow_from_the_nearest() -> None:
+    near = partial(nearest, measured=("cortex-m4", "rv32imac"))
+    names = {name: near(target) for name, target in TARGETS.items() if target.family != "host"}
+    assert {name: found for name, found in names.items() if name.startswith("rv")} == {
+        name: "rv32imac" for name in names if name.startswith("rv")
+    }
+    assert {names[name] for name in names if name.startswith("cortex")} == {"cortex-m4"}
+    with pytest.raises(InternalError, match="no core"):
+        nearest(TARGETS["cortex-m4"], ())
