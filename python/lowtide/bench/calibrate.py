@@ -11,13 +11,13 @@ from rich.console import Console
 from lowtide.bench.benchmark import Benchmark
 
 _EXAMPLES = """examples:
-  lowtide bench calibrate --target cortex-m4 --out python/lowtide/cost/data
+  lowtide bench calibrate --target cortex-m4 --out python/lowtide/cost/measurements
   lowtide bench calibrate --target rv32imac
 
 Small networks are made, compiled with each layer a function of its own, with layers whole and fused, and run once in
 the emulator. What each layer's loops do and the instructions that it took become FOLDER/CORE.json, with the
 coefficients fitted to them: the same figures every time. No network of the benchmarks is among them. The cost model
-takes python/lowtide/cost/data; `lowtide bench cost` says how well it predicts."""
+takes python/lowtide/cost/measurements; `lowtide bench cost` says how well it predicts."""
 
 
 def _add_arguments(parser: ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from lowtide.errors import InternalError
 from lowtide.targets import TARGETS, Target
 
 SUFFIX = ".json"
-_FOLDER = files("lowtide.cost") / "data"
+_FOLDER = files("lowtide.cost") / "measurements"
 
 
 @dataclass(frozen=True)
