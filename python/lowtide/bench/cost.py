@@ -22,7 +22,8 @@ _EXAMPLES = f"""examples:
   lowtide bench cost model.tflite --target cortex-m4 --objective ram
 
 MODEL is a file that lowtide compiles, or a folder with, at any depth,
-{", ".join(MODELS)} as .tflite.
+{", ".join(LITERT_MICRO)}
+and mcunet-10fps_vww as .tflite.
 Each is compiled and run once in Unicorn or QEMU, and what the planner thought that the plan would take is put beside
 what was counted. The model's coefficients come from small networks made to be measured (`lowtide bench calibrate`);
 none of these is among them."""
