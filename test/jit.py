@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from portable import expand_intrinsics
 
 from lowtide.bufferise import allocate
-from lowtide.codegen.portable import expand_intrinsics
 from lowtide.ir import (
     ArrayAttr,
     ExecutionEngine,

@@ -8,10 +8,10 @@ from typing import Any
 import jit
 import numpy as np
 from numpy.typing import NDArray
+from portable import expand_intrinsics
 
 from lowtide.bufferise import allocate
 from lowtide.bufferise.directions import DIRECTION
-from lowtide.codegen.portable import expand_intrinsics
 from lowtide.graph.profile import Profile
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import (

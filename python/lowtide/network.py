@@ -62,6 +62,8 @@ class Network:
         arena_bytes: size of the arena; its base is 16-byte aligned.
         inputs, outputs: where the firmware writes and reads.
         keep_input: True where the inputs' bytes are intact after a run.
+        portable: the functions of `body` once more, with kernels for any machine on the same arena; the constants are
+            those of `body`. Empty where `body` itself is for any machine.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Network:
     inputs: tuple[Slot, ...]
     outputs: tuple[Slot, ...]
     keep_input: bool
+    portable: str = ""
 
 
 @dataclass(frozen=True)

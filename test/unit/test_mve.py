@@ -8,8 +8,8 @@ import jit
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from portable import expand_intrinsics
 
-from lowtide.codegen.portable import expand_intrinsics
 from lowtide.errors import InternalError
 from lowtide.ir import (
     DenseI32ArrayAttr,

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from jit import TO_LLVM, Array
+from portable import expand_intrinsics
 
-from lowtide.codegen.portable import expand_intrinsics
 from lowtide.errors import InternalError
 from lowtide.ir import ExecutionEngine, Module, parse_module, run_pipeline
 from lowtide.transform.interpreter import make_transform_context

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from lowtide.codegen.portable import expand_intrinsics
 from lowtide.errors import InputError, InternalError
 from lowtide.ir import (
     Attribute,
@@ -16,6 +15,7 @@ from lowtide.ir import (
     Operation,
     OpView,
     StringAttr,
+    TypeAttr,
     WalkResult,
     func,
     llvm,
@@ -51,9 +51,21 @@ def prepare_body(network: Network) -> Body:
             a function has no body or calls itself, memory is allocated, or an input or output leaves the arena.
     """
     _check_places(network)
+    constants, functions = _prepared(network, network.body)
+    kept = [text for _, text in constants]
+    own = "\n".join([*kept, *functions])
+    if not network.portable:
+        return Body(own, own)
+    # the constants are large: here only what they are called, and of which type
+    _, functions = _prepared(network, "\n".join([*(declaration for declaration, _ in constants), network.portable]))
+    return Body(own, "\n".join([*kept, *functions]))
+
+
+def _prepared(network: Network, text: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """A declaration and the definition of each constant, and the functions, the last two as generic MLIR text."""
     context = make_context()
     try:
-        module = parse_module(f"module {{\n{network.body}\n}}", context, f"{network.name}_body", stage="codegen")
+        module = parse_module(f"module {{\n{text}\n}}", context, f"{network.name}_body", stage="codegen")
     except InputError as error:
         raise InternalError("codegen", f"the body is not valid IR\n{error.message}", where=error.where) from None
     functions = _functions(module)
@@ -64,16 +76,18 @@ def prepare_body(network: Network) -> Body:
     internal = Attribute.parse("#llvm.linkage<internal>", context)
     for function in functions.values():
         function.attributes["llvm.linkage"] = internal
-    own = _text(module)
-    return Body(own, _text(module) if expand_intrinsics(module) else own)
+    constants = [view.operation for view in module.body.operations if view.operation.name == "memref.global"]
+    declared = [f'memref.global "private" @{_name(op)} : {_type(op)}' for op in constants]
+    return list(zip(declared, map(_text, constants), strict=True)), [_text(op) for op in functions.values()]
 
 
-def _text(module: Module) -> str:
+def _type(constant: Operation) -> str:
+    return str(TypeAttr(constant.attributes["type"]).value)
+
+
+def _text(operation: Operation) -> str:
     # Generic form: IREE's MLIR is of another day, and its short forms differ in places (memref.alloca's alignment).
-    return "\n".join(
-        operation.operation.get_asm(print_generic_op_form=True, use_local_scope=True, assume_verified=True)
-        for operation in module.body.operations
-    )
+    return operation.get_asm(print_generic_op_form=True, use_local_scope=True, assume_verified=True)
 
 
 def _check_places(network: Network) -> None:
