@@ -62,7 +62,7 @@ def prepare_body(network: Network) -> Body:
 
 
 def _prepared(network: Network, text: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """A declaration and the definition of each constant, and the functions, the last two as generic MLIR text."""
+    """A declaration and the definition of each constant, and all else, as generic MLIR text."""
     context = make_context()
     try:
         module = parse_module(f"module {{\n{text}\n}}", context, f"{network.name}_body", stage="codegen")
@@ -76,9 +76,11 @@ def _prepared(network: Network, text: str) -> tuple[list[tuple[str, str]], list[
     internal = Attribute.parse("#llvm.linkage<internal>", context)
     for function in functions.values():
         function.attributes["llvm.linkage"] = internal
-    constants = [view.operation for view in module.body.operations if view.operation.name == "memref.global"]
+    operations = [view.operation for view in module.body.operations]
+    constants = [op for op in operations if op.name == "memref.global"]
+    others = [_text(op) for op in operations if op.name != "memref.global"]
     declared = [f'memref.global "private" @{_name(op)} : {_type(op)}' for op in constants]
-    return list(zip(declared, map(_text, constants), strict=True)), [_text(op) for op in functions.values()]
+    return list(zip(declared, map(_text, constants), strict=True)), others
 
 
 def _type(constant: Operation) -> str:
