@@ -6,7 +6,7 @@ No other file imports the bindings, so that another wheel can take their place b
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -130,6 +130,17 @@ def make_context() -> Context:
     # Diagnostics travel inside the exceptions, one message each.
     context.emit_error_diagnostics = False
     return context
+
+
+def text_of(operations: Iterable[Operation], *, generic: bool = False) -> str:
+    """Valid operations as text, without locations; verifying and numbering all around each would take quadratic time.
+
+    `generic` is the form that MLIR of another day reads, too.
+    """
+    return "\n".join(
+        operation.get_asm(print_generic_op_form=generic, use_local_scope=True, assume_verified=True)
+        for operation in operations
+    )
 
 
 def parse_module(asm: str | bytes, context: Context, filename: str = "<memory>", *, stage: str = "mlir") -> Module:
@@ -374,6 +385,7 @@ __all__ = [
     "scf",
     "structured",
     "tensor",
+    "text_of",
     "tosa",
     "transform",
     "transform_diagnostics",

@@ -18,10 +18,10 @@ from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel, import_model
-from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, OpView, StringAttr, parse_module
-from lowtide.kernels.library import note_lanes
+from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr, parse_module, text_of
+from lowtide.kernels.library import GENERAL, note_lanes
 from lowtide.network import IoTensor, LayerAccess, Network, Slot
-from lowtide.normalise.analysis import network_function, operations_in
+from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.normalise.form import KERNEL
 from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.passes import PASSES
@@ -210,43 +210,33 @@ def _check_prediction(plan: Plan, module: Module) -> None:
 def _general(module: Module) -> Module:
     """The allocated module with the general kernel for every layer: any order that an arena allows allows its."""
     with module.context:
-        for call in _calls(module):
-            call.attributes[KERNEL] = StringAttr.get("pull")
+        for call in calls_in(network_function(module, "lower")):
+            call.operation.attributes[KERNEL] = StringAttr.get(GENERAL)
     PASSES["lowtide-kernels"].run(module, {})
     return module
 
 
-def _calls(module: Module) -> list[Operation]:
-    """The calls of the network's function, those in loops, too."""
-    inside = operations_in(network_function(module, "lower").regions[0].blocks[0])
-    return [op for op in inside if op.name == "func.call"]
-
-
 def _network(module: Module, plain: Module | None, name: str, model: ImportedModel, keep_input: bool) -> Network:
     body = _body(module, name)
-    portable = [] if plain is None else [op for op in _body(plain, name) if op.operation.name == "func.func"]
+    portable = [] if plain is None else [op for op in _body(plain, name) if op.name == "func.func"]
     return Network(
         name=name,
-        body=_text(body),
+        body=text_of(body),
         arena_bytes=_integer(module, allocate.ARENA),
         inputs=_slots(model.inputs, _integers(module, allocate.INPUTS)),
         outputs=_slots(model.outputs, _integers(module, allocate.OUTPUTS)),
         keep_input=keep_input,
-        portable=_text(portable),
+        portable=text_of(portable),
     )
 
 
-def _body(module: Module, name: str) -> list[OpView]:
+def _body(module: Module, name: str) -> list[Operation]:
     """The operations of the module, the entry under the name that codegen wants."""
     main = network_function(module, "lower")
     with module.context:
         main.operation.attributes["sym_name"] = StringAttr.get(f"{name}_body")
         main.operation.attributes["sym_visibility"] = StringAttr.get("private")
-    return list(module.body.operations)
-
-
-def _text(operations: Sequence[OpView]) -> str:
-    return "\n".join(view.operation.get_asm(enable_debug_info=False) for view in operations)
+    return [view.operation for view in module.body.operations]
 
 
 def _slots(tensors: Sequence[IoTensor], offsets: Sequence[int]) -> tuple[Slot, ...]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 
+from lowtide.bench._networks import DEFAULT_FOLDER, add_networks, model_files
 from lowtide.bench._published import LITERT_MICRO
 from lowtide.bench.benchmark import Benchmark
-from lowtide.plan.plan import DEFAULT_OBJECTIVE, OBJECTIVES
+from lowtide.plan.plan import OBJECTIVES, Objective
 
 DEFAULT_TARGETS = ("cortex-m4", "rv32imac")
 MODELS = (*LITERT_MICRO, "mcunet-10fps_vww")
-_DEFAULT_FOLDER = Path("../shared/models")
 _NARROWEST = 120
 
 _EXAMPLES = f"""examples:
@@ -30,31 +29,17 @@ none of these is among them."""
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "models", type=Path, nargs="*", metavar="MODEL", help=f"files or folders (default: {_DEFAULT_FOLDER})"
-    )
-    parser.add_argument(
-        "--target",
-        action="append",
-        metavar="CORE",
-        help=f"predict and count for this core (default: {' and '.join(DEFAULT_TARGETS)}); repeatable",
-    )
-    parser.add_argument(
-        "--objective",
-        choices=[objective for objective in OBJECTIVES if objective != "fit"],
-        default=DEFAULT_OBJECTIVE,
-        help=f"of the plans (default: {DEFAULT_OBJECTIVE})",
-    )
+    objectives: list[Objective] = [objective for objective in OBJECTIVES if objective != "fit"]
+    add_networks(parser, "predict and count for", DEFAULT_TARGETS, objectives)
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
 
 
 def _measure(arguments: Namespace, listen: Callable[[str], None]) -> Callable[[Console], None]:
     from lowtide.bench._predictions import lines, predict
-    from lowtide.bench.speed import model_files
     from lowtide.targets import target_named
 
     targets = [target_named(name) for name in arguments.target or DEFAULT_TARGETS]
-    models = model_files(arguments.models or [_DEFAULT_FOLDER], MODELS)
+    models = model_files(arguments.models or [DEFAULT_FOLDER], MODELS)
     rows = [predict(model, target, arguments.objective, listen=listen) for model in models for target in targets]
 
     def show(console: Console) -> None:

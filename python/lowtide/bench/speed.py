@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
+from lowtide.bench._networks import DEFAULT_FOLDER, add_networks, model_files
 from lowtide.bench._published import LITERT_MICRO
 from lowtide.bench.benchmark import Benchmark
-from lowtide.errors import UsageError
-from lowtide.plan.plan import DEFAULT_OBJECTIVE, OBJECTIVES
+from lowtide.plan.plan import OBJECTIVES
 
 DEFAULT_TARGET = "cortex-m4"
-_DEFAULT_FOLDER = Path("../shared/models")
 _NARROWEST = 150
 
 _EXAMPLES = f"""examples:
@@ -32,21 +31,7 @@ says what that changes in sum."""
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "models", type=Path, nargs="*", metavar="MODEL", help=f"files or folders (default: {_DEFAULT_FOLDER})"
-    )
-    parser.add_argument(
-        "--target",
-        action="append",
-        metavar="CORE",
-        help=f"measure on this core (default: {DEFAULT_TARGET}); repeatable",
-    )
-    parser.add_argument(
-        "--objective",
-        choices=OBJECTIVES,
-        default=DEFAULT_OBJECTIVE,
-        help=f"of the plans (default: {DEFAULT_OBJECTIVE})",
-    )
+    add_networks(parser, "measure on", [DEFAULT_TARGET], OBJECTIVES)
     parser.add_argument("--layers", action="store_true", help="also print the figures of each layer")
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
@@ -59,7 +44,7 @@ def _measure(arguments: Namespace, listen: Callable[[str], None]) -> Callable[[C
     from lowtide.targets import target_named
 
     targets = [target_named(name) for name in arguments.target or [DEFAULT_TARGET]]
-    models = model_files(arguments.models or [_DEFAULT_FOLDER], tuple(LITERT_MICRO))
+    models = model_files(arguments.models or [DEFAULT_FOLDER], tuple(LITERT_MICRO))
     rows = [
         measure(model, target, arguments.objective, layers=arguments.layers, listen=listen)
         for model in models
@@ -81,22 +66,3 @@ def _measure(arguments: Namespace, listen: Callable[[str], None]) -> Callable[[C
 BENCHMARK = Benchmark(
     "count the instructions of an inference, by kind and by layer", _EXAMPLES, _add_arguments, _measure
 )
-
-
-def model_files(places: Sequence[Path], names: Sequence[str]) -> list[Path]:
-    """The models' files; of a folder those of these names.
-
-    Raises:
-        UsageError: a folder has none of them.
-    """
-    found: list[Path] = []
-    for place in places:
-        if not place.is_dir():
-            found.append(place)
-            continue
-        inside = [path for name in names for path in sorted(place.rglob(f"{name}.tflite"))[:1]]
-        if not inside:
-            wanted = ", ".join(f"{name}.tflite" for name in names)
-            raise UsageError("bench", f"none of {wanted} is there", where=str(place), remedy="name a model's file")
-        found += inside
-    return found

@@ -27,7 +27,7 @@ from lowtide.ir import (
     run_pipeline,
     tensor,
 )
-from lowtide.normalise.analysis import network_function, operations_in
+from lowtide.normalise.analysis import calls_in, network_function, operations_in
 from lowtide.normalise.form import (
     BACKWARDS,
     BODY,
@@ -59,7 +59,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
     with module.context, module.operation.location:
         main = outlined_network(module, STAGE, on="tensors")
         wanted = _count(main, "bufferization.alloc_tensor")
-        notes = [_notes(call) for call in _calls(main)]
+        notes = [_notes(call.operation) for call in calls_in(main)]
         layers = detach_layers(module, STAGE)
         declared = [view for view in module.body.operations if isinstance(view, func.FuncOp) and view.is_external]
         for function in declared:
@@ -70,9 +70,9 @@ def run(module: Module, _: Mapping[str, str]) -> None:
         module.body.append(layers)
         # bufferization makes new calls, in the same order, without our attributes
         main = network_function(module, STAGE)
-        for call, noted in zip(_calls(main), notes, strict=True):
+        for call, noted in zip(calls_in(main), notes, strict=True):
             for name, attribute in noted:
-                call.attributes[name] = attribute
+                call.operation.attributes[name] = attribute
         made, copies = _count(main, "memref.alloc"), _count(main, "memref.copy")
         if made != wanted or copies:
             raise InternalError(
@@ -92,10 +92,6 @@ def declared_functions(module: Module) -> list[func.FuncOp]:
     """The layers' functions at the top level."""
     functions = [view for view in module.body.operations if isinstance(view, func.FuncOp)]
     return [function for function in functions if "sym_visibility" in function.operation.attributes]
-
-
-def _calls(function: func.FuncOp) -> list[Operation]:
-    return [op for op in operations_in(function.regions[0].blocks[0]) if op.name == "func.call"]
 
 
 def _notes(call: Operation) -> list[tuple[str, Attribute]]:

@@ -17,7 +17,7 @@ from lowtide.graph.rows import axis_dimension, channels_of, extents_of, row_dime
 from lowtide.ir import MemRefType, Module, Operation, Value, func
 from lowtide.kernels.library import kernel_for, lanes_of
 from lowtide.network import DTYPE_BYTES
-from lowtide.normalise.analysis import defining, element_dtype, operations_in
+from lowtide.normalise.analysis import calls_in, defining, element_dtype, operations_in
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,7 @@ class _Reader:
         self._block = function.regions[0].blocks[0]
         self._alignment = alignment
         self._keep_input = keep_input
-        calls = [op for op in operations_in(self._block) if op.name == "func.call"]
-        self._calls = layer_calls(module, calls, bodies)
+        self._calls = layer_calls(module, [call.operation for call in calls_in(function)], bodies)
         self._stores: list[Store] = []
         self._values: list[Value] = []
         self._buffers: dict[Value, int] = {}

@@ -14,10 +14,11 @@ from lowtide.ir import (
     func,
     make_context,
     parse_module,
+    text_of,
 )
 from lowtide.kernels.emit import NO_INLINE
 from lowtide.network import Network
-from lowtide.normalise.analysis import operations_in
+from lowtide.normalise.analysis import calls_in
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,13 @@ def layers_apart(network: Network) -> Apart:
         entry = functions.pop(f"{network.name}_body")
         taken: set[str] = set()
         symbols: list[str] = []
-        for number, call in enumerate(_calls(entry)):
+        for number, call in enumerate(calls_in(entry)):
             symbols.append(f"layer_{number}")
             _copy_for(call, symbols[-1], functions, module, taken, whole=True)
         for function in functions.values():
             function.operation.erase()
-        body = "\n".join(view.operation.get_asm(enable_debug_info=False) for view in module.body.operations)
+        body = text_of(view.operation for view in module.body.operations)
     return Apart(replace(network, body=body), tuple(symbols))
-
-
-def _calls(function: func.FuncOp) -> list[func.CallOp]:
-    operations = (op.opview for op in operations_in(function.regions[0].blocks[0]))
-    return [view for view in operations if isinstance(view, func.CallOp)]
 
 
 def _copy_for(
@@ -81,5 +77,5 @@ def _copy_for(
     view = copy.opview
     assert isinstance(view, func.FuncOp)
     layer = symbol.split(".", 1)[0]
-    for inner in _calls(view):
+    for inner in calls_in(view):
         _copy_for(inner, f"{layer}.{inner.callee.value}", functions, module, taken, whole=False)

@@ -22,6 +22,7 @@ from lowtide.ir import (
     make_context,
     memref,
     parse_module,
+    text_of,
 )
 from lowtide.network import Network
 
@@ -51,18 +52,17 @@ def prepare_body(network: Network) -> Body:
             a function has no body or calls itself, memory is allocated, or an input or output leaves the arena.
     """
     _check_places(network)
-    constants, functions = _prepared(network, network.body)
-    kept = [text for _, text in constants]
-    own = "\n".join([*kept, *functions])
+    declared, constants, code = _prepared(network, network.body)
+    own = f"{constants}\n{code}"
     if not network.portable:
         return Body(own, own)
     # the constants are large: here only what they are called, and of which type
-    _, functions = _prepared(network, "\n".join([*(declaration for declaration, _ in constants), network.portable]))
-    return Body(own, "\n".join([*kept, *functions]))
+    _, _, code = _prepared(network, f"{declared}\n{network.portable}")
+    return Body(own, f"{constants}\n{code}")
 
 
-def _prepared(network: Network, text: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """A declaration and the definition of each constant, and all else, as generic MLIR text."""
+def _prepared(network: Network, text: str) -> tuple[str, str, str]:
+    """Declarations of the constants; then as generic MLIR text the constants, and all else."""
     context = make_context()
     try:
         module = parse_module(f"module {{\n{text}\n}}", context, f"{network.name}_body", stage="codegen")
@@ -78,18 +78,10 @@ def _prepared(network: Network, text: str) -> tuple[list[tuple[str, str]], list[
         function.attributes["llvm.linkage"] = internal
     operations = [view.operation for view in module.body.operations]
     constants = [op for op in operations if op.name == "memref.global"]
-    others = [_text(op) for op in operations if op.name != "memref.global"]
-    declared = [f'memref.global "private" @{_name(op)} : {_type(op)}' for op in constants]
-    return list(zip(declared, map(_text, constants), strict=True)), others
-
-
-def _type(constant: Operation) -> str:
-    return str(TypeAttr(constant.attributes["type"]).value)
-
-
-def _text(operation: Operation) -> str:
+    code = [op for op in operations if op.name != "memref.global"]
+    declared = [f'memref.global "private" @{_name(op)} : {TypeAttr(op.attributes["type"]).value}' for op in constants]
     # Generic form: IREE's MLIR is of another day, and its short forms differ in places (memref.alloca's alignment).
-    return operation.get_asm(print_generic_op_form=True, use_local_scope=True, assume_verified=True)
+    return "\n".join(declared), text_of(constants, generic=True), text_of(code, generic=True)
 
 
 def _check_places(network: Network) -> None:

@@ -62,8 +62,8 @@ class Globals:
 
     def value(self, buffer: Value) -> npt.NDArray[np.integer] | None:
         """The integers of a buffer that is a constant."""
-        source = _source(buffer)
-        return None if source is None else _values(self._values[FlatSymbolRefAttr(source.attributes["name"]).value])
+        name = _name(buffer)
+        return None if name is None else _values(self._values[name], "initial_value")
 
     def new(self, values: npt.NDArray[np.integer]) -> Value:
         """A constant with these values, got at the current insertion point; equal ones are one."""
@@ -83,12 +83,11 @@ class Globals:
         return memref.get_global(kind, self._made[key])
 
     def _interval(self, buffer: Value) -> Interval | None:
-        source = _source(buffer)
-        if source is None:
+        name = _name(buffer)
+        if name is None:
             return None
-        name = FlatSymbolRefAttr(source.attributes["name"]).value
         if name not in self._intervals:
-            self._intervals[name] = _extremes(self._values[name])
+            self._intervals[name] = _extremes(self.value(buffer))
         return self._intervals[name]
 
 
@@ -96,23 +95,25 @@ def _buffers(call: func.CallOp) -> list[Value]:
     return [operand for operand in call.operation.operands if isinstance(operand.type, MemRefType)]
 
 
-def _source(buffer: Value) -> Operation | None:
-    """The `memref.get_global` that a buffer is, or is a view of."""
+def _name(buffer: Value) -> str | None:
+    """Of the constant that a buffer is, or is a view of."""
     op = defining(buffer)
     while op is not None and op.name in _VIEWS:
         op = defining(op.operands[0])
-    return op if op is not None and op.name == "memref.get_global" else None
+    if op is None or op.name != "memref.get_global":
+        return None
+    return FlatSymbolRefAttr(op.attributes["name"]).value
 
 
-def _extremes(constant: Operation) -> Interval | None:
-    values = _values(constant)
+def _extremes(values: npt.NDArray[np.integer] | None) -> Interval | None:
     return None if values is None or values.size == 0 else (int(values.min()), int(values.max()))
 
 
-def _values(constant: Operation) -> npt.NDArray[np.integer] | None:
-    if "initial_value" not in constant.attributes:
+def _values(constant: Operation, attribute: str) -> npt.NDArray[np.integer] | None:
+    """The integers that an attribute of the operation holds; None where it is none of integers."""
+    if attribute not in constant.attributes:
         return None
-    value = constant.attributes["initial_value"]
+    value = constant.attributes[attribute]
     if not isinstance(value, DenseElementsAttr) or not isinstance(ShapedType(value.type).element_type, IntegerType):
         return None
     return np.array(value)
@@ -123,15 +124,7 @@ def interval_of(constant: Value) -> Interval | None:
     op = defining(constant)
     while op is not None and op.name != "arith.constant":
         op = defining(op.operands[0])
-    if op is None:
-        return None
-    attribute = op.attributes["value"]
-    if not isinstance(attribute, DenseElementsAttr):
-        return None
-    if not isinstance(ShapedType(attribute.type).element_type, IntegerType) or 0 in ShapedType(attribute.type).shape:
-        return None
-    values = np.array(attribute)
-    return int(values.min()), int(values.max())
+    return None if op is None else _extremes(_values(op, "value"))
 
 
 def type_of(values: npt.NDArray[np.integer]) -> MemRefType:

@@ -30,9 +30,9 @@ from lowtide.ir import (
 from lowtide.kernels.constants import Globals, type_of
 from lowtide.kernels.division import replace_divisions
 from lowtide.kernels.element import Part
-from lowtide.kernels.library import KERNELS, How, Kernel, kernel_name, lanes_of
+from lowtide.kernels.library import GENERAL, KERNELS, How, Kernel, kernel_name, lanes_of
 from lowtide.kernels.scalar import index_constant
-from lowtide.normalise.analysis import operations_in
+from lowtide.normalise.analysis import calls_in
 from lowtide.normalise.form import BACKWARDS, CHANNELS, body_name, outlined_network, picked_kernel, reduction_of
 from lowtide.passes import Pass
 
@@ -120,7 +120,7 @@ def _define(declaration: func.FuncOp, layer: func.FuncOp, kernel: str, how: How,
         kind = FunctionType.get([*declaration.type.inputs, *more], list(declaration.type.results))
         function = func.FuncOp(name, kind, visibility="private")
     # a blocked kernel keeps registers and a frame of its own: half the stack, and as fast as inlined
-    if len(callers.calls) > 1 or kernel != "pull":
+    if len(callers.calls) > 1 or kernel != GENERAL:
         function.operation.attributes[NO_INLINE] = UnitAttr.get()
     block = function.add_entry_block()
     arguments = list(block.arguments)
@@ -167,10 +167,8 @@ def _callers(module: Module) -> dict[str, list[func.CallOp]]:
     found: dict[str, list[func.CallOp]] = {}
     for view in module.body.operations:
         if isinstance(view, func.FuncOp) and not view.is_external:
-            for op in operations_in(view.regions[0].blocks[0]):
-                call = op.opview
-                if isinstance(call, func.CallOp):
-                    found.setdefault(call.callee.value, []).append(call)
+            for call in calls_in(view):
+                found.setdefault(call.callee.value, []).append(call)
     return found
 
 

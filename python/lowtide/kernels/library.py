@@ -191,7 +191,9 @@ def _convolution(body: LayerBody) -> Contraction | None:
     return found if found is not None and Blocks(found, LANES[PLAIN]).emittable else None
 
 
-KERNELS: dict[str, Kernel] = {"blocked": Blocked(), "pull": Pull()}
+GENERAL = "pull"
+"""The kernel that accepts every layer, and goes in an order that every arena allows."""
+KERNELS: dict[str, Kernel] = {"blocked": Blocked(), GENERAL: Pull()}
 
 
 def kernel_for(body: LayerBody, picked: str | None = None) -> Kernel:

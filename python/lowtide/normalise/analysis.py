@@ -119,6 +119,12 @@ def operations_in(block: Block) -> Iterator[Operation]:
                 yield from operations_in(inner)
 
 
+def calls_in(function: func.FuncOp) -> list[func.CallOp]:
+    """The calls of a function, in program order, those in loops, too."""
+    views = (op.opview for op in operations_in(function.regions[0].blocks[0]))
+    return [view for view in views if isinstance(view, func.CallOp)]
+
+
 def is_constant(value: Value) -> bool:
     """True for the result of an `arith.constant`."""
     op = defining(value)

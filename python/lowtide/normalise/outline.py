@@ -29,6 +29,7 @@ from lowtide.ir import (
     bufferization,
     func,
     run_pipeline,
+    text_of,
 )
 from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
 from lowtide.normalise.check import check_network
@@ -183,7 +184,7 @@ class _Outliner:
         with InsertionPoint(self._bodies), root.location:
             function = func.FuncOp(name, FunctionType.get(types, [value.type]), visibility="private")
         _fill(function, value, part)
-        text = function.operation.get_asm(enable_debug_info=False).replace(f"@{name}", "@", 1)
+        text = text_of([function.operation]).replace(f"@{name}", "@", 1)
         if text in self._by_text:
             function.operation.erase()
             return self._by_text[text]

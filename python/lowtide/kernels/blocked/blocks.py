@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.lanes import Lanes
+from lowtide.kernels.blocked.memory import WORD
 
 MOST_PATCH = 256
 """Bytes of a window that are copied to the stack, at most."""
-WORD = 4
-"""Bytes."""
 Span = tuple[int, int]
 """First and count."""
 

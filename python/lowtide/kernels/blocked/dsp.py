@@ -12,9 +12,7 @@ from types import MappingProxyType
 from lowtide.ir import IntegerType, Value, arith, llvm
 from lowtide.kernels.blocked.contraction import Factor
 from lowtide.kernels.blocked.lanes import Scalar, Sums
-from lowtide.kernels.blocked.memory import Address, load
-
-_WORD = 4
+from lowtide.kernels.blocked.memory import WORD, Address, load
 
 
 class Dsp:
@@ -30,15 +28,15 @@ class Dsp:
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""
-        words = count - count % _WORD
-        for k in range(0, words, _WORD):
+        words = count - count % WORD
+        for k in range(0, words, WORD):
             right = [_pairs(address + k, w) for address in ws]
             for row, address in zip(sums, xs, strict=True):
                 left = _pairs(address + k, x)
                 for n, pair in enumerate(right):
                     for a, b in zip(left, pair, strict=True):
                         row[n] = _intrinsic("smlad", a, b, row[n])
-        rest = count % _WORD
+        rest = count % WORD
         return Scalar().dot(sums, [a + words for a in xs], [a + words for a in ws], rest, x, w) if rest else sums
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:

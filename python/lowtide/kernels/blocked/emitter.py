@@ -17,10 +17,10 @@ from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.depthwise import Depthwise
 from lowtide.kernels.blocked.lanes import Lanes, Sums, Wide, apart
-from lowtide.kernels.blocked.memory import Address, address_of, advanced, load, scaled, store
+from lowtide.kernels.blocked.memory import Address, address_of, load, scaled, store
 from lowtide.kernels.blocked.patches import Patches
 from lowtide.kernels.blocked.sums import Pixels, Runs, SumEmitter
-from lowtide.kernels.blocked.wide import WideEmitter
+from lowtide.kernels.blocked.wide import WideEmitter, lies
 from lowtide.kernels.element import Memo, Part
 from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
 from lowtide.kernels.scalar import index_constant
@@ -63,15 +63,14 @@ class BlockedEmitter(WideEmitter):
         self._reverse = backwards or self.from_the_end
         emitters = {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
         self._cut = Blocks(found, lanes)
-        self._sums: SumEmitter = emitters[self._cut.kind](found, self, lanes)
+        self._sums: SumEmitter = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
 
     def _can_follow_wide(self) -> bool:
         """Whether all that follows the sums is arithmetic on vectors, and its result's channels lie together."""
         own, index = self._found.loops[3], tuple(Linear.of(var) for var in self._found.loops)
-        coefficients = [subscript.coefficient(own) for subscript in self.body.target(index)]
-        lies = not any(coefficients[:-1]) and coefficients[-1] == 1
-        return lies and self.goes_wide(self.body.result, index, own, self._found.node)
+        neighbours = lies(self.body.target(index), own) == 1
+        return neighbours and self.goes_wide(self.body.result, index, own, self._found.node)
 
     def emit(self) -> None:
         """All rows, or those of the part."""
@@ -312,11 +311,6 @@ class BlockedEmitter(WideEmitter):
 
     # -- input ------------------------------------------------------------------------------------------------
 
-    def row_bytes(self) -> int:
-        """Of a row of the input."""
-        _, _, columns, channels = self._found.x.shape
-        return columns * channels
-
     @property
     def by_pixels(self) -> bool:
         """See `Input`; so it is, too, where the part cuts columns."""
@@ -326,10 +320,7 @@ class BlockedEmitter(WideEmitter):
 
     def input_row(self, row: Linear) -> Address:
         """The first byte of a row of the input, which may be in a ring."""
-        x = self._found.x
-        buffer = self.arguments[x.argument]
-        place = self.place(buffer, x.shape, (Linear(), row, Linear(), Linear()))[1]
-        return advanced(address_of(buffer), scaled(place, self.row_bytes()))
+        return self.input_pixel(row, Linear())
 
     def input_pixel(self, row: Linear, column: Linear) -> Address:
         """The first byte of a pixel of the input, which may be in a ring or in a block."""

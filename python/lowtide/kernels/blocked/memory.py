@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from lowtide.ir import IntegerType, Type, Value, arith, llvm, memref
 from lowtide.kernels.scalar import index_constant
 
+WORD = 4
+"""Bytes of the widest load that goes into one register."""
+
 
 @dataclass(frozen=True)
 class Address:

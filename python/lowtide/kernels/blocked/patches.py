@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, arith, memref, scf
-from lowtide.kernels.blocked.blocks import WORD
-from lowtide.kernels.blocked.contraction import Contraction
-from lowtide.kernels.blocked.lanes import Lanes, Sums
-from lowtide.kernels.blocked.memory import Address, address_of, advanced, load, scaled, store
+from lowtide.kernels.blocked.blocks import Blocks
+from lowtide.kernels.blocked.lanes import Sums
+from lowtide.kernels.blocked.memory import WORD, Address, address_of, advanced, load, scaled, store
 from lowtide.kernels.blocked.sums import Input, Pixels, Runs
 from lowtide.kernels.scalar import index_constant
 
@@ -14,8 +13,9 @@ from lowtide.kernels.scalar import index_constant
 class Patches(Runs):
     """Convolutions with few input channels: each pixel's window is copied to the stack, pads included, as one run."""
 
-    def __init__(self, found: Contraction, layer: Input, lanes: Lanes) -> None:
-        super().__init__(found, layer, lanes)
+    def __init__(self, blocks: Blocks, layer: Input) -> None:
+        super().__init__(blocks, layer)
+        found, lanes = blocks.found, blocks.lanes
         self.size = found.rows.kernel * found.run
         self.bytes = -(-self.size // WORD) * WORD
         kind = MemRefType.get([max(lanes.blocks) * self.bytes], IntegerType.get_signless(8))
@@ -43,9 +43,7 @@ class Patches(Runs):
             inside = arith.cmpi(
                 arith.CmpIPredicate.ult, arith.subi(own, index_constant(first)), index_constant(end - first)
             )
-            count = arith.subi(high, low)
-            whole = arith.cmpi(arith.CmpIPredicate.eq, count, index_constant(self.found.rows.kernel))
-            choice = scf.IfOp(arith.andi(inside, whole), has_else=True)
+            choice = scf.IfOp(arith.andi(inside, self.has_all(low, high)), has_else=True)
             with InsertionPoint(choice.then_block):
                 self._copy_whole(own, patch)
                 scf.YieldOp([])

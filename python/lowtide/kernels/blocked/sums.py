@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from lowtide.graph.linear import Linear, Var
 from lowtide.ir import InsertionPoint, Value, arith, scf
-from lowtide.kernels.blocked.blocks import WORD, Blocks
-from lowtide.kernels.blocked.contraction import Contraction, Factor
-from lowtide.kernels.blocked.lanes import Lanes, Sums
-from lowtide.kernels.blocked.memory import Address, advanced, scaled
+from lowtide.kernels.blocked.blocks import Blocks
+from lowtide.kernels.blocked.contraction import Factor
+from lowtide.kernels.blocked.lanes import Sums
+from lowtide.kernels.blocked.memory import WORD, Address, advanced, scaled
 from lowtide.kernels.scalar import Indices, index_constant
 
 
@@ -66,7 +67,7 @@ class Input(Protocol):
         ...
 
 
-class SumEmitter:
+class SumEmitter(ABC):
     """Base of the emitters of sums; see `Runs`, and the modules `patches` and `depthwise`.
 
     Attributes:
@@ -74,11 +75,12 @@ class SumEmitter:
         all_rows: of the current row, whether no row of its windows is outside the input; None where blocks don't ask.
     """
 
-    def __init__(self, found: Contraction, layer: Input, lanes: Lanes) -> None:
+    def __init__(self, blocks: Blocks, layer: Input) -> None:
+        found = blocks.found
+        self.blocks = blocks
         self.found = found
+        self.lanes = blocks.lanes
         self.layer = layer
-        self.lanes = lanes
-        self.blocks = Blocks(found, lanes)
         self.all_rows: Value | None = None
         row, column = found.loops[1:3]
         self.row = Linear.of(row) * found.rows.stride + Linear.of(found.ky) * found.rows.dilation + -found.rows.pad
@@ -98,9 +100,12 @@ class SumEmitter:
     def open_row(self) -> None:
         """Prepare for a row; the layer's row variable is bound."""
         if self.blocks.asks_rows:
-            low, high = self.rows()
-            count = arith.subi(high, low)
-            self.all_rows = arith.cmpi(arith.CmpIPredicate.eq, count, index_constant(self.found.rows.kernel))
+            self.all_rows = self.has_all(*self.rows())
+
+    def has_all(self, low: Value, high: Value) -> Value:
+        """Whether rows [low, high) of the window are all of them."""
+        count = arith.subi(high, low)
+        return arith.cmpi(arith.CmpIPredicate.eq, count, index_constant(self.found.rows.kernel))
 
     def folded(self, pixels: Pixels) -> bool:
         """Whether these sums start from what the zero point comes to."""
@@ -111,11 +116,13 @@ class SumEmitter:
         return replace(self.found.x, zero=0) if self.folded(pixels) else self.found.x
 
     def open_pixels(self, pixels: Pixels) -> None:
-        """Prepare for all channels of some pixels."""
+        """Prepare for all channels of some pixels; most need nothing."""
+        del pixels
 
+    @abstractmethod
     def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
         """The sums of the channels from `channel` on, from what they start from."""
-        raise NotImplementedError
+        ...
 
     def rows(self) -> tuple[Value, Value]:
         """The rows of the window that are inside the input."""
@@ -237,6 +244,7 @@ class Runs(SumEmitter):
 
 
 def moved(addresses: Sequence[Address], at: Value) -> list[Address]:
+    """The addresses so many bytes further on, with one addition for those of one base."""
     bases: dict[Value, Value] = {}
     for address in addresses:
         if address.base not in bases:

@@ -64,9 +64,7 @@ class WideEmitter(ElementEmitter):
             return True
         match node:
             case Operand():
-                return _lies(index, var) is not None and isinstance(
-                    _element(self.arguments[node.argument]), IntegerType
-                )
+                return lies(index, var) is not None and isinstance(_element(self.arguments[node.argument]), IntegerType)
             case Filled():
                 return node.scalar is not None and isinstance(constant_of(node.scalar), int)
             case Sliced() | Reshaped():
@@ -97,7 +95,7 @@ class WideEmitter(ElementEmitter):
             case Operand():
                 buffer = self.arguments[node.argument]
                 kind = VectorType.get([lanes.width], _element(buffer))
-                if _lies(index, var) == 0:
+                if lies(index, var) == 0:
                     return vector.broadcast(kind, self.value(node, index))
                 return load(self.byte_of(buffer, node.shape, index), kind)
             case Filled():
@@ -215,7 +213,7 @@ def _narrow(kind: Type) -> bool:
     return isinstance(kind, IntegerType) and kind.width <= _WORD
 
 
-def _lies(index: Index, var: Var) -> int | None:
+def lies(index: Index, var: Var) -> int | None:
     """1 where the lanes are neighbours in memory, 0 where they are one element, None where neither."""
     coefficients = [subscript.coefficient(var) for subscript in index]
     if not any(coefficients):
