@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.lanes import Lanes
 from lowtide.kernels.blocked.memory import WORD
+from lowtide.kernels.blocked.packed import WORDS
 
 MOST_PATCH = 256
 """Bytes of a window that are copied to the stack, at most."""
@@ -57,26 +59,39 @@ class Blocks:
         """The columns [first, end) that can be in blocks; windows on the stack have their pads."""
         return (0, self.found.columns.outputs) if self.kind == "patches" else self.found.columns.interior
 
-    @property
+    @cached_property
     def pixels(self) -> int:
         """Pixels of a block, for the fewest operations."""
         first, end = self.interior
         inside, outputs = end - first, self.found.outputs
 
-        def of_channels(pixels: int) -> int:
-            channels = min(self.channels(pixels), outputs)
-            return outputs // channels * _operations(pixels, channels) + _operations(pixels, outputs % channels)
+        def of_channels(pixels: int, size: int) -> int:
+            channels = min(size, outputs)
+            whole = outputs // channels * self._operations(pixels, channels)
+            return whole + self._operations(pixels, outputs % channels)
 
         def total(pixels: int) -> tuple[int, int]:
             rest = inside % pixels
-            return inside // pixels * of_channels(pixels) + (of_channels(rest) if rest else 0), -pixels
+            size = self._size(pixels)
+            own = self._size(rest) if rest and self.lanes.outer is None else size
+            return inside // pixels * of_channels(pixels, size) + (of_channels(rest, own) if rest else 0), -pixels
 
         sizes = range(1, self.lanes.pixels + 1) if self.kind == "depthwise" else self.lanes.blocks
         return min((count for count in sizes if count <= max(1, inside)), key=total)
 
     def channels(self, pixels: int) -> int:
-        """Channels of a block of so many pixels."""
+        """Channels of a block of so many pixels; weights in groups make all blocks' the same."""
+        return self._size(pixels if self.lanes.outer is None else self.pixels)
+
+    def _size(self, pixels: int) -> int:
         return self.lanes.group if self.kind == "depthwise" else self.lanes.blocks[pixels]
+
+    def _operations(self, pixels: int, channels: int) -> int:
+        """For a byte of each run of a block: loads, products with their sums, packing, and a loop's own."""
+        outer = None if self.kind == "depthwise" else self.lanes.outer
+        packs = outer is not None and outer.packs(pixels)
+        words, packing = (WORDS, 2 * WORDS) if packs else (pixels, 0)
+        return pixels + packing + channels + 2 * words * channels + 3 if channels else 0
 
     def of_row(self, *, whole: bool) -> list[Span]:
         """The pixels of a row in the order of the code, for a row with all rows of its windows, or for another."""
@@ -86,8 +101,7 @@ class Blocks:
         blocks, rest = divmod(end - first, self.pixels)
         inside = [(first + i * self.pixels, self.pixels) for i in range(blocks)]
         if rest:
-            together = self.kind == "depthwise" or (first, end) == (0, outputs)
-            inside.extend([(end - rest, rest)] if together else _ones(end - rest, end))
+            inside.append((end - rest, rest))
         return [*_ones(0, first), *inside, *_ones(end, outputs)]
 
     def of_channels(self, pixels: int) -> list[Span]:
@@ -116,8 +130,3 @@ class Blocks:
 
 def _ones(first: int, end: int) -> list[Span]:
     return [(at, 1) for at in range(first, end)]
-
-
-def _operations(pixels: int, channels: int) -> int:
-    """For a byte of each run of a block: loads, products with their sums, and a loop's own."""
-    return pixels + channels + 2 * pixels * channels + 3 if channels else 0

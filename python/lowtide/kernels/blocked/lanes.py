@@ -32,6 +32,21 @@ class Wide(Protocol):
         ...
 
 
+class Outer(Protocol):
+    """Products of the bytes of some pixels with the weights of a group of channels, which lie side by side."""
+
+    def packs(self, pixels: int) -> bool:
+        """Whether the sums of so many pixels are packed into fewer words (see `packed`)."""
+        ...
+
+    def add(self, sums: Sums, xs: Sequence[Address], ws: Address, count: int, factors: tuple[Factor, Factor]) -> Sums:
+        """Add to sums[m][n] the products of `count` bytes from xs[m] with byte n of as many groups from ws on.
+
+        `factors` are those of xs and of ws. Packed sums have fewer rows than there are pixels.
+        """
+        ...
+
+
 class Lanes(Protocol):
     """Multiplies and adds in the registers of a core."""
 
@@ -53,6 +68,11 @@ class Lanes(Protocol):
     @property
     def wide(self) -> Wide | None:
         """The core's vectors, None without any. Then the sums of a group's channels are vectors, but for `dot`."""
+        ...
+
+    @property
+    def outer(self) -> Outer | None:
+        """What multiplies weights in groups of channels; None where the core wants each channel's in a run (`dot`)."""
         ...
 
     @property
@@ -105,6 +125,7 @@ class Scalar:
     pixels: int = 2
     group: int = 1
     wide: Wide | None = None
+    outer: Outer | None = None
     folds: bool = True
     unrolled: int = 8
     turn: int = 8

@@ -45,6 +45,7 @@ class Mve:
     unrolled = 64
     turn = 32
     wide = HeliumWide()
+    outer = None
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""

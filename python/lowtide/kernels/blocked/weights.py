@@ -34,6 +34,29 @@ def as_runs(found: Contraction) -> Contraction:
     return replace(found, layout="runs", w_strides=(size, found.run, found.channels))
 
 
+def in_groups(found: Contraction, group: int, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
+    """The weights of so many output channels side by side, for each element of the window in the order of `in_runs`."""
+    taken = _by_channel(found, weights).astype(np.int8)
+    parts = [taken[at : at + group].T.reshape(-1) for at in range(0, found.outputs, group)]
+    return np.concatenate(parts)
+
+
+def from_groups(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """Output channels by elements of the window, of weights in groups; bytes extended as `found` says."""
+    size = found.rows.kernel * found.run
+    parts = [
+        weights[at * size : (at + found.group) * size].reshape(size, -1).T
+        for at in range(0, found.outputs, found.group)
+    ]
+    taken = np.concatenate(parts)
+    return taken if found.w.signed else taken.astype(np.int64) & 0xFF
+
+
+def as_groups(found: Contraction, group: int) -> Contraction:
+    """The convolution with the weights that `in_groups` gives."""
+    return replace(as_runs(found), group=group)
+
+
 def _by_channel(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     """Output channels by elements of the window, the last in the order of the input's bytes."""
     kernel = found.rows.kernel, found.columns.kernel, found.channels
