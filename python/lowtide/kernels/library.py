@@ -110,8 +110,8 @@ class Pull:
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """See `PullEmitter`."""
-        known = how.constants
-        PullEmitter(body, arguments, backwards=how.backwards, part=how.part, constants=known).emit()
+        known, bare = how.constants, LANES[how.lanes].bare
+        PullEmitter(body, arguments, backwards=how.backwards, part=how.part, constants=known, bare=bare).emit()
 
     def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
         """Nothing."""

@@ -16,6 +16,8 @@ from lowtide.kernels.blocked.packed import WORDS
 
 MOST_PATCH = 256
 """Bytes of a window that are copied to the stack, at most."""
+MOST_TAPS = 25
+"""Elements of a depthwise window that are written out, at most."""
 Span = tuple[int, int]
 """First and count."""
 
@@ -49,9 +51,22 @@ class Blocks:
         return dense and self.found.rows.kernel * self.found.run <= MOST_PATCH
 
     @property
+    def chunked(self) -> bool:
+        """Whether pixels at edges are in blocks with others: small depthwise windows in scalars."""
+        taps = self.found.rows.kernel * self.found.columns.kernel
+        return self.kind == "depthwise" and self.lanes.wide is None and taps <= MOST_TAPS
+
+    @property
+    def chunks(self) -> list[Span]:
+        """The pixels of any row where `chunked`: as even as they can be."""
+        outputs = self.found.columns.outputs
+        size = -(-outputs // -(-outputs // self.lanes.pixels))
+        return [(at, min(size, outputs - at)) for at in range(0, outputs, size)]
+
+    @property
     def asks_rows(self) -> bool:
         """Whether blocks are only in rows whose windows have all their rows inside the input."""
-        asks = self.kind == "depthwise" or (self.kind == "runs" and self.lanes.folds)
+        asks = (self.kind == "depthwise" and not self.chunked) or (self.kind == "runs" and self.lanes.folds)
         return asks and self.found.rows.interior != (0, self.found.rows.outputs)
 
     @property
@@ -96,6 +111,8 @@ class Blocks:
     def of_row(self, *, whole: bool) -> list[Span]:
         """The pixels of a row in the order of the code, for a row with all rows of its windows, or for another."""
         outputs, (first, end) = self.found.columns.outputs, self.interior
+        if self.chunked:
+            return self.chunks
         if not whole or end - first < self.pixels:
             return _ones(0, outputs)
         blocks, rest = divmod(end - first, self.pixels)

@@ -24,6 +24,7 @@ class Dsp:
     wide = None
     outer = None
     folds = False
+    bare = False
     unrolled = 64
     turn = 32
 

@@ -81,6 +81,11 @@ class Lanes(Protocol):
         ...
 
     @property
+    def bare(self) -> bool:
+        """Whether the core has no instruction for rounded high products, minima or maxima, but branches for nothing."""
+        ...
+
+    @property
     def unrolled(self) -> int:
         """Bytes of a run whose products are written out, without a loop."""
         ...
@@ -127,6 +132,7 @@ class Scalar:
     wide: Wide | None = None
     outer: Outer | None = None
     folds: bool = True
+    bare: bool = False
     unrolled: int = 8
     turn: int = 8
 

@@ -42,6 +42,7 @@ class Mve:
     pixels = 2
     group = 4
     folds = True
+    bare = False
     unrolled = 64
     turn = 32
     wide = HeliumWide()

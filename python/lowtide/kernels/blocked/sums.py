@@ -28,15 +28,16 @@ class Pixels:
         column: of the first.
         count: how many.
         inside: no column of their windows is outside the input.
-        whole: nor is a row, where the emitter asks for it (`SumEmitter.all_rows`).
-        taps: the columns [first, end) of their windows that are inside, where that is known and all rows are.
+        whole: nor is a row, where the emitter asks for it (`SumEmitter.all_rows`); or what is outside counts as if it
+            were in the input.
+        taps: the columns [first, end) of each window that are inside, where these are known.
     """
 
     column: Value
     count: int
     inside: bool
     whole: bool
-    taps: tuple[int, int] | None = None
+    taps: Sequence[tuple[int, int]] | None = None
 
 
 Start = Callable[[int, int, int], Value]
@@ -172,6 +173,18 @@ def _inside(layer: Input, at: Linear, var: Var, extent: int) -> tuple[Value, Val
     if low >= 0 and high < extent:
         return index_constant(0), index_constant(var.extent)
     return layer.range_of(at, var, extent)
+
+
+def chosen(condition: Value, sums: Sums, this: Callable[[Sums], Sums], that: Callable[[Sums], Sums]) -> Sums:
+    """The sums that come of one of two ways to go on."""
+    width, flat = len(sums[0]), [total for row in sums for total in row]
+    choice = scf.IfOp(condition, [total.type for total in flat], has_else=True)
+    for block, emit in ((choice.then_block, this), (choice.else_block, that)):
+        with InsertionPoint(block):
+            made = emit([list(row) for row in sums])
+            scf.YieldOp([total for row in made for total in row])
+    results = list(choice.results)
+    return [results[m * width : (m + 1) * width] for m in range(len(sums))]
 
 
 def looped(low: Value, high: Value, step: int, sums: Sums, body: Callable[[Value, Sums], Sums]) -> Sums:
