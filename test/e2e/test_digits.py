@@ -12,6 +12,7 @@ import pytest
 
 import lowtide
 from lowtide.emulate.backend import Array
+from lowtide.errors import InputError
 from lowtide.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,30 @@ def test_the_module_runs_under_iree(tmp_path: Path) -> None:
         pytest.skip("iree-run-module is not beside this Python")
     subprocess.run(command, check=True, capture_output=True)
     assert np.array_equal(np.load(tmp_path / "y.npy"), y[0])
+
+
+def test_flash_that_is_left_is_spent_on_speed(tmp_path: Path) -> None:
+    """Within the bytes that there are, in the same arena, with the same numbers."""
+    (x, y), reports, counts = _golden(), [], []
+    for flash in (None, 15_500, 64 * 1024):
+        out = tmp_path / str(flash)
+        reports.append(lowtide.compile(MODEL, target="cortex-m4", out=out, flash=flash).report)
+        result = lowtide.run(out, [x[0]])
+        assert np.array_equal(result.outputs[0], y[0])
+        counts.append(result.instructions)
+    assert counts[0] > counts[1] > counts[2]
+    lean, some, most = (report.flash_bytes for report in reports)
+    assert lean < some <= 15_500 < most <= 64 * 1024
+    assert len({report.arena_bytes for report in reports}) == 1
+
+
+def test_too_little_flash_is_refused_with_what_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"bytes of flash \(code .*\), --flash gives 10,000") as caught:
+        lowtide.compile(MODEL, target="cortex-m4", out=tmp_path / "refused", flash=10_000)
+    assert caught.value.remedy is not None
+    needed = int(caught.value.remedy.split("--flash ")[1].split(",")[0])
+    assert lowtide.compile(MODEL, target="cortex-m4", out=tmp_path / "fits", flash=needed).report.flash_bytes == needed
+    assert not (tmp_path / "refused").exists()
 
 
 def test_keep_input_keeps_it(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ class Runs(SumEmitter):
         """See `SumEmitter`; fewer rows of sums than there are pixels are packed ones."""
         found = self.found
         low, high = self.rows()
-        weights = advanced(self.layer.weights(), scaled(channel, found.w_strides[0]))
+        weights = advanced(self.layer.weights(), scaled(channel, found.w_strides[0] * found.w.nbytes))
         if found.rows.kernel == 1:
             self.layer.indices.bind(found.ky, low)
             return self._row(pixels, weights, sums)
@@ -250,13 +250,13 @@ class Runs(SumEmitter):
 
     def pitch(self, sums: Sums) -> int:
         """Bytes from a weight to the next of its channel."""
-        return 1 if self.outer is None else len(sums[0])
+        return self.found.w.nbytes if self.outer is None else len(sums[0])
 
     def firsts(self, weights: Address, sums: Sums) -> list[Address]:
         """The first weight of each channel of a block, or that of a group."""
         if self.outer is not None:
             return [weights]
-        return [weights + n * self.found.w_strides[0] for n in range(len(sums[0]))]
+        return [weights + n * self.found.w_strides[0] * self.found.w.nbytes for n in range(len(sums[0]))]
 
     def _row(self, pixels: Pixels, weights: Address, sums: Sums) -> Sums:
         """Add the products under one row of the window."""
