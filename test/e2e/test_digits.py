@@ -63,6 +63,7 @@ def test_flash_that_is_left_is_spent_on_speed(tmp_path: Path) -> None:
     fast = lowtide.compile(MODEL, target="cortex-m4", out=tmp_path / "fast", flash=64 * 1024).report
     before, after = (lowtide.run(tmp_path / name, [x[0]]) for name in ("lean", "fast"))
     assert np.array_equal(before.outputs[0], y[0]) and np.array_equal(after.outputs[0], y[0])
+    assert after.instructions is not None and before.instructions is not None
     assert after.instructions < before.instructions
     assert lean.flash_bytes < fast.flash_bytes <= 64 * 1024 and lean.arena_bytes == fast.arena_bytes
     # a byte less than that does not do for all layers
