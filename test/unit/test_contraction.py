@@ -248,9 +248,14 @@ def test_fold(zero: int, signed: bool) -> None:
     found = replace(found, x=replace(found.x, zero=zero), w=replace(found.w, signed=signed))
     weights = np.random.default_rng(1).integers(-128, 128, (5, 3, 3, 4)).astype(np.int8)
     read = weights.astype(np.int64) if signed else weights.view(np.uint8).astype(np.int64)
-    np.testing.assert_array_equal(fold(found, weights), -zero * read.sum(axis=(1, 2, 3)))
-    assert fold(found, weights).dtype == np.int32
-    np.testing.assert_array_equal(fold(found, weights.reshape(-1)), fold(found, weights))
+    whole = fold(found, [(0, 3)], weights)
+    np.testing.assert_array_equal(whole, -zero * read.sum(axis=(1, 2, 3)))
+    assert whole.dtype == np.int32
+    np.testing.assert_array_equal(fold(found, [(0, 3)], weights.reshape(-1)), whole)
+    parts = fold(found, [(1, 3), (0, 3), (0, 1)], weights).reshape(3, -1)
+    np.testing.assert_array_equal(
+        parts, [-zero * read[:, r].sum(axis=(1, 2, 3)) for r in (slice(1, 3), slice(3), slice(1))]
+    )
 
 
 def test_fold_of_each_channel_its_own_input() -> None:
@@ -259,4 +264,4 @@ def test_fold_of_each_channel_its_own_input() -> None:
     assert found is not None and found.layout == "depthwise"
     found = replace(found, x=replace(found.x, zero=7))
     weights = np.random.default_rng(1).integers(-128, 128, (3, 3, 5)).astype(np.int8)
-    np.testing.assert_array_equal(fold(found, weights), -7 * weights.astype(np.int64).sum(axis=(0, 1)))
+    np.testing.assert_array_equal(fold(found, [(0, 3)], weights), -7 * weights.astype(np.int64).sum(axis=(0, 1)))

@@ -185,7 +185,8 @@ class Blocked:
         elif found is not None and found.layout == "spread":
             made.append(Derived("runs", found.w.argument, partial(in_runs, found)))
         if found is not None and LANES[lanes].folds and found.x.zero != 0 and found.w.zero == 0:
-            made.append(Derived("folded", found.w.argument, partial(fold, found)))
+            rows = [inside for _, inside in Blocks(found, LANES[lanes]).row_classes]
+            made.append(Derived("folded", found.w.argument, partial(fold, found, rows)))
         return tuple(made)
 
     def form(self, body: LayerBody) -> str:

@@ -66,8 +66,15 @@ class Blocks:
     @property
     def asks_rows(self) -> bool:
         """Whether blocks are only in rows whose windows have all their rows inside the input."""
-        asks = (self.kind == "depthwise" and not self.chunked) or (self.kind == "runs" and self.lanes.folds)
+        asks = self.kind == "depthwise" and not self.chunked
         return asks and self.found.rows.interior != (0, self.found.rows.outputs)
+
+    @property
+    def row_classes(self) -> tuple[tuple[int, tuple[int, int]], ...]:
+        """Rows of the output from which on windows of blocks have other rows inside the input, and which."""
+        if self.kind != "runs":
+            return ((0, (0, self.found.rows.kernel)),)
+        return tuple((first, inside) for first, _, inside in self.found.rows.classes)
 
     @property
     def interior(self) -> tuple[int, int]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import LayerBody
-from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, VectorType, arith, memref, scf, vector
+from lowtide.ir import IndexType, InsertionPoint, IntegerType, MemRefType, Value, VectorType, arith, memref, scf, vector
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.depthwise import Depthwise
@@ -44,7 +44,8 @@ class BlockedEmitter(WideEmitter):
         backwards: go from the last pixel to the first.
         weights: a memref of the weights, as `found` says that they lie.
         known: the weights of everyone who calls the code, where they are in groups.
-        folded: what the zero point of the input comes to in each channel's sum (see `fold`), if there is that.
+        folded: what the zero point of the input comes to in each channel's sum, for each class of rows in turn (see
+            `fold` and `Blocks.row_classes`), if there is that.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class BlockedEmitter(WideEmitter):
         self._reverse = backwards or self.from_the_end
         emitters = {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
         self._cut = Blocks(found, lanes)
+        self._class = Var("class", len(self._cut.row_classes))
         self._sums: SumEmitter = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
         # with what sums start from and what they are rescaled by, nothing but the input is left
@@ -90,10 +92,19 @@ class BlockedEmitter(WideEmitter):
 
         def one(position: Value) -> None:
             self.indices.bind(row, position)
+            self._open_class(position)
             self._sums.open_row()
             self._columns()
 
         self._loop(low, high, one)
+
+    def _open_class(self, row: Value) -> None:
+        """Which of the classes of rows this one is in."""
+        number = index_constant(0)
+        for first, _ in self._cut.row_classes[1:]:
+            behind = arith.cmpi(arith.CmpIPredicate.uge, row, index_constant(first))
+            number = arith.addi(number, arith.index_castui(IndexType.get(), behind))
+        self.indices.bind(self._class, number)
 
     def _range(self, var: Var, dimension: int) -> tuple[Value, Value]:
         """Of the output, all of it or that of the part."""
@@ -125,7 +136,7 @@ class BlockedEmitter(WideEmitter):
         elif end - first < pixels:
             self._loop(index_constant(0), index_constant(outputs), self._single)
         elif (first, end) == (0, outputs):
-            self._if_whole(lambda: self._blocks(first, end, pixels))
+            self._blocks(first, end, pixels)
         else:
             self._mixed(first, end, pixels)
 
@@ -177,33 +188,26 @@ class BlockedEmitter(WideEmitter):
         return items[::-1] if self._reverse else items
 
     def _mixed(self, first: int, end: int, pixels: int) -> None:
-        """Turn i is a block from turn `first` on, and what is left of [first, end) one more, if all rows are there."""
+        """Turn i is a block from turn `first` on, and what is left of [first, end) one more; others are pixels."""
         blocks, rest = divmod(end - first, pixels)
         sizes = [pixels] * blocks + ([rest] if rest else [])
-        turns = index_constant(self._found.columns.outputs - sum(size - 1 for size in sizes))
-        whole = self._sums.all_rows
-        count = turns if whole is None else arith.select(whole, turns, index_constant(self._found.columns.outputs))
+        skipped = end - first - len(sizes)
 
         def turn(i: Value) -> None:
             after = arith.subi(i, index_constant(first))
             column = arith.addi(scaled(after, pixels), index_constant(first))
 
             def single() -> None:
-                self._single(self._position(i, first + len(sizes), end - first - len(sizes)))
+                self._single(self._position(i, first + len(sizes), skipped))
 
             def last() -> None:
-                here = self._and_whole(arith.cmpi(arith.CmpIPredicate.eq, after, index_constant(blocks)))
+                here = arith.cmpi(arith.CmpIPredicate.eq, after, index_constant(blocks))
                 self._either(here, lambda: self._block(index_constant(end - rest), rest), single)
 
-            inside = self._and_whole(arith.cmpi(arith.CmpIPredicate.ult, after, index_constant(blocks)))
+            inside = arith.cmpi(arith.CmpIPredicate.ult, after, index_constant(blocks))
             self._either(inside, lambda: self._block(column, pixels), last if rest else single)
 
-        self._loop(index_constant(0), count, turn)
-
-    def _and_whole(self, condition: Value) -> Value:
-        """The condition, in a row whose windows have all their rows."""
-        whole = self._sums.all_rows
-        return condition if whole is None else arith.andi(condition, whole)
+        self._loop(index_constant(0), index_constant(self._found.columns.outputs - skipped), turn)
 
     def _either(self, condition: Value, this: Callable[[], None], that: Callable[[], None]) -> None:
         choice = scf.IfOp(condition, has_else=True)
@@ -216,7 +220,7 @@ class BlockedEmitter(WideEmitter):
         """The pixel of a turn that is no block: after the blocks their further pixels are counted too."""
         if not skipped:
             return turn
-        behind = self._and_whole(arith.cmpi(arith.CmpIPredicate.uge, turn, index_constant(end)))
+        behind = arith.cmpi(arith.CmpIPredicate.uge, turn, index_constant(end))
         return arith.select(behind, arith.addi(turn, index_constant(skipped)), turn)
 
     def _block(self, column: Value, pixels: int) -> None:
@@ -299,9 +303,10 @@ class BlockedEmitter(WideEmitter):
                 start = self.value(node.init, index)
             if self._folded is None or not self._sums.folded(pixels):
                 return start
+            place, sums = Linear.of(self._class) * self._found.outputs + own, self._class.extent * self._found.outputs
             if wide is None:
-                return arith.addi(start, memref.load(self._folded, [self.indices.value(own)]))
-            return arith.addi(start, load(self.byte_of(self._folded, (self._found.outputs,), (own,)), start.type))
+                return arith.addi(start, memref.load(self._folded, [self.indices.value(place)]))
+            return arith.addi(start, load(self.byte_of(self._folded, (sums,), (place,)), start.type))
 
     def _store(self, pixels: Pixels, channel: Value, count: int, sums: Columns) -> None:
         """Pull the block's elements through all that follows the sums, and store them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,17 +12,22 @@ from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.memory import WORD
 
 
-def fold(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
-    """Minus the zero point times the sum of each channel's weights, 32 bits; for windows without a pad.
+def fold(
+    found: Contraction, rows: Sequence[tuple[int, int]], weights: npt.NDArray[np.integer]
+) -> npt.NDArray[np.int32]:
+    """Minus the zero point times the sum of each channel's weights, 32 bits; for windows without a pad at the sides.
 
     Args:
         found: the convolution; its weights' zero point is 0.
+        rows: rows [first, end) of a window that are inside the input; each gives a sum for every channel, in turn.
         weights: as they lie in memory, of any shape.
     """
     taken = _by_channel(found, weights).astype(np.int64)
     if not found.w.signed:
         taken = taken & 0xFF
-    return (-found.x.zero * taken.sum(axis=1)).astype(np.int32)
+    of_rows = taken.reshape(len(taken), found.rows.kernel, -1).sum(axis=2)
+    sums = [of_rows[:, first:end].sum(axis=1) for first, end in rows]
+    return (-found.x.zero * np.concatenate(sums)).astype(np.int32)
 
 
 def in_runs(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
