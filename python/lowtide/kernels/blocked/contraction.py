@@ -1,4 +1,4 @@
-"""Recognises convolutions of 8-bit integers, dense layers among them, in a layer's loop description."""
+"""Recognises convolutions of bytes or floats, dense layers among them, in a layer's loop description."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ from lowtide.graph.nest import (
     row_major,
 )
 from lowtide.graph.subscripts import apply_map
-from lowtide.ir import Block, IntegerType, Operation, Value
+from lowtide.ir import Block, F32Type, IntegerType, Operation, Value
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.normalise.analysis import defining
 
 Layout = Literal["runs", "depthwise", "spread"]
+Element = Literal["byte", "float"]
+BYTES: dict[Element, int] = {"byte": 1, "float": 4}
+"""Of an element."""
 MOST_ZERO = 0x7F00
 """A byte less a zero point up to that, or down to its negative, is a 16-bit value."""
 
@@ -41,12 +44,14 @@ class Factor:
         shape: of the tensor.
         signed: how its bytes are extended.
         zero: what is subtracted then.
+        element: of the tensor; floats (float32) are taken as they are.
     """
 
     argument: int
     shape: Shape
     signed: bool
     zero: int
+    element: Element = "byte"
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Contraction:
-    """A convolution of bytes into 32-bit sums; input, output and weights dense, channels last, batch 1.
+    """A convolution of bytes into 32-bit sums, or of floats; input, output and weights dense, channels last, batch 1.
 
     Attributes:
         node: the reduction.
@@ -101,7 +106,7 @@ class Contraction:
         x, w: input and weights.
         rows, columns: of the windows.
         channels: of the input that one sum goes over; 1 where each output channel has its own.
-        layout: "runs": for each output channel and window row the weights are one run of bytes, as the input is;
+        layout: "runs": for each output channel and window row the weights are one run of elements, as the input is;
             "depthwise": output channel c takes input channel c; "spread": the input has one channel, and weights of
             neighbouring output channels are neighbours.
         w_strides: in bytes of the weights, for output channel and window row, and column.
@@ -129,9 +134,29 @@ class Contraction:
         return self.loops[3].extent
 
     @property
+    def element(self) -> Element:
+        """Of input and weights alike."""
+        return self.x.element
+
+    @property
+    def size(self) -> int:
+        """Bytes of an element."""
+        return BYTES[self.element]
+
+    @property
+    def pixel(self) -> int:
+        """Bytes of a pixel of the input."""
+        return self.x.shape[3] * self.size
+
+    @property
+    def depth(self) -> int:
+        """Bytes of a pixel of the input that one sum goes over."""
+        return self.channels * self.size
+
+    @property
     def run(self) -> int:
         """Bytes of the input under one row of the window, which lie in one run where the dilation is 1."""
-        return self.columns.kernel * self.channels
+        return self.columns.kernel * self.depth
 
 
 def contraction_of(body: LayerBody) -> Contraction | None:
@@ -192,21 +217,26 @@ def _factors(node: Structured) -> tuple[Factor, Factor] | None:
         return None
     if isinstance(pad, Padded) and not pad_is_neutral(node, 0, pad.scalar):
         return None
-    (_, x_signed, x_zero), (_, w_signed, w_zero) = terms
-    return Factor(x.argument, x.shape, x_signed, x_zero), Factor(w.argument, w.shape, w_signed, w_zero)
+    return Factor(x.argument, x.shape, *terms[0][1:]), Factor(w.argument, w.shape, *terms[1][1:])
 
 
-def _terms(block: Block) -> list[tuple[int, bool, int]] | None:
+Term = tuple[int, bool, int, Element]
+"""Number of the block argument, whether it is signed, what is subtracted, and what it is."""
+
+
+def _terms(block: Block) -> tuple[Term, Term] | None:
     """What is multiplied, of input and of weights, if that is all the block does; see `_term`."""
     terminator = block.operations[len(block.operations) - 1]
-    total = _operation(terminator.operands[0], "arith.addi")
-    if total is None or total.results[0].type != IntegerType.get_signless(32, block.owner.context):
+    total = defining(terminator.operands[0])
+    kinds = {"arith.addi": IntegerType.get_signless(32, block.owner.context), "arith.addf": _float(block)}
+    if total is None or total.name not in kinds or total.results[0].type != kinds[total.name]:
         return None
-    product = next((p for p in map(_product, total.operands) if p is not None), None)
+    multiply = total.name.replace("add", "mul")
+    product = next((p for p in (_operation(v, multiply) for v in total.operands) if p is not None), None)
     if product is None or len(block.arguments) != 3 or block.arguments[2] not in list(total.operands):
         return None
-    terms = [term for term in (_term(operand, block) for operand in product.operands) if term is not None]
-    return sorted(terms) if {number for number, _, _ in terms} == {0, 1} else None
+    terms = sorted(term for term in (_term(operand, block) for operand in product.operands) if term is not None)
+    return (terms[0], terms[1]) if [term[0] for term in terms] == [0, 1] else None
 
 
 def _operation(value: Value, name: str) -> Operation | None:
@@ -214,12 +244,15 @@ def _operation(value: Value, name: str) -> Operation | None:
     return op if op is not None and op.name == name else None
 
 
-def _product(value: Value) -> Operation | None:
-    return _operation(value, "arith.muli")
+def _float(block: Block) -> F32Type:
+    return F32Type.get(block.owner.context)
 
 
-def _term(value: Value, block: Block) -> tuple[int, bool, int] | None:
-    """Number of the block argument, whether it is signed, and what is subtracted."""
+def _term(value: Value, block: Block) -> Term | None:
+    """A factor, as `Term` says."""
+    if value.type == _float(block):
+        number = _number(value, block)
+        return None if number is None else (number, True, 0, "float")
     zero = 0
     less = _operation(value, "arith.subi")
     if less is not None:
@@ -233,8 +266,13 @@ def _term(value: Value, block: Block) -> tuple[int, bool, int] | None:
     narrow = op.operands[0]
     if narrow.type != IntegerType.get_signless(8, block.owner.context):
         return None
-    number = next((i for i, argument in enumerate(block.arguments) if argument == narrow), None)
-    return None if number is None else (number, op.name == "arith.extsi", zero)
+    number = _number(narrow, block)
+    return None if number is None else (number, op.name == "arith.extsi", zero, "byte")
+
+
+def _number(value: Value, block: Block) -> int | None:
+    """Of a block argument."""
+    return next((i for i, argument in enumerate(block.arguments) if argument == value), None)
 
 
 def _operand(node: Node) -> Operand | None:
@@ -263,7 +301,9 @@ def _contraction(node: Structured, index: Index, loops: tuple[Var, ...], x: Fact
     if layout is None or flat.const or not flat.variables <= used or (columns.dilation != 1 and layout != "depthwise"):
         return None
     channels = inner[0].extent if inner else 1
-    strides = flat.coefficient(loops[3]), flat.coefficient(ky), flat.coefficient(kx)
+    size = BYTES[w.element]
+    down, across = flat.coefficient(ky) * size, flat.coefficient(kx) * size
+    strides = flat.coefficient(loops[3]) * size, down, across
     if (loops[3].extent if layout == "depthwise" else channels) != x.shape[3] or math.prod(x.shape) == 0:
         return None
     return Contraction(node, index, loops, x, w, rows, columns, channels, layout, strides, ky, kx)

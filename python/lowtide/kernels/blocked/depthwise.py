@@ -34,6 +34,7 @@ class Depthwise(SumEmitter):
 
     def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
         """See `SumEmitter`."""
+        channel = scaled(channel, self.found.size)
         weights = advanced(self.layer.weights(), channel)
         if pixels.taps is not None:
             return self._written_out(pixels, pixels.taps, channel, weights, sums)
@@ -63,8 +64,9 @@ class Depthwise(SumEmitter):
         """The columns written out, and the rows where they are few."""
         rows, below = self.found.rows.kernel, self.found.w_strides[1]
         start = arith.addi(self.first_byte(pixels.column, None), channel)
-        if rows * max(end - first for first, end in taps) > MOST_TAPS:
-            bounds = index_constant(0), index_constant(rows)
+        looped_rows = self.found.element == "float"
+        if looped_rows or rows * max(end - first for first, end in taps) > MOST_TAPS:
+            bounds = self.rows() if looped_rows else (index_constant(0), index_constant(rows))
 
             def one(ky: Value, totals: Sums) -> Sums:
                 return self._row(pixels, taps, ky, start, advanced(weights, scaled(ky, below)), totals)
@@ -91,7 +93,7 @@ class Depthwise(SumEmitter):
         found = self.found
         self.layer.indices.bind(found.ky, ky)
         first = advanced(self.layer.input_row(self.row), start)
-        step = found.columns.dilation * found.x.shape[3]
+        step = found.columns.dilation * found.pixel
         sums = list(sums)
         for kx in range(found.columns.kernel):
             xs, ws = self.spread_pixels(first + kx * step, pixels), weights + kx * found.w_strides[2]
