@@ -103,6 +103,7 @@ class Contraction:
         node: the reduction.
         index: its element that an element of the layer's result is made from, in terms of `loops`.
         loops: batch, row, column and channel of the result.
+        result: an element of the layer's result in terms of those.
         x, w: input and weights.
         rows, columns: of the windows.
         channels: of the input that one sum goes over; 1 where each output channel has its own.
@@ -117,6 +118,7 @@ class Contraction:
     node: Structured
     index: Index
     loops: tuple[Var, ...]
+    result: Index
     x: Factor
     w: Factor
     rows: Axis
@@ -162,16 +164,17 @@ class Contraction:
 def contraction_of(body: LayerBody) -> Contraction | None:
     """The layer's convolution, None where it has none, more than one, or one of another form."""
     shape = body.result.shape
-    if len(shape) != 4 or shape[0] != 1 or len(body.destination) != 4:
+    image = len(shape) == 4 and shape[0] == 1
+    if not (image or (shape and math.prod(shape[:-1]) == 1)) or len(body.destination) != len(shape):
         return None
-    loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(shape))
-    index = tuple(Linear.of(var) for var in loops)
+    loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(shape if image else (1, 1, 1, shape[-1])))
+    index = tuple(map(Linear.of, loops)) if image else (*[Linear()] * (len(shape) - 1), Linear.of(loops[3]))
     found = list(_reductions(body.result, index))
     if len(found) != 1 or found[0] is None:
         return None
     node, where = found[0]
     factors = _factors(node)
-    return None if factors is None else _contraction(node, where, loops, *factors)
+    return None if factors is None else _contraction(node, where, loops, index, *factors)
 
 
 def _reductions(node: Node, index: Index) -> Iterator[tuple[Structured, Index] | None]:
@@ -282,7 +285,9 @@ def _operand(node: Node) -> Operand | None:
     return node if isinstance(node, Operand) else None
 
 
-def _contraction(node: Structured, index: Index, loops: tuple[Var, ...], x: Factor, w: Factor) -> Contraction | None:
+def _contraction(
+    node: Structured, index: Index, loops: tuple[Var, ...], result: Index, x: Factor, w: Factor
+) -> Contraction | None:
     space = iteration_space(node)
     dims = output_dimensions(node, index, space)
     if len(x.shape) != 4 or x.shape[0] != 1:
@@ -306,7 +311,7 @@ def _contraction(node: Structured, index: Index, loops: tuple[Var, ...], x: Fact
     strides = flat.coefficient(loops[3]) * size, down, across
     if (loops[3].extent if layout == "depthwise" else channels) != x.shape[3] or math.prod(x.shape) == 0:
         return None
-    return Contraction(node, index, loops, x, w, rows, columns, channels, layout, strides, ky, kx)
+    return Contraction(node, index, loops, result, x, w, rows, columns, channels, layout, strides, ky, kx)
 
 
 def _axis(at: Linear, output: Var, reduced: list[Var], inputs: int) -> tuple[Axis, Var] | None:

@@ -77,7 +77,7 @@ class BlockedEmitter(WideEmitter):
 
     def _can_follow_wide(self) -> bool:
         """Whether all that follows the sums is arithmetic on vectors, and its result's channels lie together."""
-        own, index = self._found.loops[3], tuple(Linear.of(var) for var in self._found.loops)
+        own, index = self._found.loops[3], self._found.result
         neighbours = lies(self.body.target(index), own) == 1
         return neighbours and self.goes_wide(self.body.result, index, own, self._found.node)
 
@@ -308,7 +308,7 @@ class BlockedEmitter(WideEmitter):
 
         Together, so that no load comes behind a store; or each channel's at once, if only constants are loaded.
         """
-        index = tuple(Linear.of(var) for var in self._found.loops)
+        index = self._found.result
         target, destination = self.body.target(index), self.destination()
         made: list[tuple[Value, list[Value]]] = []
         for n in range(count):
@@ -325,7 +325,7 @@ class BlockedEmitter(WideEmitter):
 
     def _store_wide(self, pixels: Pixels, channel: Value, sums: Sums, wide: Wide) -> None:
         """The same for vectors."""
-        index = tuple(Linear.of(var) for var in self._found.loops)
+        index = self._found.result
         target, destination = self.body.target(index), self.destination()
         made: list[tuple[Value, Address]] = []
         for m, row in enumerate(sums):
@@ -372,11 +372,11 @@ class BlockedEmitter(WideEmitter):
 
 def is_blocked(found: Contraction, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:
     """True where channels lie together in the input and the output, and the part goes through rows and columns."""
-    if part is not None and (part.reduces or not set(part.ranges) <= {1, 2}):
+    if part is not None and (part.reduces or len(body.destination) != 4 or not set(part.ranges) <= {1, 2}):
         return False
     shapes = (found.x.shape, arguments[found.x.argument]), (body.destination, arguments[-1])
     for shape, value in shapes:
         kept = list(MemRefType(value.type).shape)
-        if len(kept) != 4 or kept[3] != shape[3]:
+        if len(kept) != len(shape) or kept[-1] != shape[-1]:
             return False
     return MemRefType(arguments[found.w.argument].type).shape == list(found.w.shape)
