@@ -66,8 +66,8 @@ class Fused(Floats):
     pixels: int = 4
     group: int = 4
     outer: Outer | None = field(default_factory=lambda: Products())
-    unrolled: int = 12 * SIZE
-    turn: int = 8 * SIZE
+    unrolled: int = 4 * SIZE
+    turn: int = 4 * SIZE
 
     def added(self, total: Value, x: Value, w: Value) -> Value:
         """See `Floats`: in one instruction, without rounding in between."""
