@@ -33,8 +33,5 @@ def _limited(value: Value, limit: Value, number: float, *, greatest: bool) -> Va
     """
     replaced = number != 0 or (math.copysign(1, number) > 0) == greatest
     kind = arith.CmpFPredicate
-    if greatest:
-        beyond = kind.OLE if replaced else kind.OLT
-    else:
-        beyond = kind.OGE if replaced else kind.OGT
-    return arith.select(arith.cmpf(beyond, value, limit), limit, value)
+    strict, loose = (kind.OLT, kind.OLE) if greatest else (kind.OGT, kind.OGE)
+    return arith.select(arith.cmpf(loose if replaced else strict, value, limit), limit, value)

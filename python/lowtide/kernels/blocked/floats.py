@@ -59,22 +59,6 @@ class Floats:
 
 
 @dataclass(frozen=True)
-class Fused(Floats):
-    """An FPU with 32 registers: the sums of a block, one factor of each of its pixels, and one weight."""
-
-    blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 16, 2: 8, 3: 8}))
-    pixels: int = 4
-    group: int = 4
-    outer: Outer | None = field(default_factory=lambda: Products())
-    unrolled: int = 4 * SIZE
-    turn: int = 4 * SIZE
-
-    def added(self, total: Value, x: Value, w: Value) -> Value:
-        """See `Floats`: in one instruction, without rounding in between."""
-        return math.fma(x, w, total)
-
-
-@dataclass(frozen=True)
 class Products:
     """An element of each pixel with the weights of a group of channels; see `Outer`."""
 
@@ -94,6 +78,22 @@ class Products:
                 for row, value in zip(sums, left, strict=True):
                     row[n] = math.fma(value, right, row[n])
         return sums
+
+
+@dataclass(frozen=True)
+class Fused(Floats):
+    """An FPU with 32 registers: the sums of a block, one factor of each of its pixels, and one weight."""
+
+    blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 16, 2: 8, 3: 8}))
+    pixels: int = 4
+    group: int = 4
+    outer: Outer | None = field(default_factory=Products)
+    unrolled: int = 4 * SIZE
+    turn: int = 4 * SIZE
+
+    def added(self, total: Value, x: Value, w: Value) -> Value:
+        """See `Floats`: in one instruction, without rounding in between."""
+        return math.fma(x, w, total)
 
 
 def _element(address: Address) -> Value:
