@@ -328,7 +328,7 @@ class BlockedEmitter(WideEmitter):
                 made.clear()
 
     def _grid(self, pixels: Pixels, channel: Value, destination: Value, target: Index) -> Grid | None:
-        """Where a block of floats goes, if no ring cuts it: an FPU's store takes an address and a constant, no index."""
+        """Where a block of floats goes, if no ring cuts it: an FPU's store takes a constant offset and no index."""
         kind, shape, size = MemRefType(destination.type), self.body.destination, BYTES["float"]
         if not isinstance(kind.element_type, F32Type) or list(kind.shape[-2:]) != list(shape[-2:]):
             return None

@@ -28,6 +28,7 @@ class Floats:
     wide: Wide | None = None
     outer: Outer | None = None
     folds: bool = False
+    bare: bool = False
     unrolled: int = 4 * SIZE
     turn: int = 4 * SIZE
 
