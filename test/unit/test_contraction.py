@@ -174,9 +174,9 @@ def test_floats() -> None:
     found = _found(replace(FLOATS, x=(1, 4, 9, 4), pad=((0, 0), (1, 1), (1, 0), (0, 0))))
     assert found is not None
     assert (found.layout, found.element, found.size, found.x.argument, found.w.argument) == ("runs", "float", 4, 0, 1)
-    # the channels of an output in elements, all that is a distance in bytes
+    # channels and strides of the weights in elements, distances in the input in bytes
     assert (found.channels, found.depth, found.pixel, found.run) == (4, 16, 16, 48)
-    assert found.w_strides == (144, 48, 16)
+    assert found.w_strides == (36, 12, 4)
     few = _found(replace(FLOATS, x=(1, 4, 8, 3), w=(5, 3, 3, 3)))
     # words whatever the number of channels, so that nothing is copied to the stack
     assert few is not None and Blocks(few, lanes_for(few, PLAIN)).kind == "runs"

@@ -22,7 +22,7 @@ from lowtide.kernels.blocked.floats import Floats, Fused
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.mve import Mve
 from lowtide.kernels.blocked.risc import Risc
-from lowtide.kernels.blocked.weights import as_groups, as_runs, fold, in_groups, in_runs
+from lowtide.kernels.blocked.weights import as_groups, as_runs, as_widened, fold, in_groups, in_runs, widened
 from lowtide.kernels.constants import Numbers
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
@@ -74,7 +74,7 @@ class Derived:
         make: from that argument's value, one dimension of numbers.
     """
 
-    what: Literal["runs", "groups", "folded"]
+    what: Literal["runs", "groups", "widened", "folded"]
     argument: int
     make: Callable[[Numbers], Numbers]
 
@@ -135,12 +135,20 @@ class Pull:
         return profile_of(body, argument, input_bytes, output_bytes)
 
 
+@dataclass(frozen=True)
 class Blocked:
-    """`lowtide.kernels.blocked`: convolutions and dense layers of 8-bit integers or floats."""
+    """`lowtide.kernels.blocked`: convolutions and dense layers of 8-bit integers or floats.
+
+    Attributes:
+        wide: weights are of 16 bits where a core is faster with them: twice the flash; for bytes, but not depthwise.
+    """
+
+    wide: bool = False
 
     def accepts(self, body: LayerBody) -> bool:
         """Layers with one convolution of a form that it knows."""
-        return _convolution(body) is not None
+        found = _convolution(body)
+        return found is not None and not (self.wide and (found.layout == "depthwise" or found.element == "float"))
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """See `BlockedEmitter`; what does not lie by channels in memory is pulled, as always."""
@@ -156,6 +164,8 @@ class Blocked:
             found = as_runs(found)
         elif "groups" in made:
             found = as_groups(found, _group(found, how.lanes))
+        elif "widened" in made:
+            found = as_widened(found)
         BlockedEmitter(
             found,
             body,
@@ -164,7 +174,7 @@ class Blocked:
             backwards=how.backwards,
             part=how.part,
             constants=how.constants,
-            weights=made.get("runs", made.get("groups", arguments[found.w.argument])),
+            weights=next((made[what] for what in WEIGHTS if what in made), arguments[found.w.argument]),
             folded=made.get("folded"),
             known=values.get("groups", ()),
         ).emit()
@@ -175,6 +185,8 @@ class Blocked:
         group = 1 if found is None else _group(found, lanes)
         if found is not None and group > 1:
             made.append(Derived("groups", found.w.argument, partial(in_groups, found, group)))
+        elif found is not None and self.wide and lanes_for(found, lanes).widens:
+            made.append(Derived("widened", found.w.argument, partial(widened, found, _run_bytes(found))))
         elif found is not None and found.layout == "spread":
             made.append(Derived("runs", found.w.argument, partial(in_runs, found)))
         if found is not None and lanes_for(found, lanes).folds and found.x.zero != 0 and found.w.zero == 0:
@@ -196,6 +208,12 @@ class Blocked:
         found = contraction_of(body)
         orders = [] if found is None else Blocks(found, lanes_for(found, lanes)).orders()
         return profile_of(body, argument, input_bytes, output_bytes, orders)
+
+
+def _run_bytes(found: Contraction) -> int:
+    """Weights of a channel that lie together with the input's bytes: those of a row of the window, or all."""
+    rows = found.rows.kernel if Blocks(found, LANES[PLAIN]).kind == "patches" else 1
+    return rows * found.run
 
 
 def _group(found: Contraction, lanes: str) -> int:
@@ -222,7 +240,11 @@ def lanes_for(found: Contraction, name: str) -> Lanes:
 
 GENERAL = "pull"
 """The kernel that accepts every layer, and goes in an order that every arena allows."""
-KERNELS: dict[str, Kernel] = {"blocked": Blocked(), GENERAL: Pull()}
+WIDENED = "widened"
+"""The kernel that takes flash for speed."""
+WEIGHTS = ("runs", "groups", "widened")
+"""Derived constants that take the weights' place."""
+KERNELS: dict[str, Kernel] = {"blocked": Blocked(), WIDENED: Blocked(wide=True), GENERAL: Pull()}
 
 
 def kernel_for(body: LayerBody, picked: str | None = None) -> Kernel:

@@ -29,8 +29,8 @@ from lowtide.normalise.analysis import defining
 
 Layout = Literal["runs", "depthwise", "spread"]
 Element = Literal["byte", "float"]
-BYTES: dict[Element, int] = {"byte": 1, "float": 4}
-"""Of an element."""
+FLOAT = 4
+"""Bytes of a float."""
 MOST_ZERO = 0x7F00
 """A byte less a zero point up to that, or down to its negative, is a 16-bit value."""
 
@@ -44,14 +44,14 @@ class Factor:
         shape: of the tensor.
         signed: how its bytes are extended.
         zero: what is subtracted then.
-        element: of the tensor; floats (float32) are taken as they are.
+        nbytes: of an element: 1, 2 for weights that are extended in memory, 4 for floats, which are taken as they are.
     """
 
     argument: int
     shape: Shape
     signed: bool
     zero: int
-    element: Element = "byte"
+    nbytes: int = 1
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ class Contraction:
         layout: "runs": for each output channel and window row the weights are one run of elements, as the input is;
             "depthwise": output channel c takes input channel c; "spread": the input has one channel, and weights of
             neighbouring output channels are neighbours.
-        w_strides: in bytes of the weights, for output channel and window row, and column.
+        w_strides: in weights, for output channel and window row, and column.
         group: 1, or the weights of so many output channels lie side by side for each element of the window, group
-            after group; the last has what is left. Strides are those within one channel's elements, times a group.
+            after group; the last has what is left. Strides count weights of one channel then.
     """
 
     node: Structured
@@ -138,12 +138,12 @@ class Contraction:
     @property
     def element(self) -> Element:
         """Of input and weights alike."""
-        return self.x.element
+        return "float" if self.x.nbytes == FLOAT else "byte"
 
     @property
     def size(self) -> int:
-        """Bytes of an element."""
-        return BYTES[self.element]
+        """Bytes of an element of the input."""
+        return self.x.nbytes
 
     @property
     def pixel(self) -> int:
@@ -223,8 +223,8 @@ def _factors(node: Structured) -> tuple[Factor, Factor] | None:
     return Factor(x.argument, x.shape, *terms[0][1:]), Factor(w.argument, w.shape, *terms[1][1:])
 
 
-Term = tuple[int, bool, int, Element]
-"""Number of the block argument, whether it is signed, what is subtracted, and what it is."""
+Term = tuple[int, bool, int, int]
+"""Number of the block argument, whether it is signed, what is subtracted, and how many bytes it has."""
 
 
 def _terms(block: Block) -> tuple[Term, Term] | None:
@@ -255,7 +255,7 @@ def _term(value: Value, block: Block) -> Term | None:
     """A factor, as `Term` says."""
     if value.type == _float(block):
         number = _number(value, block)
-        return None if number is None else (number, True, 0, "float")
+        return None if number is None else (number, True, 0, FLOAT)
     zero = 0
     less = _operation(value, "arith.subi")
     if less is not None:
@@ -270,7 +270,7 @@ def _term(value: Value, block: Block) -> Term | None:
     if narrow.type != IntegerType.get_signless(8, block.owner.context):
         return None
     number = _number(narrow, block)
-    return None if number is None else (number, op.name == "arith.extsi", zero, "byte")
+    return None if number is None else (number, op.name == "arith.extsi", zero, 1)
 
 
 def _number(value: Value, block: Block) -> int | None:
@@ -306,9 +306,7 @@ def _contraction(
     if layout is None or flat.const or not flat.variables <= used or (columns.dilation != 1 and layout != "depthwise"):
         return None
     channels = inner[0].extent if inner else 1
-    size = BYTES[w.element]
-    down, across = flat.coefficient(ky) * size, flat.coefficient(kx) * size
-    strides = flat.coefficient(loops[3]) * size, down, across
+    strides = flat.coefficient(loops[3]), flat.coefficient(ky), flat.coefficient(kx)
     if (loops[3].extent if layout == "depthwise" else channels) != x.shape[3] or math.prod(x.shape) == 0:
         return None
     return Contraction(node, index, loops, result, x, w, rows, columns, channels, layout, strides, ky, kx)

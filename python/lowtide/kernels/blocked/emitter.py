@@ -18,7 +18,7 @@ from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import LayerBody, row_major
 from lowtide.ir import F32Type, InsertionPoint, IntegerType, MemRefType, Value, VectorType, arith, memref, scf, vector
 from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.contraction import BYTES, Contraction
+from lowtide.kernels.blocked.contraction import FLOAT, Contraction
 from lowtide.kernels.blocked.depthwise import Depthwise
 from lowtide.kernels.blocked.lanes import Lanes, Sums, Wide
 from lowtide.kernels.blocked.memory import Address, Grid, address_of, load, scaled, store
@@ -321,7 +321,7 @@ class BlockedEmitter(WideEmitter):
                         place = self.place(destination, self.body.destination, target)
                         made.append(partial(memref.store, value, destination, place))
                     else:
-                        made.append(partial(store, value, grid.at(m, n), BYTES["float"]))
+                        made.append(partial(store, value, grid.at(m, n), FLOAT))
             if self._only_constants or n == count - 1:
                 for one in made:
                     one()
@@ -329,7 +329,7 @@ class BlockedEmitter(WideEmitter):
 
     def _grid(self, pixels: Pixels, channel: Value, destination: Value, target: Index) -> Grid | None:
         """Where a block of floats goes, if no ring cuts it: an FPU's store takes a constant offset and no index."""
-        kind, shape, size = MemRefType(destination.type), self.body.destination, BYTES["float"]
+        kind, shape, size = MemRefType(destination.type), self.body.destination, FLOAT
         if not isinstance(kind.element_type, F32Type) or list(kind.shape[-2:]) != list(shape[-2:]):
             return None
         with self.scope():

@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from lowtide.ir import F32Type, Value, arith, math
-from lowtide.kernels.blocked.contraction import BYTES, Factor
+from lowtide.kernels.blocked.contraction import FLOAT, Factor
 from lowtide.kernels.blocked.lanes import Outer, Sums, Wide
 from lowtide.kernels.blocked.memory import Address, load
-
-SIZE = BYTES["float"]
 
 
 @dataclass(frozen=True)
@@ -27,15 +25,16 @@ class Floats:
     group: int = 1
     wide: Wide | None = None
     outer: Outer | None = None
+    widens: bool = False
     folds: bool = False
     bare: bool = False
-    unrolled: int = 4 * SIZE
-    turn: int = 4 * SIZE
+    unrolled: int = 4 * FLOAT
+    turn: int = 4 * FLOAT
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""
         del x, w
-        for k in range(0, count, SIZE):
+        for k in range(0, count, FLOAT):
             left = [_element(address + k) for address in xs]
             for n, address in enumerate(ws):
                 self._add(sums, n, left, _element(address + k))
@@ -45,8 +44,8 @@ class Floats:
         """See `Lanes`."""
         del x, w
         for n in range(len(sums[0])):
-            left = [_element(address + n * SIZE) for address in xs]
-            self._add(sums, n, left, _element(ws + n * SIZE))
+            left = [_element(address + n * FLOAT) for address in xs]
+            self._add(sums, n, left, _element(ws + n * FLOAT))
         return sums
 
     def _add(self, sums: Sums, n: int, left: Sequence[Value], right: Value) -> None:
@@ -72,10 +71,10 @@ class Products:
         """See `Outer`."""
         del factors
         width = len(sums[0])
-        for k in range(0, count, SIZE):
+        for k in range(0, count, FLOAT):
             left = [_element(address + k) for address in xs]
             for n in range(width):
-                right = _element(ws + (k * width + n * SIZE))
+                right = _element(ws + (k * width + n * FLOAT))
                 for row, value in zip(sums, left, strict=True):
                     row[n] = math.fma(value, right, row[n])
         return sums
@@ -89,8 +88,8 @@ class Fused(Floats):
     pixels: int = 4
     group: int = 4
     outer: Outer | None = field(default_factory=Products)
-    unrolled: int = 4 * SIZE
-    turn: int = 4 * SIZE
+    unrolled: int = 4 * FLOAT
+    turn: int = 4 * FLOAT
 
     def added(self, total: Value, x: Value, w: Value) -> Value:
         """See `Floats`: in one instruction, without rounding in between."""
@@ -98,4 +97,4 @@ class Fused(Floats):
 
 
 def _element(address: Address) -> Value:
-    return load(address, F32Type.get(), SIZE)
+    return load(address, F32Type.get(), FLOAT)

@@ -47,6 +47,7 @@ class Mve:
     turn = 32
     wide = HeliumWide()
     outer = None
+    widens = False
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""

@@ -229,14 +229,14 @@ class Runs(SumEmitter):
         """See `SumEmitter`; fewer rows of sums than there are pixels are packed ones."""
         found = self.found
         low, high = self.rows()
-        weights = advanced(self.layer.weights(), scaled(channel, found.w_strides[0]))
+        weights = advanced(self.layer.weights(), scaled(channel, found.w_strides[0] * found.w.nbytes))
         if found.rows.kernel == 1:
             self.layer.indices.bind(found.ky, low)
             return self._row(pixels, weights, sums)
 
         def one(ky: Value, totals: Sums) -> Sums:
             self.layer.indices.bind(found.ky, ky)
-            below = scaled(ky, found.w_strides[1] * self.pitch(sums))
+            below = scaled(ky, found.w_strides[1] * found.size * self.pitch(sums))
             return self._row(pixels, advanced(weights, below), totals)
 
         return looped(low, high, 1, sums, one)
@@ -249,14 +249,14 @@ class Runs(SumEmitter):
         return span_of(self.found, self.x_of(pixels), known, self.row_bytes, self.lanes.turn)
 
     def pitch(self, sums: Sums) -> int:
-        """Bytes from a weight to the next of its channel."""
-        return 1 if self.outer is None else len(sums[0])
+        """For a byte of the input, bytes from a weight to the next of its channel."""
+        return self.found.w.nbytes // self.found.size if self.outer is None else len(sums[0])
 
     def firsts(self, weights: Address, sums: Sums) -> list[Address]:
         """The first weight of each channel of a block, or that of a group."""
         if self.outer is not None:
             return [weights]
-        return [weights + n * self.found.w_strides[0] for n in range(len(sums[0]))]
+        return [weights + n * self.found.w_strides[0] * self.found.w.nbytes for n in range(len(sums[0]))]
 
     def _row(self, pixels: Pixels, weights: Address, sums: Sums) -> Sums:
         """Add the products under one row of the window."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.memory import WORD
 from lowtide.kernels.constants import Numbers
 
 
@@ -30,10 +31,25 @@ def in_runs(found: Contraction, weights: Numbers) -> Numbers:
     return runs if found.element == "float" else runs.astype(np.int8)
 
 
+def widened(found: Contraction, run: int, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int16]:
+    """The weights less their zero point in 16 bits, each run's as `Dsp` wants them: of four, 0 and 2, then 1 and 3."""
+    taken = _by_channel(found, weights).astype(np.int64)
+    taken = (taken if found.w.signed else taken & 0xFF) - found.w.zero
+    whole = run - run % WORD
+    order = np.arange(run)
+    order[:whole] = order[:whole].reshape(-1, WORD)[:, [0, 2, 1, 3]].reshape(-1)
+    return taken.reshape(-1, run)[:, order].reshape(-1).astype(np.int16)
+
+
+def as_widened(found: Contraction) -> Contraction:
+    """The convolution with the weights that `widened` gives."""
+    return replace(as_runs(found), w=replace(found.w, signed=True, zero=0, nbytes=2))
+
+
 def as_runs(found: Contraction) -> Contraction:
     """The convolution with the weights that `in_runs` gives."""
-    size = found.rows.kernel * found.run
-    return replace(found, layout="runs", w_strides=(size, found.run, found.depth))
+    run = found.columns.kernel * found.channels
+    return replace(found, layout="runs", w_strides=(found.rows.kernel * run, run, found.channels))
 
 
 def in_groups(found: Contraction, group: int, weights: Numbers) -> Numbers:
@@ -63,7 +79,7 @@ def as_groups(found: Contraction, group: int) -> Contraction:
 def _by_channel(found: Contraction, weights: Numbers) -> Numbers:
     """Output channels by elements of the window, the last in the order of the input's bytes."""
     kernel = found.rows.kernel, found.columns.kernel, found.channels
-    of_channel, down, across = (stride // found.size for stride in found.w_strides)
+    of_channel, down, across = found.w_strides
     ky, kx, c = np.indices(kernel).reshape(3, -1)
     places = ky * down + kx * across + c
     return weights.reshape(-1)[np.arange(found.outputs)[:, None] * of_channel + places[None, :]]
