@@ -45,6 +45,7 @@ from lowtide.ir import (
     memref,
     scf,
 )
+from lowtide.kernels.extremes import EXTREMES, emit_extreme
 from lowtide.kernels.intervals import Interval, Intervals
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.kernels.rescale import Rescale, rescales
@@ -320,7 +321,7 @@ class ElementEmitter:
             return self.indices.value(dims[IntegerAttr(op.attributes["dim"]).value])
 
         special: dict[str, Callable[[Operation, Sequence[Value]], Value]]
-        special = {"linalg.index": loop_index, "tensor.extract": _extract}
+        special = {"linalg.index": loop_index, "tensor.extract": _extract, **dict.fromkeys(EXTREMES, emit_extreme)}
         if self._bare:
             special["arith.maxsi"] = self._maximum
         return clone_region(block, arguments, self._captured, special, self._cheaper(node), bare=self._bare)[0]

@@ -18,10 +18,12 @@ from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction, contraction_of
 from lowtide.kernels.blocked.dsp import Dsp
 from lowtide.kernels.blocked.emitter import BlockedEmitter, is_blocked
+from lowtide.kernels.blocked.floats import Floats, Fused
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.mve import Mve
 from lowtide.kernels.blocked.risc import Risc
 from lowtide.kernels.blocked.weights import as_groups, as_runs, as_widened, fold, in_groups, in_runs, widened
+from lowtide.kernels.constants import Numbers
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.pull import PullEmitter
@@ -35,7 +37,10 @@ LANES: dict[str, Lanes] = {
     "dsp": Dsp(),
     "mve": Mve(),
 }
-"""How a core multiplies, by the name that its target has for it."""
+"""How a core multiplies bytes, by the name that its target has for it."""
+LANES["risc-fpu"] = LANES["risc"]
+FLOATS: Mapping[str, Lanes] = dict.fromkeys(("risc-fpu", "dsp", "mve"), Fused())
+"""How it multiplies floats, by the same name, where it has an FPU."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,12 @@ class Derived:
     Attributes:
         what: its meaning to the kernel.
         argument: number of the tensor argument that it is made from.
-        make: from that argument's value, one dimension of integers.
+        make: from that argument's value, one dimension of numbers.
     """
 
     what: Literal["runs", "groups", "widened", "folded"]
     argument: int
-    make: Callable[[npt.NDArray[np.integer]], npt.NDArray[np.integer]]
+    make: Callable[[Numbers], Numbers]
 
 
 class Kernel(Protocol):
@@ -132,10 +137,10 @@ class Pull:
 
 @dataclass(frozen=True)
 class Blocked:
-    """`lowtide.kernels.blocked`: convolutions and dense layers of 8-bit integers.
+    """`lowtide.kernels.blocked`: convolutions and dense layers of 8-bit integers or floats.
 
     Attributes:
-        wide: weights are of 16 bits where a core is faster with them: twice the flash; for what is not depthwise.
+        wide: weights are of 16 bits where a core is faster with them: twice the flash; for bytes, but not depthwise.
     """
 
     wide: bool = False
@@ -143,7 +148,7 @@ class Blocked:
     def accepts(self, body: LayerBody) -> bool:
         """Layers with one convolution of a form that it knows."""
         found = _convolution(body)
-        return found is not None and not (self.wide and found.layout == "depthwise")
+        return found is not None and not (self.wide and (found.layout == "depthwise" or found.element == "float"))
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """See `BlockedEmitter`; what does not lie by channels in memory is pulled, as always."""
@@ -165,7 +170,7 @@ class Blocked:
             found,
             body,
             arguments,
-            LANES[how.lanes],
+            lanes_for(found, how.lanes),
             backwards=how.backwards,
             part=how.part,
             constants=how.constants,
@@ -180,19 +185,19 @@ class Blocked:
         group = 1 if found is None else _group(found, lanes)
         if found is not None and group > 1:
             made.append(Derived("groups", found.w.argument, partial(in_groups, found, group)))
-        elif found is not None and self.wide and LANES[lanes].widens:
+        elif found is not None and self.wide and lanes_for(found, lanes).widens:
             made.append(Derived("widened", found.w.argument, partial(widened, found, _run_bytes(found))))
         elif found is not None and found.layout == "spread":
             made.append(Derived("runs", found.w.argument, partial(in_runs, found)))
-        if found is not None and LANES[lanes].folds and found.x.zero != 0 and found.w.zero == 0:
-            rows = [inside for _, inside in Blocks(found, LANES[lanes]).row_classes]
+        if found is not None and lanes_for(found, lanes).folds and found.x.zero != 0 and found.w.zero == 0:
+            rows = [inside for _, inside in Blocks(found, lanes_for(found, lanes)).row_classes]
             made.append(Derived("folded", found.w.argument, partial(fold, found, rows)))
         return tuple(made)
 
     def form(self, body: LayerBody) -> str:
         """See `Blocks.kind`; runs under windows of several rows are in a loop more."""
         found = _convolution(body)
-        if found is None:
+        if found is None or found.element == "float":
             return Pull().form(body)
         kind = Blocks(found, LANES[PLAIN]).kind
         return "windows" if kind == "runs" and found.rows.kernel > 1 else kind
@@ -202,7 +207,7 @@ class Blocked:
     ) -> Profile:
         """See `profile_of`: for the blocks, and for what takes their place where they can't be."""
         found = contraction_of(body)
-        orders = [] if found is None else Blocks(found, LANES[lanes]).orders()
+        orders = [] if found is None else Blocks(found, lanes_for(found, lanes)).orders()
         return profile_of(body, argument, input_bytes, output_bytes, orders)
 
 
@@ -214,8 +219,8 @@ def _run_bytes(found: Contraction) -> int:
 
 def _group(found: Contraction, lanes: str) -> int:
     """Output channels whose weights these lanes want side by side; 1 where each channel's are in a run."""
-    blocks = Blocks(found, LANES[lanes])
-    if LANES[lanes].outer is None or blocks.kind == "depthwise":
+    blocks = Blocks(found, lanes_for(found, lanes))
+    if blocks.lanes.outer is None or blocks.kind == "depthwise":
         return 1
     return min(found.outputs, blocks.channels(1))
 
@@ -226,7 +231,12 @@ def _has_floats(body: LayerBody) -> bool:
 
 def _convolution(body: LayerBody) -> Contraction | None:
     found = contraction_of(body)
-    return found if found is not None and Blocks(found, LANES[PLAIN]).emittable else None
+    return found if found is not None and Blocks(found, lanes_for(found, PLAIN)).emittable else None
+
+
+def lanes_for(found: Contraction, name: str) -> Lanes:
+    """How a core multiplies the elements of a convolution; `name` is one of `LANES`."""
+    return FLOATS.get(name, Floats()) if found.element == "float" else LANES[name]
 
 
 GENERAL = "pull"

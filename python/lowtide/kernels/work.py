@@ -19,6 +19,7 @@ from lowtide.errors import InternalError
 from lowtide.graph.nest import LayerBody
 from lowtide.ir import (
     Block,
+    F32Type,
     FunctionType,
     IndexType,
     InsertionPoint,
@@ -36,7 +37,7 @@ from lowtide.ir import (
     func,
     run_pipeline,
 )
-from lowtide.kernels.constants import type_of
+from lowtide.kernels.constants import Numbers, type_of
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.library import KERNELS, WIDENED, How, kernel_name
@@ -235,7 +236,10 @@ WIDE = 64
 _CHOICES = frozenset(f"arith.{name}" for name in ("cmpi", "select", "minsi", "maxsi", "minui", "maxui"))
 _DIVISIONS = frozenset(f"arith.{name}" for name in ("divui", "divsi", "remui", "remsi", "ceildivsi", "floordivsi"))
 _EASY_FLOATS = frozenset(
-    f"arith.{name}" for name in ("addf", "subf", "mulf", "negf", "cmpf", "maximumf", "minimumf", "maxnumf", "minnumf")
+    (
+        *("arith.addf", "arith.subf", "arith.mulf", "arith.negf", "arith.cmpf", "math.fma"),
+        *("arith.maximumf", "arith.minimumf", "arith.maxnumf", "arith.minnumf"),
+    )
 )
 _INTRINSICS = {"smlad": "duals", "smla": "halves", "xta": "unpacks", "xtb": "unpacks"}
 """By a part of an intrinsic's name."""
@@ -331,5 +335,6 @@ def _buffer(kind: Type) -> MemRefType:
     return MemRefType.get(tensor.shape, tensor.element_type)
 
 
-def _zeros(kind: Type) -> npt.NDArray[np.integer]:
-    return np.zeros(RankedTensorType(kind).shape, np.int8)
+def _zeros(kind: Type) -> Numbers:
+    tensor = RankedTensorType(kind)
+    return np.zeros(tensor.shape, np.float32 if isinstance(tensor.element_type, F32Type) else np.int8)

@@ -40,7 +40,7 @@ class Blocks:
         if self.found.layout == "depthwise":
             return "depthwise"
         window = self.found.rows.kernel * self.found.columns.kernel
-        return "patches" if self.found.channels % WORD and window > 1 else "runs"
+        return "patches" if self.found.depth % WORD and window > 1 else "runs"
 
     @property
     def emittable(self) -> bool:

@@ -14,14 +14,26 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.linear import Linear, Var
-from lowtide.graph.nest import LayerBody
-from lowtide.ir import IndexType, InsertionPoint, IntegerType, MemRefType, Value, VectorType, arith, memref, scf, vector
+from lowtide.graph.linear import Index, Linear, Var
+from lowtide.graph.nest import LayerBody, row_major
+from lowtide.ir import (
+    F32Type,
+    IndexType,
+    InsertionPoint,
+    IntegerType,
+    MemRefType,
+    Value,
+    VectorType,
+    arith,
+    memref,
+    scf,
+    vector,
+)
 from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.contraction import FLOAT, Contraction
 from lowtide.kernels.blocked.depthwise import Depthwise
 from lowtide.kernels.blocked.lanes import Lanes, Sums, Wide
-from lowtide.kernels.blocked.memory import Address, address_of, load, scaled, store
+from lowtide.kernels.blocked.memory import Address, Grid, address_of, load, scaled, store
 from lowtide.kernels.blocked.patches import Patches
 from lowtide.kernels.blocked.sums import Columns, Pixels, Runs, SumEmitter, zeros
 from lowtide.kernels.blocked.wide import WideEmitter, lies
@@ -79,7 +91,7 @@ class BlockedEmitter(WideEmitter):
 
     def _can_follow_wide(self) -> bool:
         """Whether all that follows the sums is arithmetic on vectors, and its result's channels lie together."""
-        own, index = self._found.loops[3], tuple(Linear.of(var) for var in self._found.loops)
+        own, index = self._found.loops[3], self._found.result
         neighbours = lies(self.body.target(index), own) == 1
         return neighbours and self.goes_wide(self.body.result, index, own, self._found.node)
 
@@ -313,24 +325,39 @@ class BlockedEmitter(WideEmitter):
 
         Together, so that no load comes behind a store; or each channel's at once, if only constants are loaded.
         """
-        index = tuple(Linear.of(var) for var in self._found.loops)
-        target, destination = self.body.target(index), self.destination()
-        made: list[tuple[Value, list[Value]]] = []
+        target, destination = self.body.target(self._found.result), self.destination()
+        grid = self._grid(pixels, channel, destination, target)
+        made: list[Callable[[], None]] = []
         for n in range(count):
             for m, total in enumerate(sums(n)):
                 with self.scope():
                     self._bind(pixels, m, channel, n)
                     self.memo[-1][self._found.node, self._found.index] = total
-                    value = self.value(self.body.result, index)
-                    made.append((value, self.place(destination, self.body.destination, target)))
+                    value = self.value(self.body.result, self._found.result)
+                    if grid is None:
+                        place = self.place(destination, self.body.destination, target)
+                        made.append(partial(memref.store, value, destination, place))
+                    else:
+                        made.append(partial(store, value, grid.at(m, n), FLOAT))
             if self._only_constants or n == count - 1:
-                for value, place in made:
-                    memref.store(value, destination, place)
+                for one in made:
+                    one()
                 made.clear()
+
+    def _grid(self, pixels: Pixels, channel: Value, destination: Value, target: Index) -> Grid | None:
+        """Where a block of floats goes, if no ring cuts it: an FPU's store takes a constant offset and no index."""
+        kind, shape, size = MemRefType(destination.type), self.body.destination, FLOAT
+        if not isinstance(kind.element_type, F32Type) or list(kind.shape[-2:]) != list(shape[-2:]):
+            return None
+        with self.scope():
+            self._bind(pixels, 0, channel, 0)
+            first = self.byte_of(destination, shape, target)
+        across, along = (row_major(shape, target).coefficient(var) * size for var in self._found.loops[2:])
+        return Grid(first, across, along)
 
     def _store_wide(self, pixels: Pixels, channel: Value, sums: Sums, wide: Wide) -> None:
         """The same for vectors."""
-        index = tuple(Linear.of(var) for var in self._found.loops)
+        index = self._found.result
         target, destination = self.body.target(index), self.destination()
         made: list[tuple[Value, Address]] = []
         for m, row in enumerate(sums):
@@ -377,11 +404,11 @@ class BlockedEmitter(WideEmitter):
 
 def is_blocked(found: Contraction, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:
     """True where channels lie together in the input and the output, and the part goes through rows and columns."""
-    if part is not None and (part.reduces or not set(part.ranges) <= {1, 2}):
+    if part is not None and (part.reduces or len(body.destination) != 4 or not set(part.ranges) <= {1, 2}):
         return False
     shapes = (found.x.shape, arguments[found.x.argument]), (body.destination, arguments[-1])
     for shape, value in shapes:
         kept = list(MemRefType(value.type).shape)
-        if len(kept) != 4 or kept[3] != shape[3]:
+        if len(kept) != len(shape) or kept[-1] != shape[-1]:
             return False
     return MemRefType(arguments[found.w.argument].type).shape == list(found.w.shape)

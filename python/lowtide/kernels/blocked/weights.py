@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.memory import WORD
+from lowtide.kernels.constants import Numbers
 
 
-def fold(
-    found: Contraction, rows: Sequence[tuple[int, int]], weights: npt.NDArray[np.integer]
-) -> npt.NDArray[np.int32]:
+def fold(found: Contraction, rows: Sequence[tuple[int, int]], weights: Numbers) -> npt.NDArray[np.int32]:
     """Minus the zero point times the sum of each channel's weights, 32 bits; for windows without a pad at the sides.
 
     Args:
@@ -30,9 +29,10 @@ def fold(
     return (-found.x.zero * np.concatenate(sums)).astype(np.int32)
 
 
-def in_runs(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
+def in_runs(found: Contraction, weights: Numbers) -> Numbers:
     """The weights of each output channel in a run of its own: by row, column and input channel of the window."""
-    return _by_channel(found, weights).reshape(-1).astype(np.int8)
+    runs = _by_channel(found, weights).reshape(-1)
+    return runs if found.element == "float" else runs.astype(np.int8)
 
 
 def widened(found: Contraction, run: int, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int16]:
@@ -52,13 +52,14 @@ def as_widened(found: Contraction) -> Contraction:
 
 def as_runs(found: Contraction) -> Contraction:
     """The convolution with the weights that `in_runs` gives."""
-    size = found.rows.kernel * found.run
-    return replace(found, layout="runs", w_strides=(size, found.run, found.channels))
+    run = found.columns.kernel * found.channels
+    return replace(found, layout="runs", w_strides=(found.rows.kernel * run, run, found.channels))
 
 
-def in_groups(found: Contraction, group: int, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
+def in_groups(found: Contraction, group: int, weights: Numbers) -> Numbers:
     """The weights of so many output channels side by side, for each element of the window in the order of `in_runs`."""
-    taken = _by_channel(found, weights).astype(np.int8)
+    taken = _by_channel(found, weights)
+    taken = taken if found.element == "float" else taken.astype(np.int8)
     parts = [taken[at : at + group].T.reshape(-1) for at in range(0, found.outputs, group)]
     return np.concatenate(parts)
 
@@ -79,7 +80,7 @@ def as_groups(found: Contraction, group: int) -> Contraction:
     return replace(as_runs(found), group=group)
 
 
-def _by_channel(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+def _by_channel(found: Contraction, weights: Numbers) -> Numbers:
     """Output channels by elements of the window, the last in the order of the input's bytes."""
     kernel = found.rows.kernel, found.columns.kernel, found.channels
     of_channel, down, across = found.w_strides
