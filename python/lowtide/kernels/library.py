@@ -15,6 +15,7 @@ from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import F32Type, Module, RankedTensorType, StringAttr, Value
+from lowtide.kernels.blocked.accumulated import AccumulatedEmitter, is_accumulated
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction, contraction_of
 from lowtide.kernels.blocked.dsp import Dsp
@@ -23,7 +24,9 @@ from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.mve import Mve
 from lowtide.kernels.blocked.weights import as_runs, fold, in_runs
 from lowtide.kernels.element import Part
+from lowtide.kernels.elementwise import elementwise_of
 from lowtide.kernels.intervals import Interval
+from lowtide.kernels.mapped import MapEmitter, is_mapped
 from lowtide.kernels.pull import PullEmitter
 
 LANES_NAME = "lowtide.lanes"
@@ -139,6 +142,9 @@ class Blocked:
         """See `BlockedEmitter`; what does not lie by channels in memory is pulled, as always."""
         found = _convolution(body)
         wanted = self.derived(body, how.lanes)
+        if found is not None and how.part is not None and is_accumulated(found, body, arguments, how.part):
+            AccumulatedEmitter(found, body, arguments, how.part, how.constants, LANES[how.lanes]).emit()
+            return
         missing = found is None or (found.layout == "spread" and len(how.derived) < len(wanted))
         if found is None or missing or not is_blocked(found, body, arguments, how.part):
             Pull().emit(body, arguments, how)
@@ -182,6 +188,39 @@ class Blocked:
         return profile_of(body, argument, input_bytes, output_bytes, orders)
 
 
+class Maps:
+    """`lowtide.kernels.mapped`: layers of integers without reductions and pads, in runs."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        """Layers whose elements lie in runs, as those that they are made from do."""
+        return elementwise_of(body) is not None
+
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        """See `MapEmitter`; where a call has no runs, elements are pulled, as always."""
+        found = elementwise_of(body)
+        if found is None or not is_mapped(found, arguments, how.part):
+            Pull().emit(body, arguments, how)
+            return
+        wide = LANES[how.lanes].wide
+        MapEmitter(found, body, arguments, how.part, how.constants, backwards=how.backwards, wide=wide).emit()
+
+    def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
+        """Nothing."""
+        del body, lanes
+        return ()
+
+    def form(self, body: LayerBody) -> str:
+        """One for all."""
+        del body
+        return "map"
+
+    def profile(
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+    ) -> Profile:
+        """That of single elements: turns of neighbours, each loaded before it is stored, allow no less."""
+        return Pull().profile(body, argument, input_bytes, output_bytes, lanes)
+
+
 def _has_floats(body: LayerBody) -> bool:
     return any(isinstance(RankedTensorType(kind).element_type, F32Type) for kind in body.arguments)
 
@@ -193,7 +232,7 @@ def _convolution(body: LayerBody) -> Contraction | None:
 
 GENERAL = "pull"
 """The kernel that accepts every layer, and goes in an order that every arena allows."""
-KERNELS: dict[str, Kernel] = {"blocked": Blocked(), GENERAL: Pull()}
+KERNELS: dict[str, Kernel] = {"blocked": Blocked(), "map": Maps(), GENERAL: Pull()}
 
 
 def kernel_for(body: LayerBody, picked: str | None = None) -> Kernel:

@@ -283,7 +283,7 @@ def works_of(body: LayerBody, lanes: str, constants: Mapping[int, Interval], fix
     pulled = _counted(body, "pull", how, fixed, cut=())
     if name == "pull":
         return Works(pulled, replace(pulled, form=pulled.form + BY_PIXELS), pulled)
-    pixels = _counted(body, name, how, fixed, cut=(1, 2))
+    pixels = _counted(body, name, how, fixed, cut=(1, 2) if len(body.result.shape) == 4 else ())
     whole = _counted(body, name, how, fixed, cut=())
     return Works(whole, replace(pixels, form=pixels.form + BY_PIXELS), pulled)
 

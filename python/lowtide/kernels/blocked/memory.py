@@ -37,17 +37,17 @@ def scaled(value: Value, factor: int) -> Value:
     return value if factor == 1 else arith.muli(value, index_constant(factor))
 
 
-def load(address: Address, kind: Type) -> Value:
-    """A value of that type, at any address."""
-    return llvm.load(kind, _pointer(address), alignment=1)
+def load(address: Address, kind: Type, alignment: int = 1) -> Value:
+    """A value of that type, at any address, or at one that is a multiple of `alignment`."""
+    return llvm.load(kind, _pointer(address), alignment=alignment)
 
 
-def store(value: Value, address: Address) -> None:
-    """Store the value, at any address.
+def store(value: Value, address: Address, alignment: int = 1) -> None:
+    """Store the value, at any address, or at one that is a multiple of `alignment`.
 
     Volatile: LLVM would make a row of such stores a call of memset or memcpy, which a firmware need not have.
     """
-    llvm.store(value, _pointer(address), alignment=1, volatile_=True)
+    llvm.store(value, _pointer(address), alignment=alignment, volatile_=True)
 
 
 def _pointer(address: Address) -> Value:
