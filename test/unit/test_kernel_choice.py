@@ -155,8 +155,8 @@ def test_a_kernel_that_does_not_accept_the_layer_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         scripted(net.text([y]), layers("pool", [1, 4]), pick("pool", "careful"))
     assert "'lowtide.kernel': layer 'linalg." in caught.value.message
-    assert "kernel 'careful' does not accept this layer; choose one of pull" in caught.value.message
-    with pytest.raises(InputError, match="unknown kernel 'quick'; choose one of blocked, pull, careful"):
+    assert "kernel 'careful' does not accept this layer; choose one of pool, pull" in caught.value.message
+    with pytest.raises(InputError, match="unknown kernel 'quick'; choose one of blocked, map, pool, pull, careful"):
         scripted(net.text([y]), layers("pool", [4]), pick("pool", "quick"))
 
 

@@ -94,7 +94,7 @@ def elementwise_of(body: LayerBody) -> Elementwise | None:
     loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(body.result.shape))
     index = tuple(Linear.of(var) for var in loops)
     reads: list[Read] = []
-    for read in _reads(body.result, index):
+    for read in reads_of(body.result, index):
         if read is None:
             return None
         if read not in reads:
@@ -105,7 +105,8 @@ def elementwise_of(body: LayerBody) -> Elementwise | None:
     return found if math.prod(v.extent for v in loops[found.first_of_run(whole, ()) :]) > 1 else None
 
 
-def _reads(node: Node, index: Index) -> Iterator[Read | None]:
+def reads_of(node: Node, index: Index) -> Iterator[Read | None]:
+    """All that an element is made from; None for a reduction, a pad, or what depends on the element's place."""
     match node:
         case Operand():
             yield node, index
@@ -115,13 +116,13 @@ def _reads(node: Node, index: Index) -> Iterator[Read | None]:
             yield None
         case Sliced():
             inner = tuple(i * s + o for i, s, o in zip(index, node.strides, node.offsets, strict=True))
-            yield from _reads(node.source, inner)
+            yield from reads_of(node.source, inner)
         case Reshaped():
             through = delinearize(row_major(node.shape, index), node.source.shape)
             if through is None:
                 yield None
             else:
-                yield from _reads(node.source, through)
+                yield from reads_of(node.source, through)
         case Structured():
             yield from _of_region(node, index)
 
@@ -134,7 +135,7 @@ def _of_region(node: Structured, index: Index) -> Iterator[Read | None]:
     dims = output_dimensions(node, index, iteration_space(node))
     for argument, source, amap in zip(block.arguments, (*node.inputs, node.init), node.maps, strict=True):
         if next(iter(argument.uses), None) is not None:
-            yield from _reads(source, apply_map(amap, dims))
+            yield from reads_of(source, apply_map(amap, dims))
 
 
 def lies(shape: Shape, index: Index, kept: Sequence[int], run: Sequence[Var]) -> int | None:

@@ -23,10 +23,12 @@ from lowtide.kernels.blocked.emitter import BlockedEmitter, is_blocked
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.mve import Mve
 from lowtide.kernels.blocked.weights import as_runs, fold, in_runs
+from lowtide.kernels.channelwise import channelwise_of
 from lowtide.kernels.element import Part
 from lowtide.kernels.elementwise import elementwise_of
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.mapped import MapEmitter, is_mapped
+from lowtide.kernels.pooled import PoolEmitter, is_pooled
 from lowtide.kernels.pull import PullEmitter
 
 LANES_NAME = "lowtide.lanes"
@@ -221,6 +223,38 @@ class Maps:
         return Pull().profile(body, argument, input_bytes, output_bytes, lanes)
 
 
+class Pools:
+    """`lowtide.kernels.pooled`: reductions of integers that leave the channels alone."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        """Layers with one reduction through neighbours alike."""
+        return channelwise_of(body) is not None
+
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        """See `PoolEmitter`; where a call does not have the channels together, elements are pulled, as always."""
+        found = channelwise_of(body)
+        if found is None or not is_pooled(found, body, arguments, how.part):
+            Pull().emit(body, arguments, how)
+            return
+        PoolEmitter(found, body, arguments, how.part, how.constants, backwards=how.backwards).emit()
+
+    def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
+        """Nothing."""
+        del body, lanes
+        return ()
+
+    def form(self, body: LayerBody) -> str:
+        """One for all."""
+        del body
+        return "pool"
+
+    def profile(
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+    ) -> Profile:
+        """That of single elements: steps of neighbours, each loaded before it is stored, allow no less."""
+        return Pull().profile(body, argument, input_bytes, output_bytes, lanes)
+
+
 def _has_floats(body: LayerBody) -> bool:
     return any(isinstance(RankedTensorType(kind).element_type, F32Type) for kind in body.arguments)
 
@@ -232,7 +266,7 @@ def _convolution(body: LayerBody) -> Contraction | None:
 
 GENERAL = "pull"
 """The kernel that accepts every layer, and goes in an order that every arena allows."""
-KERNELS: dict[str, Kernel] = {"blocked": Blocked(), "map": Maps(), GENERAL: Pull()}
+KERNELS: dict[str, Kernel] = {"blocked": Blocked(), "map": Maps(), "pool": Pools(), GENERAL: Pull()}
 
 
 def kernel_for(body: LayerBody, picked: str | None = None) -> Kernel:
