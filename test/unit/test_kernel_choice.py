@@ -166,4 +166,4 @@ def test_a_note_of_no_kernel_is_refused_behind_the_script() -> None:
     network_calls(module, "test")[3].attributes[KERNEL] = StringAttr.get("quick", module.context)
     with pytest.raises(InputError, match="unknown kernel 'quick'") as caught:
         run_passes(module, BACK)
-    assert caught.value.remedy == "choose one of blocked, pull"
+    assert caught.value.remedy == "choose one of blocked, map, pool, pull"
