@@ -70,12 +70,14 @@ class Works:
     Attributes:
         whole: its own kernel, whole or by rows of its output.
         pixels: its own kernel in a loop by columns.
-        pulled: the general kernel, which goes by channels, and by the rows of an input.
+        pulled: the general kernel, which goes by channels.
+        summed: its own kernel that takes its input by rows, where it can.
     """
 
     whole: Work
     pixels: Work
     pulled: Work
+    summed: Work | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class Share:
         return replace(self, work=replace(self.work, form=form))
 
 
+SUMS = "sums"
+"""The form of what takes an input a part at a time."""
 LOOPS = "loops"
 """The form of the code around all calls."""
 BY_PIXELS = " by pixels"
