@@ -63,11 +63,13 @@ class Part:
         reduces: the dimensions are of the result's iteration space.
         from_the_end: elements are gone through from the last to the first, and rings fill from their end: their last
             row is the tensor's last.
+        unit: what both ends of the first range are multiples of.
     """
 
     ranges: Mapping[int, tuple[Value, Value]]
     reduces: bool = False
     from_the_end: bool = False
+    unit: int = 1
 
 
 class ElementEmitter:

@@ -137,8 +137,10 @@ def _part(declaration: func.FuncOp, arguments: Sequence[Value], destination: Sha
     if not bounds:
         return None
     pairs = list(zip(bounds[::2], bounds[1::2], strict=True))
-    reduction = reduction_of(declaration)
+    reduction, unit = reduction_of(declaration), 1
     if reduction.flat is not None:
+        columns, channels = reduction.flat
+        unit = channels if len(pairs) > 1 else columns * channels
         ranges = {reduction.dimensions[0]: _flat(pairs, *reduction.flat)}
     elif reduction.dimensions:
         ranges = dict(zip(reduction.dimensions, pairs, strict=True))
@@ -146,7 +148,7 @@ def _part(declaration: func.FuncOp, arguments: Sequence[Value], destination: Sha
         by_channels = CHANNELS in declaration.operation.attributes
         row = len(destination) - 1 if by_channels else row_dimension(destination)
         ranges = {row + position: pair for position, pair in enumerate(pairs)}
-    return Part(ranges, bool(reduction.dimensions), BACKWARDS in declaration.operation.attributes)
+    return Part(ranges, bool(reduction.dimensions), BACKWARDS in declaration.operation.attributes, unit)
 
 
 def _flat(pairs: Sequence[tuple[Value, Value]], columns: int, channels: int) -> tuple[Value, Value]:

@@ -14,6 +14,7 @@ from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import F32Type, Module, RankedTensorType, StringAttr, Value
+from lowtide.kernels.blocked.accumulated import AccumulatedEmitter, is_accumulated
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction, contraction_of
 from lowtide.kernels.blocked.dsp import Dsp
@@ -23,9 +24,13 @@ from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.mve import Mve
 from lowtide.kernels.blocked.risc import Risc
 from lowtide.kernels.blocked.weights import as_groups, as_runs, as_widened, fold, in_groups, in_runs, widened
+from lowtide.kernels.channelwise import channelwise_of
 from lowtide.kernels.constants import Numbers
 from lowtide.kernels.element import Part
+from lowtide.kernels.elementwise import elementwise_of
 from lowtide.kernels.intervals import Interval
+from lowtide.kernels.mapped import MapEmitter, is_mapped
+from lowtide.kernels.pooled import PoolEmitter, is_pooled
 from lowtide.kernels.pull import PullEmitter
 
 LANES_NAME = "lowtide.lanes"
@@ -154,6 +159,9 @@ class Blocked:
         """See `BlockedEmitter`; what does not lie by channels in memory is pulled, as always."""
         found = _convolution(body)
         wanted = self.derived(body, how.lanes)
+        if found is not None and how.part is not None and is_accumulated(found, body, arguments, how.part):
+            AccumulatedEmitter(found, body, arguments, how.part, how.constants, LANES[how.lanes]).emit()
+            return
         missing = found is None or (found.layout == "spread" and len(how.derived) < len(wanted))
         if found is None or missing or not is_blocked(found, body, arguments, how.part):
             Pull().emit(body, arguments, how)
@@ -211,6 +219,71 @@ class Blocked:
         return profile_of(body, argument, input_bytes, output_bytes, orders)
 
 
+class Maps:
+    """`lowtide.kernels.mapped`: layers of integers without reductions and pads, in runs."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        """Layers whose elements lie in runs, as those that they are made from do."""
+        return elementwise_of(body) is not None
+
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        """See `MapEmitter`; where a call has no runs, elements are pulled, as always."""
+        found = elementwise_of(body)
+        if found is None or not is_mapped(found, arguments, how.part):
+            Pull().emit(body, arguments, how)
+            return
+        wide = LANES[how.lanes].wide
+        MapEmitter(found, body, arguments, how.part, how.constants, backwards=how.backwards, wide=wide).emit()
+
+    def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
+        """Nothing."""
+        del body, lanes
+        return ()
+
+    def form(self, body: LayerBody) -> str:
+        """One for all."""
+        del body
+        return "map"
+
+    def profile(
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+    ) -> Profile:
+        """That of single elements: turns of neighbours, each loaded before it is stored, allow no less."""
+        return Pull().profile(body, argument, input_bytes, output_bytes, lanes)
+
+
+class Pools:
+    """`lowtide.kernels.pooled`: reductions of integers that leave the channels alone."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        """Layers with one reduction through neighbours alike."""
+        return channelwise_of(body) is not None
+
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        """See `PoolEmitter`; where a call does not have the channels together, elements are pulled, as always."""
+        found = channelwise_of(body)
+        if found is None or not is_pooled(found, body, arguments, how.part):
+            Pull().emit(body, arguments, how)
+            return
+        PoolEmitter(found, body, arguments, how.part, how.constants, backwards=how.backwards).emit()
+
+    def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
+        """Nothing."""
+        del body, lanes
+        return ()
+
+    def form(self, body: LayerBody) -> str:
+        """One for all."""
+        del body
+        return "pool"
+
+    def profile(
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+    ) -> Profile:
+        """That of single elements: steps of neighbours, each loaded before it is stored, allow no less."""
+        return Pull().profile(body, argument, input_bytes, output_bytes, lanes)
+
+
 def _run_bytes(found: Contraction) -> int:
     """Weights of a channel that lie together with the input's bytes: those of a row of the window, or all."""
     rows = found.rows.kernel if Blocks(found, LANES[PLAIN]).kind == "patches" else 1
@@ -245,7 +318,13 @@ WIDENED = "widened"
 """The kernel that takes flash for speed."""
 WEIGHTS = ("runs", "groups", "widened")
 """Derived constants that take the weights' place."""
-KERNELS: dict[str, Kernel] = {"blocked": Blocked(), WIDENED: Blocked(wide=True), GENERAL: Pull()}
+KERNELS: dict[str, Kernel] = {
+    "blocked": Blocked(),
+    WIDENED: Blocked(wide=True),
+    "map": Maps(),
+    "pool": Pools(),
+    GENERAL: Pull(),
+}
 
 
 def kernel_for(body: LayerBody, picked: str | None = None) -> Kernel:
