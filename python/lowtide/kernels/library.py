@@ -21,7 +21,8 @@ from lowtide.kernels.blocked.dsp import Dsp
 from lowtide.kernels.blocked.emitter import BlockedEmitter, is_blocked
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.mve import Mve
-from lowtide.kernels.blocked.weights import as_runs, fold, in_runs
+from lowtide.kernels.blocked.rvv import Rvv
+from lowtide.kernels.blocked.weights import as_runs, fold, in_lanes, in_runs
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.pull import PullEmitter
@@ -34,8 +35,11 @@ LANES: dict[str, Lanes] = {
     "risc": Scalar(blocks=MappingProxyType({1: 4, 2: 4, 3: 4, 4: 4, 5: 3}), pixels=4, unrolled=2, turn=2),
     "dsp": Dsp(),
     "mve": Mve(),
+    "rvv": Rvv(),
 }
 """How a core multiplies, by the name that its target has for it."""
+_RELAID = ("runs", "lanes")
+"""Derived constants that are the weights in another order."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Derived:
         make: from that argument's value, one dimension of integers.
     """
 
-    what: Literal["runs", "folded"]
+    what: Literal["runs", "lanes", "folded"]
     argument: int
     make: Callable[[npt.NDArray[np.integer]], npt.NDArray[np.integer]]
 
@@ -139,27 +143,31 @@ class Blocked:
         """See `BlockedEmitter`; what does not lie by channels in memory is pulled, as always."""
         found = _convolution(body)
         wanted = self.derived(body, how.lanes)
-        missing = found is None or (found.layout == "spread" and len(how.derived) < len(wanted))
+        relaid = any(item.what in _RELAID for item in wanted)
+        missing = found is None or (relaid and len(how.derived) < len(wanted))
         if found is None or missing or not is_blocked(found, body, arguments, how.part):
             Pull().emit(body, arguments, how)
             return
         made = dict(zip((item.what for item in wanted), how.derived, strict=False))
         BlockedEmitter(
-            as_runs(found) if "runs" in made else found,
+            as_runs(found) if relaid else found,
             body,
             arguments,
             LANES[how.lanes],
             backwards=how.backwards,
             part=how.part,
             constants=how.constants,
-            weights=made.get("runs", arguments[found.w.argument]),
+            weights=next((made[what] for what in _RELAID if what in made), arguments[found.w.argument]),
             folded=made.get("folded"),
         ).emit()
 
     def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
-        """Weights in runs where they are spread; what the input's zero point comes to, where these lanes want that."""
+        """Weights in runs where they are spread, or as lanes take them; what the input's zero point comes to, where these lanes want that."""
         found, made = _convolution(body), list[Derived]()
-        if found is not None and found.layout == "spread":
+        if found is not None and LANES[lanes].across and found.layout != "depthwise":
+            spans = Blocks(found, LANES[lanes]).of_channels(1)
+            made.append(Derived("lanes", found.w.argument, partial(in_lanes, found, spans)))
+        elif found is not None and found.layout == "spread":
             made.append(Derived("runs", found.w.argument, partial(in_runs, found)))
         if found is not None and LANES[lanes].folds and found.x.zero != 0 and found.w.zero == 0:
             made.append(Derived("folded", found.w.argument, partial(fold, found)))

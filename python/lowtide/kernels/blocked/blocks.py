@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,8 @@ from lowtide.kernels.blocked.memory import WORD
 
 MOST_PATCH = 256
 """Bytes of a window that are copied to the stack, at most."""
+MOST_PIXELS = 8
+"""Of a block whose channels are lanes: more are more code for little."""
 Span = tuple[int, int]
 """First and count."""
 
@@ -71,11 +74,20 @@ class Blocks:
             rest = inside % pixels
             return inside // pixels * of_channels(pixels) + (of_channels(rest) if rest else 0), -pixels
 
-        sizes = range(1, self.lanes.pixels + 1) if self.kind == "depthwise" else self.lanes.blocks
-        return min((count for count in sizes if count <= max(1, inside)), key=total)
+        return min((count for count in self._sizes if count <= max(1, inside)), key=total)
+
+    @property
+    def _sizes(self) -> Iterable[int]:
+        """The pixels that a block can have."""
+        most = self.lanes.pixels if self.kind == "depthwise" else max(self.lanes.blocks)
+        if self.lanes.across:
+            return range(1, min(MOST_PIXELS, most * self.lanes.group // self.channels(1)) + 1)
+        return range(1, most + 1) if self.kind == "depthwise" else self.lanes.blocks
 
     def channels(self, pixels: int) -> int:
         """Channels of a block of so many pixels."""
+        if self.lanes.across:
+            return min(self.lanes.group, 1 << self.found.outputs.bit_length() - 1)
         return self.lanes.group if self.kind == "depthwise" else self.lanes.blocks[pixels]
 
     def of_row(self, *, whole: bool) -> list[Span]:
@@ -92,9 +104,19 @@ class Blocks:
 
     def of_channels(self, pixels: int) -> list[Span]:
         """The channels of a block of so many pixels, in the order of the code."""
+        return [(at, size) for first, end, size in self.cuts(pixels) for at in range(first, end, size)]
+
+    def cuts(self, pixels: int) -> list[tuple[int, int, int]]:
+        """The channels [first, end) that are in blocks of one size, and that size, for blocks of so many pixels."""
         size, outputs = self.channels(pixels), self.found.outputs
-        whole = [(at, size) for at in range(0, outputs - outputs % size, size)]
-        return [*whole, (outputs - outputs % size, outputs % size)] if outputs % size else whole
+        found: list[tuple[int, int, int]] = []
+        first = 0
+        while first < outputs:
+            end = outputs - (outputs - first) % size
+            if end > first:
+                found.append((first, end, size))
+            first, size = end, size // 2 if self.lanes.across else outputs - end
+        return found
 
     def orders(self) -> list[npt.NDArray[np.int64]]:
         """For every kind of row, the number of the block that an element is in, by column and channel.

@@ -25,6 +25,7 @@ class Dsp:
     folds = False
     unrolled = 64
     turn = 32
+    across = False
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""

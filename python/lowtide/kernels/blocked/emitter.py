@@ -8,16 +8,18 @@ pixels go one at a time. Rows of the input may be rings.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import LayerBody
 from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, VectorType, arith, memref, scf, vector
+from lowtide.kernels.blocked.across import ACROSS
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.depthwise import Depthwise
 from lowtide.kernels.blocked.lanes import Lanes, Sums, Wide, apart
-from lowtide.kernels.blocked.memory import Address, address_of, load, scaled, store
+from lowtide.kernels.blocked.memory import Address, address_of, scaled, store
 from lowtide.kernels.blocked.patches import Patches
 from lowtide.kernels.blocked.sums import Pixels, Runs, SumEmitter
 from lowtide.kernels.blocked.wide import WideEmitter, lies
@@ -61,8 +63,8 @@ class BlockedEmitter(WideEmitter):
         self._folded = folded
         self._lanes = lanes
         self._reverse = backwards or self.from_the_end
-        emitters = {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
         self._cut = Blocks(found, lanes)
+        emitters = ACROSS if lanes.across else {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
         self._sums: SumEmitter = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
 
@@ -202,18 +204,13 @@ class BlockedEmitter(WideEmitter):
         """All channels of these pixels."""
         self.indices.bind(self._found.loops[2], pixels.column)
         self._sums.open_pixels(pixels)
-        size, outputs = self._cut.channels(pixels.count), self._found.outputs
-        whole, rest = divmod(outputs, size)
-        for count in self._ordered((size, rest)):
-            if count == rest and rest:
+        for first, end, size in self._ordered(self._cut.cuts(pixels.count)):
+            if end - first == size:
                 with self.scope():
-                    self._channels(pixels, index_constant(outputs - rest), rest)
-            elif count == size and whole == 1:
-                with self.scope():
-                    self._channels(pixels, index_constant(0), size)
-            elif count == size and whole:
-                bounds = index_constant(0), index_constant(outputs - rest)
-                self._loop(*bounds, lambda channel: self._channels(pixels, channel, size), size)
+                    self._channels(pixels, index_constant(first), size)
+            else:
+                bounds = index_constant(first), index_constant(end)
+                self._loop(*bounds, partial(self._channels, pixels, count=size), size)
 
     def _channels(self, pixels: Pixels, channel: Value, count: int) -> None:
         """One block: its sums, then its elements."""
@@ -237,7 +234,7 @@ class BlockedEmitter(WideEmitter):
     def _wide_for(self, count: int) -> Wide | None:
         """The core's vectors, if what follows the sums can be computed in them."""
         wide = self._lanes.wide
-        return wide if wide is not None and count % wide.width == 0 and self._follows_wide else None
+        return wide.fitting(count) if wide is not None and self._follows_wide else None
 
     def _gathered(self, pixels: Pixels, channel: Value, sums: Sums, wide: Wide) -> Sums:
         """The sums as vectors, with what they start from."""
@@ -258,7 +255,7 @@ class BlockedEmitter(WideEmitter):
     def _start(self, pixels: Pixels, m: int, channel: Value, n: int, together: int) -> Value:
         """What the sum starts from, or the sums of so many channels."""
         node, index, own = self._found.node, self._found.index, Linear.of(self._found.loops[3])
-        wide = self._lanes.wide if together > 1 else None
+        wide = self._lanes.wide.fitting(together) if self._lanes.wide is not None and together > 1 else None
         if wide is not None and not self.goes_wide(node.init, index, self._found.loops[3], node):
             kind = VectorType.get([together], IntegerType.get_signless(32))
             return vector.from_elements(kind, [self._start(pixels, m, channel, n + i, 1) for i in range(together)])
@@ -272,7 +269,7 @@ class BlockedEmitter(WideEmitter):
                 return start
             if wide is None:
                 return arith.addi(start, memref.load(self._folded, [self.indices.value(own)]))
-            return arith.addi(start, load(self.byte_of(self._folded, (self._found.outputs,), (own,)), start.type))
+            return arith.addi(start, self.lanes_at(self._folded, (self._found.outputs,), (own,), together))
 
     def _store(self, pixels: Pixels, channel: Value, sums: Sums) -> None:
         """Pull the block's elements through all that follows the sums, then store them together."""

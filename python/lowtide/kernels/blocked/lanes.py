@@ -23,6 +23,10 @@ class Wide(Protocol):
         """Lanes."""
         ...
 
+    def fitting(self, channels: int) -> Wide | None:
+        """The vectors that a block of so many channels goes in, None where it goes in scalars."""
+        ...
+
     def high_product(self, x: Value, multiplier: Value) -> Value:
         """(2·x·multiplier + 2^31) >> 32, computed in 64 bits; one of the two is above -2^31."""
         ...
@@ -70,6 +74,15 @@ class Lanes(Protocol):
         """Bytes that a turn of a loop over a longer run takes, a power of two."""
         ...
 
+    @property
+    def across(self) -> bool:
+        """Whether a block's channels are the lanes of one vector, of a power of two each.
+
+        Then `dot` takes weights from `in_lanes`, of which ws[0] is the first; and `blocks` and `pixels` say how many
+        pixels there are with `group` channels: fewer channels leave registers for more.
+        """
+        ...
+
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """Add to sums[m][n] the products of `count` bytes from xs[m] and ws[n]."""
         ...
@@ -108,6 +121,7 @@ class Scalar:
     folds: bool = True
     unrolled: int = 8
     turn: int = 8
+    across: bool = False
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""

@@ -37,9 +37,9 @@ def scaled(value: Value, factor: int) -> Value:
     return value if factor == 1 else arith.muli(value, index_constant(factor))
 
 
-def load(address: Address, kind: Type) -> Value:
-    """A value of that type, at any address."""
-    return llvm.load(kind, _pointer(address), alignment=1)
+def load(address: Address, kind: Type, alignment: int = 1) -> Value:
+    """A value of that type, at any address of the alignment in bytes."""
+    return llvm.load(kind, _pointer(address), alignment=alignment)
 
 
 def store(value: Value, address: Address) -> None:

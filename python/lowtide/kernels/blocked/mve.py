@@ -26,6 +26,10 @@ class HeliumWide:
 
     width: int = 4
 
+    def fitting(self, channels: int) -> HeliumWide | None:
+        """See `Wide`."""
+        return None if channels % self.width else self
+
     def high_product(self, x: Value, multiplier: Value) -> Value:
         """See `Wide`: VQRDMULH, which saturates only the square of the least value."""
         return _intrinsic(x.type, "vqrdmulh", x, multiplier)
@@ -44,6 +48,7 @@ class Mve:
     folds = True
     unrolled = 64
     turn = 32
+    across = False
     wide = HeliumWide()
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from lowtide.kernels.blocked.blocks import Span
 from lowtide.kernels.blocked.contraction import Contraction
 
 
@@ -32,6 +34,18 @@ def as_runs(found: Contraction) -> Contraction:
     """The convolution with the weights that `in_runs` gives."""
     size = found.rows.kernel * found.run
     return replace(found, layout="runs", w_strides=(size, found.run, found.channels))
+
+
+def in_lanes(found: Contraction, spans: Sequence[Span], weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
+    """The weights of some output channels after the other: those of a byte of the input lie together.
+
+    Args:
+        found: the convolution.
+        spans: the channels that go together, in their order.
+        weights: as they lie in memory, of any shape.
+    """
+    taken = _by_channel(found, weights).astype(np.int8)
+    return np.concatenate([taken[first : first + count].T.reshape(-1) for first, count in spans])
 
 
 def _by_channel(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:

@@ -94,10 +94,10 @@ class WideEmitter(ElementEmitter):
         match node:
             case Operand():
                 buffer = self.arguments[node.argument]
-                kind = VectorType.get([lanes.width], _element(buffer))
                 if lies(index, var) == 0:
+                    kind = VectorType.get([lanes.width], _element(buffer))
                     return vector.broadcast(kind, self.value(node, index))
-                return load(self.byte_of(buffer, node.shape, index), kind)
+                return self.lanes_at(buffer, node.shape, index, lanes.width)
             case Filled():
                 assert node.scalar is not None
                 return _splat(node.scalar, node.scalar.type, lanes.width)
@@ -110,6 +110,13 @@ class WideEmitter(ElementEmitter):
                 return self._lanewise(node, lanes, lambda i: self.wide(*sources[i], var, lanes, memo))
             case _:
                 raise InternalError("kernels", "a vector of what has none")
+
+    def lanes_at(self, buffer: Value, shape: Shape, index: Index, width: int) -> Value:
+        """So many elements from that one on, which lie one behind the other."""
+        element = _element(buffer)
+        assert isinstance(element, IntegerType)
+        kind = VectorType.get([width], element)
+        return load(self.byte_of(buffer, shape, index), kind, alignment=element.width // 8)
 
     def byte_of(self, buffer: Value, shape: Shape, index: Index) -> Address:
         """The first byte of an element of a dense buffer, which holds the tensor or a ring of it."""
