@@ -71,7 +71,6 @@ class Rvv:
             for row, address in zip(sums, xs, strict=True):
                 left = vector.broadcast(kind, extended(address + k, x))
                 row[0] = arith.addi(row[0], arith.muli(left, right))
-            fence()
         return sums
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
