@@ -127,7 +127,9 @@ def _define(declaration: func.FuncOp, layer: func.FuncOp, kernel: str, how: How,
     own, made = arguments[: len(arguments) - len(more)], arguments[len(arguments) - len(more) :]
     with InsertionPoint(block), layer.location:
         memrefs = [argument for argument in own if isinstance(argument.type, MemRefType)]
-        KERNELS[kernel].emit(body, memrefs, replace(how, part=_part(declaration, own, body.destination), derived=made))
+        part = _part(declaration, own, body.destination)
+        values = tuple(zip(*derived, strict=True))
+        KERNELS[kernel].emit(body, memrefs, replace(how, part=part, derived=made, values=values))
         func.ReturnOp([])
     callers.call(name, derived)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 from typing import Literal, Protocol
 
 import numpy as np
@@ -21,8 +20,9 @@ from lowtide.kernels.blocked.dsp import Dsp
 from lowtide.kernels.blocked.emitter import BlockedEmitter, is_blocked
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.mve import Mve
+from lowtide.kernels.blocked.risc import Risc
 from lowtide.kernels.blocked.rvv import Rvv
-from lowtide.kernels.blocked.weights import as_runs, fold, in_lanes, in_runs
+from lowtide.kernels.blocked.weights import as_groups, as_runs, fold, in_groups, in_runs
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.pull import PullEmitter
@@ -32,14 +32,12 @@ LANES_NAME = "lowtide.lanes"
 PLAIN = "scalar"
 LANES: dict[str, Lanes] = {
     PLAIN: Scalar(),
-    "risc": Scalar(blocks=MappingProxyType({1: 4, 2: 4, 3: 4, 4: 4, 5: 3}), pixels=4, unrolled=2, turn=2),
+    "risc": Risc(),
     "dsp": Dsp(),
     "mve": Mve(),
     "rvv": Rvv(),
 }
 """How a core multiplies, by the name that its target has for it."""
-_RELAID = ("runs", "lanes")
-"""Derived constants that are the weights in another order."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,7 @@ class How:
         part: what the call goes through, None for all.
         constants: between which values those tensor arguments lie that are known.
         derived: a memref for each of the kernel's derived constants, or none at all.
+        values: of each of these constants, what everyone who calls the code has.
     """
 
     lanes: str = PLAIN
@@ -59,6 +58,7 @@ class How:
     part: Part | None = None
     constants: Mapping[int, Interval] = field(default_factory=dict[int, Interval])
     derived: Sequence[Value] = ()
+    values: Sequence[Sequence[npt.NDArray[np.integer]]] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Derived:
         make: from that argument's value, one dimension of integers.
     """
 
-    what: Literal["runs", "lanes", "folded"]
+    what: Literal["runs", "groups", "folded"]
     argument: int
     make: Callable[[npt.NDArray[np.integer]], npt.NDArray[np.integer]]
 
@@ -143,30 +143,36 @@ class Blocked:
         """See `BlockedEmitter`; what does not lie by channels in memory is pulled, as always."""
         found = _convolution(body)
         wanted = self.derived(body, how.lanes)
-        relaid = any(item.what in _RELAID for item in wanted)
-        missing = found is None or (relaid and len(how.derived) < len(wanted))
+        missing = found is None or (found.layout == "spread" and len(how.derived) < len(wanted))
         if found is None or missing or not is_blocked(found, body, arguments, how.part):
             Pull().emit(body, arguments, how)
             return
         made = dict(zip((item.what for item in wanted), how.derived, strict=False))
+        values = dict(zip((item.what for item in wanted), how.values, strict=False))
+        if "runs" in made:
+            found = as_runs(found)
+        elif "groups" in made:
+            found = as_groups(found, _group(found, how.lanes))
         BlockedEmitter(
-            as_runs(found) if relaid else found,
+            found,
             body,
             arguments,
             LANES[how.lanes],
             backwards=how.backwards,
             part=how.part,
             constants=how.constants,
-            weights=next((made[what] for what in _RELAID if what in made), arguments[found.w.argument]),
+            weights=made.get("runs", made.get("groups", arguments[found.w.argument])),
             folded=made.get("folded"),
+            known=values.get("groups", ()),
         ).emit()
 
     def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
-        """Weights in runs where they are spread, or as lanes take them; what the input's zero point comes to, where these lanes want that."""
+        """Weights as these lanes take them; what the input's zero point comes to, where they want that."""
         found, made = _convolution(body), list[Derived]()
-        if found is not None and LANES[lanes].across and found.layout != "depthwise":
+        group = 1 if found is None else _group(found, lanes)
+        if found is not None and group > 1:
             spans = Blocks(found, LANES[lanes]).of_channels(1)
-            made.append(Derived("lanes", found.w.argument, partial(in_lanes, found, spans)))
+            made.append(Derived("groups", found.w.argument, partial(in_groups, found, spans)))
         elif found is not None and found.layout == "spread":
             made.append(Derived("runs", found.w.argument, partial(in_runs, found)))
         if found is not None and LANES[lanes].folds and found.x.zero != 0 and found.w.zero == 0:
@@ -188,6 +194,14 @@ class Blocked:
         found = contraction_of(body)
         orders = [] if found is None else Blocks(found, LANES[lanes]).orders()
         return profile_of(body, argument, input_bytes, output_bytes, orders)
+
+
+def _group(found: Contraction, lanes: str) -> int:
+    """Output channels whose weights these lanes want side by side; 1 where each channel's are in a run."""
+    blocks = Blocks(found, LANES[lanes])
+    if LANES[lanes].outer is None or blocks.kind == "depthwise":
+        return 1
+    return min(found.outputs, blocks.channels(1))
 
 
 def _has_floats(body: LayerBody) -> bool:

@@ -294,7 +294,8 @@ def _counted(body: LayerBody, kernel: str, how: How, fixed: Collection[int], *, 
     context = body.arguments[0].context
     with context, Location.unknown(context):
         wanted = emitter.derived(body, how.lanes)
-        made = [type_of(item.make(_zeros(body.arguments[item.argument]))) for item in wanted if item.argument in fixed]
+        values = [item.make(_zeros(body.arguments[item.argument])) for item in wanted if item.argument in fixed]
+        made = [type_of(value) for value in values]
         own = [_buffer(kind) for kind in body.arguments]
         module = Module.create()
         with InsertionPoint(module.body):
@@ -305,7 +306,8 @@ def _counted(body: LayerBody, kernel: str, how: How, fixed: Collection[int], *, 
             derived = arguments[len(own) :] if len(made) == len(wanted) else []
             ranges = {d: (index_constant(0), index_constant(body.result.shape[d])) for d in cut}
             part = Part(ranges) if cut else None
-            emitter.emit(body, arguments[: len(own)], replace(how, part=part, derived=derived))
+            known = [[value] for value in values] if derived else []
+            emitter.emit(body, arguments[: len(own)], replace(how, part=part, derived=derived, values=known))
             func.ReturnOp([])
         run_pipeline(module, _CLEAN_UP, stage="cost", error=InternalError)
         return Work(emitter.form(body), **Tally(block).counts)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.contraction import Contraction, Span
 from lowtide.kernels.blocked.lanes import Lanes
 from lowtide.kernels.blocked.memory import WORD
+from lowtide.kernels.blocked.packed import WORDS
 
 MOST_PATCH = 256
 """Bytes of a window that are copied to the stack, at most."""
 MOST_PIXELS = 8
 """Of a block whose channels are lanes: more are more code for little."""
-Span = tuple[int, int]
-"""First and count."""
+_VECTOR = 3
+"""Operations for a vector of weights: its address, the load, the extension."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,19 +62,22 @@ class Blocks:
         """The columns [first, end) that can be in blocks; windows on the stack have their pads."""
         return (0, self.found.columns.outputs) if self.kind == "patches" else self.found.columns.interior
 
-    @property
+    @cached_property
     def pixels(self) -> int:
         """Pixels of a block, for the fewest operations."""
         first, end = self.interior
         inside, outputs = end - first, self.found.outputs
 
-        def of_channels(pixels: int) -> int:
-            channels = min(self.channels(pixels), outputs)
-            return outputs // channels * _operations(pixels, channels) + _operations(pixels, outputs % channels)
+        def of_channels(pixels: int, size: int) -> int:
+            channels = min(size, outputs)
+            whole = outputs // channels * self._operations(pixels, channels)
+            return whole + self._operations(pixels, outputs % channels)
 
         def total(pixels: int) -> tuple[int, int]:
             rest = inside % pixels
-            return inside // pixels * of_channels(pixels) + (of_channels(rest) if rest else 0), -pixels
+            size = self._size(pixels)
+            own = self._size(rest) if rest and self.lanes.outer is None else size
+            return inside // pixels * of_channels(pixels, size) + (of_channels(rest, own) if rest else 0), -pixels
 
         return min((count for count in self._sizes if count <= max(1, inside)), key=total)
 
@@ -81,14 +86,26 @@ class Blocks:
         """The pixels that a block can have."""
         most = self.lanes.pixels if self.kind == "depthwise" else max(self.lanes.blocks)
         if self.lanes.across:
-            return range(1, min(MOST_PIXELS, most * self.lanes.group // self.channels(1)) + 1)
+            return range(1, min(MOST_PIXELS, most * self.lanes.group // self._size(1)) + 1)
         return range(1, most + 1) if self.kind == "depthwise" else self.lanes.blocks
 
     def channels(self, pixels: int) -> int:
-        """Channels of a block of so many pixels."""
+        """Channels of a block of so many pixels; weights in groups make all blocks' the same."""
+        return self._size(pixels if self.lanes.outer is None else self.pixels)
+
+    def _size(self, pixels: int) -> int:
         if self.lanes.across:
             return min(self.lanes.group, 1 << self.found.outputs.bit_length() - 1)
         return self.lanes.group if self.kind == "depthwise" else self.lanes.blocks[pixels]
+
+    def _operations(self, pixels: int, channels: int) -> int:
+        """For a byte of each run of a block: loads, products with their sums, packing, and a loop's own."""
+        if self.lanes.across:
+            return _VECTOR + 2 * pixels if channels else 0
+        outer = None if self.kind == "depthwise" else self.lanes.outer
+        packs = outer is not None and outer.packs(pixels)
+        words, packing = (WORDS, 2 * WORDS) if packs else (pixels, 0)
+        return pixels + packing + channels + 2 * words * channels + 3 if channels else 0
 
     def of_row(self, *, whole: bool) -> list[Span]:
         """The pixels of a row in the order of the code, for a row with all rows of its windows, or for another."""
@@ -98,8 +115,7 @@ class Blocks:
         blocks, rest = divmod(end - first, self.pixels)
         inside = [(first + i * self.pixels, self.pixels) for i in range(blocks)]
         if rest:
-            together = self.kind == "depthwise" or (first, end) == (0, outputs)
-            inside.extend([(end - rest, rest)] if together else _ones(end - rest, end))
+            inside.append((end - rest, rest))
         return [*_ones(0, first), *inside, *_ones(end, outputs)]
 
     def of_channels(self, pixels: int) -> list[Span]:
@@ -138,8 +154,3 @@ class Blocks:
 
 def _ones(first: int, end: int) -> list[Span]:
     return [(at, 1) for at in range(first, end)]
-
-
-def _operations(pixels: int, channels: int) -> int:
-    """For a byte of each run of a block: loads, products with their sums, and a loop's own."""
-    return pixels + channels + 2 * pixels * channels + 3 if channels else 0

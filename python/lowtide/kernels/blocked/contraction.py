@@ -28,6 +28,8 @@ from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.normalise.analysis import defining
 
 Layout = Literal["runs", "depthwise", "spread"]
+Span = tuple[int, int]
+"""First and count."""
 MOST_ZERO = 0x7F00
 """A byte less a zero point up to that, or down to its negative, is a 16-bit value."""
 
@@ -105,6 +107,8 @@ class Contraction:
             "depthwise": output channel c takes input channel c; "spread": the input has one channel, and weights of
             neighbouring output channels are neighbours.
         w_strides: in bytes of the weights, for output channel and window row, and column.
+        group: 1, or the weights of so many output channels lie side by side for each element of the window, group
+            after group; the last has what is left. Strides are those within one channel's elements, times a group.
     """
 
     node: Structured
@@ -119,6 +123,7 @@ class Contraction:
     w_strides: tuple[int, int, int]
     ky: Var
     kx: Var
+    group: int = 1
 
     @property
     def outputs(self) -> int:

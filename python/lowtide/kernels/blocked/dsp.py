@@ -22,6 +22,7 @@ class Dsp:
     pixels = 2
     group = 4
     wide = None
+    outer = None
     folds = False
     unrolled = 64
     turn = 32

@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import LayerBody
 from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, VectorType, arith, memref, scf, vector
@@ -18,10 +21,10 @@ from lowtide.kernels.blocked.across import ACROSS
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.depthwise import Depthwise
-from lowtide.kernels.blocked.lanes import Lanes, Sums, Wide, apart
+from lowtide.kernels.blocked.lanes import Lanes, Sums, Wide
 from lowtide.kernels.blocked.memory import Address, address_of, scaled, store
 from lowtide.kernels.blocked.patches import Patches
-from lowtide.kernels.blocked.sums import Pixels, Runs, SumEmitter
+from lowtide.kernels.blocked.sums import Columns, Pixels, Runs, SumEmitter, zeros
 from lowtide.kernels.blocked.wide import WideEmitter, lies
 from lowtide.kernels.element import Memo, Part
 from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
@@ -41,6 +44,7 @@ class BlockedEmitter(WideEmitter):
         lanes: of the core.
         backwards: go from the last pixel to the first.
         weights: a memref of the weights, as `found` says that they lie.
+        known: the weights of everyone who calls the code, where they are in groups.
         folded: what the zero point of the input comes to in each channel's sum (see `fold`), if there is that.
     """
 
@@ -56,17 +60,21 @@ class BlockedEmitter(WideEmitter):
         constants: Mapping[int, Interval] = NOTHING_KNOWN,
         weights: Value,
         folded: Value | None,
+        known: Sequence[npt.NDArray[np.integer]] = (),
     ) -> None:
         super().__init__(body, arguments, part, constants)
         self._found = found
         self._weights = weights
         self._folded = folded
+        self._known = known
         self._lanes = lanes
         self._reverse = backwards or self.from_the_end
         self._cut = Blocks(found, lanes)
         emitters = ACROSS if lanes.across else {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
         self._sums: SumEmitter = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
+        # with what sums start from and what they are rescaled by, nothing but the input is left
+        self._only_constants = {*range(len(arguments) - 1)} <= {found.x.argument, *constants}
 
     def _can_follow_wide(self) -> bool:
         """Whether all that follows the sums is arithmetic on vectors, and its result's channels lie together."""
@@ -118,21 +126,15 @@ class BlockedEmitter(WideEmitter):
         elif (first, end) == (0, outputs):
             self._if_whole(lambda: self._blocks(first, end, pixels))
         else:
-            self._mixed(first, (end - first) // pixels, pixels)
+            self._mixed(first, end, pixels)
 
     def _if_whole(self, blocks: Callable[[], None]) -> None:
         """Blocks in rows whose windows are inside the input, single pixels in other rows."""
         if self._sums.all_rows is None:
             blocks()
             return
-        choice = scf.IfOp(self._sums.all_rows, has_else=True)
-        with InsertionPoint(choice.then_block), self.scope():
-            blocks()
-            scf.YieldOp([])
-        with InsertionPoint(choice.else_block), self.scope():
-            outputs = index_constant(self._found.columns.outputs)
-            self._loop(index_constant(0), outputs, self._single)
-            scf.YieldOp([])
+        outputs = index_constant(0), index_constant(self._found.columns.outputs)
+        self._either(self._sums.all_rows, blocks, lambda: self._loop(*outputs, self._single))
 
     def _classes(self, pixels: int) -> None:
         """Columns with the same part of their windows inside the input together, each kind with code of its own."""
@@ -160,34 +162,47 @@ class BlockedEmitter(WideEmitter):
         """In the layer's direction."""
         return items[::-1] if self._reverse else items
 
-    def _mixed(self, first: int, blocks: int, pixels: int) -> None:
-        """Turn i is a block from turn `first` on, for `blocks` turns, if all rows of the window are there."""
-        outputs = self._found.columns.outputs
-        turns = index_constant(outputs - blocks * (pixels - 1))
+    def _mixed(self, first: int, end: int, pixels: int) -> None:
+        """Turn i is a block from turn `first` on, and what is left of [first, end) one more, if all rows are there."""
+        blocks, rest = divmod(end - first, pixels)
+        sizes = [pixels] * blocks + ([rest] if rest else [])
+        turns = index_constant(self._found.columns.outputs - sum(size - 1 for size in sizes))
         whole = self._sums.all_rows
-        count = turns if whole is None else arith.select(whole, turns, index_constant(outputs))
+        count = turns if whole is None else arith.select(whole, turns, index_constant(self._found.columns.outputs))
 
         def turn(i: Value) -> None:
             after = arith.subi(i, index_constant(first))
-            inside = arith.cmpi(arith.CmpIPredicate.ult, after, index_constant(blocks))
-            inside = inside if whole is None else arith.andi(inside, whole)
-            choice = scf.IfOp(inside, has_else=True)
-            with InsertionPoint(choice.then_block), self.scope():
-                self._block(arith.addi(scaled(after, pixels), index_constant(first)), pixels)
-                scf.YieldOp([])
-            with InsertionPoint(choice.else_block), self.scope():
-                self._single(self._position(i, first + blocks, blocks * (pixels - 1)))
-                scf.YieldOp([])
+            column = arith.addi(scaled(after, pixels), index_constant(first))
+
+            def single() -> None:
+                self._single(self._position(i, first + len(sizes), end - first - len(sizes)))
+
+            def last() -> None:
+                here = self._and_whole(arith.cmpi(arith.CmpIPredicate.eq, after, index_constant(blocks)))
+                self._either(here, lambda: self._block(index_constant(end - rest), rest), single)
+
+            inside = self._and_whole(arith.cmpi(arith.CmpIPredicate.ult, after, index_constant(blocks)))
+            self._either(inside, lambda: self._block(column, pixels), last if rest else single)
 
         self._loop(index_constant(0), count, turn)
+
+    def _and_whole(self, condition: Value) -> Value:
+        """The condition, in a row whose windows have all their rows."""
+        whole = self._sums.all_rows
+        return condition if whole is None else arith.andi(condition, whole)
+
+    def _either(self, condition: Value, this: Callable[[], None], that: Callable[[], None]) -> None:
+        choice = scf.IfOp(condition, has_else=True)
+        for block, emit in ((choice.then_block, this), (choice.else_block, that)):
+            with InsertionPoint(block), self.scope():
+                emit()
+                scf.YieldOp([])
 
     def _position(self, turn: Value, end: int, skipped: int) -> Value:
         """The pixel of a turn that is no block: after the blocks their further pixels are counted too."""
         if not skipped:
             return turn
-        behind = arith.cmpi(arith.CmpIPredicate.uge, turn, index_constant(end))
-        whole = self._sums.all_rows
-        behind = behind if whole is None else arith.andi(behind, whole)
+        behind = self._and_whole(arith.cmpi(arith.CmpIPredicate.uge, turn, index_constant(end)))
         return arith.select(behind, arith.addi(turn, index_constant(skipped)), turn)
 
     def _block(self, column: Value, pixels: int) -> None:
@@ -215,21 +230,19 @@ class BlockedEmitter(WideEmitter):
     def _channels(self, pixels: Pixels, channel: Value, count: int) -> None:
         """One block: its sums, then its elements."""
         wide = self._wide_for(count)
-        together = self._sums.together(count)
-        starts: list[list[Value]] = []
-        for m in range(pixels.count):
-            if wide is not None and together == 1:
-                # what they start from is added to the vectors
-                starts.append([arith.constant(IntegerType.get_signless(32), 0)] * count)
-            else:
-                starts.append([self._start(pixels, m, channel, n, together) for n in range(0, count, together)])
-        sums = self._sums.emit(pixels, channel, starts)
         if wide is None:
-            self._store(pixels, channel, apart(sums))
-        elif together == 1:
+            start = partial(self._start, pixels, channel)
+            self._store(pixels, channel, count, self._sums.columns_of(pixels, channel, count, start))
+            return
+        together = self._sums.together(count)
+        if together == 1:
+            # what they start from is added to the vectors
+            sums = self._sums.emit(pixels, channel, zeros(pixels.count, count))
             self._store_wide(pixels, channel, self._gathered(pixels, channel, sums, wide), wide)
-        else:
-            self._store_wide(pixels, channel, sums, wide)
+            return
+        rows, firsts = range(pixels.count), range(0, count, together)
+        starts = [[self._start(pixels, channel, m, n, together) for n in firsts] for m in rows]
+        self._store_wide(pixels, channel, self._sums.emit(pixels, channel, starts), wide)
 
     def _wide_for(self, count: int) -> Wide | None:
         """The core's vectors, if what follows the sums can be computed in them."""
@@ -244,7 +257,7 @@ class BlockedEmitter(WideEmitter):
             made.append([])
             for n in range(0, len(row), wide.width):
                 total = vector.from_elements(kind, row[n : n + wide.width])
-                made[-1].append(arith.addi(total, self._start(pixels, m, channel, n, wide.width)))
+                made[-1].append(arith.addi(total, self._start(pixels, channel, m, n, wide.width)))
         return made
 
     def _bind(self, pixels: Pixels, m: int, channel: Value, n: int) -> None:
@@ -252,13 +265,13 @@ class BlockedEmitter(WideEmitter):
         self.indices.bind(column, arith.addi(pixels.column, index_constant(m)) if m else pixels.column)
         self.indices.bind(own, arith.addi(channel, index_constant(n)) if n else channel)
 
-    def _start(self, pixels: Pixels, m: int, channel: Value, n: int, together: int) -> Value:
+    def _start(self, pixels: Pixels, channel: Value, m: int, n: int, together: int) -> Value:
         """What the sum starts from, or the sums of so many channels."""
         node, index, own = self._found.node, self._found.index, Linear.of(self._found.loops[3])
         wide = self._lanes.wide.fitting(together) if self._lanes.wide is not None and together > 1 else None
         if wide is not None and not self.goes_wide(node.init, index, self._found.loops[3], node):
             kind = VectorType.get([together], IntegerType.get_signless(32))
-            return vector.from_elements(kind, [self._start(pixels, m, channel, n + i, 1) for i in range(together)])
+            return vector.from_elements(kind, [self._start(pixels, channel, m, n + i, 1) for i in range(together)])
         with self.scope():
             self._bind(pixels, m, channel, n)
             if wide is not None:
@@ -271,20 +284,25 @@ class BlockedEmitter(WideEmitter):
                 return arith.addi(start, memref.load(self._folded, [self.indices.value(own)]))
             return arith.addi(start, self.lanes_at(self._folded, (self._found.outputs,), (own,), together))
 
-    def _store(self, pixels: Pixels, channel: Value, sums: Sums) -> None:
-        """Pull the block's elements through all that follows the sums, then store them together."""
+    def _store(self, pixels: Pixels, channel: Value, count: int, sums: Columns) -> None:
+        """Pull the block's elements through all that follows the sums, and store them.
+
+        Together, so that no load comes behind a store; or each channel's at once, if only constants are loaded.
+        """
         index = tuple(Linear.of(var) for var in self._found.loops)
         target, destination = self.body.target(index), self.destination()
         made: list[tuple[Value, list[Value]]] = []
-        for m, row in enumerate(sums):
-            for n, total in enumerate(row):
+        for n in range(count):
+            for m, total in enumerate(sums(n)):
                 with self.scope():
                     self._bind(pixels, m, channel, n)
                     self.memo[-1][self._found.node, self._found.index] = total
                     value = self.value(self.body.result, index)
                     made.append((value, self.place(destination, self.body.destination, target)))
-        for value, place in made:
-            memref.store(value, destination, place)
+            if self._only_constants or n == count - 1:
+                for value, place in made:
+                    memref.store(value, destination, place)
+                made.clear()
 
     def _store_wide(self, pixels: Pixels, channel: Value, sums: Sums, wide: Wide) -> None:
         """The same for vectors."""
@@ -298,8 +316,11 @@ class BlockedEmitter(WideEmitter):
                     known: Memo = {(self._found.node, self._found.index): total}
                     value = self.wide(self.body.result, index, self._found.loops[3], wide, known)
                     made.append((value, self.byte_of(destination, self.body.destination, target)))
-        for value, place in made:
-            store(value, place)
+            if m == pixels.count - 1 or (self._lanes.across and self._only_constants):
+                # a store keeps the constants of a pixel from filling registers until the next
+                for value, place in made:
+                    store(value, place)
+                made.clear()
 
     @property
     def folds(self) -> bool:
@@ -327,6 +348,10 @@ class BlockedEmitter(WideEmitter):
     def weights(self) -> Address:
         """The first byte of the weights."""
         return address_of(self._weights)
+
+    def known_weights(self) -> Sequence[npt.NDArray[np.integer]]:
+        """See `Input`."""
+        return self._known
 
 
 def is_blocked(found: Contraction, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:

@@ -36,6 +36,21 @@ class Wide(Protocol):
         ...
 
 
+class Outer(Protocol):
+    """Products of the bytes of some pixels with the weights of a group of channels, which lie side by side."""
+
+    def packs(self, pixels: int) -> bool:
+        """Whether the sums of so many pixels are packed into fewer words (see `packed`)."""
+        ...
+
+    def add(self, sums: Sums, xs: Sequence[Address], ws: Address, count: int, factors: tuple[Factor, Factor]) -> Sums:
+        """Add to sums[m][n] the products of `count` bytes from xs[m] with byte n of as many groups from ws on.
+
+        `factors` are those of xs and of ws. Packed sums have fewer rows than there are pixels.
+        """
+        ...
+
+
 class Lanes(Protocol):
     """Multiplies and adds in the registers of a core."""
 
@@ -60,6 +75,11 @@ class Lanes(Protocol):
         ...
 
     @property
+    def outer(self) -> Outer | None:
+        """What multiplies weights in groups of channels; None where the core wants each channel's in a run (`dot`)."""
+        ...
+
+    @property
     def folds(self) -> bool:
         """Whether the input's zero point is better in what the sum starts from than subtracted."""
         ...
@@ -76,10 +96,9 @@ class Lanes(Protocol):
 
     @property
     def across(self) -> bool:
-        """Whether a block's channels are the lanes of one vector, of a power of two each.
+        """Whether the channels of a block, a power of two, are the lanes of one vector.
 
-        Then `dot` takes weights from `in_lanes`, of which ws[0] is the first; and `blocks` and `pixels` say how many
-        pixels there are with `group` channels: fewer channels leave registers for more.
+        Then `blocks` and `pixels` say how many pixels there are beside `group` channels: fewer leave room for more.
         """
         ...
 
@@ -118,6 +137,7 @@ class Scalar:
     pixels: int = 2
     group: int = 1
     wide: Wide | None = None
+    outer: Outer | None = None
     folds: bool = True
     unrolled: int = 8
     turn: int = 8

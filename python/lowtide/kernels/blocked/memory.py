@@ -64,3 +64,11 @@ def _pointer(address: Address) -> Value:
 def fence() -> None:
     """No load moves across: schedulers put many loads first, and run out of registers. It is no instruction."""
     llvm.InlineAsmOp(None, [], "", "~{memory}", has_side_effects=True)
+
+
+def settled(value: Value) -> Value:
+    """The value, which no sum around it is reordered through: compilers would add up products first, out of registers.
+
+    It is no instruction.
+    """
+    return llvm.InlineAsmOp(value.type, [value], "", "=r,0").results[0]

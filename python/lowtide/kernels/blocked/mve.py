@@ -50,6 +50,7 @@ class Mve:
     turn = 32
     across = False
     wide = HeliumWide()
+    outer = None
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""

@@ -106,10 +106,14 @@ class Patches(Runs):
 
     def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
         """See `SumEmitter`."""
-        stride = self.found.w_strides[0]
-        weights = advanced(self.layer.weights(), scaled(channel, stride))
+        weights = advanced(self.layer.weights(), scaled(channel, self.found.w_strides[0]))
         xs = [self.patches + m * self.bytes for m in range(pixels.count)]
-        return self.run(sums, xs, [weights + n * stride for n in range(len(sums[0]))], self.size, self.x_of(pixels))
+        return self.run(sums, xs, self.firsts(weights, sums), self.size, self.x_of(pixels), self.span(pixels))
+
+    @property
+    def row_bytes(self) -> int:
+        """See `Runs`."""
+        return self.size
 
 
 def _copy(source: Address, target: Address, count: int) -> None:

@@ -9,13 +9,13 @@ or more; LLVM picks the grouping (LMUL): the sums of 32 channels fill 8 register
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from lowtide.ir import DenseElementsAttr, IntegerAttr, IntegerType, Value, VectorType, arith, llvm, vector
 from lowtide.kernels.blocked.contraction import Factor
-from lowtide.kernels.blocked.lanes import Scalar, Sums, extended
-from lowtide.kernels.blocked.memory import Address, fence, load
+from lowtide.kernels.blocked.lanes import Outer, Scalar, Sums, Wide, extended
+from lowtide.kernels.blocked.memory import Address, load
 
 _LANES = 32
 """32-bit lanes of the largest group of registers, of 128 bits each."""
@@ -38,46 +38,53 @@ class RvvWide:
         return _intrinsic("vsmul", x, multiplier)
 
     def shifted(self, x: Value, left: Value) -> Value:
-        """See `Wide`: VSSRA, whose sum has a bit more than its operand.
-
-        What is loaded for the next vector is not kept in registers from this one: there are none left.
-        """
+        """See `Wide`: VSSRA, whose sum has a bit more than its operand."""
         zero = _splat(VectorType(x.type), 0)
-        made = _intrinsic("vssra", x, arith.subi(zero, left))
-        fence()
-        return made
+        return _intrinsic("vssra", x, arith.subi(zero, left))
 
 
-class Rvv:
-    """RV32 with V, registers of 128 bits or more; see `Lanes` for the attributes."""
+@dataclass(frozen=True)
+class Products:
+    """A byte of each pixel with a vector of weights; see `Outer`."""
 
-    blocks: Mapping[int, int] = MappingProxyType({1: _LANES, 2: _LANES, 3: _LANES})
-    pixels = 2
-    group = _LANES
-    folds = True
-    unrolled = 16
-    turn = 8
-    across = True
-    wide = RvvWide()
+    def packs(self, pixels: int) -> bool:
+        """See `Outer`."""
+        del pixels
+        return False
 
-    def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
-        """See `Lanes`."""
+    def add(self, sums: Sums, xs: Sequence[Address], ws: Address, count: int, factors: tuple[Factor, Factor]) -> Sums:
+        """See `Outer`."""
+        x, w = factors
         kind = sums[0][0].type
         if not isinstance(kind, VectorType):
-            return Scalar().dot(sums, xs, ws, count, x, w)
+            return Scalar().dot(sums, xs, [ws], count, x, w)
         width = kind.shape[0]
         for k in range(count):
-            right = _lanes(ws[0] + k * width, width, w)
+            right = _lanes(ws + k * width, width, w)
             for row, address in zip(sums, xs, strict=True):
                 left = vector.broadcast(kind, extended(address + k, x))
                 row[0] = arith.addi(row[0], arith.muli(left, right))
         return sums
 
+
+@dataclass(frozen=True)
+class Rvv(Scalar):
+    """RV32 with V, registers of 128 bits or more; see `Lanes` for the attributes."""
+
+    blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType(dict.fromkeys((1, 2, 3), _LANES)))
+    pixels: int = 2
+    group: int = _LANES
+    unrolled: int = 16
+    turn: int = 8
+    across: bool = True
+    wide: Wide | None = RvvWide()
+    outer: Outer | None = Products()
+
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""
         kind = sums[0][0].type
         if not isinstance(kind, VectorType):
-            return Scalar().scale(sums, xs, ws, x, w)
+            return super().scale(sums, xs, ws, x, w)
         right = _lanes(ws, kind.shape[0], w)
         for row, address in zip(sums, xs, strict=True):
             row[0] = arith.addi(row[0], arith.muli(_lanes(address, kind.shape[0], x), right))

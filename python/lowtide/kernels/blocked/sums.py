@@ -7,12 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from lowtide.graph.linear import Linear, Var
-from lowtide.ir import InsertionPoint, Value, arith, scf
+from lowtide.ir import InsertionPoint, IntegerType, Value, arith, scf
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Factor
-from lowtide.kernels.blocked.lanes import Sums
+from lowtide.kernels.blocked.lanes import Outer, Sums, apart
 from lowtide.kernels.blocked.memory import WORD, Address, advanced, scaled
+from lowtide.kernels.blocked.packed import WORDS, span_of, unpack
 from lowtide.kernels.scalar import Indices, index_constant
 
 
@@ -33,6 +37,12 @@ class Pixels:
     inside: bool
     whole: bool
     taps: tuple[int, int] | None = None
+
+
+Start = Callable[[int, int, int], Value]
+"""What the sum of a pixel of the block starts from, and of so many channels of it from one on, as one value."""
+Columns = Callable[[int], list[Value]]
+"""The sums of a channel of the block for all its pixels; asked for in turn, it emits what they take at the end."""
 
 
 class Input(Protocol):
@@ -64,6 +74,10 @@ class Input(Protocol):
 
     def weights(self) -> Address:
         """The first byte of the weights."""
+        ...
+
+    def known_weights(self) -> Sequence[npt.NDArray[np.integer]]:
+        """Those in groups, of all who call the code."""
         ...
 
 
@@ -124,6 +138,13 @@ class SumEmitter(ABC):
         """The sums of the channels from `channel` on, from what they start from."""
         ...
 
+    def columns_of(self, pixels: Pixels, channel: Value, count: int, start: Start) -> Columns:
+        """The sums of so many channels, one channel after the other, with what they start from."""
+        step = self.together(count)
+        sums = [[start(m, n, step) for n in range(0, count, step)] for m in range(pixels.count)]
+        made = apart(self.emit(pixels, channel, sums))
+        return lambda n: [row[n] for row in made]
+
     def rows(self) -> tuple[Value, Value]:
         """The rows of the window that are inside the input."""
         return _inside(self.layer, self.row, self.found.ky, self.found.rows.inputs)
@@ -166,10 +187,33 @@ def looped(low: Value, high: Value, step: int, sums: Sums, body: Callable[[Value
 
 
 class Runs(SumEmitter):
-    """Convolutions whose input bytes under one row of the window lie in one run, as their weights do."""
+    """Convolutions whose input bytes under one row of the window lie in one run, as their weights do.
+
+    Or the weights lie in groups, side by side for each of these bytes; then the sums of a block may be packed, for as
+    many bytes as they have room for.
+    """
+
+    @property
+    def outer(self) -> Outer | None:
+        """What multiplies weights in groups; None where they are in runs."""
+        return self.lanes.outer if self.found.group > 1 else None
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a window that lie together."""
+        return self.found.run
+
+    def columns_of(self, pixels: Pixels, channel: Value, count: int, start: Start) -> Columns:
+        """See `SumEmitter`: sums that are packed to the end take what they start from when they are unpacked."""
+        if self.span(pixels) < self.found.rows.kernel * self.found.run:
+            return super().columns_of(pixels, channel, count, start)
+        made = self.emit(pixels, channel, zeros(WORDS, count))
+        return lambda n: [
+            arith.addi(start(m, n, 1), part) for m, part in enumerate(unpack(*(words[n] for words in made)))
+        ]
 
     def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
-        """See `SumEmitter`."""
+        """See `SumEmitter`; fewer rows of sums than there are pixels are packed ones."""
         found = self.found
         low, high = self.rows()
         weights = advanced(self.layer.weights(), scaled(channel, found.w_strides[0]))
@@ -179,28 +223,47 @@ class Runs(SumEmitter):
 
         def one(ky: Value, totals: Sums) -> Sums:
             self.layer.indices.bind(found.ky, ky)
-            return self._row(pixels, advanced(weights, scaled(ky, found.w_strides[1])), totals)
+            below = scaled(ky, found.w_strides[1] * self.pitch(sums))
+            return self._row(pixels, advanced(weights, below), totals)
 
         return looped(low, high, 1, sums, one)
+
+    def span(self, pixels: Pixels) -> int:
+        """Bytes of these windows whose products a packed sum may take; 0 where sums are not packed."""
+        if self.outer is None or not self.outer.packs(pixels.count):
+            return 0
+        known = self.layer.known_weights()
+        return span_of(self.found, self.x_of(pixels), known, self.row_bytes, self.lanes.turn)
+
+    def pitch(self, sums: Sums) -> int:
+        """Bytes from a weight to the next of its channel."""
+        return 1 if self.outer is None else len(sums[0])
+
+    def firsts(self, weights: Address, sums: Sums) -> list[Address]:
+        """The first weight of each channel of a block, or that of a group."""
+        if self.outer is not None:
+            return [weights]
+        return [weights + n * self.found.w_strides[0] for n in range(len(sums[0]))]
 
     def _row(self, pixels: Pixels, weights: Address, sums: Sums) -> Sums:
         """Add the products under one row of the window."""
         found = self.found
-        ws = [weights + n * found.w_strides[0] for n in range(len(sums[0]))]
+        ws = self.firsts(weights, sums)
         if self.layer.by_pixels:
             return self._pixel_by_pixel(pixels, ws, sums)
         row = self.layer.input_row(self.row)
         if pixels.inside:
             xs = self.spread_pixels(advanced(row, self.first_byte(pixels.column, None)), pixels)
-            return self.run(sums, xs, ws, found.run, self.x_of(pixels))
+            return self.run(sums, xs, ws, found.run, self.x_of(pixels), self.span(pixels))
         low, high = self.columns()
         first = advanced(row, self.first_byte(pixels.column, low))
-        skipped = scaled(low, found.channels)
+        skipped = scaled(low, found.channels * self.pitch(sums))
         step = self.step(found.channels)
         xs, ws = self.spread_pixels(first, pixels), [advanced(address, skipped) for address in ws]
 
         def some(at: Value, totals: Sums) -> Sums:
-            return self.products(totals, moved(xs, at), moved(ws, at), step, self.x_of(pixels))
+            own = moved(ws, scaled(at, self.pitch(sums)))
+            return self.products(totals, moved(xs, at), own, step, self.x_of(pixels))
 
         length = scaled(arith.subi(high, low), found.channels)
         return looped(index_constant(0), length, step, sums, some)
@@ -212,35 +275,80 @@ class Runs(SumEmitter):
         def one(kx: Value, totals: Sums) -> Sums:
             self.layer.indices.bind(found.kx, kx)
             x = self.layer.input_pixel(self.row, self.column)
-            return self.run(totals, [x], moved(ws, scaled(kx, found.channels)), found.channels, self.x_of(pixels))
+            own = moved(ws, scaled(kx, found.channels * self.pitch(sums)))
+            return self.run(totals, [x], own, found.channels, self.x_of(pixels))
 
         return one(low, sums) if found.columns.kernel == 1 else looped(low, high, 1, sums, one)
 
-    def run(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor) -> Sums:
-        """Add the products of runs of a known length."""
+    def run(
+        self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, span: int = 0
+    ) -> Sums:
+        """Add the products of runs of a known length; sums of as many rows as there are runs are packed on the way.
+
+        Args:
+            sums: of the block.
+            xs, ws: the first byte of each run.
+            count: bytes of a run.
+            x: the input, as the sums take it.
+            span: bytes that a packed sum may go over, 0 where sums are not packed.
+        """
+        if not span or len(sums) < len(xs):
+            return self._plain_run(sums, xs, ws, count, x)
+        if span >= count:
+            return _unpacked(sums, lambda zeros: self._plain_run(zeros, xs, ws, count, x))
+        whole, pitch = count - count % span, self.pitch(sums)
+
+        def part(at: Value, totals: Sums) -> Sums:
+            places = moved(xs, at), moved(ws, scaled(at, pitch))
+            return _unpacked(totals, lambda zeros: self._plain_run(zeros, *places, span, x))
+
+        sums = looped(index_constant(0), index_constant(whole), span, sums, part)
+        if whole == count:
+            return sums
+        rest = [a + whole for a in xs], [a + whole * pitch for a in ws]
+        return _unpacked(sums, lambda zeros: self._plain_run(zeros, *rest, count - whole, x))
+
+    def _plain_run(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor) -> Sums:
         if count <= self.lanes.unrolled:
             return self.products(sums, xs, ws, count, x)
-        turn = self.lanes.turn
+        turn, pitch = self.lanes.turn, self.pitch(sums)
         whole = count - count % turn
         # the loop counts the input's address: the core has one register less to move
-        first, apart = xs[0].base, arith.subi(ws[0].base, xs[0].base)
+        first, apart = xs[0].base, arith.subi(ws[0].base, scaled(xs[0].base, pitch))
 
         def some(at: Value, totals: Sums) -> Sums:
-            weights = arith.addi(at, apart)
+            weights = arith.addi(scaled(at, pitch), apart)
             inputs = [Address(at, address.offset) for address in xs]
             return self.products(totals, inputs, [Address(weights, address.offset) for address in ws], turn, x)
 
         end = arith.addi(first, index_constant(whole))
         sums = looped(first, end, turn, sums, some)
-        return self.products(sums, [a + whole for a in xs], [a + whole for a in ws], count - whole, x)
+        return self.products(sums, [a + whole for a in xs], [a + whole * pitch for a in ws], count - whole, x)
 
     def products(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor) -> Sums:
         """Add the products of some bytes, written out."""
-        return self.lanes.dot(sums, xs, ws, count, x, self.found.w) if count else sums
+        if not count:
+            return sums
+        if self.outer is not None:
+            return self.outer.add(sums, xs, ws[0], count, (x, self.found.w))
+        return self.lanes.dot(sums, xs, ws, count, x, self.found.w)
 
     def step(self, channels: int) -> int:
         """Bytes a turn, for runs that are a multiple of so many bytes."""
         return next((step for step in (self.lanes.turn, 16, 8, WORD) if channels % step == 0), 1)
+
+
+def zeros(rows: int, count: int) -> Sums:
+    """Sums of nothing."""
+    zero = arith.constant(IntegerType.get_signless(32), 0)
+    return [[zero] * count for _ in range(rows)]
+
+
+def _unpacked(sums: Sums, packed: Callable[[Sums], Sums]) -> Sums:
+    """The sums with those that are made packed, from zeros."""
+    made = packed(zeros(WORDS, len(sums[0])))
+    more = [unpack(*words) for words in zip(*made, strict=True)]
+    return [[arith.addi(total, part[m]) for total, part in zip(row, more, strict=True)] for m, row in enumerate(sums)]
 
 
 def moved(addresses: Sequence[Address], at: Value) -> list[Address]:

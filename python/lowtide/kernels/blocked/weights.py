@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.kernels.blocked.blocks import Span
-from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.contraction import Contraction, Span
 
 
 def fold(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
@@ -36,16 +35,32 @@ def as_runs(found: Contraction) -> Contraction:
     return replace(found, layout="runs", w_strides=(size, found.run, found.channels))
 
 
-def in_lanes(found: Contraction, spans: Sequence[Span], weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
-    """The weights of some output channels after the other: those of a byte of the input lie together.
+def in_groups(found: Contraction, spans: Sequence[Span], weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
+    """The weights of some output channels side by side, for each element of the window in the order of `in_runs`.
 
     Args:
         found: the convolution.
-        spans: the channels that go together, in their order.
+        spans: the groups of channels, in their order.
         weights: as they lie in memory, of any shape.
     """
     taken = _by_channel(found, weights).astype(np.int8)
     return np.concatenate([taken[first : first + count].T.reshape(-1) for first, count in spans])
+
+
+def from_groups(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """Output channels by elements of the window, of weights in groups; bytes extended as `found` says."""
+    size = found.rows.kernel * found.run
+    parts = [
+        weights[at * size : (at + found.group) * size].reshape(size, -1).T
+        for at in range(0, found.outputs, found.group)
+    ]
+    taken = np.concatenate(parts)
+    return taken if found.w.signed else taken.astype(np.int64) & 0xFF
+
+
+def as_groups(found: Contraction, group: int) -> Contraction:
+    """The convolution with the weights that `in_groups` gives."""
+    return replace(as_runs(found), group=group)
 
 
 def _by_channel(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
