@@ -22,7 +22,15 @@ from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.mve import Mve
 from lowtide.kernels.blocked.risc import Risc
 from lowtide.kernels.blocked.rvv import Rvv
-from lowtide.kernels.blocked.weights import as_groups, as_runs, fold, in_groups, in_runs
+from lowtide.kernels.blocked.weights import (
+    as_groups,
+    as_runs,
+    as_words,
+    fold,
+    in_groups,
+    in_runs,
+    shift_arguments,
+)
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.pull import PullEmitter
@@ -71,7 +79,7 @@ class Derived:
         make: from that argument's value, one dimension of integers.
     """
 
-    what: Literal["runs", "groups", "folded"]
+    what: Literal["runs", "groups", "folded", "shifts"]
     argument: int
     make: Callable[[npt.NDArray[np.integer]], npt.NDArray[np.integer]]
 
@@ -147,7 +155,8 @@ class Blocked:
         if found is None or missing or not is_blocked(found, body, arguments, how.part):
             Pull().emit(body, arguments, how)
             return
-        made = dict(zip((item.what for item in wanted), how.derived, strict=False))
+        pairs = list(zip(wanted, how.derived, strict=False))
+        made = {item.what: value for item, value in pairs}
         values = dict(zip((item.what for item in wanted), how.values, strict=False))
         if "runs" in made:
             found = as_runs(found)
@@ -163,6 +172,7 @@ class Blocked:
             constants=how.constants,
             weights=made.get("runs", made.get("groups", arguments[found.w.argument])),
             folded=made.get("folded"),
+            words={item.argument: value for item, value in pairs if item.what == "shifts"},
             known=values.get("groups", ()),
         ).emit()
 
@@ -177,6 +187,8 @@ class Blocked:
             made.append(Derived("runs", found.w.argument, partial(in_runs, found)))
         if found is not None and LANES[lanes].folds and found.x.zero != 0 and found.w.zero == 0:
             made.append(Derived("folded", found.w.argument, partial(fold, found)))
+        if found is not None and LANES[lanes].across:
+            made += [Derived("shifts", argument, as_words) for argument in sorted({*shift_arguments(body.result)})]
         return tuple(made)
 
     def form(self, body: LayerBody) -> str:

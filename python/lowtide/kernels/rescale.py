@@ -52,6 +52,12 @@ def rescales(block: Block, known: Mapping[Value, Interval]) -> list[Rescale]:
     return [replace(item, small=_is_small(item, known)) for item in found if item is not None and _exact(item, known)]
 
 
+def shift_operands(block: Block) -> list[Value]:
+    """What the rescales in some scalar code shift by, whether they may be made cheaper or not."""
+    found = [_rescale(view.operation) for view in block.operations if view.operation.name == "arith.trunci"]
+    return [item.shift for item in found if item is not None]
+
+
 def _exact(item: Rescale, known: Mapping[Value, Interval]) -> bool:
     constant = constant_of(item.shift)
     shift = (constant, constant) if isinstance(constant, int) else known.get(item.shift, (0, 0))

@@ -45,6 +45,7 @@ class BlockedEmitter(WideEmitter):
         backwards: go from the last pixel to the first.
         weights: a memref of the weights, as `found` says that they lie.
         known: the weights of everyone who calls the code, where they are in groups.
+        words: see `WideEmitter`.
         folded: what the zero point of the input comes to in each channel's sum (see `fold`), if there is that.
     """
 
@@ -60,12 +61,14 @@ class BlockedEmitter(WideEmitter):
         constants: Mapping[int, Interval] = NOTHING_KNOWN,
         weights: Value,
         folded: Value | None,
+        words: Mapping[int, Value],
         known: Sequence[npt.NDArray[np.integer]] = (),
     ) -> None:
         super().__init__(body, arguments, part, constants)
         self._found = found
         self._weights = weights
         self._folded = folded
+        self.words = words
         self._known = known
         self._lanes = lanes
         self._reverse = backwards or self.from_the_end

@@ -6,7 +6,8 @@ vectors, and a rescale in its cheap form (`lowtide.kernels.rescale`) is two inst
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from lowtide.errors import InternalError
 from lowtide.graph.linear import Index, Var
@@ -56,7 +57,13 @@ _LANEWISE = frozenset(
 
 
 class WideEmitter(ElementEmitter):
-    """An `ElementEmitter` for vectors too, whose lanes are neighbours along one loop variable."""
+    """An `ElementEmitter` for vectors too, whose lanes are neighbours along one loop variable.
+
+    Attributes:
+        words: by number of a tensor argument of bytes, which rescales shift by, a memref of them as 32-bit integers.
+    """
+
+    words: Mapping[int, Value] = MappingProxyType({})
 
     def goes_wide(self, node: Node, index: Index, var: Var, given: Node) -> bool:
         """Whether `wide` can emit the node's elements, where those of `given` are known."""
@@ -97,6 +104,8 @@ class WideEmitter(ElementEmitter):
                 if lies(index, var) == 0:
                     kind = VectorType.get([lanes.width], _element(buffer))
                     return vector.broadcast(kind, self.value(node, index))
+                if node.argument in self.words:
+                    return self.lanes_at(self.words[node.argument], node.shape[-1:], index[-1:], lanes.width)
                 return self.lanes_at(buffer, node.shape, index, lanes.width)
             case Filled():
                 assert node.scalar is not None
