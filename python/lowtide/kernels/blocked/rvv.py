@@ -12,15 +12,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from lowtide.ir import DenseElementsAttr, IntegerAttr, IntegerType, Value, VectorType, arith, llvm, vector
+from lowtide.ir import DenseElementsAttr, IntegerAttr, IntegerType, Value, VectorType, arith, llvm
 from lowtide.kernels.blocked.contraction import Factor
-from lowtide.kernels.blocked.lanes import Outer, Scalar, Sums, Wide, extended
+from lowtide.kernels.blocked.lanes import Outer, Scalar, Sums, Wide
 from lowtide.kernels.blocked.memory import Address, load
 
 _LANES = 32
 """32-bit lanes of the largest group of registers, of 128 bits each."""
 _TO_NEAREST_UP = 0
 """Of `vxrm`: halves are rounded up."""
+_ADDING = ("vwmacc",)
+"""Instructions that add to their first operand."""
+_ANY_TAIL = 3
+"""Of such an instruction: nobody cares for the lanes beyond the vector's."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,7 @@ class Products:
         for k in range(count):
             right = _lanes(ws + k * width, width, w)
             for row, address in zip(sums, xs, strict=True):
-                left = vector.broadcast(kind, extended(address + k, x))
-                row[0] = arith.addi(row[0], arith.muli(left, right))
+                row[0] = _multiplied_up(row[0], _byte(address + k, x), right)
         return sums
 
 
@@ -87,18 +90,31 @@ class Rvv(Scalar):
             return super().scale(sums, xs, ws, x, w)
         right = _lanes(ws, kind.shape[0], w)
         for row, address in zip(sums, xs, strict=True):
-            row[0] = arith.addi(row[0], arith.muli(_lanes(address, kind.shape[0], x), right))
+            row[0] = _multiplied_up(row[0], _lanes(address, kind.shape[0], x), right)
         return sums
 
 
+def _byte(address: Address, factor: Factor) -> Value:
+    """One byte in 16 bits, less the zero point."""
+    half = IntegerType.get_signless(16)
+    value = (arith.extsi if factor.signed else arith.extui)(half, load(address, IntegerType.get_signless(8)))
+    return value if not factor.zero else arith.subi(value, arith.constant(half, factor.zero))
+
+
 def _lanes(address: Address, width: int, factor: Factor) -> Value:
-    """So many bytes in 32-bit lanes, less the zero point; in 16 bits until they are multiplied."""
-    half, word = (VectorType.get([width], IntegerType.get_signless(bits)) for bits in (16, 32))
+    """So many bytes in 16-bit lanes, less the zero point."""
+    half = VectorType.get([width], IntegerType.get_signless(16))
     loaded = load(address, VectorType.get([width], IntegerType.get_signless(8)))
     value = (arith.extsi if factor.signed else arith.extui)(half, loaded)
-    if factor.zero:
-        value = arith.subi(value, _splat(half, factor.zero))
-    return arith.extsi(word, value)
+    return value if not factor.zero else arith.subi(value, _splat(half, factor.zero))
+
+
+def _multiplied_up(total: Value, left: Value, right: Value) -> Value:
+    """The sums and the products of 16-bit lanes, of which the left ones may be one scalar.
+
+    An instruction by name: of plain arithmetic LLVM adds up the products first, and is out of registers.
+    """
+    return _intrinsic("vwmacc", total, left, right)
 
 
 def _splat(kind: VectorType, value: int) -> Value:
@@ -106,13 +122,21 @@ def _splat(kind: VectorType, value: int) -> Value:
 
 
 def _intrinsic(name: str, *operands: Value) -> Value:
-    """An instruction on whole vectors that rounds; its operands are registers, whose lanes beyond the vector's it lets be."""
+    """An instruction on whole registers, whose lanes beyond the vectors' it lets be; its result is like the first."""
     kind, i32 = VectorType(operands[0].type), IntegerType.get_signless(32)
-    # vectors of this type fill as many registers as those with 32-bit lanes of 64 bits do at least
-    lanes = max(1, kind.shape[0] // 2)
-    whole = VectorType.get([lanes], kind.element_type, scalable=[True])
-    rest = llvm.mlir_poison(whole)
-    registers = [llvm.intr_vector_insert(rest, operand, 0) for operand in operands]
-    how = arith.constant(i32, _TO_NEAREST_UP), arith.constant(i32, kind.shape[0])
-    made = llvm.call_intrinsic(whole, f"llvm.riscv.{name}", [rest, *registers, *how], [], [])
+    registers = [_register(operand) if isinstance(operand.type, VectorType) else operand for operand in operands]
+    count = arith.constant(i32, kind.shape[0])
+    if name in _ADDING:
+        how = count, arith.constant(i32, _ANY_TAIL)
+    else:
+        registers = [llvm.mlir_poison(registers[0].type), *registers]
+        how = arith.constant(i32, _TO_NEAREST_UP), count
+    made = llvm.call_intrinsic(registers[0].type, f"llvm.riscv.{name}", [*registers, *how], [], [])
     return llvm.intr_vector_extract(kind, made, 0)
+
+
+def _register(operand: Value) -> Value:
+    """A vector in as many registers as hold its lanes where they have 128 bits."""
+    kind = VectorType(operand.type)
+    whole = VectorType.get([max(1, kind.shape[0] // 2)], kind.element_type, scalable=[True])
+    return llvm.intr_vector_insert(llvm.mlir_poison(whole), operand, 0)
