@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lowtide.ir import VectorType
+from lowtide.ir import Value, VectorType
 from lowtide.kernels.blocked.depthwise import Depthwise
 from lowtide.kernels.blocked.lanes import Sums
+from lowtide.kernels.blocked.memory import Address
 from lowtide.kernels.blocked.patches import Patches
-from lowtide.kernels.blocked.sums import Runs, SumEmitter
+from lowtide.kernels.blocked.rvv import lanes_of, multiplied_up
+from lowtide.kernels.blocked.sums import Pixels, Runs, SumEmitter
 
 
 class Across(Runs):
@@ -24,13 +26,38 @@ class Across(Runs):
 
     def pitch(self, sums: Sums) -> int:
         """See `Runs`."""
-        kind = sums[0][0].type
-        return VectorType(kind).shape[0] if isinstance(kind, VectorType) else super().pitch(sums)
+        return super().pitch(sums) if lanes_in(sums) == 1 else lanes_in(sums)
+
+
+class AcrossDepthwise(Depthwise):
+    """Depthwise convolutions: a column of the input that is in several windows of a block is loaded once."""
+
+    def under_row(self, first: Address, weights: Address, pixels: Pixels, taps: tuple[int, int], sums: Sums) -> Sums:
+        """See `Depthwise`."""
+        width = lanes_in(sums)
+        if width == 1:
+            return super().under_row(first, weights, pixels, taps, sums)
+        axis, x, w = self.found.columns, self.x_of(pixels), self.found.w
+        columns: dict[int, Value] = {}
+        for kx in range(*taps):
+            right = lanes_of(weights + kx * self.found.w_strides[2], width, w, again=True)
+            for m, row in enumerate(sums):
+                column = kx * axis.dilation + m * axis.stride
+                if column not in columns:
+                    columns[column] = lanes_of(first + column * self.found.x.shape[3], width, x)
+                row[0] = multiplied_up(row[0], columns[column], right)
+        return sums
 
 
 class AcrossPatches(Patches, Across):
     """Convolutions with few input channels, whose windows are on the stack."""
 
 
-ACROSS: Mapping[str, type[SumEmitter]] = {"runs": Across, "patches": AcrossPatches, "depthwise": Depthwise}
+ACROSS: Mapping[str, type[SumEmitter]] = {"runs": Across, "patches": AcrossPatches, "depthwise": AcrossDepthwise}
 """By `Blocks.kind`."""
+
+
+def lanes_in(sums: Sums) -> int:
+    """Of a sum; 1 for a scalar."""
+    kind = sums[0][0].type
+    return VectorType(kind).shape[0] if isinstance(kind, VectorType) else 1

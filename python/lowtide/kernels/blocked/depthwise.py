@@ -46,17 +46,13 @@ class Depthwise(SumEmitter):
 
     def _whole(self, pixels: Pixels, taps: tuple[int, int], channel: Value, weights: Address, sums: Sums) -> Sums:
         """Windows with all their rows: the columns written out, and the rows where they are few."""
-        rows, factor = self.found.rows.kernel, self.x_of(pixels)
+        rows = self.found.rows.kernel
         start = arith.addi(self.first_byte(pixels.column, None), channel)
-        step = self.found.columns.dilation * self.found.x.shape[3]
 
         def one(ky: Value, own: Address, totals: Sums) -> Sums:
             self.layer.indices.bind(self.found.ky, ky)
             first = advanced(self.layer.input_row(self.row), start)
-            for kx in range(*taps):
-                xs = self.spread_pixels(first + kx * step, pixels)
-                totals = self.lanes.scale(totals, xs, own + kx * self.found.w_strides[2], factor, self.found.w)
-            return totals
+            return self.under_row(first, own, pixels, taps, totals)
 
         below = self.found.w_strides[1]
         if rows * (taps[1] - taps[0]) > MOST_TAPS:
@@ -64,4 +60,12 @@ class Depthwise(SumEmitter):
             return looped(*bounds, 1, sums, lambda ky, totals: one(ky, advanced(weights, scaled(ky, below)), totals))
         for ky in range(rows):
             sums = one(index_constant(ky), weights + ky * below, sums)
+        return sums
+
+    def under_row(self, first: Address, weights: Address, pixels: Pixels, taps: tuple[int, int], sums: Sums) -> Sums:
+        """Add the products under one row of the windows, from the addresses that the first window begins with."""
+        step = self.found.columns.dilation * self.found.x.shape[3]
+        for kx in range(*taps):
+            xs = self.spread_pixels(first + kx * step, pixels)
+            sums = self.lanes.scale(sums, xs, weights + kx * self.found.w_strides[2], self.x_of(pixels), self.found.w)
         return sums

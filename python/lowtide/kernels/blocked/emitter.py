@@ -243,8 +243,12 @@ class BlockedEmitter(WideEmitter):
             sums = self._sums.emit(pixels, channel, zeros(pixels.count, count))
             self._store_wide(pixels, channel, self._gathered(pixels, channel, sums, wide), wide)
             return
-        rows, firsts = range(pixels.count), range(0, count, together)
-        starts = [[self._start(pixels, channel, m, n, together) for n in firsts] for m in rows]
+        firsts = range(0, count, together)
+        starts = [[self._start(pixels, channel, 0, n, together) for n in firsts]]
+        for m in range(1, pixels.count):
+            alike = not self.varies(self._found.node.init, self._found.index, self._found.loops[2])
+            row = starts[0] if alike else [self._start(pixels, channel, m, n, together) for n in firsts]
+            starts.append(list(row))
         self._store_wide(pixels, channel, self._sums.emit(pixels, channel, starts), wide)
 
     def _wide_for(self, count: int) -> Wide | None:
@@ -285,7 +289,7 @@ class BlockedEmitter(WideEmitter):
                 return start
             if wide is None:
                 return arith.addi(start, memref.load(self._folded, [self.indices.value(own)]))
-            return arith.addi(start, self.lanes_at(self._folded, (self._found.outputs,), (own,), together))
+            return arith.addi(start, self.lanes_at(self._folded, (self._found.outputs,), (own,), wide))
 
     def _store(self, pixels: Pixels, channel: Value, count: int, sums: Columns) -> None:
         """Pull the block's elements through all that follows the sums, and store them.
@@ -319,11 +323,8 @@ class BlockedEmitter(WideEmitter):
                     known: Memo = {(self._found.node, self._found.index): total}
                     value = self.wide(self.body.result, index, self._found.loops[3], wide, known)
                     made.append((value, self.byte_of(destination, self.body.destination, target)))
-            if m == pixels.count - 1 or (self._lanes.across and self._only_constants):
-                # a store keeps the constants of a pixel from filling registers until the next
-                for value, place in made:
-                    store(value, place)
-                made.clear()
+        for value, place in made:
+            store(value, place)
 
     @property
     def folds(self) -> bool:

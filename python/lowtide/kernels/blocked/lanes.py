@@ -23,6 +23,11 @@ class Wide(Protocol):
         """Lanes."""
         ...
 
+    @property
+    def rereads(self) -> bool:
+        """Whether there are too few registers for keeping constants in them."""
+        ...
+
     def fitting(self, channels: int) -> Wide | None:
         """The vectors that a block of so many channels goes in, None where it goes in scalars."""
         ...

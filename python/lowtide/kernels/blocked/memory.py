@@ -37,9 +37,14 @@ def scaled(value: Value, factor: int) -> Value:
     return value if factor == 1 else arith.muli(value, index_constant(factor))
 
 
-def load(address: Address, kind: Type, alignment: int = 1) -> Value:
-    """A value of that type, at any address of the alignment in bytes."""
-    return llvm.load(kind, _pointer(address), alignment=alignment)
+def load(address: Address, kind: Type, alignment: int = 1, *, again: bool = False) -> Value:
+    """A value of that type, at any address of the alignment in bytes.
+
+    Args:
+        address, kind, alignment: of the value.
+        again: in each turn of a loop around it: compilers would load constants before, and run out of registers.
+    """
+    return llvm.load(kind, _pointer(address), alignment=alignment, volatile_=again or None)
 
 
 def store(value: Value, address: Address) -> None:

@@ -25,6 +25,7 @@ class HeliumWide:
     """See `Wide`."""
 
     width: int = 4
+    rereads: bool = False
 
     def fitting(self, channels: int) -> HeliumWide | None:
         """See `Wide`."""

@@ -21,6 +21,7 @@ _LANES = 32
 """32-bit lanes of the largest group of registers, of 128 bits each."""
 _TO_NEAREST_UP = 0
 """Of `vxrm`: halves are rounded up."""
+_ROUNDING = ("vsmul", "vssra")
 _ADDING = ("vwmacc",)
 """Instructions that add to their first operand."""
 _ANY_TAIL = 3
@@ -32,6 +33,7 @@ class RvvWide:
     """See `Wide`: so many lanes, a power of two."""
 
     width: int = _LANES
+    rereads: bool = True
 
     def fitting(self, channels: int) -> RvvWide | None:
         """See `Wide`."""
@@ -64,9 +66,9 @@ class Products:
             return Scalar().dot(sums, xs, [ws], count, x, w)
         width = kind.shape[0]
         for k in range(count):
-            right = _lanes(ws + k * width, width, w)
+            right = lanes_of(ws + k * width, width, w, again=True)
             for row, address in zip(sums, xs, strict=True):
-                row[0] = _multiplied_up(row[0], _byte(address + k, x), right)
+                row[0] = multiplied_up(row[0], _byte(address + k, x), right)
         return sums
 
 
@@ -88,9 +90,9 @@ class Rvv(Scalar):
         kind = sums[0][0].type
         if not isinstance(kind, VectorType):
             return super().scale(sums, xs, ws, x, w)
-        right = _lanes(ws, kind.shape[0], w)
+        right = lanes_of(ws, kind.shape[0], w, again=True)
         for row, address in zip(sums, xs, strict=True):
-            row[0] = _multiplied_up(row[0], _lanes(address, kind.shape[0], x), right)
+            row[0] = multiplied_up(row[0], lanes_of(address, kind.shape[0], x), right)
         return sums
 
 
@@ -101,15 +103,18 @@ def _byte(address: Address, factor: Factor) -> Value:
     return value if not factor.zero else arith.subi(value, arith.constant(half, factor.zero))
 
 
-def _lanes(address: Address, width: int, factor: Factor) -> Value:
-    """So many bytes in 16-bit lanes, less the zero point."""
+def lanes_of(address: Address, width: int, factor: Factor, *, again: bool = False) -> Value:
+    """So many bytes in 16-bit lanes, less the zero point; `again` is as for `load`."""
     half = VectorType.get([width], IntegerType.get_signless(16))
-    loaded = load(address, VectorType.get([width], IntegerType.get_signless(8)))
+    loaded = load(address, VectorType.get([width], IntegerType.get_signless(8)), again=again)
     value = (arith.extsi if factor.signed else arith.extui)(half, loaded)
-    return value if not factor.zero else arith.subi(value, _splat(half, factor.zero))
+    if not factor.zero:
+        return value
+    # by name: LLVM widens and subtracts at once, for which the length of lanes has to be changed and changed back
+    return _intrinsic("vsub", value, arith.constant(half.element_type, factor.zero))
 
 
-def _multiplied_up(total: Value, left: Value, right: Value) -> Value:
+def multiplied_up(total: Value, left: Value, right: Value) -> Value:
     """The sums and the products of 16-bit lanes, of which the left ones may be one scalar.
 
     An instruction by name: of plain arithmetic LLVM adds up the products first, and is out of registers.
@@ -130,7 +135,7 @@ def _intrinsic(name: str, *operands: Value) -> Value:
         how = count, arith.constant(i32, _ANY_TAIL)
     else:
         registers = [llvm.mlir_poison(registers[0].type), *registers]
-        how = arith.constant(i32, _TO_NEAREST_UP), count
+        how = (arith.constant(i32, _TO_NEAREST_UP), count) if name in _ROUNDING else (count,)
     made = llvm.call_intrinsic(registers[0].type, f"llvm.riscv.{name}", [*registers, *how], [], [])
     return llvm.intr_vector_extract(kind, made, 0)
 

@@ -105,8 +105,8 @@ class WideEmitter(ElementEmitter):
                     kind = VectorType.get([lanes.width], _element(buffer))
                     return vector.broadcast(kind, self.value(node, index))
                 if node.argument in self.words:
-                    return self.lanes_at(self.words[node.argument], node.shape[-1:], index[-1:], lanes.width)
-                return self.lanes_at(buffer, node.shape, index, lanes.width)
+                    return self.lanes_at(self.words[node.argument], node.shape[-1:], index[-1:], lanes)
+                return self.lanes_at(buffer, node.shape, index, lanes)
             case Filled():
                 assert node.scalar is not None
                 return _splat(node.scalar, node.scalar.type, lanes.width)
@@ -120,12 +120,23 @@ class WideEmitter(ElementEmitter):
             case _:
                 raise InternalError("kernels", "a vector of what has none")
 
-    def lanes_at(self, buffer: Value, shape: Shape, index: Index, width: int) -> Value:
-        """So many elements from that one on, which lie one behind the other."""
+    def lanes_at(self, buffer: Value, shape: Shape, index: Index, lanes: Wide) -> Value:
+        """A vector of elements from that one on, which lie one behind the other."""
         element = _element(buffer)
         assert isinstance(element, IntegerType)
-        kind = VectorType.get([width], element)
-        return load(self.byte_of(buffer, shape, index), kind, alignment=element.width // 8)
+        kind = VectorType.get([lanes.width], element)
+        return load(self.byte_of(buffer, shape, index), kind, element.width // 8, again=lanes.rereads)
+
+    def varies(self, node: Node, index: Index, var: Var) -> bool:
+        """Whether an element that `goes_wide` is another for each value of the variable."""
+        match node:
+            case Sliced() | Reshaped():
+                inner = self._through(node, index)
+                return inner is None or self.varies(node.source, inner, var)
+            case Structured():
+                return any(self.varies(*source, var) for source in self._of_arguments(node, index))
+            case _:
+                return any(subscript.coefficient(var) for subscript in index)
 
     def byte_of(self, buffer: Value, shape: Shape, index: Index) -> Address:
         """The first byte of an element of a dense buffer, which holds the tensor or a ring of it."""
