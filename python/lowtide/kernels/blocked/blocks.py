@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,8 @@ from lowtide.kernels.blocked.packed import WORDS
 
 MOST_PATCH = 256
 """Bytes of a window that are copied to the stack, at most."""
+MOSTLY = 0.75
+"""Of a layer's windows, the share without pads that makes it better to do without patches where that is possible."""
 MOST_PIXELS = 8
 """Of a block whose channels are lanes: more are more code for little."""
 _VECTOR = 3
@@ -41,7 +44,15 @@ class Blocks:
         if self.found.layout == "depthwise":
             return "depthwise"
         window = self.found.rows.kernel * self.found.columns.kernel
-        return "patches" if self.found.channels % WORD and window > 1 else "runs"
+        # lanes across channels take bytes as they lie; a window on the stack still has no edges
+        where_they_lie = self.lanes.across and self._inside >= MOSTLY
+        return "patches" if self.found.channels % WORD and window > 1 and not where_they_lie else "runs"
+
+    @property
+    def _inside(self) -> float:
+        """The share of the windows that are inside the input."""
+        axes = self.found.rows, self.found.columns
+        return math.prod((axis.interior[1] - axis.interior[0]) / axis.outputs for axis in axes)
 
     @property
     def emittable(self) -> bool:
