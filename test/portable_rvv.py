@@ -1,4 +1,4 @@
-"""RISC-V's vector instructions as plain arithmetic on vectors of a fixed length, for the machine that lowtide runs on."""
+"""RISC-V's vector instructions as arithmetic on vectors of a fixed length, for the machine that lowtide runs on."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _vector(value: Value, lanes: int) -> Value:
         return vector.broadcast(VectorType.get([lanes], value.type), value)
     fill = defining(value)
     if fill is None or fill.name != _FILL or VectorType(fill.operands[1].type).shape != [lanes]:
-        raise InternalError("codegen", "no arithmetic for a register with anything but a vector in all lanes that count")
+        raise InternalError("codegen", "no arithmetic for a register that is not filled by one vector")
     return fill.operands[1]
 
 
@@ -116,6 +116,10 @@ def _rounded_right(x: Value, right: Value) -> Value:
     return arith.trunci(x.type, arith.shrsi(arith.addi(wide, half), amount))
 
 
+def _less(a: Value, b: Value) -> Value:
+    return arith.subi(a, b)
+
+
 def _multiplied_up(total: Value, a: Value, b: Value) -> Value:
     return arith.addi(total, arith.muli(_wide(a, 32), _wide(b, 32)))
 
@@ -123,6 +127,6 @@ def _multiplied_up(total: Value, a: Value, b: Value) -> Value:
 _INSTRUCTIONS = {
     "vsmul": _Instruction((1, 2), 3, 4, _high_product),
     "vssra": _Instruction((1, 2), 3, 4, _rounded_right),
-    "vsub": _Instruction((1, 2), None, 3, lambda a, b: arith.subi(a, b)),
+    "vsub": _Instruction((1, 2), None, 3, _less),
     "vwmacc": _Instruction((0, 1, 2), None, 3, _multiplied_up),
 }

@@ -230,7 +230,7 @@ _ADDI, _CSRR, _SLLI, _SUB, _ANDI = 0xEF01_0113, 0xC220_2573, 0x0025_1513, 0x40A1
         # slli a1, a0, 3; c.mv a2, a0; sub a0, a1, a2
         ("EM_RISCV", _words(_CSRR, 0x0035_1593) + b"\x2a\x86" + _words(0x40C5_8533, _SUB), 0, 7 * 16),
         # c.slli a0, 3; c.mv a1, a0; csrr a0, vlenb; c.sub a1, a0; c.mv a0, a1
-        ("EM_RISCV", _words(_CSRR) + b"\x0e\x05\xaa\x85" + _words(_CSRR) + b"\x89\x8d\x2e\x85" + _words(_SUB), 0, 7 * 16),
+        ("EM_RISCV", _words(_CSRR) + b"\x0e\x05\xaa\x85" + _words(_CSRR) + b"\x89\x8d\x2e\x85" + _words(_SUB), 0, 112),
         ("EM_X86_64", b"\x48\x83\xe4\xc0", 64, 64 + 8),
         ("EM_X86_64", b"\x90", 64, 8),
         ("EM_AARCH64", _words(0x927A_E53F), 64, 48),  # and sp, x9, #~63

@@ -22,15 +22,8 @@ from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.mve import Mve
 from lowtide.kernels.blocked.risc import Risc
 from lowtide.kernels.blocked.rvv import Rvv
-from lowtide.kernels.blocked.weights import (
-    as_groups,
-    as_runs,
-    as_words,
-    fold,
-    in_groups,
-    in_runs,
-    shift_arguments,
-)
+from lowtide.kernels.blocked.shifts import as_words, shift_arguments
+from lowtide.kernels.blocked.weights import as_groups, as_runs, fold, in_groups, in_runs
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.pull import PullEmitter

@@ -37,16 +37,24 @@ class AcrossDepthwise(Depthwise):
         width = lanes_in(sums)
         if width == 1:
             return super().under_row(first, weights, pixels, taps, sums)
-        axis, x, w = self.found.columns, self.x_of(pixels), self.found.w
+        x, w = self.x_of(pixels), self.found.w
         columns: dict[int, Value] = {}
         for kx in range(*taps):
             right = lanes_of(weights + kx * self.found.w_strides[2], width, w, again=True)
-            for m, row in enumerate(sums):
-                column = kx * axis.dilation + m * axis.stride
+            for row, column in zip(sums, self._columns(kx, pixels.count), strict=True):
                 if column not in columns:
                     columns[column] = lanes_of(first + column * self.found.x.shape[3], width, x)
                 row[0] = multiplied_up(row[0], columns[column], right)
+            # no more than there are registers for; those that are longest there are wanted first
+            later = {column for k in range(kx + 1, taps[1]) for column in self._columns(k, pixels.count)}
+            wanted = [column for column in columns if column in later]
+            columns = {column: columns[column] for column in wanted[: pixels.count - 1]}
         return sums
+
+    def _columns(self, kx: int, pixels: int) -> list[int]:
+        """The columns of the input that a column of the windows of so many pixels is on, from the first window's."""
+        axis = self.found.columns
+        return [kx * axis.dilation + m * axis.stride for m in range(pixels)]
 
 
 class AcrossPatches(Patches, Across):

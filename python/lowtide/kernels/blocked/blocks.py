@@ -17,7 +17,7 @@ from lowtide.kernels.blocked.memory import WORD
 from lowtide.kernels.blocked.packed import WORDS
 
 MOST_PATCH = 256
-"""Bytes of a window that are copied to the stack, at most."""
+"""Bytes of a window that are copied to the stack, at most; of all a block's where it can have any number of pixels."""
 MOSTLY = 0.75
 """Of a layer's windows, the share without pads that makes it better to do without patches where that is possible."""
 MOST_PIXELS = 8
@@ -97,7 +97,9 @@ class Blocks:
         """The pixels that a block can have."""
         most = self.lanes.pixels if self.kind == "depthwise" else max(self.lanes.blocks)
         if self.lanes.across:
-            return range(1, min(MOST_PIXELS, most * self.lanes.group // self._size(1)) + 1)
+            patch = self.found.rows.kernel * self.found.run
+            room = max(1, MOST_PATCH // patch) if self.kind == "patches" else MOST_PIXELS
+            return range(1, min(room, MOST_PIXELS, most * self.lanes.group // self._size(1)) + 1)
         return range(1, most + 1) if self.kind == "depthwise" else self.lanes.blocks
 
     def channels(self, pixels: int) -> int:

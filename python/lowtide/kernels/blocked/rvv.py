@@ -1,9 +1,10 @@
 """Lanes of RISC-V's vector extension: the channels of a block are the lanes of one group of registers.
 
-A byte of the input times the weights of up to 32 output channels is one VWMACC.VX: 16-bit weights, extended as they are
-loaded, times a scalar, added to 32-bit sums. No sum is ever reduced over lanes. A depthwise block multiplies lanes with
-lanes (VWMACC.VV). Vectors have a fixed length, so the code is the same for every core whose registers have 128 bits
-or more; LLVM picks the grouping (LMUL): the sums of 32 channels fill 8 registers of 128 bits, and three pixels 24 of the 32.
+A byte of the input times the weights of up to 32 output channels is one VWMACC.VX: 16-bit lanes times a scalar, added
+to 32-bit sums. No sum is reduced over lanes, and what follows finds its vectors made. A depthwise block multiplies
+lanes with lanes (VWMACC.VV). All is done at one vector type, 16 bits, until the sums are complete: loads of bytes do
+not depend on it. Vectors have a fixed length, so the code suits every core whose registers have 128 bits or more. The
+sums of 32 channels fill 8 of these, those of three pixels 24 of the 32; the rest is for a vector of weights.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _LANES = 32
 _TO_NEAREST_UP = 0
 """Of `vxrm`: halves are rounded up."""
 _ROUNDING = ("vsmul", "vssra")
+"""Instructions that go by `vxrm`, to which their operand is written before."""
 _ADDING = ("vwmacc",)
 """Instructions that add to their first operand."""
 _ANY_TAIL = 3

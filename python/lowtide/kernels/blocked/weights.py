@@ -1,18 +1,14 @@
-"""Constants that are made of weights, and of what follows the sums, at compile time."""
+"""Constants that are made of weights at compile time."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.nest import Node, Operand, Reshaped, Sliced, Structured
-from lowtide.ir import BlockArgument, IntegerType, Type
 from lowtide.kernels.blocked.contraction import Contraction, Span
-from lowtide.kernels.rescale import shift_operands
 
 
 def fold(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
@@ -26,37 +22,6 @@ def fold(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np
     if not found.w.signed:
         taken = taken & 0xFF
     return (-found.x.zero * taken.sum(axis=1)).astype(np.int32)
-
-
-def shift_arguments(node: Node) -> Iterator[int]:
-    """The tensor arguments, of bytes by channel, that the rescales behind a layer's sums shift by.
-
-    Args:
-        node: what the layer computes, or a part of it.
-    """
-    if not isinstance(node, Structured) or node.is_reduction:
-        return
-    sources = [*node.inputs, node.init]
-    for value in shift_operands(node.op.regions[0].blocks[0]):
-        source = _whole(sources[value.arg_number]) if isinstance(value, BlockArgument) else None
-        if isinstance(source, Operand) and source.shape[-1] == math.prod(source.shape) and _is_byte(value.type):
-            yield source.argument
-    for source in sources:
-        yield from shift_arguments(_whole(source))
-
-
-def as_words(values: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
-    """Bytes as 32-bit integers, without a sign."""
-    return values.reshape(-1).astype(np.int32) & 0xFF
-
-
-def _whole(node: Node) -> Node:
-    """What a node is a part of, or has in another shape."""
-    return _whole(node.source) if isinstance(node, Sliced | Reshaped) else node
-
-
-def _is_byte(kind: Type) -> bool:
-    return isinstance(kind, IntegerType) and kind.width == 8
 
 
 def in_runs(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:

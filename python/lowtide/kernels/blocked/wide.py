@@ -73,7 +73,7 @@ class WideEmitter(ElementEmitter):
             case Operand():
                 return lies(index, var) is not None and isinstance(_element(self.arguments[node.argument]), IntegerType)
             case Filled():
-                return node.scalar is not None and isinstance(constant_of(node.scalar), int)
+                return _filler(node) is not None
             case Sliced() | Reshaped():
                 inner = self._through(node, index)
                 return inner is not None and self.goes_wide(node.source, inner, var, given)
@@ -108,8 +108,9 @@ class WideEmitter(ElementEmitter):
                     return self.lanes_at(self.words[node.argument], node.shape[-1:], index[-1:], lanes)
                 return self.lanes_at(buffer, node.shape, index, lanes)
             case Filled():
-                assert node.scalar is not None
-                return _splat(node.scalar, node.scalar.type, lanes.width)
+                filler = _filler(node)
+                assert filler is not None
+                return _splat_number(*filler, lanes.width)
             case Sliced() | Reshaped():
                 inner = self._through(node, index)
                 assert inner is not None
@@ -134,7 +135,8 @@ class WideEmitter(ElementEmitter):
                 inner = self._through(node, index)
                 return inner is None or self.varies(node.source, inner, var)
             case Structured():
-                return any(self.varies(*source, var) for source in self._of_arguments(node, index))
+                sources = self._of_arguments(node, index)
+                return any(self.varies(*sources[i], var) for i in self._wanted(node) or range(len(sources)))
             case _:
                 return any(subscript.coefficient(var) for subscript in index)
 
@@ -250,6 +252,16 @@ def lies(index: Index, var: Var) -> int | None:
 
 def _element(buffer: Value) -> Type:
     return MemRefType(buffer.type).element_type
+
+
+def _filler(node: Filled) -> tuple[int, Type] | None:
+    """The integer that each element is, and its type."""
+    if node.scalar is not None:
+        number = constant_of(node.scalar)
+        return (number, node.scalar.type) if isinstance(number, int) else None
+    assert node.splat is not None
+    element = DenseElementsAttr(node.splat.attributes["value"]).get_splat_value()
+    return (IntegerAttr(element).value, element.type) if isinstance(element.type, IntegerType) else None
 
 
 def _splat(value: Value, kind: Type, width: int) -> Value:
