@@ -281,11 +281,12 @@ class BlockedEmitter(WideEmitter):
             return vector.from_elements(kind, [self._start(pixels, channel, m, n + i, 1) for i in range(together)])
         with self.scope():
             self._bind(pixels, m, channel, n)
+            folded = self._folded is not None and self._sums.folded(pixels)
             if wide is not None:
-                start = self.wide(node.init, index, self._found.loops[3], wide, {})
+                start = self.start_of(node.init, index, self._found.loops[3], wide, alone=not folded)
             else:
                 start = self.value(node.init, index)
-            if self._folded is None or not self._sums.folded(pixels):
+            if self._folded is None or not folded:
                 return start
             if wide is None:
                 return arith.addi(start, memref.load(self._folded, [self.indices.value(own)]))

@@ -77,3 +77,8 @@ def settled(value: Value) -> Value:
     It is no instruction.
     """
     return llvm.InlineAsmOp(value.type, [value], "", "=r,0").results[0]
+
+
+def anew(value: Value) -> Value:
+    """The value, of which nothing that is computed in a loop is known before it: see `load`. It is no instruction."""
+    return llvm.InlineAsmOp(value.type, [value], "", "=r,0", has_side_effects=True).results[0]

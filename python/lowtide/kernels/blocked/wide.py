@@ -38,7 +38,7 @@ from lowtide.ir import (
     vector,
 )
 from lowtide.kernels.blocked.lanes import Wide
-from lowtide.kernels.blocked.memory import Address, address_of, advanced, load, scaled
+from lowtide.kernels.blocked.memory import Address, address_of, advanced, anew, load, scaled
 from lowtide.kernels.element import ElementEmitter, Memo
 from lowtide.kernels.neutral import constant_of
 from lowtide.kernels.rescale import Rescale
@@ -97,6 +97,14 @@ class WideEmitter(ElementEmitter):
             memo[node, index] = self._wide(node, index, var, lanes, memo)
         return memo[node, index]
 
+    def start_of(self, node: Node, index: Index, var: Var, lanes: Wide, *, alone: bool) -> Value:
+        """The same for what sums start from, in registers of their own where nothing is added to it before."""
+        filler = _filler(node) if isinstance(node, Filled) else None
+        if filler is None or not lanes.rereads or not alone:
+            return self.wide(node, index, var, lanes, {})
+        number, kind = filler
+        return vector.broadcast(VectorType.get([lanes.width], kind), anew(arith.constant(kind, number)))
+
     def _wide(self, node: Node, index: Index, var: Var, lanes: Wide, memo: Memo) -> Value:
         match node:
             case Operand():
@@ -137,8 +145,10 @@ class WideEmitter(ElementEmitter):
             case Structured():
                 sources = self._of_arguments(node, index)
                 return any(self.varies(*sources[i], var) for i in self._wanted(node) or range(len(sources)))
-            case _:
+            case Operand():
                 return any(subscript.coefficient(var) for subscript in index)
+            case _:
+                return False
 
     def byte_of(self, buffer: Value, shape: Shape, index: Index) -> Address:
         """The first byte of an element of a dense buffer, which holds the tensor or a ring of it."""
