@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from lowtide.budget import STACK_RESERVE, ram_refusal
+from lowtide.budget import STACK_RESERVE, flash_refusal, ram_refusal
 from lowtide.codegen import CodegenResult, generate
 from lowtide.codegen.iree import scratch_directory
 from lowtide.errors import UsageError
@@ -14,6 +15,9 @@ from lowtide.graph.bound import untiled_bound
 from lowtide.lower import Lowered, identifier, lower
 from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective
+from lowtide.plan.planners import Cut, Planner
+from lowtide.plan.untiled import Untiled
+from lowtide.plan.watch import Watch, unwatched
 from lowtide.report.memory_map import memory_map_svg
 from lowtide.report.report import Report, file_digests, read_report, step_names
 from lowtide.stages import Stages
@@ -43,6 +47,7 @@ def compile_model(
     *,
     target: str,
     ram: int | None = None,
+    flash: int | None = None,
     objective: Objective = DEFAULT_OBJECTIVE,
     plan: str | Path | None = None,
     out: str | Path | None = None,
@@ -57,6 +62,8 @@ def compile_model(
         model: a `.tflite`, `.mlir` or `.mlirbc` file.
         target: a name of `lowtide.targets.TARGETS`.
         ram: bytes that `sram_bytes` (arena + stack + data) must not exceed.
+        flash: bytes that `flash_bytes` (code + constants) must not exceed; what the network does not need of them is
+            spent on speed. Without it, none is.
         objective: `free` looks for the least RAM with no element computed twice and rows whole, `ram` for the least
             RAM, `fit` for the least cost within `ram`, `untiled` leaves every layer whole.
         plan: a transform script to apply instead of searching for one, e.g. an edited NAME.plan.mlir.
@@ -73,8 +80,10 @@ def compile_model(
     """
     path = Path(model)
     core = target_named(target)
-    if ram is not None and ram <= 0:
-        raise UsageError("compile", f"{ram} bytes of RAM hold nothing", remedy="give --ram a positive number of bytes")
+    for name, given in (("ram", ram), ("flash", flash)):
+        if given is not None and given <= 0:
+            remedy = f"give --{name} a positive number of bytes"
+            raise UsageError("compile", f"{given} bytes of {name} hold nothing", remedy=remedy)
     directory = Path(out) if out is not None else Path(f"{identifier(path.stem)}-{target}")
     place = check_replaceable(directory)
     stages = Stages(listen, None if dump_dir is None else _check_dump_dir(Path(dump_dir), place))
@@ -83,6 +92,10 @@ def compile_model(
         lowered, report = _built(job, ram, scratch, stages)
         if ram is not None and report.sram_bytes > ram:
             raise ram_refusal(report, _least(job, report, ram, listen), ram)
+        if flash is not None and report.flash_bytes > flash:
+            raise flash_refusal(report, flash)
+        if flash is not None and job.plan is None:
+            lowered, report = _faster(job, lowered, report, Limits(ram, flash), scratch, stages)
         arena_budget = None if ram is None else ram - report.stack_bytes - report.data_bytes
         title = f"{report.name} on {report.target}"
         picture = memory_map_svg(title, report.buffers, report.steps, max(report.arena_bytes, 1), arena_budget)
@@ -109,24 +122,79 @@ def _built(job: _Job, ram: int | None, scratch: Path, stages: Stages) -> tuple[L
     """Compile into a folder; for objective `fit` again and again while stack and data leave room for a smaller plan."""
     limit = None if ram is None else ram - (STACK_RESERVE if job.objective == "fit" else 0)
     while True:
-        lowered = lower(
-            job.path,
-            job.target,
-            objective=job.objective,
-            plan=job.plan,
-            arena_limit=limit,
-            until=job.until,
-            keep_input=job.keep_input,
-            stages=stages,
-        )
-        with stages.stage("codegen"):
-            code = generate(lowered.network, job.target, scratch)
-        report = _report(job, lowered, code, stages)
+        lowered, report = _compiled(job, scratch, stages, limit)
         smallest = job.objective != "fit" or limit is None or report.arena_bytes > limit
         if ram is None or report.sram_bytes <= ram or smallest:
             return lowered, report
         # less than before, as the arena and what was measured beside it are too much together
         limit = ram - report.stack_bytes - report.data_bytes
+
+
+def _compiled(
+    job: _Job,
+    scratch: Path,
+    stages: Stages,
+    limit: int | None,
+    spare_flash: int = 0,
+    planner: Planner | None = None,
+) -> tuple[Lowered, Report]:
+    """Compile into a folder, once."""
+    lowered = lower(
+        job.path,
+        job.target,
+        objective=job.objective,
+        plan=job.plan,
+        arena_limit=limit,
+        planner=planner,
+        until=job.until,
+        keep_input=job.keep_input,
+        spare_flash=spare_flash,
+        stages=stages,
+    )
+    with stages.stage("codegen"):
+        code = generate(lowered.network, job.target, scratch)
+    return lowered, _report(job, lowered, code, stages)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bytes that there are; None for any number of them."""
+
+    ram: int | None
+    flash: int
+
+    def hold(self, report: Report) -> bool:
+        """Whether the network fits."""
+        return report.flash_bytes <= self.flash and (self.ram is None or report.sram_bytes <= self.ram)
+
+
+def _faster(
+    job: _Job, lean: Lowered, report: Report, limits: Limits, scratch: Path, stages: Stages
+) -> tuple[Lowered, Report]:
+    """The same plan with kernels that take the flash that is left; code grows too, which only compiling tells."""
+    budget = None if lean.plan is None else lean.plan.budget or None
+    spare = limits.flash - report.flash_bytes
+    while spare > 0:
+        lowered, faster = _compiled(job, scratch, stages, budget, spare, partial(_again, lean.found))
+        if limits.hold(faster):
+            return lowered, faster
+        # at least the least that there is to choose
+        spare = min(spare - max(1, faster.flash_bytes - limits.flash), _widened_bytes(lowered) - 1)
+    # the folder has what did not fit
+    return _compiled(job, scratch, stages, budget, planner=partial(_again, lean.found))
+
+
+def _widened_bytes(lowered: Lowered) -> int:
+    """What the layers take that were chosen."""
+    chosen = () if lowered.plan is None else [n for _, numbers in lowered.plan.kernels for n in numbers]
+    works = [lowered.graph.layers[number - 1].works for number in chosen]
+    return sum(one.widened_bytes for one in works if one is not None)
+
+
+def _again(found: Untiled, cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> Untiled:
+    """What was found, on a graph that says what its kernels do."""
+    del alignment, keep_input, watch
+    return replace(found, graph=cut(found.plan.copied))
 
 
 def _least(job: _Job, report: Report, ram: int, listen: Callable[[str], None]) -> Report:

@@ -1,4 +1,4 @@
-"""What `--ram` and the budget of an arena bound, and the refusals of what does not fit."""
+"""What `--ram`, `--flash` and the budget of an arena bound, and the refusals of what does not fit."""
 
 from __future__ import annotations
 
@@ -37,6 +37,19 @@ def _parts(report: Report) -> str:
 
 def _refusal(report: Report, message: str, remedy: str) -> InputError:
     return InputError("allocate", message, where=_fullest(report.buffers, report.steps), remedy=remedy)
+
+
+def flash_refusal(report: Report, flash: int) -> InputError:
+    """What to say of a network that does not fit.
+
+    Args:
+        report: of the network.
+        flash: bytes that there are.
+    """
+    parts = f"code {report.code_bytes:,} + constants {report.weights_bytes:,}"
+    message = f"the network needs {report.flash_bytes:,} bytes of flash ({parts}), --flash gives {flash:,}"
+    remedy = f"give --flash {report.flash_bytes}, or take a smaller model"
+    return InputError("codegen", message, where=report.model, remedy=remedy)
 
 
 def arena_refusal(

@@ -19,15 +19,17 @@ from lowtide.graph.graph import Graph
 from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel, import_model
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr, parse_module, text_of
-from lowtide.kernels.library import GENERAL, note_lanes
+from lowtide.kernels.library import GENERAL, WIDENED, note_lanes
 from lowtide.network import IoTensor, LayerAccess, Network, Slot
 from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.normalise.form import KERNEL
 from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.passes import PASSES
+from lowtide.plan.flash import widened_layers
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
 from lowtide.plan.planners import Planner, planner_for
 from lowtide.plan.price import by_instructions
+from lowtide.plan.untiled import Untiled
 from lowtide.plan.watch import unwatched
 from lowtide.report.memory_map import PlacedBuffer
 from lowtide.script.emit import script_for
@@ -43,6 +45,7 @@ class Lowered:
     Attributes:
         network: what codegen takes.
         graph: the layers and tensors, untiled, in the order of the plan.
+        found: what the search found, before flash was spent on kernels.
         baseline_bytes: what executing layer by layer in the model's own order needs, without overlap and with copies
             for concats.
         plan: what that order and the script follow from; None where the script was given.
@@ -56,6 +59,7 @@ class Lowered:
 
     network: Network
     graph: Graph
+    found: Untiled
     baseline_bytes: int
     plan: Plan | None
     script: str
@@ -129,12 +133,14 @@ def lower(
     until: Sequence[str] = (),
     keep_input: bool = False,
     works: bool = False,
+    spare_flash: int = 0,
     stages: Stages,
 ) -> Lowered:
     """Every stage up to codegen; `planner` takes another search, `works` lets the graph say what the kernels do.
 
     `arena_limit` is what `fit` stays within if it can. Where the plan's arena is known to stay within it, the script
-    carries it as the arena's budget.
+    carries it as the arena's budget. Layers may take `spare_flash` bytes more than they must, where that makes them
+    faster.
 
     Raises:
         LowtideError: whatever a stage refuses.
@@ -147,10 +153,13 @@ def lower(
     note_lanes(module, target.lanes)
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        cut = partial(graph_of, module, works=works or objective == "fit")
+        cut = partial(graph_of, module, works=works or objective == "fit" or spare_flash > 0)
         with stages.search() if objective != "untiled" and plan is None else nullcontext(unwatched) as watch:
             found = search(cut, target.buffer_alignment, keep_input=keep_input, watch=watch)
         decided = _budgeted(found.plan, arena_limit)
+        if spare_flash:
+            numbers = widened_layers(found.ordered, decided, cost_model(target), spare_flash)
+            decided = replace(decided, kernels=((WIDENED, numbers),) if numbers else ())
         script = script_for(decided) if plan is None else _read_script(plan)
     with stages.stage("transform", module):
         apply_script(module, script, name="plan" if plan is None else str(plan))
@@ -174,6 +183,7 @@ def lower(
     return Lowered(
         network=network,
         graph=graph,
+        found=found,
         baseline_bytes=found.baseline_bytes,
         plan=decided if plan is None else None,
         script=script,

@@ -12,6 +12,7 @@ import pytest
 
 import lowtide
 from lowtide.emulate.backend import Array
+from lowtide.errors import InputError
 from lowtide.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,30 @@ def test_the_module_runs_under_iree(tmp_path: Path) -> None:
         pytest.skip("iree-run-module is not beside this Python")
     subprocess.run(command, check=True, capture_output=True)
     assert np.array_equal(np.load(tmp_path / "y.npy"), y[0])
+
+
+def test_flash_that_is_left_is_spent_on_speed(tmp_path: Path) -> None:
+    """In the same arena, with the same numbers."""
+    x, y = _golden()
+    lean = lowtide.compile(MODEL, target="cortex-m4", out=tmp_path / "lean").report
+    fast = lowtide.compile(MODEL, target="cortex-m4", out=tmp_path / "fast", flash=64 * 1024).report
+    before, after = (lowtide.run(tmp_path / name, [x[0]]) for name in ("lean", "fast"))
+    assert np.array_equal(before.outputs[0], y[0]) and np.array_equal(after.outputs[0], y[0])
+    assert after.instructions is not None and before.instructions is not None
+    assert after.instructions < before.instructions
+    assert lean.flash_bytes < fast.flash_bytes <= 64 * 1024 and lean.arena_bytes == fast.arena_bytes
+    # a byte less than that does not do for all layers
+    less = lowtide.compile(MODEL, target="cortex-m4", out=tmp_path / "less", flash=fast.flash_bytes - 1).report
+    assert lean.flash_bytes <= less.flash_bytes < fast.flash_bytes
+
+
+def test_too_little_flash_is_refused_with_what_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"bytes of flash \(code .*\), --flash gives 10,000") as caught:
+        lowtide.compile(MODEL, target="cortex-m4", out=tmp_path / "refused", flash=10_000)
+    assert caught.value.remedy is not None
+    needed = int(caught.value.remedy.split("--flash ")[1].split(",")[0])
+    assert lowtide.compile(MODEL, target="cortex-m4", out=tmp_path / "fits", flash=needed).report.flash_bytes == needed
+    assert not (tmp_path / "refused").exists()
 
 
 def test_keep_input_keeps_it(tmp_path: Path) -> None:

@@ -124,12 +124,14 @@ def test_a_pointwise_convolution_in_pairs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lanes", ["scalar", "risc"])
 def test_windows_at_edges_have_fewer_products(lanes: str, tmp_path: Path) -> None:
-    """A 3 × 3 window on a 5 × 6 image, padded: only taps inside the image are multiplied."""
+    """A 3 × 3 window on a 5 × 6 image, padded: only taps inside the image are multiplied, three pixels' in two."""
     window = Window((3, 3), ((1, 1), (1, 1)))
     own, pulled = works(conv_graph(tmp_path, (5, 6), (4, 3), window, lanes))
     inside = [sum(0 <= at + k - 1 < extent for at in range(extent) for k in range(3)) for extent in (5, 6)]
     assert own.form == "windows"
-    assert own.products == pulled.products == inside[0] * inside[1] * 4 * 3
+    assert pulled.products == inside[0] * inside[1] * 4 * 3
+    # RISC-V packs a block of three pixels in each of the three rows with whole windows: a product less for each tap
+    assert own.products == pulled.products - (3 * 9 * 4 * 3 if lanes == "risc" else 0)
     assert own.loads < pulled.loads and own.turns < pulled.turns
 
 

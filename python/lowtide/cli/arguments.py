@@ -18,6 +18,7 @@ _COMPILE = """examples:
   lowtide compile model.tflite --target cortex-m4
   lowtide compile model.tflite --target rv32imac --ram 32K -o build/model
   lowtide compile model.tflite --target cortex-m4 --ram 32K --objective fit
+  lowtide compile model.tflite --target cortex-m4 --flash 128K
   lowtide compile ssd.tflite --target cortex-m7 --until raw_outputs/class_predictions
 
 The output folder has NAME.o and NAME.h for the firmware (call NAME_run(arena)), NAME.elf (IREE's embedded ELF),
@@ -152,6 +153,12 @@ def _add_compile(commands: _Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("model", type=Path, help=".tflite, or .mlir/.mlirbc with TOSA or linalg on tensors")
     _add_target(command)
     _add_ram(command)
+    command.add_argument(
+        "--flash",
+        type=parse_size,
+        metavar="BYTES",
+        help="refuse what needs more flash than this, and spend what is left of it on speed: 131072, 128K",
+    )
     command.add_argument(
         "--plan", type=Path, metavar="PLAN.mlir", help="apply this transform script instead of searching for one"
     )

@@ -22,6 +22,7 @@ def _compile(arguments: Namespace, listen: Listener) -> Show:
         arguments.model,
         target=arguments.target,
         ram=arguments.ram,
+        flash=arguments.flash,
         objective=arguments.objective,
         plan=arguments.plan,
         out=arguments.out,

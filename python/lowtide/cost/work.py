@@ -71,11 +71,15 @@ class Works:
         whole: its own kernel, whole or by rows of its output.
         pixels: its own kernel in a loop by columns.
         pulled: the general kernel, which goes by channels, and by the rows of an input.
+        widened: as `whole`, with weights of 16 bits; None where nothing is gained.
+        widened_bytes: flash that those take more.
     """
 
     whole: Work
     pixels: Work
     pulled: Work
+    widened: Work | None = None
+    widened_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from lowtide.ir import (
     DenseElementsAttr,
     InsertionPoint,
     IntegerAttr,
+    IntegerType,
     MemRefType,
     Operation,
     RankedTensorType,
@@ -45,9 +46,9 @@ from lowtide.ir import (
     scf,
 )
 from lowtide.kernels.intervals import Interval, Intervals
-from lowtide.kernels.neutral import pad_is_neutral
+from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.kernels.rescale import Rescale, rescales
-from lowtide.kernels.scalar import Indices, clamped, clone_constant, clone_region, index_constant
+from lowtide.kernels.scalar import Indices, clamped, clone_constant, clone_region, index_constant, settled
 
 Memo = dict[tuple[Node, Index], Value]
 
@@ -69,13 +70,14 @@ class Part:
 
 
 class ElementEmitter:
-    """Emits single elements at the current insertion point.
+    """Emits single elements at the current insertion point; it is made where the kernel begins.
 
     Args:
         body: the layer's loop description.
         arguments: one memref for each of its tensor arguments, the destination last.
         part: what the call goes through, None for all; then any argument may be a ring of some rows of its tensor.
         constants: between which values those arguments lie that are known.
+        bare: the core has no instruction for rounded high products, minima or maxima.
     """
 
     def __init__(
@@ -84,7 +86,12 @@ class ElementEmitter:
         arguments: Sequence[Value],
         part: Part | None,
         constants: Mapping[int, Interval],
+        *,
+        bare: bool = False,
     ) -> None:
+        self._bare = bare
+        self._entry = InsertionPoint.current.block
+        self._bounds_of_clamps: dict[int, Value] = {}
         self._intervals = Intervals(body, constants)
         self._rescales: dict[Structured, dict[Operation, Rescale]] = {}
         self.body = body
@@ -312,8 +319,22 @@ class ElementEmitter:
         def loop_index(op: Operation, _: Sequence[Value]) -> Value:
             return self.indices.value(dims[IntegerAttr(op.attributes["dim"]).value])
 
+        special: dict[str, Callable[[Operation, Sequence[Value]], Value]]
         special = {"linalg.index": loop_index, "tensor.extract": _extract}
-        return clone_region(block, arguments, self._captured, special, self._cheaper(node))[0]
+        if self._bare:
+            special["arith.maxsi"] = self._maximum
+        return clone_region(block, arguments, self._captured, special, self._cheaper(node), bare=self._bare)[0]
+
+    def _maximum(self, op: Operation, operands: Sequence[Value]) -> Value:
+        """A branch and a move, where compilers make three instructions of a maximum with a 0 that they know of."""
+        constant = constant_of(op.operands[1])
+        if not isinstance(constant, int) or op.results[0].type != IntegerType.get_signless(32):
+            return arith.maxsi(*operands)
+        if constant not in self._bounds_of_clamps:
+            with InsertionPoint.at_block_begin(self._entry):
+                value = arith.constant(IntegerType.get_signless(32), constant)
+                self._bounds_of_clamps[constant] = settled(value)
+        return arith.maxsi(operands[0], self._bounds_of_clamps[constant])
 
     def _cheaper(self, node: Structured) -> Mapping[Operation, Rescale]:
         """The rescales in the node's scalar code that are exact in a cheaper form."""

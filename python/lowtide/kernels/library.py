@@ -23,7 +23,7 @@ from lowtide.kernels.blocked.mve import Mve
 from lowtide.kernels.blocked.risc import Risc
 from lowtide.kernels.blocked.rvv import Rvv
 from lowtide.kernels.blocked.shifts import as_words, shift_arguments
-from lowtide.kernels.blocked.weights import as_groups, as_runs, fold, in_groups, in_runs
+from lowtide.kernels.blocked.weights import as_groups, as_runs, as_widened, fold, in_groups, in_runs, widened
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.pull import PullEmitter
@@ -72,7 +72,7 @@ class Derived:
         make: from that argument's value, one dimension of integers.
     """
 
-    what: Literal["runs", "groups", "folded", "shifts"]
+    what: Literal["runs", "groups", "widened", "folded", "shifts"]
     argument: int
     make: Callable[[npt.NDArray[np.integer]], npt.NDArray[np.integer]]
 
@@ -113,8 +113,8 @@ class Pull:
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """See `PullEmitter`."""
-        known = how.constants
-        PullEmitter(body, arguments, backwards=how.backwards, part=how.part, constants=known).emit()
+        known, bare = how.constants, LANES[how.lanes].bare
+        PullEmitter(body, arguments, backwards=how.backwards, part=how.part, constants=known, bare=bare).emit()
 
     def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
         """Nothing."""
@@ -133,12 +133,20 @@ class Pull:
         return profile_of(body, argument, input_bytes, output_bytes)
 
 
+@dataclass(frozen=True)
 class Blocked:
-    """`lowtide.kernels.blocked`: convolutions and dense layers of 8-bit integers."""
+    """`lowtide.kernels.blocked`: convolutions and dense layers of 8-bit integers.
+
+    Attributes:
+        wide: weights are of 16 bits where a core is faster with them: twice the flash; for what is not depthwise.
+    """
+
+    wide: bool = False
 
     def accepts(self, body: LayerBody) -> bool:
         """Layers with one convolution of a form that it knows."""
-        return _convolution(body) is not None
+        found = _convolution(body)
+        return found is not None and not (self.wide and found.layout == "depthwise")
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """See `BlockedEmitter`; what does not lie by channels in memory is pulled, as always."""
@@ -155,6 +163,8 @@ class Blocked:
             found = as_runs(found)
         elif "groups" in made:
             found = as_groups(found, _group(found, how.lanes))
+        elif "widened" in made:
+            found = as_widened(found)
         BlockedEmitter(
             found,
             body,
@@ -163,7 +173,7 @@ class Blocked:
             backwards=how.backwards,
             part=how.part,
             constants=how.constants,
-            weights=made.get("runs", made.get("groups", arguments[found.w.argument])),
+            weights=next((made[what] for what in WEIGHTS if what in made), arguments[found.w.argument]),
             folded=made.get("folded"),
             words={item.argument: value for item, value in pairs if item.what == "shifts"},
             known=values.get("groups", ()),
@@ -176,6 +186,8 @@ class Blocked:
         if found is not None and group > 1:
             spans = Blocks(found, LANES[lanes]).of_channels(1)
             made.append(Derived("groups", found.w.argument, partial(in_groups, found, spans)))
+        elif found is not None and self.wide and LANES[lanes].widens:
+            made.append(Derived("widened", found.w.argument, partial(widened, found, _run_bytes(found))))
         elif found is not None and found.layout == "spread":
             made.append(Derived("runs", found.w.argument, partial(in_runs, found)))
         if found is not None and LANES[lanes].folds and found.x.zero != 0 and found.w.zero == 0:
@@ -201,6 +213,12 @@ class Blocked:
         return profile_of(body, argument, input_bytes, output_bytes, orders)
 
 
+def _run_bytes(found: Contraction) -> int:
+    """Weights of a channel that lie together with the input's bytes: those of a row of the window, or all."""
+    rows = found.rows.kernel if Blocks(found, LANES[PLAIN]).kind == "patches" else 1
+    return rows * found.run
+
+
 def _group(found: Contraction, lanes: str) -> int:
     """Output channels whose weights these lanes want side by side; 1 where each channel's are in a run."""
     blocks = Blocks(found, LANES[lanes])
@@ -220,7 +238,11 @@ def _convolution(body: LayerBody) -> Contraction | None:
 
 GENERAL = "pull"
 """The kernel that accepts every layer, and goes in an order that every arena allows."""
-KERNELS: dict[str, Kernel] = {"blocked": Blocked(), GENERAL: Pull()}
+WIDENED = "widened"
+"""The kernel that takes flash for speed."""
+WEIGHTS = ("runs", "groups", "widened")
+"""Derived constants that take the weights' place."""
+KERNELS: dict[str, Kernel] = {"blocked": Blocked(), WIDENED: Blocked(wide=True), GENERAL: Pull()}
 
 
 def kernel_for(body: LayerBody, picked: str | None = None) -> Kernel:

@@ -29,8 +29,9 @@ class PullEmitter(ElementEmitter):
         backwards: bool = False,
         part: Part | None = None,
         constants: Mapping[int, Interval] = NOTHING_KNOWN,
+        bare: bool = False,
     ) -> None:
-        super().__init__(body, arguments, part, constants)
+        super().__init__(body, arguments, part, constants, bare=bare)
         self._backwards = backwards
         self._cut: dict[Var, int] = {}
 

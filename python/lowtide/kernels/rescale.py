@@ -4,6 +4,8 @@
 cores have an instruction or two for, then (y + 2^(e−1) − [x < 0]) >> e with e = s − 31, where s > 31. The second goes
 (((y − [x < 0]) >> (e − 1)) + 1) >> 1 where the sum may overflow, or e is no constant. Where 2·x is no 32-bit value,
 y is (x·m + 2^30) >> 31. What follows may clamp all negative x to one value; then the sign need not be looked at.
+A constant z that is added then comes to z·2^e before the second shift, and goes with 2^(e−1). Cores that have no
+instruction for y take the high word of 2·m·x, and add the highest bit of the low one.
 Source: the definition of `apply_scale` in the TOSA specification.
 """
 
@@ -18,6 +20,8 @@ from lowtide.kernels.neutral import constant_of
 from lowtide.normalise.analysis import defining
 
 _NUDGE = 1 << 30
+_MOST_SHIFT, _MOST_ADDED = 53, 128
+"""With y below 2^30, the sum of y, 2^(e−1) and z·2^e is below 2^30 + 2^21 + 2^29."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Rescale:
         shift: s, of any width.
         signed: x < 0 matters.
         small: 2·x is a 32-bit value.
+        narrow: nor is anything else larger: the second rounding is one addition and a shift.
+        added: what is added to the result, and is part of it.
     """
 
     root: Operation
@@ -39,6 +45,8 @@ class Rescale:
     shift: Value
     signed: bool
     small: bool = False
+    narrow: bool = False
+    added: int = 0
 
 
 def rescales(block: Block, known: Mapping[Value, Interval]) -> list[Rescale]:
@@ -49,7 +57,25 @@ def rescales(block: Block, known: Mapping[Value, Interval]) -> list[Rescale]:
         known: the intervals of its values.
     """
     found = [_rescale(view.operation) for view in block.operations if view.operation.name == "arith.trunci"]
-    return [replace(item, small=_is_small(item, known)) for item in found if item is not None and _exact(item, known)]
+    return [_with_sum(item, known) for item in found if item is not None and _exact(item, known)]
+
+
+def _with_sum(item: Rescale, known: Mapping[Value, Interval]) -> Rescale:
+    """The rescale with what is known of its value, and with the constant that is added to it."""
+    small = _is_small(item, known)
+    item = replace(item, small=small, narrow=small and _shift(item, known)[1] <= _MOST_SHIFT)
+    added = _only_user(item.root)
+    if not item.narrow or added is None or added.name != "arith.addi":
+        return item
+    constant = next((constant_of(operand) for operand in added.operands if operand != item.root.results[0]), None)
+    if not isinstance(constant, int) or abs(constant) > _MOST_ADDED:
+        return item
+    return replace(item, root=added, added=constant)
+
+
+def _shift(item: Rescale, known: Mapping[Value, Interval]) -> Interval:
+    constant = constant_of(item.shift)
+    return (constant, constant) if isinstance(constant, int) else known.get(item.shift, (0, 0))
 
 
 def shift_operands(block: Block) -> list[Value]:
@@ -59,8 +85,7 @@ def shift_operands(block: Block) -> list[Value]:
 
 
 def _exact(item: Rescale, known: Mapping[Value, Interval]) -> bool:
-    constant = constant_of(item.shift)
-    shift = (constant, constant) if isinstance(constant, int) else known.get(item.shift, (0, 0))
+    shift = _shift(item, known)
     number = constant_of(item.multiplier)
     multiplier = number if isinstance(number, int) else known.get(item.multiplier, (-1, 0))[0]
     return shift[0] > 31 and shift[1] < 63 and multiplier >= 0
@@ -71,23 +96,55 @@ def _is_small(item: Rescale, known: Mapping[Value, Interval]) -> bool:
     return low >= -_NUDGE and high < _NUDGE
 
 
-def emit_rescale(item: Rescale, mapped: Callable[[Value], Value]) -> Value:
-    """The cheap form, with `mapped` giving the values that the scalar code's values have become."""
-    i32, i64 = IntegerType.get_signless(32), IntegerType.get_signless(64)
+def emit_rescale(item: Rescale, mapped: Callable[[Value], Value], *, bare: bool = False) -> Value:
+    """The cheap form.
+
+    Args:
+        item: the rescale.
+        mapped: gives the values that the scalar code's values have become.
+        bare: the core has no instruction for rounded high products.
+    """
     x, shift = mapped(item.x), _in_32_bits(mapped(item.shift))
-    one, multiplier = _word(1), mapped(item.multiplier)
-    wide = multiplier if multiplier.type == i64 else arith.extsi(i64, multiplier)
-    doubled = int(item.small)
-    product = arith.muli(arith.extsi(i64, arith.shli(x, one) if doubled else x), wide)
-    rounded = arith.addi(product, arith.constant(i64, _NUDGE << doubled))
-    high = arith.trunci(i32, arith.shrsi(rounded, arith.constant(i64, 31 + doubled)))
+    high = _high_product_apart(item, x, mapped) if bare else _high_product(item, x, mapped)
     if item.signed:
         high = arith.addi(high, arith.shrsi(x, _word(31)))
+    return _rounded_shift(item, high, shift)
+
+
+def _high_product(item: Rescale, x: Value, mapped: Callable[[Value], Value]) -> Value:
+    """(x·m + 2^30) >> 31, or the same of 2·x, as Arm's SMMULR has it."""
+    i32, i64 = IntegerType.get_signless(32), IntegerType.get_signless(64)
+    multiplier = mapped(item.multiplier)
+    wide = multiplier if multiplier.type == i64 else arith.extsi(i64, multiplier)
+    doubled = int(item.small)
+    product = arith.muli(arith.extsi(i64, arith.shli(x, _word(1)) if doubled else x), wide)
+    rounded = arith.addi(product, arith.constant(i64, _NUDGE << doubled))
+    return arith.trunci(i32, arith.shrsi(rounded, arith.constant(i64, 31 + doubled)))
+
+
+def _high_product_apart(item: Rescale, x: Value, mapped: Callable[[Value], Value]) -> Value:
+    """The same from the words of x·2m, for whose signs RISC-V has an instruction."""
+    i32, i64 = IntegerType.get_signless(32), IntegerType.get_signless(64)
+    multiplier = _in_32_bits(mapped(item.multiplier))
+    product = arith.muli(arith.extsi(i64, x), arith.extui(i64, arith.shli(multiplier, _word(1))))
+    high, low = (arith.trunci(i32, part) for part in (arith.shrsi(product, arith.constant(i64, 32)), product))
+    return arith.addi(high, arith.shrui(low, _word(31)))
+
+
+def _rounded_shift(item: Rescale, high: Value, shift: Value) -> Value:
+    """(y + 2^(e−1)) >> e, and what is added to it."""
     constant = constant_of(item.shift)
+    if item.narrow:
+        # 2^(e-1) + added·2^e
+        odd = 2 * item.added + 1
+        if isinstance(constant, int):
+            return arith.shrsi(arith.addi(high, _word(odd << (constant - 32))), _word(constant - 31))
+        nudge = arith.shli(_word(odd), arith.subi(shift, _word(32)))
+        return arith.shrsi(arith.addi(high, nudge), arith.subi(shift, _word(31)))
     if item.small and isinstance(constant, int):
         return arith.shrsi(arith.addi(high, _word(1 << (constant - 32))), _word(constant - 31))
     halves = arith.shrsi(high, arith.subi(shift, _word(32)))
-    return arith.shrsi(arith.addi(halves, one), one)
+    return arith.shrsi(arith.addi(halves, _word(1)), _word(1))
 
 
 def _word(value: int) -> Value:

@@ -14,6 +14,7 @@ from lowtide.ir import (
     Operation,
     Value,
     arith,
+    llvm,
 )
 from lowtide.kernels.rescale import Rescale, emit_rescale
 from lowtide.normalise.analysis import defining
@@ -50,6 +51,14 @@ class Indices:
         return value if coefficient == 1 else arith.muli(value, index_constant(coefficient))
 
 
+def settled(value: Value) -> Value:
+    """The value, about which the compiler knows nothing, so that it does not rearrange what it is used in.
+
+    It would add up products first, and run out of registers. It is no instruction.
+    """
+    return llvm.InlineAsmOp(value.type, [value], "", "=r,0").results[0]
+
+
 def clamped(value: Value, extent: int) -> Value:
     """`value` limited to 0 … extent − 1, so that no data can make a table look-up leave its table."""
     upper = arith.minsi(value, index_constant(extent - 1))
@@ -65,6 +74,8 @@ def clone_region(
     captured: Callable[[Value], Value],
     special: SpecialOps,
     cheaper: Mapping[Operation, Rescale],
+    *,
+    bare: bool = False,
 ) -> list[Value]:
     """Copy the scalar code of a structured op to the current insertion point.
 
@@ -74,6 +85,7 @@ def clone_region(
         captured: gives the replacement of a value defined outside the block.
         special: by op name, code to emit in place of the op (for `linalg.index`, `tensor.extract`).
         cheaper: by its last op, a rescale to emit in its cheap form.
+        bare: see `emit_rescale`.
 
     Returns:
         what the block yields.
@@ -90,7 +102,7 @@ def clone_region(
         if op.name == "linalg.yield":
             return [mapped(operand) for operand in op.operands]
         if op in cheaper:
-            mapping[op.results[0]] = emit_rescale(cheaper[op], mapped)
+            mapping[op.results[0]] = emit_rescale(cheaper[op], mapped, bare=bare)
             continue
         if op.name in special:
             mapping[op.results[0]] = special[op.name](op, [mapped(operand) for operand in op.operands])

@@ -6,6 +6,7 @@ evaluated: the bounds of loops and the conditions of branches, for all turns of 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +39,7 @@ from lowtide.ir import (
 from lowtide.kernels.constants import type_of
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
-from lowtide.kernels.library import KERNELS, How, kernel_name
+from lowtide.kernels.library import KERNELS, WIDENED, How, kernel_name
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import defining
 
@@ -286,7 +287,19 @@ def works_of(body: LayerBody, lanes: str, constants: Mapping[int, Interval], fix
         return Works(pulled, replace(pulled, form=pulled.form + BY_PIXELS), pulled)
     pixels = _counted(body, name, how, fixed, cut=(1, 2))
     whole = _counted(body, name, how, fixed, cut=())
-    return Works(whole, replace(pixels, form=pixels.form + BY_PIXELS), pulled)
+    works = Works(whole, replace(pixels, form=pixels.form + BY_PIXELS), pulled)
+    nbytes = _widened_bytes(body, lanes, fixed)
+    if not nbytes:
+        return works
+    return replace(works, widened=_counted(body, WIDENED, how, fixed, cut=()), widened_bytes=nbytes)
+
+
+def _widened_bytes(body: LayerBody, lanes: str, fixed: Collection[int]) -> int:
+    """What weights of 16 bits take more; 0 where the core is no faster with them, or the weights are no constant."""
+    kernel = KERNELS[WIDENED]
+    wanted = kernel.derived(body, lanes) if kernel.accepts(body) else ()
+    found = [item for item in wanted if item.what == "widened" and item.argument in fixed]
+    return sum(math.prod(RankedTensorType(body.arguments[item.argument]).shape) for item in found)
 
 
 def _counted(body: LayerBody, kernel: str, how: How, fixed: Collection[int], *, cut: Sequence[int]) -> Work:

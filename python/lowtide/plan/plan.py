@@ -49,6 +49,7 @@ class Plan:
             others are written into their place.
         order: the layers in the order in which they run, numbered from 1 in the model's; empty for the model's own.
         fusions: in the order of their layers, of which no two share one.
+        kernels: layers, numbered from 1 in the plan's order, that a named kernel computes; others choose themselves.
         arena_bytes: what the plan's model of memory says that the arena will be.
     """
 
@@ -60,6 +61,7 @@ class Plan:
     copied: tuple[int, ...] = ()
     overlap: bool = True
     budget: int = 0
+    kernels: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         check_objective(self.objective)

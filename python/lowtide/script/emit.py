@@ -36,8 +36,11 @@ def _steps(plan: Plan) -> list[str]:
         steps.append(_step("concat", f"copied = [{_numbers(plan.copied)}]"))
     if plan.order:
         steps.append(_step("schedule", f"order = [{_numbers(plan.order)}]"))
+    for place, (kernel, numbers) in enumerate(plan.kernels):
+        steps.append(_step("layers", f"numbers = [{_numbers(numbers)}]", result=f"%{place}"))
+        steps.append(_step("kernel", f"kernel = {json.dumps(kernel)}", operand=f"%{place}"))
     # all handles are taken before the first loop takes its layers out of the count
-    chains = range(len(plan.fusions))
+    chains = range(len(plan.kernels), len(plan.kernels) + len(plan.fusions))
     for chain, fusion in zip(chains, plan.fusions, strict=True):
         numbers = _numbers(range(fusion.first, fusion.last + 1))
         steps.append(_step("layers", f"numbers = [{numbers}]", result=f"%{chain}"))

@@ -6,12 +6,12 @@ scalars; so is that of a last channel alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lowtide.ir import Value, VectorType
 from lowtide.kernels.blocked.depthwise import Depthwise
 from lowtide.kernels.blocked.lanes import Sums
-from lowtide.kernels.blocked.memory import Address
+from lowtide.kernels.blocked.memory import Address, advanced
 from lowtide.kernels.blocked.patches import Patches
 from lowtide.kernels.blocked.rvv import lanes_of, multiplied_up
 from lowtide.kernels.blocked.sums import Pixels, Runs, SumEmitter
@@ -32,21 +32,25 @@ class Across(Runs):
 class AcrossDepthwise(Depthwise):
     """Depthwise convolutions: a column of the input that is in several windows of a block is loaded once."""
 
-    def under_row(self, first: Address, weights: Address, pixels: Pixels, taps: tuple[int, int], sums: Sums) -> Sums:
-        """See `Depthwise`."""
+    def _row(
+        self, pixels: Pixels, taps: Sequence[tuple[int, int]], ky: Value, start: Value, weights: Address, sums: Sums
+    ) -> Sums:
         width = lanes_in(sums)
         if width == 1:
-            return super().under_row(first, weights, pixels, taps, sums)
+            return super()._row(pixels, taps, ky, start, weights, sums)
+        self.layer.indices.bind(self.found.ky, ky)
+        first = advanced(self.layer.input_row(self.row), start)
         x, w = self.x_of(pixels), self.found.w
         columns: dict[int, Value] = {}
-        for kx in range(*taps):
+        # without pads, or of one pixel
+        for kx in range(*taps[0]):
             right = lanes_of(weights + kx * self.found.w_strides[2], width, w, again=True)
             for row, column in zip(sums, self._columns(kx, pixels.count), strict=True):
                 if column not in columns:
                     columns[column] = lanes_of(first + column * self.found.x.shape[3], width, x)
                 row[0] = multiplied_up(row[0], columns[column], right)
             # no more than there are registers for; those that are longest there are wanted first
-            later = {column for k in range(kx + 1, taps[1]) for column in self._columns(k, pixels.count)}
+            later = {column for k in range(kx + 1, taps[0][1]) for column in self._columns(k, pixels.count)}
             wanted = [column for column in columns if column in later]
             columns = {column: columns[column] for column in wanted[: pixels.count - 1]}
         return sums

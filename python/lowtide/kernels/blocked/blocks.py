@@ -22,6 +22,8 @@ MOSTLY = 0.75
 """Of a layer's windows, the share without pads that makes it better to do without patches where that is possible."""
 MOST_PIXELS = 8
 """Of a block whose channels are lanes: more are more code for little."""
+MOST_TAPS = 25
+"""Elements of a depthwise window that are written out, at most."""
 _VECTOR = 3
 """Operations for a vector of weights: its address, the load, the extension."""
 
@@ -63,9 +65,22 @@ class Blocks:
         return dense and self.found.rows.kernel * self.found.run <= MOST_PATCH
 
     @property
+    def chunked(self) -> bool:
+        """Whether pixels at edges are in blocks with others: small depthwise windows in scalars."""
+        taps = self.found.rows.kernel * self.found.columns.kernel
+        return self.kind == "depthwise" and self.lanes.wide is None and taps <= MOST_TAPS
+
+    @property
+    def chunks(self) -> list[Span]:
+        """The pixels of any row where `chunked`: as even as they can be."""
+        outputs = self.found.columns.outputs
+        size = -(-outputs // -(-outputs // self.lanes.pixels))
+        return [(at, min(size, outputs - at)) for at in range(0, outputs, size)]
+
+    @property
     def asks_rows(self) -> bool:
         """Whether blocks are only in rows whose windows have all their rows inside the input."""
-        asks = self.kind == "depthwise" or (self.kind == "runs" and self.lanes.folds)
+        asks = (self.kind == "depthwise" and not self.chunked) or (self.kind == "runs" and self.lanes.folds)
         return asks and self.found.rows.interior != (0, self.found.rows.outputs)
 
     @property
@@ -123,6 +138,8 @@ class Blocks:
     def of_row(self, *, whole: bool) -> list[Span]:
         """The pixels of a row in the order of the code, for a row with all rows of its windows, or for another."""
         outputs, (first, end) = self.found.columns.outputs, self.interior
+        if self.chunked:
+            return self.chunks
         if not whole or end - first < self.pixels:
             return _ones(0, outputs)
         blocks, rest = divmod(end - first, self.pixels)

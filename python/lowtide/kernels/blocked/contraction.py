@@ -43,12 +43,14 @@ class Factor:
         shape: of the tensor.
         signed: how its bytes are extended.
         zero: what is subtracted then.
+        nbytes: 1, or 2 where they are extended in memory.
     """
 
     argument: int
     shape: Shape
     signed: bool
     zero: int
+    nbytes: int = 1
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,9 @@ class Contraction:
         layout: "runs": for each output channel and window row the weights are one run of bytes, as the input is;
             "depthwise": output channel c takes input channel c; "spread": the input has one channel, and weights of
             neighbouring output channels are neighbours.
-        w_strides: in bytes of the weights, for output channel and window row, and column.
+        w_strides: in weights, for output channel and window row, and column.
         group: 1, or the weights of so many output channels lie side by side for each element of the window, group
-            after group; the last has what is left. Strides are those within one channel's elements, times a group.
+            after group; the last has what is left. Strides count weights of one channel then.
     """
 
     node: Structured

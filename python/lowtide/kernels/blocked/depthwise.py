@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from lowtide.ir import Value, arith
-from lowtide.kernels.blocked.lanes import Sums
-from lowtide.kernels.blocked.memory import Address, advanced, scaled
-from lowtide.kernels.blocked.sums import Pixels, SumEmitter, looped
-from lowtide.kernels.scalar import index_constant
+from collections.abc import Sequence
 
-MOST_TAPS = 25
-"""Elements of a window that are written out, at most."""
+from lowtide.ir import IntegerType, Value, arith
+from lowtide.kernels.blocked.blocks import MOST_TAPS
+from lowtide.kernels.blocked.lanes import Sums, extended
+from lowtide.kernels.blocked.memory import Address, advanced, fence, scaled
+from lowtide.kernels.blocked.sums import Pixels, SumEmitter, chosen, looped
+from lowtide.kernels.scalar import index_constant, settled
 
 
 class Depthwise(SumEmitter):
     """Each output channel from its own input channel."""
+
+    present: Sequence[Value] = ()
+    """Of the current row, for each row of its windows whether it is inside the input; nothing where all always are."""
+
+    def open_row(self) -> None:
+        """See `SumEmitter`."""
+        super().open_row()
+        rows = self.found.rows
+        if self.blocks.chunked and rows.interior != (0, rows.outputs):
+            low, high = self.rows()
+            count = arith.subi(high, low)
+            places = [arith.subi(index_constant(ky), low) for ky in range(rows.kernel)]
+            self.present = [arith.cmpi(arith.CmpIPredicate.ult, place, count) for place in places]
 
     def together(self, count: int) -> int:
         """See `SumEmitter`."""
@@ -23,7 +36,7 @@ class Depthwise(SumEmitter):
         """See `SumEmitter`."""
         weights = advanced(self.layer.weights(), channel)
         if pixels.taps is not None:
-            return self._whole(pixels, pixels.taps, channel, weights, sums)
+            return self._written_out(pixels, pixels.taps, channel, weights, sums)
         low, high = self.rows()
         left, right = self.columns()
 
@@ -44,28 +57,73 @@ class Depthwise(SumEmitter):
 
         return looped(low, high, 1, sums, one)
 
-    def _whole(self, pixels: Pixels, taps: tuple[int, int], channel: Value, weights: Address, sums: Sums) -> Sums:
-        """Windows with all their rows: the columns written out, and the rows where they are few."""
-        rows = self.found.rows.kernel
+    def _written_out(
+        self, pixels: Pixels, taps: Sequence[tuple[int, int]], channel: Value, weights: Address, sums: Sums
+    ) -> Sums:
+        """The columns written out, and the rows where they are few."""
+        rows, below = self.found.rows.kernel, self.found.w_strides[1]
         start = arith.addi(self.first_byte(pixels.column, None), channel)
-
-        def one(ky: Value, own: Address, totals: Sums) -> Sums:
-            self.layer.indices.bind(self.found.ky, ky)
-            first = advanced(self.layer.input_row(self.row), start)
-            return self.under_row(first, own, pixels, taps, totals)
-
-        below = self.found.w_strides[1]
-        if rows * (taps[1] - taps[0]) > MOST_TAPS:
+        if rows * max(end - first for first, end in taps) > MOST_TAPS:
             bounds = index_constant(0), index_constant(rows)
-            return looped(*bounds, 1, sums, lambda ky, totals: one(ky, advanced(weights, scaled(ky, below)), totals))
+
+            def one(ky: Value, totals: Sums) -> Sums:
+                return self._row(pixels, taps, ky, start, advanced(weights, scaled(ky, below)), totals)
+
+            return looped(*bounds, 1, sums, one)
         for ky in range(rows):
-            sums = one(index_constant(ky), weights + ky * below, sums)
+            sums = self._row_if_present(pixels, taps, ky, start, weights + ky * below, sums)
         return sums
 
-    def under_row(self, first: Address, weights: Address, pixels: Pixels, taps: tuple[int, int], sums: Sums) -> Sums:
-        """Add the products under one row of the windows, from the addresses that the first window begins with."""
-        step = self.found.columns.dilation * self.found.x.shape[3]
-        for kx in range(*taps):
-            xs = self.spread_pixels(first + kx * step, pixels)
-            sums = self.lanes.scale(sums, xs, weights + kx * self.found.w_strides[2], self.x_of(pixels), self.found.w)
+    def _row_if_present(
+        self, pixels: Pixels, taps: Sequence[tuple[int, int]], ky: int, start: Value, weights: Address, sums: Sums
+    ) -> Sums:
+        def inside(totals: Sums) -> Sums:
+            return self._row(pixels, taps, index_constant(ky), start, weights, totals)
+
+        if not self.present:
+            return inside(sums)
+        return chosen(self.present[ky], sums, inside, lambda totals: self._outside(pixels, weights, totals))
+
+    def _row(
+        self, pixels: Pixels, taps: Sequence[tuple[int, int]], ky: Value, start: Value, weights: Address, sums: Sums
+    ) -> Sums:
+        """Add the products under a row of the windows."""
+        found = self.found
+        self.layer.indices.bind(found.ky, ky)
+        first = advanced(self.layer.input_row(self.row), start)
+        step = found.columns.dilation * found.x.shape[3]
+        sums = list(sums)
+        for kx in range(found.columns.kernel):
+            xs, ws = self.spread_pixels(first + kx * step, pixels), weights + kx * found.w_strides[2]
+            here = [m for m, (left, right) in enumerate(taps) if left <= kx < right]
+            if here:
+                made = self.lanes.scale([sums[m] for m in here], [xs[m] for m in here], ws, self.x_of(pixels), found.w)
+                for m, row in zip(here, made, strict=True):
+                    sums[m] = row
+            for m in set(range(pixels.count)) - {*here}:
+                sums[m] = self._with_pad(pixels, sums[m], [ws])
+        if self.lanes.bare:
+            # row by row: what all rows load does not fit into registers
+            fence()
+            return [[settled(total) for total in row] for row in sums]
         return sums
+
+    def _outside(self, pixels: Pixels, weights: Address, sums: Sums) -> Sums:
+        """Go on after a row of the windows that is outside the input."""
+        ws = [weights + kx * self.found.w_strides[2] for kx in range(self.found.columns.kernel)]
+        return [self._with_pad(pixels, row, ws) for row in sums]
+
+    def _with_pad(self, pixels: Pixels, row: list[Value], ws: Sequence[Address]) -> list[Value]:
+        """Take back what sums start from for these weights, since their inputs are outside."""
+        zero = self.found.x.zero
+        if not zero or not self.folded(pixels):
+            return row
+        made: list[Value] = []
+        for c, total in enumerate(row):
+            own = [extended(address + c, self.found.w) for address in ws]
+            weight = own[0]
+            for more in own[1:]:
+                weight = arith.addi(weight, more)
+            product = arith.muli(weight, arith.constant(IntegerType.get_signless(32), zero))
+            made.append(arith.addi(total, product))
+        return made

@@ -23,7 +23,9 @@ class Dsp:
     group = 4
     wide = None
     outer = None
+    widens = True
     folds = False
+    bare = False
     unrolled = 64
     turn = 32
     across = False
@@ -32,14 +34,18 @@ class Dsp:
         """See `Lanes`."""
         words = count - count % WORD
         for k in range(0, words, WORD):
-            right = [_pairs(address + k, w) for address in ws]
+            right = [_weights(address + k * w.nbytes, w) for address in ws]
             for row, address in zip(sums, xs, strict=True):
                 left = _pairs(address + k, x)
                 for n, pair in enumerate(right):
                     for a, b in zip(left, pair, strict=True):
                         row[n] = _intrinsic("smlad", a, b, row[n])
         rest = count % WORD
-        return Scalar().dot(sums, [a + words for a in xs], [a + words for a in ws], rest, x, w) if rest else sums
+        return (
+            Scalar().dot(sums, [a + words for a in xs], [a + words * w.nbytes for a in ws], rest, x, w)
+            if rest
+            else sums
+        )
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""
@@ -52,6 +58,14 @@ class Dsp:
                 row[half] = _intrinsic("smlabb", a, b, row[half])
                 row[half + 2] = _intrinsic("smlatt", a, b, row[half + 2])
         return sums
+
+
+def _weights(address: Address, factor: Factor) -> tuple[Value, Value]:
+    """The same of four weights, which may be two such words in memory."""
+    if factor.nbytes == 1:
+        return _pairs(address, factor)
+    i32 = IntegerType.get_signless(32)
+    return load(address, i32), load(address + WORD, i32)
 
 
 def _pairs(address: Address, factor: Factor) -> tuple[Value, Value]:

@@ -64,7 +64,7 @@ class BlockedEmitter(WideEmitter):
         words: Mapping[int, Value],
         known: Sequence[npt.NDArray[np.integer]] = (),
     ) -> None:
-        super().__init__(body, arguments, part, constants)
+        super().__init__(body, arguments, part, constants, bare=lanes.bare)
         self._found = found
         self._weights = weights
         self._folded = folded
@@ -122,6 +122,8 @@ class BlockedEmitter(WideEmitter):
         outputs, (first, end), pixels = self._found.columns.outputs, self._cut.interior, self._cut.pixels
         if self.by_pixels:
             self._loop(*self._range(self._found.loops[2], 2), self._single)
+        elif self._cut.chunked:
+            self._chunks()
         elif self._cut.kind == "depthwise":
             self._if_whole(lambda: self._classes(pixels))
         elif end - first < pixels:
@@ -139,6 +141,19 @@ class BlockedEmitter(WideEmitter):
         outputs = index_constant(0), index_constant(self._found.columns.outputs)
         self._either(self._sums.all_rows, blocks, lambda: self._loop(*outputs, self._single))
 
+    def _chunks(self) -> None:
+        """Blocks with pixels at edges each with code of its own, and all others in a loop."""
+        axis, chunks = self._found.columns, self._cut.chunks
+        (first, end), size = axis.interior, chunks[0][1]
+        inside = [at for at, count in chunks if first <= at and at + count <= end and count == size]
+        for at, count in self._ordered(chunks):
+            if at not in inside:
+                taps = [axis.inside(column) for column in range(at, at + count)]
+                self._pixels(Pixels(index_constant(at), count, inside=False, whole=True, taps=taps))
+            elif at == self._ordered(inside)[0]:
+                bounds = index_constant(inside[0]), index_constant(inside[-1] + size)
+                self._loop(*bounds, lambda column: self._block(column, size), size)
+
     def _classes(self, pixels: int) -> None:
         """Columns with the same part of their windows inside the input together, each kind with code of its own."""
         rows, columns = self._found.rows.kernel, self._found.columns.kernel
@@ -147,7 +162,7 @@ class BlockedEmitter(WideEmitter):
                 self._blocks(first, end, pixels)
             elif rows * (taps[1] - taps[0]) <= MOST_EDGE:
                 for column in self._ordered(range(first, end)):
-                    self._pixels(Pixels(index_constant(column), 1, inside=False, whole=False, taps=taps))
+                    self._pixels(Pixels(index_constant(column), 1, inside=False, whole=False, taps=[taps]))
             else:
                 self._loop(index_constant(first), index_constant(end), self._single)
 
@@ -209,8 +224,8 @@ class BlockedEmitter(WideEmitter):
         return arith.select(behind, arith.addi(turn, index_constant(skipped)), turn)
 
     def _block(self, column: Value, pixels: int) -> None:
-        taps = 0, self._found.columns.kernel
-        self._pixels(Pixels(column, pixels, inside=True, whole=True, taps=taps))
+        taps = (0, self._found.columns.kernel)
+        self._pixels(Pixels(column, pixels, inside=True, whole=True, taps=[taps] * pixels))
 
     def _single(self, column: Value) -> None:
         point = self._found.columns.kernel == 1 == self._found.rows.kernel

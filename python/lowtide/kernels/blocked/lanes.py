@@ -85,8 +85,18 @@ class Lanes(Protocol):
         ...
 
     @property
+    def widens(self) -> bool:
+        """Whether `dot` is faster with weights of 16 bits (see `widened`)."""
+        ...
+
+    @property
     def folds(self) -> bool:
         """Whether the input's zero point is better in what the sum starts from than subtracted."""
+        ...
+
+    @property
+    def bare(self) -> bool:
+        """Whether the core has no instruction for rounded high products, minima or maxima, but branches for nothing."""
         ...
 
     @property
@@ -128,9 +138,9 @@ def _scalars(total: Value) -> list[Value]:
 
 
 def extended(address: Address, factor: Factor) -> Value:
-    """One byte as the 32-bit value that the products take."""
+    """One element as the 32-bit value that the products take."""
     extend, i32 = arith.extsi if factor.signed else arith.extui, IntegerType.get_signless(32)
-    value = extend(i32, load(address, IntegerType.get_signless(8)))
+    value = extend(i32, load(address, IntegerType.get_signless(8 * factor.nbytes)))
     return value if not factor.zero else arith.subi(value, arith.constant(i32, factor.zero))
 
 
@@ -143,7 +153,9 @@ class Scalar:
     group: int = 1
     wide: Wide | None = None
     outer: Outer | None = None
+    widens: bool = False
     folds: bool = True
+    bare: bool = False
     unrolled: int = 8
     turn: int = 8
     across: bool = False
@@ -151,7 +163,7 @@ class Scalar:
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""
         for k in range(count):
-            right = [extended(address + k, w) for address in ws]
+            right = [extended(address + k * w.nbytes, w) for address in ws]
             for row, address in zip(sums, xs, strict=True):
                 left = extended(address + k, x)
                 row[:] = [arith.addi(total, arith.muli(left, r)) for total, r in zip(row, right, strict=True)]

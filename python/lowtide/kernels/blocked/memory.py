@@ -71,14 +71,6 @@ def fence() -> None:
     llvm.InlineAsmOp(None, [], "", "~{memory}", has_side_effects=True)
 
 
-def settled(value: Value) -> Value:
-    """The value, which no sum around it is reordered through: compilers would add up products first, out of registers.
-
-    It is no instruction.
-    """
-    return llvm.InlineAsmOp(value.type, [value], "", "=r,0").results[0]
-
-
 def anew(value: Value) -> Value:
     """The value, of which nothing that is computed in a loop is known before it: see `load`. It is no instruction."""
     return llvm.InlineAsmOp(value.type, [value], "", "=r,0", has_side_effects=True).results[0]

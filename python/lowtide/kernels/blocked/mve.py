@@ -47,11 +47,13 @@ class Mve:
     pixels = 2
     group = 4
     folds = True
+    bare = False
     unrolled = 64
     turn = 32
     across = False
     wide = HeliumWide()
     outer = None
+    widens = False
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""

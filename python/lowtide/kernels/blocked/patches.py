@@ -106,7 +106,7 @@ class Patches(Runs):
 
     def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
         """See `SumEmitter`."""
-        weights = advanced(self.layer.weights(), scaled(channel, self.found.w_strides[0]))
+        weights = advanced(self.layer.weights(), scaled(channel, self.found.w_strides[0] * self.found.w.nbytes))
         xs = [self.patches + m * self.bytes for m in range(pixels.count)]
         return self.run(sums, xs, self.firsts(weights, sums), self.size, self.x_of(pixels), self.span(pixels))
 

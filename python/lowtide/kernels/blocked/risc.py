@@ -14,7 +14,8 @@ from lowtide.ir import arith
 from lowtide.kernels.blocked import packed
 from lowtide.kernels.blocked.contraction import Factor
 from lowtide.kernels.blocked.lanes import Outer, Scalar, Sums, extended
-from lowtide.kernels.blocked.memory import Address, fence, settled
+from lowtide.kernels.blocked.memory import Address, fence
+from lowtide.kernels.scalar import settled
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Risc(Scalar):
     """RV32 with M; see `Lanes`."""
 
     blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 16, 2: 8, 3: 8}))
-    pixels: int = 4
+    pixels: int = 5
+    bare: bool = True
     unrolled: int = 4
     turn: int = 4
     outer: Outer | None = field(default_factory=Products)

@@ -28,15 +28,16 @@ class Pixels:
         column: of the first.
         count: how many.
         inside: no column of their windows is outside the input.
-        whole: nor is a row, where the emitter asks for it (`SumEmitter.all_rows`).
-        taps: the columns [first, end) of their windows that are inside, where that is known and all rows are.
+        whole: nor is a row, where the emitter asks for it (`SumEmitter.all_rows`); or what is outside counts as if it
+            were in the input.
+        taps: the columns [first, end) of each window that are inside, where these are known.
     """
 
     column: Value
     count: int
     inside: bool
     whole: bool
-    taps: tuple[int, int] | None = None
+    taps: Sequence[tuple[int, int]] | None = None
 
 
 Start = Callable[[int, int, int], Value]
@@ -174,6 +175,18 @@ def _inside(layer: Input, at: Linear, var: Var, extent: int) -> tuple[Value, Val
     return layer.range_of(at, var, extent)
 
 
+def chosen(condition: Value, sums: Sums, this: Callable[[Sums], Sums], that: Callable[[Sums], Sums]) -> Sums:
+    """The sums that come of one of two ways to go on."""
+    width, flat = len(sums[0]), [total for row in sums for total in row]
+    choice = scf.IfOp(condition, [total.type for total in flat], has_else=True)
+    for block, emit in ((choice.then_block, this), (choice.else_block, that)):
+        with InsertionPoint(block):
+            made = emit([list(row) for row in sums])
+            scf.YieldOp([total for row in made for total in row])
+    results = list(choice.results)
+    return [results[m * width : (m + 1) * width] for m in range(len(sums))]
+
+
 def looped(low: Value, high: Value, step: int, sums: Sums, body: Callable[[Value, Sums], Sums]) -> Sums:
     """A loop that carries the sums."""
     width = len(sums[0])
@@ -216,7 +229,7 @@ class Runs(SumEmitter):
         """See `SumEmitter`; fewer rows of sums than there are pixels are packed ones."""
         found = self.found
         low, high = self.rows()
-        weights = advanced(self.layer.weights(), scaled(channel, found.w_strides[0]))
+        weights = advanced(self.layer.weights(), scaled(channel, found.w_strides[0] * found.w.nbytes))
         if found.rows.kernel == 1:
             self.layer.indices.bind(found.ky, low)
             return self._row(pixels, weights, sums)
@@ -237,13 +250,13 @@ class Runs(SumEmitter):
 
     def pitch(self, sums: Sums) -> int:
         """Bytes from a weight to the next of its channel."""
-        return 1 if self.outer is None else len(sums[0])
+        return self.found.w.nbytes if self.outer is None else len(sums[0])
 
     def firsts(self, weights: Address, sums: Sums) -> list[Address]:
         """The first weight of each channel of a block, or that of a group."""
         if self.outer is not None:
             return [weights]
-        return [weights + n * self.found.w_strides[0] for n in range(len(sums[0]))]
+        return [weights + n * self.found.w_strides[0] * self.found.w.nbytes for n in range(len(sums[0]))]
 
     def _row(self, pixels: Pixels, weights: Address, sums: Sums) -> Sums:
         """Add the products under one row of the window."""

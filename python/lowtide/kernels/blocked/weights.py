@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.kernels.blocked.contraction import Contraction, Span
+from lowtide.kernels.blocked.memory import WORD
 
 
 def fold(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
@@ -27,6 +28,21 @@ def fold(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np
 def in_runs(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
     """The weights of each output channel in a run of its own: by row, column and input channel of the window."""
     return _by_channel(found, weights).reshape(-1).astype(np.int8)
+
+
+def widened(found: Contraction, run: int, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int16]:
+    """The weights less their zero point in 16 bits, each run's as `Dsp` wants them: of four, 0 and 2, then 1 and 3."""
+    taken = _by_channel(found, weights).astype(np.int64)
+    taken = (taken if found.w.signed else taken & 0xFF) - found.w.zero
+    whole = run - run % WORD
+    order = np.arange(run)
+    order[:whole] = order[:whole].reshape(-1, WORD)[:, [0, 2, 1, 3]].reshape(-1)
+    return taken.reshape(-1, run)[:, order].reshape(-1).astype(np.int16)
+
+
+def as_widened(found: Contraction) -> Contraction:
+    """The convolution with the weights that `widened` gives."""
+    return replace(as_runs(found), w=replace(found.w, signed=True, zero=0, nbytes=2))
 
 
 def as_runs(found: Contraction) -> Contraction:

@@ -236,7 +236,8 @@ def _rescaled(item: Rescale, lanes: Wide, mapped: Callable[[Value], Value]) -> V
         high = arith.addi(high, arith.shrsi(x, number(_WORD - 1)))
     shift = constant_of(item.shift)
     left = number(31 - shift) if isinstance(shift, int) else arith.subi(number(31), operand(item.shift))
-    return lanes.shifted(high, left)
+    result = lanes.shifted(high, left)
+    return arith.addi(result, number(item.added)) if item.added else result
 
 
 def _in_words(value: Value, width: int) -> Value:
