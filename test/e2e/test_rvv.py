@@ -57,9 +57,7 @@ def _code(folder: Path) -> bytes:
 
 def _asks_for_vlenb(code: bytes) -> bool:
     """Whether the size of a vector register is read, as where one is spilled: csrr rd, vlenb."""
-    return any(
-        struct.unpack_from("<I", code, at)[0] & 0xFFFF_F07F == 0xC220_2073 for at in range(0, len(code) - 3, 2)
-    )
+    return any(struct.unpack_from("<I", code, at)[0] & 0xFFFF_F07F == 0xC220_2073 for at in range(0, len(code) - 3, 2))
 
 
 @pytest.mark.parametrize("zero", [-128, 0, 5])
