@@ -36,7 +36,7 @@ def _narrow(net: TosaNet, wide: Value, zero: int) -> Value:
 def _chain(seed: int, zero: int) -> tuple[TosaNet, Value]:
     """Patches and runs, edges, vectors of 32 channels and of all powers of two below, one channel left over."""
     net = TosaNet(np.random.default_rng(seed))
-    y = net.input([1, 8, 10, 3], "int8")
+    y = net.input([1, 7, 9, 3], "int8")
     for channels, window, kind in (
         *((16, AROUND, "conv"), (16, AROUND, "depthwise"), (40, POINT, "conv"), (40, WIDE, "depthwise")),
         *((63, POINT, "conv"), (63, AROUND, "depthwise"), (6, Window((2, 3), ((1, 0), (0, 1))), "conv")),
@@ -66,7 +66,7 @@ def test_layers_give_numpys_numbers(zero: int, tmp_path: Path) -> None:
     net, wanted = _chain(zero + 300, zero)
     model = tmp_path / "net.mlir"
     model.write_text(net.text([wanted]))
-    for objective in ("untiled", "free"):
+    for objective in ("untiled", "free") if zero < 0 else ("free",):
         compile_model(model, target=TARGET, out=tmp_path / objective, objective=objective)
         result = QemuBackend().open(load_artifact(tmp_path / objective)).run([value.array for value in net.inputs])
         assert np.array_equal(result.outputs[0], wanted.array)
