@@ -36,7 +36,7 @@ def _narrow(net: TosaNet, wide: Value, zero: int) -> Value:
 def _chain(seed: int, zero: int) -> tuple[TosaNet, Value]:
     """Patches and runs, edges, vectors of 32 channels and of all powers of two below, one channel left over."""
     net = TosaNet(np.random.default_rng(seed))
-    y = net.input([1, 7, 9, 3], "int8")
+    y = net.input([1, 6, 8, 3], "int8")
     for channels, window, kind in (
         *((16, AROUND, "conv"), (16, AROUND, "depthwise"), (40, POINT, "conv"), (40, WIDE, "depthwise")),
         *((63, POINT, "conv"), (63, AROUND, "depthwise"), (6, Window((2, 3), ((1, 0), (0, 1))), "conv")),
