@@ -1,8 +1,10 @@
-"""Arm's DSP and Helium instructions as plain arithmetic, for the machine that lowtide runs on."""
+"""Arm's DSP and Helium instructions as plain arithmetic, for the machine that lowtide runs on; RISC-V's are beside."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+
+import portable_rvv
 
 from lowtide.errors import InternalError
 from lowtide.ir import (
@@ -26,7 +28,7 @@ _PREFIX = "llvm.arm."
 
 
 def expand_intrinsics(module: Module) -> bool:
-    """Replace every call of an Arm intrinsic by what it computes; True where there was one.
+    """Replace every call of an intrinsic of Arm's or RISC-V's by what it computes; True where there was one.
 
     Raises:
         InternalError: it is one that lowtide has no arithmetic for.
@@ -39,10 +41,12 @@ def expand_intrinsics(module: Module) -> bool:
 
     module.operation.walk(visit, op_class=llvm.CallIntrinsicOp)
     for call in calls:
-        name = StringAttr(call.attributes["intrin"]).value.removeprefix(_PREFIX)
-        if name not in _MEANINGS:
-            raise InternalError("codegen", f"no arithmetic for the instruction '{name}'")
         with InsertionPoint(call), call.location:
+            if portable_rvv.expand(call):
+                continue
+            name = StringAttr(call.attributes["intrin"]).value.removeprefix(_PREFIX)
+            if name not in _MEANINGS:
+                raise InternalError("codegen", f"no arithmetic for the instruction '{name}'")
             call.results[0].replace_all_uses_with(_MEANINGS[name](*call.operands))
         call.erase()
     return bool(calls)

@@ -223,6 +223,14 @@ _ADDI, _CSRR, _SLLI, _SUB, _ANDI = 0xEF01_0113, 0xC220_2573, 0x0025_1513, 0x40A1
         ("EM_RISCV", _words(_ADDI, _CSRR, _SLLI, _SUB, _ANDI), 256, 16 + 4 * 16 + 48),
         ("EM_RISCV", _words(_CSRR) + b"\x0a\x05" + _words(_SUB), 0, 4 * 16),  # c.slli a0, 2
         ("EM_RISCV", _words(_CSRR, _SUB), 0, 16),
+        # c.li a1, 24; mul a0, a0, a1
+        ("EM_RISCV", _words(_CSRR) + b"\xe1\x45" + _words(0x02B5_0533, _SUB), 0, 24 * 16),
+        # slli a1, a0, 1; c.add a0, a1
+        ("EM_RISCV", _words(_CSRR, 0x0015_1593) + b"\x2e\x95" + _words(_SUB), 0, 3 * 16),
+        # slli a1, a0, 3; c.mv a2, a0; sub a0, a1, a2
+        ("EM_RISCV", _words(_CSRR, 0x0035_1593) + b"\x2a\x86" + _words(0x40C5_8533, _SUB), 0, 7 * 16),
+        # c.slli a0, 3; c.mv a1, a0; csrr a0, vlenb; c.sub a1, a0; c.mv a0, a1
+        ("EM_RISCV", _words(_CSRR) + b"\x0e\x05\xaa\x85" + _words(_CSRR) + b"\x89\x8d\x2e\x85" + _words(_SUB), 0, 112),
         ("EM_X86_64", b"\x48\x83\xe4\xc0", 64, 64 + 8),
         ("EM_X86_64", b"\x90", 64, 8),
         ("EM_AARCH64", _words(0x927A_E53F), 64, 48),  # and sp, x9, #~63
@@ -234,5 +242,7 @@ def test_what_llvm_s_frames_leave_out(machine: str, code: bytes, reported: int, 
 
 
 def test_vectors_of_unknown_size_are_refused() -> None:
-    with pytest.raises(InternalError, match="takes stack of a size that isn't known"):
-        extra_stack_bytes("EM_RISCV", _words(_SUB), 0)
+    # lw a0, 0(a0)
+    for code in ((_SUB,), (_CSRR, 0x0005_2503, _SUB)):
+        with pytest.raises(InternalError, match="takes stack of a size that isn't known"):
+            extra_stack_bytes("EM_RISCV", _words(*code), 0)

@@ -113,8 +113,8 @@ def test_what_goes_by_the_rows_of_its_input_is_counted_on_its_own_loops(tmp_path
     assert layer.works is not None and layer.works.summed is not None
     summed = layer.works.summed
     assert (summed.products, summed.stores) == (960, 6)
-    # blocks of 3 of the 6 channels: each takes all of the input; the weights, and the sums
-    assert summed.loads == 2 * 160 + 960 + 6
+    # a block of all channels: the input, the weights, and the sums
+    assert summed.loads == 160 + 960 + 6
 
 
 def test_a_sum_of_bytes_is_two_products(tmp_path: Path) -> None:

@@ -100,6 +100,6 @@ def test_a_span_has_room_for_the_heaviest_channel() -> None:
 def test_groups_and_back() -> None:
     found = _found((2, 3), 4, 3)
     weights = np.arange(3 * 24).astype(np.int8)
-    grouped = in_groups(found, 3, weights)
+    grouped = in_groups(found, [(0, 3)], weights)
     assert grouped[:3].tolist() == [0, 24, 48]
     np.testing.assert_array_equal(from_groups(found, grouped), weights.reshape(3, 24))

@@ -7,7 +7,7 @@ vector registers spilled to the stack, whose size the core decides, and on x86 t
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 from lowtide.errors import InternalError
@@ -16,6 +16,14 @@ from lowtide.errors import InternalError
 VECTOR_BYTES = 16
 
 _SP = 2
+_WRITES = {0x03, 0x13, 0x17, 0x33, 0x37, 0x73}
+"""Opcodes of RISC-V's instructions that write a register of integers, those of jumps left out."""
+_OPERATIONS: Mapping[int, Callable[[int, int], int]] = {
+    0x0000_0033: int.__add__,
+    0x4000_0033: int.__sub__,
+    0x0200_0033: int.__mul__,
+}
+"""Of two registers, by opcode and functions."""
 
 
 def extra_stack_bytes(machine: str, code: bytes, reported: int) -> int:
@@ -43,27 +51,44 @@ def _thumb(code: bytes, reported: int) -> int:  # noqa: ARG001
 
 def _riscv(code: bytes, reported: int) -> int:
     slack = vectors = adjusted = 0
-    pending: tuple[int, int] | None = None
+    # what is known to be in registers: numbers, multiples of a vector register's bytes among them
+    known: dict[int, int] = {0: 0}
     for word in _riscv_words(code):
         rd, rs1, rs2 = word >> 7 & 31, word >> 15 & 31, word >> 20 & 31
         immediate = (word >> 20) - (word >> 31 << 12)
-        if word & 0xFFF0_707F == 0xC220_2073 and rs1 == 0:  # csrr rd, vlenb
-            pending = (rd, VECTOR_BYTES)
-        elif word & 0xFE00_707F == 0x1013 and pending and rs1 == rd == pending[0]:  # slli rd, rd, shift
-            pending = (rd, pending[1] << rs2)
-        elif word & 0xFE00_707F == 0x4000_0033 and rd == rs1 == _SP:  # sub sp, sp, rs2
-            if pending is None or pending[0] != rs2:
+        if word & 0xFE00_707F == 0x4000_0033 and rd == rs1 == _SP:  # sub sp, sp, rs2
+            if rs2 not in known:
                 raise InternalError("codegen", "a function takes stack of a size that isn't known")
-            vectors += pending[1]
+            vectors += known[rs2]
         elif word & 0x707F == 0x0013 and rd == rs1 == _SP:  # addi sp, sp, immediate
             adjusted += max(0, -immediate)
         elif word & 0x707F == 0x7013 and rd == rs1 == _SP:  # andi sp, sp, -alignment
             slack = max(slack, -immediate - 16)
+        elif rd and word & 0x7F in _WRITES:
+            made = _riscv_number(word, known)
+            known.pop(rd, None)
+            if made is not None:
+                known[rd] = made
     return max(0, adjusted - reported) + vectors + slack
 
 
+def _riscv_number(word: int, known: Mapping[int, int]) -> int | None:
+    """What an instruction computes of numbers that are known; None for any other."""
+    rs1, rs2 = word >> 15 & 31, word >> 20 & 31
+    if word & 0xFFF0_707F == 0xC220_2073 and rs1 == 0:  # csrr rd, vlenb
+        return VECTOR_BYTES
+    if rs1 not in known:
+        return None
+    if word & 0x707F == 0x0013:  # addi
+        return known[rs1] + (word >> 20) - (word >> 31 << 12)
+    if word & 0xFE00_707F == 0x1013:  # slli
+        return known[rs1] << rs2
+    operation = _OPERATIONS.get(word & 0xFE00_707F)
+    return None if operation is None or rs2 not in known else operation(known[rs1], known[rs2])
+
+
 def _riscv_words(code: bytes) -> Iterator[int]:
-    """Instructions, `c.addi16sp` and `c.slli` as their long forms, other compressed ones left out."""
+    """Instructions, compressed ones that make numbers as their long forms, other compressed ones left out."""
     at = 0
     while at + 2 <= len(code):
         (half,) = struct.unpack_from("<H", code, at)
@@ -78,6 +103,15 @@ def _riscv_words(code: bytes) -> Iterator[int]:
         elif half & 0xF003 == 0x0002:  # c.slli
             register = half >> 7 & 31
             yield (half >> 2 & 31) << 20 | register << 15 | 1 << 12 | register << 7 | 0x13
+        elif half & 0xE003 == 0x4001:  # c.li
+            low = (half >> 2 & 31) - (half >> 12 & 1) * 32
+            yield (low & 0xFFF) << 20 | (half >> 7 & 31) << 7 | 0x13
+        elif half & 0xE003 == 0x8002 and half >> 2 & 31:  # c.mv, c.add
+            register = half >> 7 & 31
+            yield (half >> 2 & 31) << 20 | (register if half >> 12 & 1 else 0) << 15 | register << 7 | 0x33
+        elif half & 0xFC63 == 0x8C01:  # c.sub
+            register = 8 + (half >> 7 & 7)
+            yield 0x20 << 25 | 8 + (half >> 2 & 7) << 20 | register << 15 | register << 7 | 0x33
         at += 4 if half & 3 == 3 else 2
 
 

@@ -23,6 +23,8 @@ from lowtide.kernels.blocked.floats import Floats, Fused
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.mve import Mve
 from lowtide.kernels.blocked.risc import Risc
+from lowtide.kernels.blocked.rvv import Rvv
+from lowtide.kernels.blocked.shifts import as_words, shift_arguments
 from lowtide.kernels.blocked.weights import as_groups, as_runs, as_widened, fold, in_groups, in_runs, widened
 from lowtide.kernels.channelwise import channelwise_of
 from lowtide.kernels.constants import Numbers
@@ -41,10 +43,11 @@ LANES: dict[str, Lanes] = {
     "risc": Risc(),
     "dsp": Dsp(),
     "mve": Mve(),
+    "rvv": Rvv(),
 }
 """How a core multiplies bytes, by the name that its target has for it."""
 LANES["risc-fpu"] = LANES["risc"]
-FLOATS: Mapping[str, Lanes] = dict.fromkeys(("risc-fpu", "dsp", "mve"), Fused())
+FLOATS: Mapping[str, Lanes] = dict.fromkeys(("risc-fpu", "dsp", "mve", "rvv"), Fused())
 """How it multiplies floats, by the same name, where it has an FPU."""
 
 
@@ -79,7 +82,7 @@ class Derived:
         make: from that argument's value, one dimension of numbers.
     """
 
-    what: Literal["runs", "groups", "widened", "folded"]
+    what: Literal["runs", "groups", "widened", "folded", "shifts"]
     argument: int
     make: Callable[[Numbers], Numbers]
 
@@ -166,7 +169,8 @@ class Blocked:
         if found is None or missing or not is_blocked(found, body, arguments, how.part):
             Pull().emit(body, arguments, how)
             return
-        made = dict(zip((item.what for item in wanted), how.derived, strict=False))
+        pairs = list(zip(wanted, how.derived, strict=False))
+        made = {item.what: value for item, value in pairs}
         values = dict(zip((item.what for item in wanted), how.values, strict=False))
         if "runs" in made:
             found = as_runs(found)
@@ -184,6 +188,7 @@ class Blocked:
             constants=how.constants,
             weights=next((made[what] for what in WEIGHTS if what in made), arguments[found.w.argument]),
             folded=made.get("folded"),
+            words={item.argument: value for item, value in pairs if item.what == "shifts"},
             known=values.get("groups", ()),
         ).emit()
 
@@ -192,7 +197,8 @@ class Blocked:
         found, made = _convolution(body), list[Derived]()
         group = 1 if found is None else _group(found, lanes)
         if found is not None and group > 1:
-            made.append(Derived("groups", found.w.argument, partial(in_groups, found, group)))
+            spans = Blocks(found, lanes_for(found, lanes)).of_channels(1)
+            made.append(Derived("groups", found.w.argument, partial(in_groups, found, spans)))
         elif found is not None and self.wide and lanes_for(found, lanes).widens:
             made.append(Derived("widened", found.w.argument, partial(widened, found, _run_bytes(found))))
         elif found is not None and found.layout == "spread":
@@ -200,6 +206,8 @@ class Blocked:
         if found is not None and lanes_for(found, lanes).folds and found.x.zero != 0 and found.w.zero == 0:
             rows = [inside for _, inside in Blocks(found, lanes_for(found, lanes)).row_classes]
             made.append(Derived("folded", found.w.argument, partial(fold, found, rows)))
+        if found is not None and lanes_for(found, lanes).across:
+            made += [Derived("shifts", argument, as_words) for argument in sorted({*shift_arguments(body.result)})]
         return tuple(made)
 
     def form(self, body: LayerBody) -> str:

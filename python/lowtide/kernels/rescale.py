@@ -78,6 +78,12 @@ def _shift(item: Rescale, known: Mapping[Value, Interval]) -> Interval:
     return (constant, constant) if isinstance(constant, int) else known.get(item.shift, (0, 0))
 
 
+def shift_operands(block: Block) -> list[Value]:
+    """What the rescales in some scalar code shift by, whether they may be made cheaper or not."""
+    found = [_rescale(view.operation) for view in block.operations if view.operation.name == "arith.trunci"]
+    return [item.shift for item in found if item is not None]
+
+
 def _exact(item: Rescale, known: Mapping[Value, Interval]) -> bool:
     shift = _shift(item, known)
     number = constant_of(item.multiplier)

@@ -225,6 +225,7 @@ _FREE = frozenset(
         *("arith.bitcast", "func.return", "scf.yield", "memref.cast", "memref.collapse_shape", "memref.expand_shape"),
         *(_ADDRESS, "memref.alloca", "memref.subview", "memref.reinterpret_cast"),
         *("llvm.inttoptr", "llvm.getelementptr", "llvm.inline_asm", "llvm.mlir.constant"),
+        *("llvm.mlir.poison", "llvm.intr.vector.insert", "llvm.intr.vector.extract"),
     )
 )
 """What takes no instruction of its own."""

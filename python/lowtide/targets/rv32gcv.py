@@ -1,4 +1,7 @@
-"""RISC-V RV32GC with the vector extension; Unicorn has no RVV, QEMU has."""
+"""RISC-V RV32GC with the vector extension, whose registers have 128 bits or more; Unicorn has no RVV, QEMU has.
+
+Integer convolutions go in vectors of a fixed length, so that longer registers are used as far as 128 bits reach.
+"""
 
 from lowtide.targets.target import Target
 
@@ -14,7 +17,7 @@ TARGET = Target(
     buffer_alignment=4,
     # LLVM's scheduler puts the loads of a block first, and then spills
     compiler_flags=("--enable-misched=false",),
-    lanes="risc-fpu",
+    lanes="rvv",
     emulator="",
     qemu_machine="virt",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -9,17 +11,21 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.contraction import Contraction, Span
 from lowtide.kernels.blocked.lanes import Lanes
 from lowtide.kernels.blocked.memory import WORD
 from lowtide.kernels.blocked.packed import WORDS
 
 MOST_PATCH = 256
-"""Bytes of a window that are copied to the stack, at most."""
+"""Bytes of a window that are copied to the stack, at most; of all a block's where it can have any number of pixels."""
+MOSTLY = 0.75
+"""Of a layer's windows, the share without pads that makes it better to do without patches where that is possible."""
+MOST_PIXELS = 8
+"""Of a block whose channels are lanes: more are more code for little."""
 MOST_TAPS = 25
 """Elements of a depthwise window that are written out, at most."""
-Span = tuple[int, int]
-"""First and count."""
+_VECTOR = 3
+"""Operations for a vector of weights: its address, the load, the extension."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +46,15 @@ class Blocks:
         if self.found.layout == "depthwise":
             return "depthwise"
         window = self.found.rows.kernel * self.found.columns.kernel
-        return "patches" if self.found.depth % WORD and window > 1 else "runs"
+        # lanes across channels take bytes as they lie; a window on the stack still has no edges
+        where_they_lie = self.lanes.across and self._inside >= MOSTLY
+        return "patches" if self.found.depth % WORD and window > 1 and not where_they_lie else "runs"
+
+    @property
+    def _inside(self) -> float:
+        """The share of the windows that are inside the input."""
+        axes = self.found.rows, self.found.columns
+        return math.prod((axis.interior[1] - axis.interior[0]) / axis.outputs for axis in axes)
 
     @property
     def emittable(self) -> bool:
@@ -98,18 +112,31 @@ class Blocks:
             own = self._size(rest) if rest and self.lanes.outer is None else size
             return inside // pixels * of_channels(pixels, size) + (of_channels(rest, own) if rest else 0), -pixels
 
-        sizes = range(1, self.lanes.pixels + 1) if self.kind == "depthwise" else self.lanes.blocks
-        return min((count for count in sizes if count <= max(1, inside)), key=total)
+        return min((count for count in self._sizes if count <= max(1, inside)), key=total)
+
+    @property
+    def _sizes(self) -> Iterable[int]:
+        """The pixels that a block can have."""
+        most = self.lanes.pixels if self.kind == "depthwise" else max(self.lanes.blocks)
+        if self.lanes.across:
+            patch = self.found.rows.kernel * self.found.run
+            room = max(1, MOST_PATCH // patch) if self.kind == "patches" else MOST_PIXELS
+            return range(1, min(room, MOST_PIXELS, most * self.lanes.group // self._size(1)) + 1)
+        return range(1, most + 1) if self.kind == "depthwise" else self.lanes.blocks
 
     def channels(self, pixels: int) -> int:
         """Channels of a block of so many pixels; weights in groups make all blocks' the same."""
         return self._size(pixels if self.lanes.outer is None else self.pixels)
 
     def _size(self, pixels: int) -> int:
+        if self.lanes.across:
+            return min(self.lanes.group, 1 << self.found.outputs.bit_length() - 1)
         return self.lanes.group if self.kind == "depthwise" else self.lanes.blocks[pixels]
 
     def _operations(self, pixels: int, channels: int) -> int:
         """For a byte of each run of a block: loads, products with their sums, packing, and a loop's own."""
+        if self.lanes.across:
+            return _VECTOR + 2 * pixels if channels else 0
         outer = None if self.kind == "depthwise" else self.lanes.outer
         packs = outer is not None and outer.packs(pixels)
         words, packing = (WORDS, 2 * WORDS) if packs else (pixels, 0)
@@ -130,9 +157,19 @@ class Blocks:
 
     def of_channels(self, pixels: int) -> list[Span]:
         """The channels of a block of so many pixels, in the order of the code."""
+        return [(at, size) for first, end, size in self.cuts(pixels) for at in range(first, end, size)]
+
+    def cuts(self, pixels: int) -> list[tuple[int, int, int]]:
+        """The channels [first, end) that are in blocks of one size, and that size, for blocks of so many pixels."""
         size, outputs = self.channels(pixels), self.found.outputs
-        whole = [(at, size) for at in range(0, outputs - outputs % size, size)]
-        return [*whole, (outputs - outputs % size, outputs % size)] if outputs % size else whole
+        found: list[tuple[int, int, int]] = []
+        first = 0
+        while first < outputs:
+            end = outputs - (outputs - first) % size
+            if end > first:
+                found.append((first, end, size))
+            first, size = end, size // 2 if self.lanes.across else outputs - end
+        return found
 
     def orders(self) -> list[npt.NDArray[np.int64]]:
         """For every kind of row, the number of the block that an element is in, by column and channel.

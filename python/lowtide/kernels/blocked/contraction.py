@@ -31,6 +31,8 @@ Layout = Literal["runs", "depthwise", "spread"]
 Element = Literal["byte", "float"]
 FLOAT = 4
 """Bytes of a float."""
+Span = tuple[int, int]
+"""First and count."""
 MOST_ZERO = 0x7F00
 """A byte less a zero point up to that, or down to its negative, is a 16-bit value."""
 

@@ -28,6 +28,7 @@ class Dsp:
     bare = False
     unrolled = 64
     turn = 32
+    across = False
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""

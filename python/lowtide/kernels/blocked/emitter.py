@@ -29,11 +29,12 @@ from lowtide.ir import (
     scf,
     vector,
 )
+from lowtide.kernels.blocked.across import ACROSS
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import FLOAT, Contraction
 from lowtide.kernels.blocked.depthwise import Depthwise
 from lowtide.kernels.blocked.lanes import Lanes, Sums, Wide
-from lowtide.kernels.blocked.memory import Address, Grid, address_of, load, scaled, store
+from lowtide.kernels.blocked.memory import Address, Grid, address_of, scaled, store
 from lowtide.kernels.blocked.patches import Patches
 from lowtide.kernels.blocked.sums import Columns, Pixels, Runs, SumEmitter, zeros
 from lowtide.kernels.blocked.wide import WideEmitter, lies
@@ -56,6 +57,7 @@ class BlockedEmitter(WideEmitter):
         backwards: go from the last pixel to the first.
         weights: a memref of the weights, as `found` says that they lie.
         known: the weights of everyone who calls the code, where they are in groups.
+        words: see `WideEmitter`.
         folded: what the zero point of the input comes to in each channel's sum, for each class of rows in turn (see
             `fold` and `Blocks.row_classes`), if there is that.
     """
@@ -72,18 +74,20 @@ class BlockedEmitter(WideEmitter):
         constants: Mapping[int, Interval] = NOTHING_KNOWN,
         weights: Value,
         folded: Value | None,
+        words: Mapping[int, Value],
         known: Sequence[npt.NDArray[np.integer]] = (),
     ) -> None:
         super().__init__(body, arguments, part, constants, bare=lanes.bare)
         self._found = found
         self._weights = weights
         self._folded = folded
+        self.words = words
         self._known = known
         self._lanes = lanes
         self._reverse = backwards or self.from_the_end
-        emitters = {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
         self._cut = Blocks(found, lanes)
         self._class = Var("class", len(self._cut.row_classes))
+        emitters = ACROSS if lanes.across else {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
         self._sums: SumEmitter = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
         # with what sums start from and what they are rescaled by, nothing but the input is left
@@ -249,18 +253,13 @@ class BlockedEmitter(WideEmitter):
         """All channels of these pixels."""
         self.indices.bind(self._found.loops[2], pixels.column)
         self._sums.open_pixels(pixels)
-        size, outputs = self._cut.channels(pixels.count), self._found.outputs
-        whole, rest = divmod(outputs, size)
-        for count in self._ordered((size, rest)):
-            if count == rest and rest:
+        for first, end, size in self._ordered(self._cut.cuts(pixels.count)):
+            if end - first == size:
                 with self.scope():
-                    self._channels(pixels, index_constant(outputs - rest), rest)
-            elif count == size and whole == 1:
-                with self.scope():
-                    self._channels(pixels, index_constant(0), size)
-            elif count == size and whole:
-                bounds = index_constant(0), index_constant(outputs - rest)
-                self._loop(*bounds, lambda channel: self._channels(pixels, channel, size), size)
+                    self._channels(pixels, index_constant(first), size)
+            else:
+                bounds = index_constant(first), index_constant(end)
+                self._loop(*bounds, partial(self._channels, pixels, count=size), size)
 
     def _channels(self, pixels: Pixels, channel: Value, count: int) -> None:
         """One block: its sums, then its elements."""
@@ -275,14 +274,18 @@ class BlockedEmitter(WideEmitter):
             sums = self._sums.emit(pixels, channel, zeros(pixels.count, count))
             self._store_wide(pixels, channel, self._gathered(pixels, channel, sums, wide), wide)
             return
-        rows, firsts = range(pixels.count), range(0, count, together)
-        starts = [[self._start(pixels, channel, m, n, together) for n in firsts] for m in rows]
+        firsts = range(0, count, together)
+        starts = [[self._start(pixels, channel, 0, n, together) for n in firsts]]
+        for m in range(1, pixels.count):
+            alike = not self.varies(self._found.node.init, self._found.index, self._found.loops[2])
+            row = starts[0] if alike else [self._start(pixels, channel, m, n, together) for n in firsts]
+            starts.append(list(row))
         self._store_wide(pixels, channel, self._sums.emit(pixels, channel, starts), wide)
 
     def _wide_for(self, count: int) -> Wide | None:
         """The core's vectors, if what follows the sums can be computed in them."""
         wide = self._lanes.wide
-        return wide if wide is not None and count % wide.width == 0 and self._follows_wide else None
+        return wide.fitting(count) if wide is not None and self._follows_wide else None
 
     def _gathered(self, pixels: Pixels, channel: Value, sums: Sums, wide: Wide) -> Sums:
         """The sums as vectors, with what they start from."""
@@ -303,22 +306,23 @@ class BlockedEmitter(WideEmitter):
     def _start(self, pixels: Pixels, channel: Value, m: int, n: int, together: int) -> Value:
         """What the sum starts from, or the sums of so many channels."""
         node, index, own = self._found.node, self._found.index, Linear.of(self._found.loops[3])
-        wide = self._lanes.wide if together > 1 else None
+        wide = self._lanes.wide.fitting(together) if self._lanes.wide is not None and together > 1 else None
         if wide is not None and not self.goes_wide(node.init, index, self._found.loops[3], node):
             kind = VectorType.get([together], IntegerType.get_signless(32))
             return vector.from_elements(kind, [self._start(pixels, channel, m, n + i, 1) for i in range(together)])
         with self.scope():
             self._bind(pixels, m, channel, n)
+            folded = self._folded is not None and self._sums.folded(pixels)
             if wide is not None:
-                start = self.wide(node.init, index, self._found.loops[3], wide, {})
+                start = self.start_of(node.init, index, self._found.loops[3], wide, alone=not folded)
             else:
                 start = self.value(node.init, index)
-            if self._folded is None or not self._sums.folded(pixels):
+            if self._folded is None or not folded:
                 return start
             place, sums = Linear.of(self._class) * self._found.outputs + own, self._class.extent * self._found.outputs
             if wide is None:
                 return arith.addi(start, memref.load(self._folded, [self.indices.value(place)]))
-            return arith.addi(start, load(self.byte_of(self._folded, (sums,), (place,)), start.type))
+            return arith.addi(start, self.lanes_at(self._folded, (sums,), (place,), wide))
 
     def _store(self, pixels: Pixels, channel: Value, count: int, sums: Columns) -> None:
         """Pull the block's elements through all that follows the sums, and store them.

@@ -26,6 +26,7 @@ class Floats:
     wide: Wide | None = None
     outer: Outer | None = None
     widens: bool = False
+    across: bool = False
     folds: bool = False
     bare: bool = False
     unrolled: int = 4 * FLOAT

@@ -23,6 +23,15 @@ class Wide(Protocol):
         """Lanes."""
         ...
 
+    @property
+    def rereads(self) -> bool:
+        """Whether there are too few registers for keeping constants in them."""
+        ...
+
+    def fitting(self, channels: int) -> Wide | None:
+        """The vectors that a block of so many channels goes in, None where it goes in scalars."""
+        ...
+
     def high_product(self, x: Value, multiplier: Value) -> Value:
         """(2·x·multiplier + 2^31) >> 32, computed in 64 bits; one of the two is above -2^31."""
         ...
@@ -100,6 +109,14 @@ class Lanes(Protocol):
         """Bytes that a turn of a loop over a longer run takes, a power of two."""
         ...
 
+    @property
+    def across(self) -> bool:
+        """Whether the channels of a block, a power of two, are the lanes of one vector.
+
+        Then `blocks` and `pixels` say how many pixels there are beside `group` channels: fewer leave room for more.
+        """
+        ...
+
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """Add to sums[m][n] the products of `count` bytes from xs[m] and ws[n]."""
         ...
@@ -141,6 +158,7 @@ class Scalar:
     bare: bool = False
     unrolled: int = 8
     turn: int = 8
+    across: bool = False
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Lanes`."""

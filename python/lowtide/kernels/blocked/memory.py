@@ -50,9 +50,14 @@ def scaled(value: Value, factor: int) -> Value:
     return value if factor == 1 else arith.muli(value, index_constant(factor))
 
 
-def load(address: Address, kind: Type, alignment: int = 1) -> Value:
-    """A value of that type, at any address, or at one that so many bytes divide."""
-    return llvm.load(kind, _pointer(address), alignment=alignment)
+def load(address: Address, kind: Type, alignment: int = 1, *, again: bool = False) -> Value:
+    """A value of that type, at any address of the alignment in bytes.
+
+    Args:
+        address, kind, alignment: of the value.
+        again: in each turn of a loop around it: compilers would load constants before, and run out of registers.
+    """
+    return llvm.load(kind, _pointer(address), alignment=alignment, volatile_=again or None)
 
 
 def store(value: Value, address: Address, alignment: int = 1) -> None:
@@ -77,3 +82,8 @@ def _pointer(address: Address) -> Value:
 def fence() -> None:
     """No load moves across: schedulers put many loads first, and run out of registers. It is no instruction."""
     llvm.InlineAsmOp(None, [], "", "~{memory}", has_side_effects=True)
+
+
+def anew(value: Value) -> Value:
+    """The value, of which nothing that is computed in a loop is known before it: see `load`. It is no instruction."""
+    return llvm.InlineAsmOp(value.type, [value], "", "=r,0", has_side_effects=True).results[0]

@@ -25,6 +25,11 @@ class HeliumWide:
     """See `Wide`."""
 
     width: int = 4
+    rereads: bool = False
+
+    def fitting(self, channels: int) -> HeliumWide | None:
+        """See `Wide`."""
+        return None if channels % self.width else self
 
     def high_product(self, x: Value, multiplier: Value) -> Value:
         """See `Wide`: VQRDMULH, which saturates only the square of the least value."""
@@ -45,6 +50,7 @@ class Mve:
     bare = False
     unrolled = 64
     turn = 32
+    across = False
     wide = HeliumWide()
     outer = None
     widens = False

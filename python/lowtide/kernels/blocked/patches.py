@@ -15,10 +15,10 @@ class Patches(Runs):
 
     def __init__(self, blocks: Blocks, layer: Input) -> None:
         super().__init__(blocks, layer)
-        found, lanes = blocks.found, blocks.lanes
+        found = blocks.found
         self.size = found.rows.kernel * found.run
         self.bytes = -(-self.size // WORD) * WORD
-        kind = MemRefType.get([max(lanes.blocks) * self.bytes], IntegerType.get_signless(8))
+        kind = MemRefType.get([blocks.pixels * self.bytes], IntegerType.get_signless(8))
         self.patches = address_of(memref.alloca(kind, [], [], alignment=WORD))
 
     def folded(self, pixels: Pixels) -> bool:

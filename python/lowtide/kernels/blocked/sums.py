@@ -109,8 +109,8 @@ class SumEmitter(ABC):
 
     def vectors(self, count: int) -> int:
         """The same, for blocks of groups."""
-        wide = self.lanes.wide
-        return 1 if wide is None or count % wide.width else wide.width
+        wide = None if self.lanes.wide is None else self.lanes.wide.fitting(count)
+        return 1 if wide is None else wide.width
 
     def open_row(self) -> None:
         """Prepare for a row; the layer's row variable is bound."""

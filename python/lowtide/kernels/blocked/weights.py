@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.contraction import Contraction, Span
 from lowtide.kernels.blocked.memory import WORD
 from lowtide.kernels.constants import Numbers
 
@@ -56,12 +56,17 @@ def as_runs(found: Contraction) -> Contraction:
     return replace(found, layout="runs", w_strides=(found.rows.kernel * run, run, found.channels))
 
 
-def in_groups(found: Contraction, group: int, weights: Numbers) -> Numbers:
-    """The weights of so many output channels side by side, for each element of the window in the order of `in_runs`."""
+def in_groups(found: Contraction, spans: Sequence[Span], weights: Numbers) -> Numbers:
+    """The weights of some output channels side by side, for each element of the window in the order of `in_runs`.
+
+    Args:
+        found: the convolution.
+        spans: the groups of channels, in their order.
+        weights: as they lie in memory, of any shape.
+    """
     taken = _by_channel(found, weights)
     taken = taken if found.element == "float" else taken.astype(np.int8)
-    parts = [taken[at : at + group].T.reshape(-1) for at in range(0, found.outputs, group)]
-    return np.concatenate(parts)
+    return np.concatenate([taken[first : first + count].T.reshape(-1) for first, count in spans])
 
 
 def from_groups(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:

@@ -6,7 +6,8 @@ vectors, and a rescale in its cheap form (`lowtide.kernels.rescale`) is two inst
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from lowtide.errors import InternalError
 from lowtide.graph.linear import Index, Var
@@ -38,7 +39,7 @@ from lowtide.ir import (
     vector,
 )
 from lowtide.kernels.blocked.lanes import Wide
-from lowtide.kernels.blocked.memory import Address, address_of, advanced, load, scaled
+from lowtide.kernels.blocked.memory import Address, address_of, advanced, anew, load, scaled
 from lowtide.kernels.element import ElementEmitter, Memo
 from lowtide.kernels.neutral import constant_of
 from lowtide.kernels.rescale import Rescale
@@ -57,7 +58,13 @@ _LANEWISE = frozenset(
 
 
 class WideEmitter(ElementEmitter):
-    """An `ElementEmitter` for vectors too, whose lanes are neighbours along one loop variable."""
+    """An `ElementEmitter` for vectors too, whose lanes are neighbours along one loop variable.
+
+    Attributes:
+        words: by number of a tensor argument of bytes, which rescales shift by, a memref of them as 32-bit integers.
+    """
+
+    words: Mapping[int, Value] = MappingProxyType({})
 
     def goes_wide(self, node: Node, index: Index, var: Var, given: Node) -> bool:
         """Whether `wide` can emit the node's elements, where those of `given` are known."""
@@ -67,7 +74,7 @@ class WideEmitter(ElementEmitter):
             case Operand():
                 return lies(index, var) is not None and isinstance(_element(self.arguments[node.argument]), IntegerType)
             case Filled():
-                return node.scalar is not None and isinstance(constant_of(node.scalar), int)
+                return _filler(node) is not None
             case Sliced() | Reshaped():
                 inner = self._through(node, index)
                 return inner is not None and self.goes_wide(node.source, inner, var, given)
@@ -91,17 +98,28 @@ class WideEmitter(ElementEmitter):
             memo[node, index] = self._wide(node, index, var, lanes, memo)
         return memo[node, index]
 
+    def start_of(self, node: Node, index: Index, var: Var, lanes: Wide, *, alone: bool) -> Value:
+        """The same for what sums start from, in registers of their own where nothing is added to it before."""
+        filler = _filler(node) if isinstance(node, Filled) else None
+        if filler is None or not lanes.rereads or not alone:
+            return self.wide(node, index, var, lanes, {})
+        number, kind = filler
+        return vector.broadcast(VectorType.get([lanes.width], kind), anew(arith.constant(kind, number)))
+
     def _wide(self, node: Node, index: Index, var: Var, lanes: Wide, memo: Memo) -> Value:
         match node:
             case Operand():
                 buffer = self.arguments[node.argument]
-                kind = VectorType.get([lanes.width], _element(buffer))
                 if lies(index, var) == 0:
+                    kind = VectorType.get([lanes.width], _element(buffer))
                     return vector.broadcast(kind, self.value(node, index))
-                return load(self.byte_of(buffer, node.shape, index), kind)
+                if node.argument in self.words:
+                    return self.lanes_at(self.words[node.argument], node.shape[-1:], index[-1:], lanes)
+                return self.lanes_at(buffer, node.shape, index, lanes)
             case Filled():
-                assert node.scalar is not None
-                return _splat(node.scalar, node.scalar.type, lanes.width)
+                filler = _filler(node)
+                assert filler is not None
+                return _splat_number(*filler, lanes.width)
             case Sliced() | Reshaped():
                 inner = self._through(node, index)
                 assert inner is not None
@@ -111,6 +129,27 @@ class WideEmitter(ElementEmitter):
                 return self._lanewise(node, lanes, lambda i: self.wide(*sources[i], var, lanes, memo))
             case _:
                 raise InternalError("kernels", "a vector of what has none")
+
+    def lanes_at(self, buffer: Value, shape: Shape, index: Index, lanes: Wide) -> Value:
+        """A vector of elements from that one on, which lie one behind the other."""
+        element = _element(buffer)
+        assert isinstance(element, IntegerType)
+        kind = VectorType.get([lanes.width], element)
+        return load(self.byte_of(buffer, shape, index), kind, element.width // 8, again=lanes.rereads)
+
+    def varies(self, node: Node, index: Index, var: Var) -> bool:
+        """Whether an element that `goes_wide` is another for each value of the variable."""
+        match node:
+            case Sliced() | Reshaped():
+                inner = self._through(node, index)
+                return inner is None or self.varies(node.source, inner, var)
+            case Structured():
+                sources = self._of_arguments(node, index)
+                return any(self.varies(*sources[i], var) for i in self._wanted(node) or range(len(sources)))
+            case Operand():
+                return any(subscript.coefficient(var) for subscript in index)
+            case _:
+                return False
 
     def byte_of(self, buffer: Value, shape: Shape, index: Index) -> Address:
         """The first byte of an element of a dense buffer, which holds the tensor or a ring of it."""
@@ -225,6 +264,16 @@ def lies(index: Index, var: Var) -> int | None:
 
 def _element(buffer: Value) -> Type:
     return MemRefType(buffer.type).element_type
+
+
+def _filler(node: Filled) -> tuple[int, Type] | None:
+    """The integer that each element is, and its type."""
+    if node.scalar is not None:
+        number = constant_of(node.scalar)
+        return (number, node.scalar.type) if isinstance(number, int) else None
+    assert node.splat is not None
+    element = DenseElementsAttr(node.splat.attributes["value"]).get_splat_value()
+    return (IntegerAttr(element).value, element.type) if isinstance(element.type, IntegerType) else None
 
 
 def _splat(value: Value, kind: Type, width: int) -> Value:
