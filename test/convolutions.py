@@ -1,8 +1,8 @@
-"""Random convolutions of 8-bit integers for the blocked kernels, small enough that every block and edge occurs."""
+"""Random convolutions for the blocked kernels, small enough that every block and edge occurs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ class Convolution:
         twice: the rescale rounds as TFLite does.
         epilogue: of `EPILOGUES`; what is fused behind the rescale.
         seed: of weights and inputs.
+        element: "int8" or "float32". Floats are whole numbers, so small that every sum is exact in any order; they have
+            neither zero points nor rescales nor tables.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class Convolution:
     twice: bool
     epilogue: str
     seed: int
+    element: str = "int8"
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -55,13 +58,16 @@ class Convolution:
 
     def appended(self, net: TosaNet, x: Value) -> Value:
         """The layer behind `x`."""
-        zero, weights_zero, out = self.zeros
+        zero, weights_zero, out = self.zeros if self.element == "int8" else (0, 0, 0)
         if self.kind in ("depthwise", "one channel"):
-            weights = net.random((*self.window.kernel, self.channels[0], self.channels[1] // self.channels[0]), "int8")
+            shape = (*self.window.kernel, self.channels[0], self.channels[1] // self.channels[0])
+            weights = net.random(shape, self.element)
             wide = net.depthwise(x, weights, self.window, zero, weights_zero)
         else:
-            weights = net.random((self.channels[1], *self.window.kernel, self.channels[0]), "int8")
+            weights = net.random((self.channels[1], *self.window.kernel, self.channels[0]), self.element)
             wide = net.conv(x, weights, self.window, zero, weights_zero)
+        if self.element == "float32":
+            return self._finished_float(net, wide)
         y = net.rescale(wide, per_channel=self.per_channel, zero_point=out, twice=self.twice)
         return self._finished(net, y)
 
@@ -76,12 +82,40 @@ class Convolution:
             case _:
                 return y
 
+    def _finished_float(self, net: TosaNet, y: Value) -> Value:
+        match self.epilogue:
+            case "add":
+                return net.op_add(y, net.const(net.random((1, 1, 1, y.array.shape[3]), "float32")))
+            case "clamp":
+                return net.clamp(y, -30, 40)
+            case _:
+                return y
+
+    def empty(self) -> TosaNet:
+        """A network for numbers of the layer's kind."""
+        return (TosaNet if self.element == "int8" else WholeNet)(np.random.default_rng(self.seed))
+
+    def input(self, net: TosaNet, shape: Sequence[int]) -> Value:
+        """An input of random elements, with the extreme bytes among them."""
+        x = net.input(shape, self.element)
+        if self.element == "int8":
+            extreme(net.rng, x.array)
+        return x
+
     def net(self) -> tuple[TosaNet, Value]:
-        """The layer alone, on random inputs with the extreme bytes among them."""
-        net = TosaNet(np.random.default_rng(self.seed))
-        x = net.input(self.input_shape, "int8")
-        extreme(net.rng, x.array)
-        return net, self.appended(net, x)
+        """The layer alone."""
+        net = self.empty()
+        return net, self.appended(net, self.input(net, self.input_shape))
+
+
+class WholeNet(TosaNet):
+    """A network whose floats are whole numbers."""
+
+    def random(self, shape: Sequence[int], kind: str) -> Array:
+        """See `TosaNet`."""
+        if kind == "float32":
+            return self.rng.integers(-9, 10, shape).astype(np.float32)
+        return super().random(shape, kind)
 
 
 def extreme(rng: np.random.Generator, array: Array) -> None:
@@ -91,13 +125,16 @@ def extreme(rng: np.random.Generator, array: Array) -> None:
 
 
 @st.composite
-def convolutions(draw: Draw, kind: str | None = None, channels: int | None = None) -> Convolution:
-    """Any that an int8 model can have: strides, pads of any kind, odd widths.
+def convolutions(
+    draw: Draw, kind: str | None = None, channels: int | None = None, element: str = "int8"
+) -> Convolution:
+    """Any that a model can have: strides, pads of any kind, odd widths.
 
     Args:
         draw: hypothesis's.
         kind: of `KINDS`, any where left out.
         channels: of the input, any where left out.
+        element: see `Convolution`.
     """
     picked: str = draw(st.sampled_from(KINDS)) if kind is None else kind
     inputs = draw(st.sampled_from((1, 2, 3, 4, 5, 6, 7, 8, 9, 16))) if channels is None else channels
@@ -122,6 +159,7 @@ def convolutions(draw: Draw, kind: str | None = None, channels: int | None = Non
         draw(st.booleans()),
         draw(st.sampled_from(EPILOGUES)),
         draw(st.integers(0, 1 << 16)),
+        element,
     )
 
 

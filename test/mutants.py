@@ -31,7 +31,8 @@ from lowtide.ir import ArrayAttr, IntegerAttr, MemRefType, Module, StringAttr
 from lowtide.kernels.library import note_lanes
 from lowtide.lower import placed_buffers
 from lowtide.network import IoTensor, Network, Slot
-from lowtide.normalise.analysis import element_dtype, network_function
+from lowtide.normalise.analysis import element_dtype, network_function, operations_in
+from lowtide.normalise.form import KERNEL
 from lowtide.passes import run_passes
 from lowtide.targets import TARGETS
 
@@ -64,6 +65,15 @@ class Seen:
 
     outputs: tuple[bytes, ...]
     witnessed: Witnessed | InternalError
+
+
+def pulled(module: Module) -> Module:
+    """The module with the general kernel picked for all layers: only its profile is the least that holds."""
+    with module.context:
+        for op in operations_in(network_function(module, "test").regions[0].blocks[0]):
+            if op.name == "func.call":
+                op.attributes[KERNEL] = StringAttr.get("pull")
+    return module
 
 
 def trace(text: str) -> Trace:

@@ -8,25 +8,29 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import fused_chains
 import hypothesis.strategies as st
 import jit
 import numpy as np
 import pytest
-from convolutions import KINDS, Convolution, convolutions, extreme
+from convolutions import KINDS, Convolution, WholeNet, convolutions
 from fused_chains import Chain, graph_of
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from shifted import Shifted, profiles
+from shifted import Shifted, kernel_of, profiles
 from tosa_nets import TosaNet, Window
 
+import lowtide
 from lowtide.graph.row_schedule import UnschedulableError
-from lowtide.kernels.library import LANES
+from lowtide.kernels.library import FLOATS, LANES, PLAIN
 from lowtide.normalise.form import network_calls
 from lowtide.plan.memory import schedule_of
 from lowtide.plan.plan import Fusion
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
+FLOAT_LANES = (PLAIN, "dsp")
+"""One of each way to multiply floats: without an FPU, and with one."""
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 # Compiling takes longer than reading a layer, so nothing is shrunk.
 common = settings(database=None, deadline=None, phases=[Phase.generate], print_blob=True, suppress_health_check=SLOW)
@@ -65,12 +69,12 @@ def _check(layer: Convolution, lanes: str, caught: Caught) -> None:
             caught.by_lanes[lanes] = caught.by_lanes.get(lanes, 0) + wrong
 
 
-def _sweep(kind: str, lanes: str, examples: int, start: int) -> Caught:
+def _sweep(kind: str, lanes: str, examples: int, start: int, element: str = "int8") -> Caught:
     caught = Caught()
 
     @seed(start)
     @settings(common, max_examples=examples)
-    @given(convolutions(kind))
+    @given(convolutions(kind, element=element))
     def layers(layer: Convolution) -> None:
         _check(layer, lanes, caught)
 
@@ -84,10 +88,18 @@ def test_random_convolutions(kind: str, lanes: str) -> None:
     _sweep(kind, lanes, 3, SEED)
 
 
+@pytest.mark.parametrize("lanes", FLOAT_LANES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_convolutions_of_floats(kind: str, lanes: str) -> None:
+    _sweep(kind, lanes, 4, SEED, "float32")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("lanes", LANES)
-def test_many_random_convolutions(lanes: str, capsys: pytest.CaptureFixture[str]) -> None:
-    sweeps = [_sweep(kind, lanes, 150, SEED + 1) for kind in KINDS]
+@pytest.mark.parametrize(
+    ("lanes", "element"), [*((lanes, "int8") for lanes in LANES), *((lanes, "float32") for lanes in FLOAT_LANES)]
+)
+def test_many_random_convolutions(lanes: str, element: str, capsys: pytest.CaptureFixture[str]) -> None:
+    sweeps = [_sweep(kind, lanes, 150, SEED + 1, element) for kind in KINDS]
     runs, wrong = sum(caught.runs for caught in sweeps), sum(caught.wrong for caught in sweeps)
     with capsys.disabled():
         print(f"\n{lanes}: {runs} runs one pixel nearer than allowed, {wrong} of them wrong", end="")
@@ -115,16 +127,51 @@ def test_a_depthwise_layer_of_channels_that_are_pads() -> None:
     np.testing.assert_array_equal(jit.run(module, [x.array], [y.array])[0], y.array)
 
 
+@pytest.mark.parametrize("outputs", [1, 5, 16, 37])
+@pytest.mark.parametrize("lanes", FLOAT_LANES)
+def test_a_dense_layer_with_a_result_of_two_dimensions(lanes: str, outputs: int) -> None:
+    net = WholeNet(np.random.default_rng(1))
+    x = net.input((1, 1, 1, 24), "float32")
+    made = net.conv(x, net.random((outputs, 1, 1, 24), "float32"), Window((1, 1)))
+    y = net.clamp(net.reshape(made, [1, outputs]), -30, 40)
+    assert kernel_of(net.text([y])) == "blocked"
+    module = jit.lowered(net.text([y]), lanes=lanes)
+    assert len(network_calls(module, "test")) == 1
+    np.testing.assert_array_equal(jit.run(module, [x.array], [y.array])[0], y.array)
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_products_are_fused_where_there_is_an_fpu(lanes: str) -> None:
+    """Elsewhere a fused multiply-add would be a call of its own, slower than both."""
+    net, y = Convolution("conv", (3, 4), (4, 8), Window((3, 3)), (0, 0, 0), False, False, "none", 1, "float32").net()
+    text = str(jit.lowered(net.text([y]), lanes=lanes))
+    assert ("math.fma" in text, "arith.mulf" in text) == ((True, False) if lanes in FLOATS else (False, True))
+
+
+@pytest.mark.parametrize("kind", ["conv", "one channel"])
+def test_weights_of_floats_are_in_the_flash_once(kind: str, tmp_path: Path) -> None:
+    """As the FPU takes them, in the place of the model's own."""
+    window, channels = Window((5, 5)), (8 if kind == "conv" else 1, 44)
+    net, y = Convolution(kind, (3, 4), channels, window, (0, 0, 0), False, False, "none", 1, "float32").net()
+    (tmp_path / "net.mlir").write_text(net.text([y]), encoding="utf-8")
+    report = lowtide.compile(tmp_path / "net.mlir", target="cortex-m4", out=tmp_path / "out").report
+    values = 5 * 5 * channels[0] * channels[1] + channels[1]
+    assert 4 * values <= report.weights_bytes <= 4 * values + 64
+
+
 # -- by rows, in fused loops ------------------------------------------------------------------------------------------
 
 
 def _chain(layer: Convolution, first: int) -> Chain:
     """A pointwise convolution, the layer, and a pool, on an image of the layer's size."""
-    net = TosaNet(np.random.default_rng(layer.seed))
-    x = net.input((*layer.input_shape[:3], first), "int8")
-    extreme(net.rng, x.array)
-    weights = net.random((layer.channels[0], 1, 1, first), "int8")
-    y = layer.appended(net, net.rescale(net.conv(x, weights, Window((1, 1)), -128), twice=True))
+    net = layer.empty()
+    x = layer.input(net, (*layer.input_shape[:3], first))
+    weights = net.random((layer.channels[0], 1, 1, first), layer.element)
+    if layer.element == "int8":
+        made = net.rescale(net.conv(x, weights, Window((1, 1)), -128), twice=True)
+    else:
+        made = net.clamp(net.conv(x, weights, Window((1, 1))), -9, 9)
+    y = layer.appended(net, made)
     return Chain(net, (net.max_pool(y, Window((1, 1))),))
 
 
@@ -147,12 +194,12 @@ def _loops() -> Iterator[Fusion]:
             yield Fusion(1, 3, rows, direction=direction)
 
 
-def _sweep_rows(lanes: str, examples: int, start: int) -> int:
+def _sweep_rows(lanes: str, examples: int, start: int, element: str = "int8") -> int:
     made: list[bool] = []
 
     @seed(start)
     @settings(common, max_examples=examples)
-    @given(convolutions().filter(lambda layer: layer.extents[0] > 1), st.sampled_from(list(_loops())))
+    @given(convolutions(element=element).filter(lambda layer: layer.extents[0] > 1), st.sampled_from(list(_loops())))
     def layers(layer: Convolution, fusion: Fusion) -> None:
         made.append(_by_rows(layer, fusion, lanes))
 
@@ -165,7 +212,18 @@ def test_random_convolutions_by_rows(lanes: str) -> None:
     assert _sweep_rows(lanes, 6, SEED)
 
 
+@pytest.mark.parametrize("lanes", FLOAT_LANES)
+def test_random_convolutions_of_floats_by_rows(lanes: str) -> None:
+    assert _sweep_rows(lanes, 8, SEED, "float32")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("lanes", LANES)
 def test_many_random_convolutions_by_rows(lanes: str) -> None:
     assert _sweep_rows(lanes, 300, SEED + 1) > 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lanes", FLOAT_LANES)
+def test_many_random_convolutions_of_floats_by_rows(lanes: str) -> None:
+    assert _sweep_rows(lanes, 300, SEED + 1, "float32") > 100

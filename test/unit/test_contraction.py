@@ -9,7 +9,7 @@ import pytest
 from jit import lowered
 from shifted import BUFFERS
 from single_layers import Single, conv, dense, depthwise, pool
-from tosa_nets import Window
+from tosa_nets import TosaNet, Window
 
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.read import layer_bodies, read_layer
@@ -17,7 +17,7 @@ from lowtide.ir import Module, func, parse_module
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Axis, Contraction, contraction_of
 from lowtide.kernels.blocked.weights import fold
-from lowtide.kernels.library import LANES, PLAIN
+from lowtide.kernels.library import PLAIN, lanes_for
 from lowtide.transform.interpreter import make_transform_context
 
 SAME = ((1, 1), (1, 1))
@@ -25,7 +25,7 @@ SAME = ((1, 1), (1, 1))
 
 @dataclass(frozen=True)
 class Text:
-    """A layer of 8-bit integers in linalg: out[0, y, x, o] = sum over i, j, c of what `code` adds, then an epilogue.
+    """A layer in linalg: out[0, y, x, o] = sum over i, j, c of what `code` adds, then an epilogue.
 
     Attributes:
         x, w, out: shapes of the (padded) input, the weights and the result.
@@ -60,13 +60,16 @@ class Text:
         assert isinstance(function, func.FuncOp)
         return module, read_layer(function)
 
+    def _number(self, value: int) -> str:
+        return f"{value}.0" if self.element.startswith("f") else str(value)
+
     def _text(self) -> str:
         inner = tuple(n - low - high for n, (low, high) in zip(self.x, self.pad, strict=True)) if self.pad else self.x
         x, w, out = (f"tensor<{'x'.join(map(str, shape))}x{self.element}>" for shape in (inner, self.w, self.out))
         padded = f"tensor<{'x'.join(map(str, self.x))}x{self.element}>"
         sums = out.replace(f"x{self.element}>", f"x{self.kind}>")
         lows, highs = (", ".join(str(pair[n]) for pair in self.pad) for n in range(2))
-        pad = f"""%z = arith.constant {self.pad_value} : {self.element}
+        pad = f"""%z = arith.constant {self._number(self.pad_value)} : {self.element}
           %in = tensor.pad %x low[{lows}] high[{highs}] {{
           ^bb0(%0: index, %1: index, %2: index, %3: index):
             tensor.yield %z : {self.element}
@@ -79,7 +82,7 @@ class Text:
         #all = affine_map<(a, b, c, d) -> (a, b, c, d)>
         func.func @layer(%x: {x}, %w: {w}, %out: {out}) -> {out} {{
           {pad if self.pad else ""}
-          %zero = arith.constant 0 : {self.kind}
+          %zero = arith.constant {self._number(0)} : {self.kind}
           %e = tensor.empty() : {sums}
           %f = linalg.fill ins(%zero : {self.kind}) outs(%e : {sums}) -> {sums}
           %sum = linalg.generic {{indexing_maps = [#x, #w, #y], iterator_types = [{self.kinds}]}}
@@ -104,7 +107,7 @@ def _found(text: Text) -> Contraction | None:
     # what is found refers to the module's operations, but nothing here looks at those
     _, body = text.body()
     found = contraction_of(body)
-    return found if found is not None and Blocks(found, LANES[PLAIN]).emittable else None
+    return found if found is not None and Blocks(found, lanes_for(found, PLAIN)).emittable else None
 
 
 ZEROS = """%zx = arith.constant ZX : i32
@@ -158,7 +161,54 @@ def test_the_interior(axis: Axis, interior: tuple[int, int]) -> None:
     assert whole == list(range(*interior))
 
 
+FLOATS = Text(
+    element="f32",
+    kind="f32",
+    code="%p = arith.mulf %b, %a : f32",
+    total="arith.addf %p, %t : f32",
+    epilogue="%r = arith.negf %s : f32",
+)
+
+
+def test_floats() -> None:
+    found = _found(replace(FLOATS, x=(1, 4, 9, 4), pad=((0, 0), (1, 1), (1, 0), (0, 0))))
+    assert found is not None
+    assert (found.layout, found.element, found.size, found.x.argument, found.w.argument) == ("runs", "float", 4, 0, 1)
+    # channels and strides of the weights in elements, distances in the input in bytes
+    assert (found.channels, found.depth, found.pixel, found.run) == (4, 16, 16, 48)
+    assert found.w_strides == (36, 12, 4)
+    few = _found(replace(FLOATS, x=(1, 4, 8, 3), w=(5, 3, 3, 3)))
+    # words whatever the number of channels, so that nothing is copied to the stack
+    assert few is not None and Blocks(few, lanes_for(few, PLAIN)).kind == "runs"
+
+
+def test_a_result_of_two_dimensions() -> None:
+    """A dense layer that is reshaped before its clamp."""
+    net = TosaNet(np.random.default_rng(1))
+    x = net.input((1, 1, 1, 8), "float32")
+    made = net.conv(x, net.random((5, 1, 1, 8), "float32"), Window((1, 1)))
+    y = net.clamp(net.reshape(made, [1, 5]), 0, 3)
+    module = lowered(net.text([y]), BUFFERS)
+    (found,) = (contraction_of(body) for body in layer_bodies(module).values())
+    assert found is not None
+    assert (found.outputs, [len(found.result), *(loop.extent for loop in found.loops)]) == (5, [2, 1, 1, 1, 5])
+
+
 REFUSED: dict[str, Text] = {
+    "a sum of half floats": replace(
+        FLOATS,
+        element="f16",
+        kind="f16",
+        code="%p = arith.mulf %a, %b : f16",
+        total="arith.addf %t, %p : f16",
+        epilogue="%r = arith.negf %s : f16",
+    ),
+    "a sum of squares of floats": replace(FLOATS, code="%p = arith.mulf %a, %a : f32"),
+    "a maximum of floats": replace(FLOATS, total="arith.maximumf %t, %p : f32"),
+    "a float less another": replace(
+        FLOATS, code="%z9 = arith.constant 1.0 : f32\n%m = arith.subf %a, %z9 : f32\n%p = arith.mulf %m, %b : f32"
+    ),
+    "a pad of floats that counts": replace(FLOATS, pad=((0, 0), (0, 0), (1, 1), (0, 0)), pad_value=1),
     "a sum of 64 bits": Text(
         kind="i64",
         code="""%m = arith.extsi %a : i8 to i64
@@ -230,8 +280,9 @@ def test_refused(reason: str) -> None:
     ],
     ids=lambda value: value.name if isinstance(value, Single) else "",
 )
-def test_layers_of_models(layer: Single, layout: str | None) -> None:
-    net, output = layer.net("int8")
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+def test_layers_of_models(layer: Single, layout: str | None, kind: str) -> None:
+    net, output = layer.net(kind)
     module = lowered(net.text([output]), BUFFERS)
     found = [contraction_of(body) for body in layer_bodies(module).values()]
     assert [item and item.layout for item in found] == [layout]
@@ -248,9 +299,14 @@ def test_fold(zero: int, signed: bool) -> None:
     found = replace(found, x=replace(found.x, zero=zero), w=replace(found.w, signed=signed))
     weights = np.random.default_rng(1).integers(-128, 128, (5, 3, 3, 4)).astype(np.int8)
     read = weights.astype(np.int64) if signed else weights.view(np.uint8).astype(np.int64)
-    np.testing.assert_array_equal(fold(found, weights), -zero * read.sum(axis=(1, 2, 3)))
-    assert fold(found, weights).dtype == np.int32
-    np.testing.assert_array_equal(fold(found, weights.reshape(-1)), fold(found, weights))
+    whole = fold(found, [(0, 3)], weights)
+    np.testing.assert_array_equal(whole, -zero * read.sum(axis=(1, 2, 3)))
+    assert whole.dtype == np.int32
+    np.testing.assert_array_equal(fold(found, [(0, 3)], weights.reshape(-1)), whole)
+    parts = fold(found, [(1, 3), (0, 3), (0, 1)], weights).reshape(3, -1)
+    np.testing.assert_array_equal(
+        parts, [-zero * read[:, r].sum(axis=(1, 2, 3)) for r in (slice(1, 3), slice(3), slice(1))]
+    )
 
 
 def test_fold_of_each_channel_its_own_input() -> None:
@@ -259,4 +315,4 @@ def test_fold_of_each_channel_its_own_input() -> None:
     assert found is not None and found.layout == "depthwise"
     found = replace(found, x=replace(found.x, zero=7))
     weights = np.random.default_rng(1).integers(-128, 128, (3, 3, 5)).astype(np.int8)
-    np.testing.assert_array_equal(fold(found, weights), -7 * weights.astype(np.int64).sum(axis=(0, 1)))
+    np.testing.assert_array_equal(fold(found, [(0, 3)], weights), -7 * weights.astype(np.int64).sum(axis=(0, 1)))

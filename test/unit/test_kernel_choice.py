@@ -155,8 +155,10 @@ def test_a_kernel_that_does_not_accept_the_layer_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         scripted(net.text([y]), layers("pool", [1, 4]), pick("pool", "careful"))
     assert "'lowtide.kernel': layer 'linalg." in caught.value.message
-    assert "kernel 'careful' does not accept this layer; choose one of pull" in caught.value.message
-    with pytest.raises(InputError, match="unknown kernel 'quick'; choose one of blocked, widened, pull, careful"):
+    assert "kernel 'careful' does not accept this layer; choose one of pool, pull" in caught.value.message
+    with pytest.raises(
+        InputError, match="unknown kernel 'quick'; choose one of blocked, widened, map, pool, pull, careful"
+    ):
         scripted(net.text([y]), layers("pool", [4]), pick("pool", "quick"))
 
 
@@ -166,4 +168,4 @@ def test_a_note_of_no_kernel_is_refused_behind_the_script() -> None:
     network_calls(module, "test")[3].attributes[KERNEL] = StringAttr.get("quick", module.context)
     with pytest.raises(InputError, match="unknown kernel 'quick'") as caught:
         run_passes(module, BACK)
-    assert caught.value.remedy == "choose one of blocked, widened, pull"
+    assert caught.value.remedy == "choose one of blocked, widened, map, pool, pull"

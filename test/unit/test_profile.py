@@ -23,7 +23,7 @@ from lowtide.graph.program import DIRECTIONS
 from lowtide.graph.read import layer_bodies
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import contraction_of
-from lowtide.kernels.library import LANES, PLAIN, kernel_name
+from lowtide.kernels.library import LANES, PLAIN, kernel_name, lanes_for
 
 LAYERS = all_layers()
 
@@ -88,7 +88,9 @@ def _orders(text: str, lanes: str) -> tuple[Array, ...]:
     module = jit.lowered(text, BUFFERS)
     (body,) = layer_bodies(module).values()
     found = contraction_of(body)
-    return () if found is None or kernel_name(body) != "blocked" else tuple(Blocks(found, LANES[lanes]).orders())
+    if found is None or kernel_name(body) != "blocked":
+        return ()
+    return tuple(Blocks(found, lanes_for(found, lanes)).orders())
 
 
 def _safe(case: Case) -> Callable[[int], bool]:

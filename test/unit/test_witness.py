@@ -26,10 +26,8 @@ from lowtide.emulate.trace import Recorder, Trace
 from lowtide.emulate.unicorn_backend import UnicornBackend
 from lowtide.emulate.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
-from lowtide.ir import StringAttr
 from lowtide.lower import normalised
 from lowtide.network import LayerAccess
-from lowtide.normalise.form import KERNEL, network_calls
 from lowtide.passes import run_passes
 from lowtide.report.memory_map import PlacedBuffer
 from lowtide.stages import Stages
@@ -257,16 +255,9 @@ def _outlined(model: Path) -> jit.Module:
     return module
 
 
-def _pulled(module: jit.Module) -> jit.Module:
-    """The module with the general kernel picked for all layers."""
-    for call in network_calls(module, "test"):
-        call.attributes[KERNEL] = StringAttr.get("pull", module.context)
-    return module
-
-
 def _check_single(layer: Single, folder: Path) -> None:
     net, output = layer.net("int8")
-    assert _mutate(lambda: _pulled(jit.lowered(net.text([output]), BUFFERS)), folder)
+    assert _mutate(lambda: mutants.pulled(jit.lowered(net.text([output]), BUFFERS)), folder)
 
 
 BLOCKED = [
@@ -315,7 +306,7 @@ def test_one_byte_too_far_is_seen_in_kws(tmp_path: Path) -> None:
     if not model.is_file():
         pytest.skip("../shared/models is not there")
     # the first convolution, then a depthwise and a pointwise one, each in both directions
-    assert _mutate(lambda: _pulled(_outlined(model)), tmp_path, 6) == 6
+    assert _mutate(lambda: mutants.pulled(_outlined(model)), tmp_path, 6) == 6
 
 
 @pytest.mark.slow

@@ -70,7 +70,8 @@ class Works:
     Attributes:
         whole: its own kernel, whole or by rows of its output.
         pixels: its own kernel in a loop by columns.
-        pulled: the general kernel, which goes by channels, and by the rows of an input.
+        pulled: the general kernel, which goes by channels.
+        summed: its own kernel that takes its input by rows, where it can.
         widened: as `whole`, with weights of 16 bits; None where nothing is gained.
         widened_bytes: flash that those take more.
     """
@@ -78,6 +79,7 @@ class Works:
     whole: Work
     pixels: Work
     pulled: Work
+    summed: Work | None = None
     widened: Work | None = None
     widened_bytes: int = 0
 
@@ -107,6 +109,8 @@ class Share:
         return replace(self, work=replace(self.work, form=form))
 
 
+SUMS = "sums"
+"""The form of what takes an input a part at a time."""
 LOOPS = "loops"
 """The form of the code around all calls."""
 BY_PIXELS = " by pixels"

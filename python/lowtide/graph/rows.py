@@ -226,6 +226,15 @@ def finishing_body(body: LayerBody, accumulation: Accumulation) -> LayerBody:
     return LayerBody(body.arguments, result, body.offsets, body.strides, body.destination)
 
 
+def accumulating_body(body: LayerBody, accumulation: Accumulation) -> LayerBody:
+    """What a call that takes some rows does: the reduction alone, from the destination on, which is the accumulator."""
+    node = accumulation.node
+    kind = node.op.results[0].type
+    result = replace(node, init=Operand(len(body.arguments) - 1, node.shape))
+    none, all_of_them = (0,) * len(node.shape), (1,) * len(node.shape)
+    return LayerBody((*body.arguments[:-1], kind), result, none, all_of_them, node.shape)
+
+
 def row_access(body: LayerBody, operands: Mapping[int, tuple[int, Shape]]) -> RowAccess:
     """How a layer can go by the rows and columns of the buffers that it uses.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lowtide.ir import (
     DenseElementsAttr,
+    F32Type,
     FlatSymbolRefAttr,
     InsertionPoint,
     IntegerType,
@@ -26,6 +28,8 @@ from lowtide.ir import (
 from lowtide.kernels.intervals import Interval, hull
 from lowtide.normalise.analysis import defining
 
+Numbers = npt.NDArray[Any]
+"""Integers, or 32-bit floats."""
 DERIVED = "__derived_"
 """What the names of constants begin with that are made of others."""
 _VIEWS = ("memref.collapse_shape", "memref.expand_shape", "memref.cast")
@@ -60,12 +64,12 @@ class Globals:
                 found[argument] = total
         return found
 
-    def value(self, buffer: Value) -> npt.NDArray[np.integer] | None:
-        """The integers of a buffer that is a constant."""
+    def value(self, buffer: Value) -> Numbers | None:
+        """The numbers of a buffer that is a constant."""
         name = _name(buffer)
         return None if name is None else _values(self._values[name], "initial_value")
 
-    def new(self, values: npt.NDArray[np.integer]) -> Value:
+    def new(self, values: Numbers) -> Value:
         """A constant with these values, got at the current insertion point; equal ones are one."""
         kind, key = type_of(values), (values.dtype.str, values.tobytes())
         if key not in self._made:
@@ -105,16 +109,21 @@ def _name(buffer: Value) -> str | None:
     return FlatSymbolRefAttr(op.attributes["name"]).value
 
 
-def _extremes(values: npt.NDArray[np.integer] | None) -> Interval | None:
-    return None if values is None or values.size == 0 else (int(values.min()), int(values.max()))
+def _extremes(values: Numbers | None) -> Interval | None:
+    """Of integers."""
+    if values is None or values.size == 0 or values.dtype.kind == "f":
+        return None
+    return int(values.min()), int(values.max())
 
 
-def _values(constant: Operation, attribute: str) -> npt.NDArray[np.integer] | None:
-    """The integers that an attribute of the operation holds; None where it is none of integers."""
+def _values(constant: Operation, attribute: str) -> Numbers | None:
+    """The numbers that an attribute of the operation holds; None where it holds none."""
     if attribute not in constant.attributes:
         return None
     value = constant.attributes[attribute]
-    if not isinstance(value, DenseElementsAttr) or not isinstance(ShapedType(value.type).element_type, IntegerType):
+    if not isinstance(value, DenseElementsAttr):
+        return None
+    if not isinstance(ShapedType(value.type).element_type, IntegerType | F32Type):
         return None
     return np.array(value)
 
@@ -127,6 +136,7 @@ def interval_of(constant: Value) -> Interval | None:
     return None if op is None else _extremes(_values(op, "value"))
 
 
-def type_of(values: npt.NDArray[np.integer]) -> MemRefType:
+def type_of(values: Numbers) -> MemRefType:
     """The type of a buffer that holds them."""
-    return MemRefType.get(list(values.shape), IntegerType.get_signless(8 * values.itemsize))
+    element = F32Type.get() if values.dtype.kind == "f" else IntegerType.get_signless(8 * values.itemsize)
+    return MemRefType.get(list(values.shape), element)

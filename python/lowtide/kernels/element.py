@@ -45,6 +45,7 @@ from lowtide.ir import (
     memref,
     scf,
 )
+from lowtide.kernels.extremes import EXTREMES, emit_extreme
 from lowtide.kernels.intervals import Interval, Intervals
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.kernels.rescale import Rescale, rescales
@@ -62,11 +63,13 @@ class Part:
         reduces: the dimensions are of the result's iteration space.
         from_the_end: elements are gone through from the last to the first, and rings fill from their end: their last
             row is the tensor's last.
+        unit: what both ends of the first range are multiples of.
     """
 
     ranges: Mapping[int, tuple[Value, Value]]
     reduces: bool = False
     from_the_end: bool = False
+    unit: int = 1
 
 
 class ElementEmitter:
@@ -320,7 +323,7 @@ class ElementEmitter:
             return self.indices.value(dims[IntegerAttr(op.attributes["dim"]).value])
 
         special: dict[str, Callable[[Operation, Sequence[Value]], Value]]
-        special = {"linalg.index": loop_index, "tensor.extract": _extract}
+        special = {"linalg.index": loop_index, "tensor.extract": _extract, **dict.fromkeys(EXTREMES, emit_extreme)}
         if self._bare:
             special["arith.maxsi"] = self._maximum
         return clone_region(block, arguments, self._captured, special, self._cheaper(node), bare=self._bare)[0]

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
 from lowtide.bufferise.bufferise import declared_functions, detach_layers
 from lowtide.bufferise.directions import DIRECTION, DIRECTIONS
 from lowtide.errors import InternalError
@@ -27,7 +24,7 @@ from lowtide.ir import (
     func,
     run_pipeline,
 )
-from lowtide.kernels.constants import Globals, type_of
+from lowtide.kernels.constants import Globals, Numbers, type_of
 from lowtide.kernels.division import replace_divisions
 from lowtide.kernels.element import Part
 from lowtide.kernels.library import GENERAL, KERNELS, How, Kernel, kernel_name, lanes_of
@@ -86,17 +83,17 @@ class _Callers:
     calls: Sequence[func.CallOp]
     constants: Globals
 
-    def derived(self, kernel: Kernel, body: LayerBody, lanes: str) -> list[list[npt.NDArray[np.integer]]]:
+    def derived(self, kernel: Kernel, body: LayerBody, lanes: str) -> list[list[Numbers]]:
         """Of each call the derived constants; none where one is made from what is no constant."""
         wanted = kernel.derived(body, lanes)
-        made: list[list[npt.NDArray[np.integer]]] = []
+        made: list[list[Numbers]] = []
         for call in self.calls:
             buffers = [operand for operand in call.operation.operands if isinstance(operand.type, MemRefType)]
             sources = [(item, self.constants.value(buffers[item.argument])) for item in wanted]
             made.append([item.make(source) for item, source in sources if source is not None])
         return made if all(len(of_one) == len(wanted) for of_one in made) else [[] for _ in self.calls]
 
-    def call(self, name: str, derived: Sequence[Sequence[npt.NDArray[np.integer]]]) -> None:
+    def call(self, name: str, derived: Sequence[Sequence[Numbers]]) -> None:
         """Turn the calls into calls of that function, with these constants behind the operands."""
         for call, values in zip(self.calls, derived, strict=True):
             op = call.operation
@@ -140,8 +137,10 @@ def _part(declaration: func.FuncOp, arguments: Sequence[Value], destination: Sha
     if not bounds:
         return None
     pairs = list(zip(bounds[::2], bounds[1::2], strict=True))
-    reduction = reduction_of(declaration)
+    reduction, unit = reduction_of(declaration), 1
     if reduction.flat is not None:
+        columns, channels = reduction.flat
+        unit = channels if len(pairs) > 1 else columns * channels
         ranges = {reduction.dimensions[0]: _flat(pairs, *reduction.flat)}
     elif reduction.dimensions:
         ranges = dict(zip(reduction.dimensions, pairs, strict=True))
@@ -149,7 +148,7 @@ def _part(declaration: func.FuncOp, arguments: Sequence[Value], destination: Sha
         by_channels = CHANNELS in declaration.operation.attributes
         row = len(destination) - 1 if by_channels else row_dimension(destination)
         ranges = {row + position: pair for position, pair in enumerate(pairs)}
-    return Part(ranges, bool(reduction.dimensions), BACKWARDS in declaration.operation.attributes)
+    return Part(ranges, bool(reduction.dimensions), BACKWARDS in declaration.operation.attributes, unit)
 
 
 def _flat(pairs: Sequence[tuple[Value, Value]], columns: int, channels: int) -> tuple[Value, Value]:

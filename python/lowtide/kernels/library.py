@@ -14,18 +14,25 @@ from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import F32Type, Module, RankedTensorType, StringAttr, Value
+from lowtide.kernels.blocked.accumulated import AccumulatedEmitter, is_accumulated
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Contraction, contraction_of
 from lowtide.kernels.blocked.dsp import Dsp
 from lowtide.kernels.blocked.emitter import BlockedEmitter, is_blocked
+from lowtide.kernels.blocked.floats import Floats, Fused
 from lowtide.kernels.blocked.lanes import Lanes, Scalar
 from lowtide.kernels.blocked.mve import Mve
 from lowtide.kernels.blocked.risc import Risc
 from lowtide.kernels.blocked.rvv import Rvv
 from lowtide.kernels.blocked.shifts import as_words, shift_arguments
 from lowtide.kernels.blocked.weights import as_groups, as_runs, as_widened, fold, in_groups, in_runs, widened
+from lowtide.kernels.channelwise import channelwise_of
+from lowtide.kernels.constants import Numbers
 from lowtide.kernels.element import Part
+from lowtide.kernels.elementwise import elementwise_of
 from lowtide.kernels.intervals import Interval
+from lowtide.kernels.mapped import MapEmitter, is_mapped
+from lowtide.kernels.pooled import PoolEmitter, is_pooled
 from lowtide.kernels.pull import PullEmitter
 
 LANES_NAME = "lowtide.lanes"
@@ -38,7 +45,10 @@ LANES: dict[str, Lanes] = {
     "mve": Mve(),
     "rvv": Rvv(),
 }
-"""How a core multiplies, by the name that its target has for it."""
+"""How a core multiplies bytes, by the name that its target has for it."""
+LANES["risc-fpu"] = LANES["risc"]
+FLOATS: Mapping[str, Lanes] = dict.fromkeys(("risc-fpu", "dsp", "mve", "rvv"), Fused())
+"""How it multiplies floats, by the same name, where it has an FPU."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +79,12 @@ class Derived:
     Attributes:
         what: its meaning to the kernel.
         argument: number of the tensor argument that it is made from.
-        make: from that argument's value, one dimension of integers.
+        make: from that argument's value, one dimension of numbers.
     """
 
     what: Literal["runs", "groups", "widened", "folded", "shifts"]
     argument: int
-    make: Callable[[npt.NDArray[np.integer]], npt.NDArray[np.integer]]
+    make: Callable[[Numbers], Numbers]
 
 
 class Kernel(Protocol):
@@ -135,10 +145,10 @@ class Pull:
 
 @dataclass(frozen=True)
 class Blocked:
-    """`lowtide.kernels.blocked`: convolutions and dense layers of 8-bit integers.
+    """`lowtide.kernels.blocked`: convolutions and dense layers of 8-bit integers or floats.
 
     Attributes:
-        wide: weights are of 16 bits where a core is faster with them: twice the flash; for what is not depthwise.
+        wide: weights are of 16 bits where a core is faster with them: twice the flash; for bytes, but not depthwise.
     """
 
     wide: bool = False
@@ -146,12 +156,15 @@ class Blocked:
     def accepts(self, body: LayerBody) -> bool:
         """Layers with one convolution of a form that it knows."""
         found = _convolution(body)
-        return found is not None and not (self.wide and found.layout == "depthwise")
+        return found is not None and not (self.wide and (found.layout == "depthwise" or found.element == "float"))
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """See `BlockedEmitter`; what does not lie by channels in memory is pulled, as always."""
         found = _convolution(body)
         wanted = self.derived(body, how.lanes)
+        if found is not None and how.part is not None and is_accumulated(found, body, arguments, how.part):
+            AccumulatedEmitter(found, body, arguments, how.part, how.constants, LANES[how.lanes]).emit()
+            return
         missing = found is None or (found.layout == "spread" and len(how.derived) < len(wanted))
         if found is None or missing or not is_blocked(found, body, arguments, how.part):
             Pull().emit(body, arguments, how)
@@ -169,7 +182,7 @@ class Blocked:
             found,
             body,
             arguments,
-            LANES[how.lanes],
+            lanes_for(found, how.lanes),
             backwards=how.backwards,
             part=how.part,
             constants=how.constants,
@@ -184,22 +197,23 @@ class Blocked:
         found, made = _convolution(body), list[Derived]()
         group = 1 if found is None else _group(found, lanes)
         if found is not None and group > 1:
-            spans = Blocks(found, LANES[lanes]).of_channels(1)
+            spans = Blocks(found, lanes_for(found, lanes)).of_channels(1)
             made.append(Derived("groups", found.w.argument, partial(in_groups, found, spans)))
-        elif found is not None and self.wide and LANES[lanes].widens:
+        elif found is not None and self.wide and lanes_for(found, lanes).widens:
             made.append(Derived("widened", found.w.argument, partial(widened, found, _run_bytes(found))))
         elif found is not None and found.layout == "spread":
             made.append(Derived("runs", found.w.argument, partial(in_runs, found)))
-        if found is not None and LANES[lanes].folds and found.x.zero != 0 and found.w.zero == 0:
-            made.append(Derived("folded", found.w.argument, partial(fold, found)))
-        if found is not None and LANES[lanes].across:
+        if found is not None and lanes_for(found, lanes).folds and found.x.zero != 0 and found.w.zero == 0:
+            rows = [inside for _, inside in Blocks(found, lanes_for(found, lanes)).row_classes]
+            made.append(Derived("folded", found.w.argument, partial(fold, found, rows)))
+        if found is not None and lanes_for(found, lanes).across:
             made += [Derived("shifts", argument, as_words) for argument in sorted({*shift_arguments(body.result)})]
         return tuple(made)
 
     def form(self, body: LayerBody) -> str:
         """See `Blocks.kind`; runs under windows of several rows are in a loop more."""
         found = _convolution(body)
-        if found is None:
+        if found is None or found.element == "float":
             return Pull().form(body)
         kind = Blocks(found, LANES[PLAIN]).kind
         return "windows" if kind == "runs" and found.rows.kernel > 1 else kind
@@ -209,8 +223,73 @@ class Blocked:
     ) -> Profile:
         """See `profile_of`: for the blocks, and for what takes their place where they can't be."""
         found = contraction_of(body)
-        orders = [] if found is None else Blocks(found, LANES[lanes]).orders()
+        orders = [] if found is None else Blocks(found, lanes_for(found, lanes)).orders()
         return profile_of(body, argument, input_bytes, output_bytes, orders)
+
+
+class Maps:
+    """`lowtide.kernels.mapped`: layers of integers without reductions and pads, in runs."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        """Layers whose elements lie in runs, as those that they are made from do."""
+        return elementwise_of(body) is not None
+
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        """See `MapEmitter`; where a call has no runs, elements are pulled, as always."""
+        found = elementwise_of(body)
+        if found is None or not is_mapped(found, arguments, how.part):
+            Pull().emit(body, arguments, how)
+            return
+        wide = LANES[how.lanes].wide
+        MapEmitter(found, body, arguments, how.part, how.constants, backwards=how.backwards, wide=wide).emit()
+
+    def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
+        """Nothing."""
+        del body, lanes
+        return ()
+
+    def form(self, body: LayerBody) -> str:
+        """One for all."""
+        del body
+        return "map"
+
+    def profile(
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+    ) -> Profile:
+        """That of single elements: turns of neighbours, each loaded before it is stored, allow no less."""
+        return Pull().profile(body, argument, input_bytes, output_bytes, lanes)
+
+
+class Pools:
+    """`lowtide.kernels.pooled`: reductions of integers that leave the channels alone."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        """Layers with one reduction through neighbours alike."""
+        return channelwise_of(body) is not None
+
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        """See `PoolEmitter`; where a call does not have the channels together, elements are pulled, as always."""
+        found = channelwise_of(body)
+        if found is None or not is_pooled(found, body, arguments, how.part):
+            Pull().emit(body, arguments, how)
+            return
+        PoolEmitter(found, body, arguments, how.part, how.constants, backwards=how.backwards).emit()
+
+    def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
+        """Nothing."""
+        del body, lanes
+        return ()
+
+    def form(self, body: LayerBody) -> str:
+        """One for all."""
+        del body
+        return "pool"
+
+    def profile(
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+    ) -> Profile:
+        """That of single elements: steps of neighbours, each loaded before it is stored, allow no less."""
+        return Pull().profile(body, argument, input_bytes, output_bytes, lanes)
 
 
 def _run_bytes(found: Contraction) -> int:
@@ -221,8 +300,8 @@ def _run_bytes(found: Contraction) -> int:
 
 def _group(found: Contraction, lanes: str) -> int:
     """Output channels whose weights these lanes want side by side; 1 where each channel's are in a run."""
-    blocks = Blocks(found, LANES[lanes])
-    if LANES[lanes].outer is None or blocks.kind == "depthwise":
+    blocks = Blocks(found, lanes_for(found, lanes))
+    if blocks.lanes.outer is None or blocks.kind == "depthwise":
         return 1
     return min(found.outputs, blocks.channels(1))
 
@@ -233,7 +312,12 @@ def _has_floats(body: LayerBody) -> bool:
 
 def _convolution(body: LayerBody) -> Contraction | None:
     found = contraction_of(body)
-    return found if found is not None and Blocks(found, LANES[PLAIN]).emittable else None
+    return found if found is not None and Blocks(found, lanes_for(found, PLAIN)).emittable else None
+
+
+def lanes_for(found: Contraction, name: str) -> Lanes:
+    """How a core multiplies the elements of a convolution; `name` is one of `LANES`."""
+    return FLOATS.get(name, Floats()) if found.element == "float" else LANES[name]
 
 
 GENERAL = "pull"
@@ -242,7 +326,13 @@ WIDENED = "widened"
 """The kernel that takes flash for speed."""
 WEIGHTS = ("runs", "groups", "widened")
 """Derived constants that take the weights' place."""
-KERNELS: dict[str, Kernel] = {"blocked": Blocked(), WIDENED: Blocked(wide=True), GENERAL: Pull()}
+KERNELS: dict[str, Kernel] = {
+    "blocked": Blocked(),
+    WIDENED: Blocked(wide=True),
+    "map": Maps(),
+    "pool": Pools(),
+    GENERAL: Pull(),
+}
 
 
 def kernel_for(body: LayerBody, picked: str | None = None) -> Kernel:

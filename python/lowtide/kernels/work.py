@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +18,10 @@ import numpy.typing as npt
 from lowtide.cost.work import BY_PIXELS, Work, Works
 from lowtide.errors import InternalError
 from lowtide.graph.nest import LayerBody
+from lowtide.graph.rows import accumulating_body, accumulation_of
 from lowtide.ir import (
     Block,
+    F32Type,
     FunctionType,
     IndexType,
     InsertionPoint,
@@ -36,15 +39,16 @@ from lowtide.ir import (
     func,
     run_pipeline,
 )
-from lowtide.kernels.constants import type_of
+from lowtide.kernels.constants import Numbers, type_of
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
-from lowtide.kernels.library import KERNELS, WIDENED, How, kernel_name
+from lowtide.kernels.library import GENERAL, KERNELS, WIDENED, How, kernel_name
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import defining
 
 _CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh},loop-invariant-code-motion,canonicalize,cse))"
 _ADDRESS = "memref.extract_aligned_pointer_as_index"
+NOTHING_CUT: Mapping[int, int] = MappingProxyType({})
 Integers = npt.NDArray[np.int64]
 
 _ARITHMETIC: Mapping[str, Callable[[Integers, Integers], Integers]] = {
@@ -236,7 +240,10 @@ WIDE = 64
 _CHOICES = frozenset(f"arith.{name}" for name in ("cmpi", "select", "minsi", "maxsi", "minui", "maxui"))
 _DIVISIONS = frozenset(f"arith.{name}" for name in ("divui", "divsi", "remui", "remsi", "ceildivsi", "floordivsi"))
 _EASY_FLOATS = frozenset(
-    f"arith.{name}" for name in ("addf", "subf", "mulf", "negf", "cmpf", "maximumf", "minimumf", "maxnumf", "minnumf")
+    (
+        *("arith.addf", "arith.subf", "arith.mulf", "arith.negf", "arith.cmpf", "math.fma"),
+        *("arith.maximumf", "arith.minimumf", "arith.maxnumf", "arith.minnumf"),
+    )
 )
 _INTRINSICS = {"smlad": "duals", "smla": "halves", "xta": "unpacks", "xtb": "unpacks"}
 """By a part of an intrinsic's name."""
@@ -282,16 +289,19 @@ def works_of(body: LayerBody, lanes: str, constants: Mapping[int, Interval], fix
     """
     name = kernel_name(body)
     how = How(lanes, constants=constants)
-    pulled = _counted(body, "pull", how, fixed, cut=())
-    if name == "pull":
-        return Works(pulled, replace(pulled, form=pulled.form + BY_PIXELS), pulled)
-    pixels = _counted(body, name, how, fixed, cut=(1, 2))
-    whole = _counted(body, name, how, fixed, cut=())
-    works = Works(whole, replace(pixels, form=pixels.form + BY_PIXELS), pulled)
+    pulled = _counted(body, GENERAL, how, fixed)
+    summed = _summed(body, how, fixed)
+    if name == GENERAL:
+        return Works(pulled, replace(pulled, form=pulled.form + BY_PIXELS), pulled, summed)
+    cut = (1, 2) if len(body.result.shape) == 4 else ()
+    ranges = {dimension: body.result.shape[dimension] for dimension in cut}
+    pixels = _counted(body, name, how, fixed, ranges)
+    whole = _counted(body, name, how, fixed)
+    works = Works(whole, replace(pixels, form=pixels.form + BY_PIXELS), pulled, summed)
     nbytes = _widened_bytes(body, lanes, fixed)
     if not nbytes:
         return works
-    return replace(works, widened=_counted(body, WIDENED, how, fixed, cut=()), widened_bytes=nbytes)
+    return replace(works, widened=_counted(body, WIDENED, how, fixed), widened_bytes=nbytes)
 
 
 def _widened_bytes(body: LayerBody, lanes: str, fixed: Collection[int]) -> int:
@@ -302,8 +312,26 @@ def _widened_bytes(body: LayerBody, lanes: str, fixed: Collection[int]) -> int:
     return sum(math.prod(RankedTensorType(body.arguments[item.argument]).shape) for item in found)
 
 
-def _counted(body: LayerBody, kernel: str, how: How, fixed: Collection[int], *, cut: Sequence[int]) -> Work:
-    """Of the code for calls that cut these dimensions of the output, when one call goes through all of them."""
+def _summed(body: LayerBody, how: How, fixed: Collection[int]) -> Work | None:
+    """Of the calls that take an input by rows, as one that takes all."""
+    accumulation = accumulation_of(body, set(range(len(body.arguments) - 1)) - set(fixed))
+    if accumulation is None:
+        return None
+    taking = accumulating_body(body, accumulation)
+    rows = accumulation.node.extents[accumulation.dimension]
+    return _counted(taking, kernel_name(taking), how, fixed, {accumulation.dimension: rows}, reduces=True)
+
+
+def _counted(
+    body: LayerBody,
+    kernel: str,
+    how: How,
+    fixed: Collection[int],
+    cut: Mapping[int, int] = NOTHING_CUT,
+    *,
+    reduces: bool = False,
+) -> Work:
+    """Of the code for calls that cut these dimensions, of those extents, when one call goes through all of them."""
     emitter = KERNELS[kernel]
     context = body.arguments[0].context
     with context, Location.unknown(context):
@@ -318,8 +346,8 @@ def _counted(body: LayerBody, kernel: str, how: How, fixed: Collection[int], *, 
         arguments = list(block.arguments)
         with InsertionPoint(block):
             derived = arguments[len(own) :] if len(made) == len(wanted) else []
-            ranges = {d: (index_constant(0), index_constant(body.result.shape[d])) for d in cut}
-            part = Part(ranges) if cut else None
+            ranges = {d: (index_constant(0), index_constant(extent)) for d, extent in cut.items()}
+            part = Part(ranges, reduces, unit=next(iter(cut.values()))) if cut else None
             known = [[value] for value in values] if derived else []
             emitter.emit(body, arguments[: len(own)], replace(how, part=part, derived=derived, values=known))
             func.ReturnOp([])
@@ -332,5 +360,6 @@ def _buffer(kind: Type) -> MemRefType:
     return MemRefType.get(tensor.shape, tensor.element_type)
 
 
-def _zeros(kind: Type) -> npt.NDArray[np.integer]:
-    return np.zeros(RankedTensorType(kind).shape, np.int8)
+def _zeros(kind: Type) -> Numbers:
+    tensor = RankedTensorType(kind)
+    return np.zeros(tensor.shape, np.float32 if isinstance(tensor.element_type, F32Type) else np.int8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from lowtide.cost.work import Share, Works
+from lowtide.cost.work import SUMS, Share, Works
 from lowtide.errors import InternalError
 from lowtide.graph.graph import Graph, Layer
 from lowtide.graph.loop_schedule import LoopSchedule
@@ -54,7 +54,8 @@ def _share(layer: Layer, fusion: Fusion, schedule: LoopSchedule, number: int, ro
         part *= sum(end - begin for begin, end in schedule.columns.turns()[number]) / stage.columns
     works = _works(layer)
     if stage.accumulates:
-        return Share(layer.name, works.pulled, part, turns).of_form("sums")
+        own = works.summed if fusion.axis == "rows" else None
+        return Share(layer.name, own or works.pulled, part, turns).of_form(SUMS)
     if schedule.columns is not None:
         return Share(layer.name, works.pixels, part, turns)
     return Share(layer.name, works.whole if fusion.axis == "rows" else works.pulled, part, turns)

@@ -1,4 +1,5 @@
-// lowtide-kernels: loops clamped to the image in place of a padded copy, the accumulator in a register, no buffer else.
+// lowtide-kernels: loops clamped to the image in place of a padded copy, the accumulators of two channels in registers,
+// no buffer else.
 // RUN: lowtide-opt %S/Inputs/convs.mlir --lowtide-import-tosa --lowtide-normalise --lowtide-outline --lowtide-bufferise --lowtide-allocate=overlap=0 --lowtide-kernels -o %t
 // RUN: FileCheck %s --input-file %t
 // RUN: FileCheck %s --check-prefix=NONE --input-file %t
@@ -6,11 +7,14 @@
 // CHECK:      func.func private @conv_0(%[[X:.*]]: memref<1x4x4x2xi8>, %[[B:.*]]: memref<2xi32>, %[[Y:.*]]: memref<1x4x4x2xi8>) attributes {llvm.no_inline}
 // CHECK:      %[[LOW:.*]] = arith.maxsi
 // CHECK-NEXT: %[[HIGH:.*]] = arith.minsi
-// CHECK:      %[[START:.*]] = memref.load %[[B]]
-// CHECK:      scf.for %{{.*}} = %[[LOW]] to %[[HIGH]] step %{{.*}} iter_args(%{{.*}} = %[[START]]) -> (i32)
-// CHECK:      memref.load %[[X]]
+// CHECK:      %[[FIRST:.*]] = memref.load %[[B]]
+// CHECK-NEXT: %[[SECOND:.*]] = memref.load %[[B]]
+// CHECK:      scf.for %{{.*}} = %[[LOW]] to %[[HIGH]] step %{{.*}} iter_args(%{{.*}} = %[[FIRST]], %{{.*}} = %[[SECOND]])
+// CHECK:      extract_aligned_pointer_as_index %[[X]]
+// CHECK:      llvm.load
 // CHECK:      arith.shrsi
-// CHECK:      memref.store %{{.*}}, %[[Y]]
+// CHECK:      llvm.store
+// CHECK-NOT:  llvm.load
 // CHECK:      func.func @main
 
 // NONE-NOT:   scf.if

@@ -8,7 +8,7 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %layer = "lowtide.layers"(%module) {numbers = [1]} : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.kernel': unknown kernel 'gemm'; choose one of blocked, widened, pull
+    // CHECK: error: 'lowtide.kernel': unknown kernel 'gemm'; choose one of blocked, widened, map, pool, pull
     "lowtide.kernel"(%layer) {kernel = "gemm"} : (!transform.any_op) -> ()
     transform.yield
   }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,7 @@ from lowtide.kernels.blocked.packed import WORDS
 MOST_PATCH = 256
 """Bytes of a window that are copied to the stack, at most; of all a block's where it can have any number of pixels."""
 MOSTLY = 0.75
-"""Of a layer's windows, the share without pads that makes it better to do without patches where that is possible."""
+"""Of a row's windows, the share without pads at the sides that makes it better to do without patches where that is possible."""
 MOST_PIXELS = 8
 """Of a block whose channels are lanes: more are more code for little."""
 MOST_TAPS = 25
@@ -48,13 +47,13 @@ class Blocks:
         window = self.found.rows.kernel * self.found.columns.kernel
         # lanes across channels take bytes as they lie; a window on the stack still has no edges
         where_they_lie = self.lanes.across and self._inside >= MOSTLY
-        return "patches" if self.found.channels % WORD and window > 1 and not where_they_lie else "runs"
+        return "patches" if self.found.depth % WORD and window > 1 and not where_they_lie else "runs"
 
     @property
     def _inside(self) -> float:
-        """The share of the windows that are inside the input."""
-        axes = self.found.rows, self.found.columns
-        return math.prod((axis.interior[1] - axis.interior[0]) / axis.outputs for axis in axes)
+        """The share of the columns that can be in blocks without patches."""
+        first, end = self.found.columns.interior
+        return (end - first) / self.found.columns.outputs
 
     @property
     def emittable(self) -> bool:
@@ -80,8 +79,15 @@ class Blocks:
     @property
     def asks_rows(self) -> bool:
         """Whether blocks are only in rows whose windows have all their rows inside the input."""
-        asks = (self.kind == "depthwise" and not self.chunked) or (self.kind == "runs" and self.lanes.folds)
+        asks = self.kind == "depthwise" and not self.chunked
         return asks and self.found.rows.interior != (0, self.found.rows.outputs)
+
+    @property
+    def row_classes(self) -> tuple[tuple[int, tuple[int, int]], ...]:
+        """Rows of the output from which on windows of blocks have other rows inside the input, and which."""
+        if self.kind != "runs":
+            return ((0, (0, self.found.rows.kernel)),)
+        return tuple((first, inside) for first, _, inside in self.found.rows.classes)
 
     @property
     def interior(self) -> tuple[int, int]:

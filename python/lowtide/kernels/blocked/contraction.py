@@ -1,4 +1,4 @@
-"""Recognises convolutions of 8-bit integers, dense layers among them, in a layer's loop description."""
+"""Recognises convolutions of bytes or floats, dense layers among them, in a layer's loop description."""
 
 from __future__ import annotations
 
@@ -23,13 +23,16 @@ from lowtide.graph.nest import (
     row_major,
 )
 from lowtide.graph.subscripts import apply_map
-from lowtide.ir import Block, IntegerType, Operation, Value
+from lowtide.ir import Block, F32Type, IntegerType, Operation, Value
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.normalise.analysis import defining
 
 Layout = Literal["runs", "depthwise", "spread"]
 Span = tuple[int, int]
 """First and count."""
+Element = Literal["byte", "float"]
+FLOAT = 4
+"""Bytes of a float."""
 MOST_ZERO = 0x7F00
 """A byte less a zero point up to that, or down to its negative, is a 16-bit value."""
 
@@ -43,7 +46,7 @@ class Factor:
         shape: of the tensor.
         signed: how its bytes are extended.
         zero: what is subtracted then.
-        nbytes: 1, or 2 where they are extended in memory.
+        nbytes: of an element: 1, 2 for weights that are extended in memory, 4 for floats, which are taken as they are.
     """
 
     argument: int
@@ -96,16 +99,17 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Contraction:
-    """A convolution of bytes into 32-bit sums; input, output and weights dense, channels last, batch 1.
+    """A convolution of bytes into 32-bit sums, or of floats; input, output and weights dense, channels last, batch 1.
 
     Attributes:
         node: the reduction.
         index: its element that an element of the layer's result is made from, in terms of `loops`.
         loops: batch, row, column and channel of the result.
+        result: an element of the layer's result in terms of those.
         x, w: input and weights.
         rows, columns: of the windows.
         channels: of the input that one sum goes over; 1 where each output channel has its own.
-        layout: "runs": for each output channel and window row the weights are one run of bytes, as the input is;
+        layout: "runs": for each output channel and window row the weights are one run of elements, as the input is;
             "depthwise": output channel c takes input channel c; "spread": the input has one channel, and weights of
             neighbouring output channels are neighbours.
         w_strides: in weights, for output channel and window row, and column.
@@ -116,6 +120,7 @@ class Contraction:
     node: Structured
     index: Index
     loops: tuple[Var, ...]
+    result: Index
     x: Factor
     w: Factor
     rows: Axis
@@ -133,24 +138,45 @@ class Contraction:
         return self.loops[3].extent
 
     @property
+    def element(self) -> Element:
+        """Of input and weights alike."""
+        return "float" if self.x.nbytes == FLOAT else "byte"
+
+    @property
+    def size(self) -> int:
+        """Bytes of an element of the input."""
+        return self.x.nbytes
+
+    @property
+    def pixel(self) -> int:
+        """Bytes of a pixel of the input."""
+        return self.x.shape[3] * self.size
+
+    @property
+    def depth(self) -> int:
+        """Bytes of a pixel of the input that one sum goes over."""
+        return self.channels * self.size
+
+    @property
     def run(self) -> int:
         """Bytes of the input under one row of the window, which lie in one run where the dilation is 1."""
-        return self.columns.kernel * self.channels
+        return self.columns.kernel * self.depth
 
 
 def contraction_of(body: LayerBody) -> Contraction | None:
     """The layer's convolution, None where it has none, more than one, or one of another form."""
     shape = body.result.shape
-    if len(shape) != 4 or shape[0] != 1 or len(body.destination) != 4:
+    image = len(shape) == 4 and shape[0] == 1
+    if not (image or (shape and math.prod(shape[:-1]) == 1)) or len(body.destination) != len(shape):
         return None
-    loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(shape))
-    index = tuple(Linear.of(var) for var in loops)
+    loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(shape if image else (1, 1, 1, shape[-1])))
+    index = tuple(map(Linear.of, loops)) if image else (*[Linear()] * (len(shape) - 1), Linear.of(loops[3]))
     found = list(_reductions(body.result, index))
     if len(found) != 1 or found[0] is None:
         return None
     node, where = found[0]
     factors = _factors(node)
-    return None if factors is None else _contraction(node, where, loops, *factors)
+    return None if factors is None else _contraction(node, where, loops, index, *factors)
 
 
 def _reductions(node: Node, index: Index) -> Iterator[tuple[Structured, Index] | None]:
@@ -196,21 +222,26 @@ def _factors(node: Structured) -> tuple[Factor, Factor] | None:
         return None
     if isinstance(pad, Padded) and not pad_is_neutral(node, 0, pad.scalar):
         return None
-    (_, x_signed, x_zero), (_, w_signed, w_zero) = terms
-    return Factor(x.argument, x.shape, x_signed, x_zero), Factor(w.argument, w.shape, w_signed, w_zero)
+    return Factor(x.argument, x.shape, *terms[0][1:]), Factor(w.argument, w.shape, *terms[1][1:])
 
 
-def _terms(block: Block) -> list[tuple[int, bool, int]] | None:
+Term = tuple[int, bool, int, int]
+"""Number of the block argument, whether it is signed, what is subtracted, and how many bytes it has."""
+
+
+def _terms(block: Block) -> tuple[Term, Term] | None:
     """What is multiplied, of input and of weights, if that is all the block does; see `_term`."""
     terminator = block.operations[len(block.operations) - 1]
-    total = _operation(terminator.operands[0], "arith.addi")
-    if total is None or total.results[0].type != IntegerType.get_signless(32, block.owner.context):
+    total = defining(terminator.operands[0])
+    kinds = {"arith.addi": IntegerType.get_signless(32, block.owner.context), "arith.addf": _float(block)}
+    if total is None or total.name not in kinds or total.results[0].type != kinds[total.name]:
         return None
-    product = next((p for p in map(_product, total.operands) if p is not None), None)
+    multiply = total.name.replace("add", "mul")
+    product = next((p for p in (_operation(v, multiply) for v in total.operands) if p is not None), None)
     if product is None or len(block.arguments) != 3 or block.arguments[2] not in list(total.operands):
         return None
-    terms = [term for term in (_term(operand, block) for operand in product.operands) if term is not None]
-    return sorted(terms) if {number for number, _, _ in terms} == {0, 1} else None
+    terms = sorted(term for term in (_term(operand, block) for operand in product.operands) if term is not None)
+    return (terms[0], terms[1]) if [term[0] for term in terms] == [0, 1] else None
 
 
 def _operation(value: Value, name: str) -> Operation | None:
@@ -218,12 +249,15 @@ def _operation(value: Value, name: str) -> Operation | None:
     return op if op is not None and op.name == name else None
 
 
-def _product(value: Value) -> Operation | None:
-    return _operation(value, "arith.muli")
+def _float(block: Block) -> F32Type:
+    return F32Type.get(block.owner.context)
 
 
-def _term(value: Value, block: Block) -> tuple[int, bool, int] | None:
-    """Number of the block argument, whether it is signed, and what is subtracted."""
+def _term(value: Value, block: Block) -> Term | None:
+    """A factor, as `Term` says."""
+    if value.type == _float(block):
+        number = _number(value, block)
+        return None if number is None else (number, True, 0, FLOAT)
     zero = 0
     less = _operation(value, "arith.subi")
     if less is not None:
@@ -237,8 +271,13 @@ def _term(value: Value, block: Block) -> tuple[int, bool, int] | None:
     narrow = op.operands[0]
     if narrow.type != IntegerType.get_signless(8, block.owner.context):
         return None
-    number = next((i for i, argument in enumerate(block.arguments) if argument == narrow), None)
-    return None if number is None else (number, op.name == "arith.extsi", zero)
+    number = _number(narrow, block)
+    return None if number is None else (number, op.name == "arith.extsi", zero, 1)
+
+
+def _number(value: Value, block: Block) -> int | None:
+    """Of a block argument."""
+    return next((i for i, argument in enumerate(block.arguments) if argument == value), None)
 
 
 def _operand(node: Node) -> Operand | None:
@@ -248,7 +287,9 @@ def _operand(node: Node) -> Operand | None:
     return node if isinstance(node, Operand) else None
 
 
-def _contraction(node: Structured, index: Index, loops: tuple[Var, ...], x: Factor, w: Factor) -> Contraction | None:
+def _contraction(
+    node: Structured, index: Index, loops: tuple[Var, ...], result: Index, x: Factor, w: Factor
+) -> Contraction | None:
     space = iteration_space(node)
     dims = output_dimensions(node, index, space)
     if len(x.shape) != 4 or x.shape[0] != 1:
@@ -270,7 +311,7 @@ def _contraction(node: Structured, index: Index, loops: tuple[Var, ...], x: Fact
     strides = flat.coefficient(loops[3]), flat.coefficient(ky), flat.coefficient(kx)
     if (loops[3].extent if layout == "depthwise" else channels) != x.shape[3] or math.prod(x.shape) == 0:
         return None
-    return Contraction(node, index, loops, x, w, rows, columns, channels, layout, strides, ky, kx)
+    return Contraction(node, index, loops, result, x, w, rows, columns, channels, layout, strides, ky, kx)
 
 
 def _axis(at: Linear, output: Var, reduced: list[Var], inputs: int) -> tuple[Axis, Var] | None:

@@ -28,12 +28,23 @@ class Depthwise(SumEmitter):
             places = [arith.subi(index_constant(ky), low) for ky in range(rows.kernel)]
             self.present = [arith.cmpi(arith.CmpIPredicate.ult, place, count) for place in places]
 
+    @property
+    def below(self) -> int:
+        """Bytes from a weight to that of the next row of the window."""
+        return self.found.w_strides[1] * self.found.w.nbytes
+
+    @property
+    def across(self) -> int:
+        """Bytes from a weight to that of the next column of the window."""
+        return self.found.w_strides[2] * self.found.w.nbytes
+
     def together(self, count: int) -> int:
         """See `SumEmitter`."""
         return self.vectors(count)
 
     def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
         """See `SumEmitter`."""
+        channel = scaled(channel, self.found.size)
         weights = advanced(self.layer.weights(), channel)
         if pixels.taps is not None:
             return self._written_out(pixels, pixels.taps, channel, weights, sums)
@@ -50,7 +61,7 @@ class Depthwise(SumEmitter):
                     x = advanced(self.layer.input_pixel(self.row, self.column), channel)
                 else:
                     x = advanced(row, self.first_byte(pixels.column, kx))
-                offset = arith.addi(scaled(ky, self.found.w_strides[1]), scaled(kx, self.found.w_strides[2]))
+                offset = arith.addi(scaled(ky, self.below), scaled(kx, self.across))
                 return self.lanes.scale(inner, [x], advanced(weights, offset), self.found.x, self.found.w)
 
             return looped(left, right, 1, totals, tap)
@@ -61,10 +72,11 @@ class Depthwise(SumEmitter):
         self, pixels: Pixels, taps: Sequence[tuple[int, int]], channel: Value, weights: Address, sums: Sums
     ) -> Sums:
         """The columns written out, and the rows where they are few."""
-        rows, below = self.found.rows.kernel, self.found.w_strides[1]
+        rows, below = self.found.rows.kernel, self.below
         start = arith.addi(self.first_byte(pixels.column, None), channel)
-        if rows * max(end - first for first, end in taps) > MOST_TAPS:
-            bounds = index_constant(0), index_constant(rows)
+        looped_rows = self.found.element == "float"
+        if looped_rows or rows * max(end - first for first, end in taps) > MOST_TAPS:
+            bounds = self.rows() if looped_rows else (index_constant(0), index_constant(rows))
 
             def one(ky: Value, totals: Sums) -> Sums:
                 return self._row(pixels, taps, ky, start, advanced(weights, scaled(ky, below)), totals)
@@ -91,10 +103,10 @@ class Depthwise(SumEmitter):
         found = self.found
         self.layer.indices.bind(found.ky, ky)
         first = advanced(self.layer.input_row(self.row), start)
-        step = found.columns.dilation * found.x.shape[3]
+        step = found.columns.dilation * found.pixel
         sums = list(sums)
         for kx in range(found.columns.kernel):
-            xs, ws = self.spread_pixels(first + kx * step, pixels), weights + kx * found.w_strides[2]
+            xs, ws = self.spread_pixels(first + kx * step, pixels), weights + kx * self.across
             here = [m for m, (left, right) in enumerate(taps) if left <= kx < right]
             if here:
                 made = self.lanes.scale([sums[m] for m in here], [xs[m] for m in here], ws, self.x_of(pixels), found.w)
@@ -110,7 +122,7 @@ class Depthwise(SumEmitter):
 
     def _outside(self, pixels: Pixels, weights: Address, sums: Sums) -> Sums:
         """Go on after a row of the windows that is outside the input."""
-        ws = [weights + kx * self.found.w_strides[2] for kx in range(self.found.columns.kernel)]
+        ws = [weights + kx * self.across for kx in range(self.found.columns.kernel)]
         return [self._with_pad(pixels, row, ws) for row in sums]
 
     def _with_pad(self, pixels: Pixels, row: list[Value], ws: Sequence[Address]) -> list[Value]:

@@ -14,15 +14,27 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.linear import Linear, Var
-from lowtide.graph.nest import LayerBody
-from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, VectorType, arith, memref, scf, vector
+from lowtide.graph.linear import Index, Linear, Var
+from lowtide.graph.nest import LayerBody, row_major
+from lowtide.ir import (
+    F32Type,
+    IndexType,
+    InsertionPoint,
+    IntegerType,
+    MemRefType,
+    Value,
+    VectorType,
+    arith,
+    memref,
+    scf,
+    vector,
+)
 from lowtide.kernels.blocked.across import ACROSS
 from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.contraction import FLOAT, Contraction
 from lowtide.kernels.blocked.depthwise import Depthwise
 from lowtide.kernels.blocked.lanes import Lanes, Sums, Wide
-from lowtide.kernels.blocked.memory import Address, address_of, scaled, store
+from lowtide.kernels.blocked.memory import Address, Grid, address_of, scaled, store
 from lowtide.kernels.blocked.patches import Patches
 from lowtide.kernels.blocked.sums import Columns, Pixels, Runs, SumEmitter, zeros
 from lowtide.kernels.blocked.wide import WideEmitter, lies
@@ -46,7 +58,8 @@ class BlockedEmitter(WideEmitter):
         weights: a memref of the weights, as `found` says that they lie.
         known: the weights of everyone who calls the code, where they are in groups.
         words: see `WideEmitter`.
-        folded: what the zero point of the input comes to in each channel's sum (see `fold`), if there is that.
+        folded: what the zero point of the input comes to in each channel's sum, for each class of rows in turn (see
+            `fold` and `Blocks.row_classes`), if there is that.
     """
 
     def __init__(
@@ -74,6 +87,7 @@ class BlockedEmitter(WideEmitter):
         self._reverse = backwards or self.from_the_end
         self._cut = Blocks(found, lanes)
         emitters = ACROSS if lanes.across else {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
+        self._class = Var("class", len(self._cut.row_classes))
         self._sums: SumEmitter = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
         # with what sums start from and what they are rescaled by, nothing but the input is left
@@ -81,7 +95,7 @@ class BlockedEmitter(WideEmitter):
 
     def _can_follow_wide(self) -> bool:
         """Whether all that follows the sums is arithmetic on vectors, and its result's channels lie together."""
-        own, index = self._found.loops[3], tuple(Linear.of(var) for var in self._found.loops)
+        own, index = self._found.loops[3], self._found.result
         neighbours = lies(self.body.target(index), own) == 1
         return neighbours and self.goes_wide(self.body.result, index, own, self._found.node)
 
@@ -94,10 +108,19 @@ class BlockedEmitter(WideEmitter):
 
         def one(position: Value) -> None:
             self.indices.bind(row, position)
+            self._open_class(position)
             self._sums.open_row()
             self._columns()
 
         self._loop(low, high, one)
+
+    def _open_class(self, row: Value) -> None:
+        """Which of the classes of rows this one is in."""
+        number = index_constant(0)
+        for first, _ in self._cut.row_classes[1:]:
+            behind = arith.cmpi(arith.CmpIPredicate.uge, row, index_constant(first))
+            number = arith.addi(number, arith.index_castui(IndexType.get(), behind))
+        self.indices.bind(self._class, number)
 
     def _range(self, var: Var, dimension: int) -> tuple[Value, Value]:
         """Of the output, all of it or that of the part."""
@@ -129,7 +152,7 @@ class BlockedEmitter(WideEmitter):
         elif end - first < pixels:
             self._loop(index_constant(0), index_constant(outputs), self._single)
         elif (first, end) == (0, outputs):
-            self._if_whole(lambda: self._blocks(first, end, pixels))
+            self._blocks(first, end, pixels)
         else:
             self._mixed(first, end, pixels)
 
@@ -181,33 +204,26 @@ class BlockedEmitter(WideEmitter):
         return items[::-1] if self._reverse else items
 
     def _mixed(self, first: int, end: int, pixels: int) -> None:
-        """Turn i is a block from turn `first` on, and what is left of [first, end) one more, if all rows are there."""
+        """Turn i is a block from turn `first` on, and what is left of [first, end) one more; others are pixels."""
         blocks, rest = divmod(end - first, pixels)
         sizes = [pixels] * blocks + ([rest] if rest else [])
-        turns = index_constant(self._found.columns.outputs - sum(size - 1 for size in sizes))
-        whole = self._sums.all_rows
-        count = turns if whole is None else arith.select(whole, turns, index_constant(self._found.columns.outputs))
+        skipped = end - first - len(sizes)
 
         def turn(i: Value) -> None:
             after = arith.subi(i, index_constant(first))
             column = arith.addi(scaled(after, pixels), index_constant(first))
 
             def single() -> None:
-                self._single(self._position(i, first + len(sizes), end - first - len(sizes)))
+                self._single(self._position(i, first + len(sizes), skipped))
 
             def last() -> None:
-                here = self._and_whole(arith.cmpi(arith.CmpIPredicate.eq, after, index_constant(blocks)))
+                here = arith.cmpi(arith.CmpIPredicate.eq, after, index_constant(blocks))
                 self._either(here, lambda: self._block(index_constant(end - rest), rest), single)
 
-            inside = self._and_whole(arith.cmpi(arith.CmpIPredicate.ult, after, index_constant(blocks)))
+            inside = arith.cmpi(arith.CmpIPredicate.ult, after, index_constant(blocks))
             self._either(inside, lambda: self._block(column, pixels), last if rest else single)
 
-        self._loop(index_constant(0), count, turn)
-
-    def _and_whole(self, condition: Value) -> Value:
-        """The condition, in a row whose windows have all their rows."""
-        whole = self._sums.all_rows
-        return condition if whole is None else arith.andi(condition, whole)
+        self._loop(index_constant(0), index_constant(self._found.columns.outputs - skipped), turn)
 
     def _either(self, condition: Value, this: Callable[[], None], that: Callable[[], None]) -> None:
         choice = scf.IfOp(condition, has_else=True)
@@ -220,7 +236,7 @@ class BlockedEmitter(WideEmitter):
         """The pixel of a turn that is no block: after the blocks their further pixels are counted too."""
         if not skipped:
             return turn
-        behind = self._and_whole(arith.cmpi(arith.CmpIPredicate.uge, turn, index_constant(end)))
+        behind = arith.cmpi(arith.CmpIPredicate.uge, turn, index_constant(end))
         return arith.select(behind, arith.addi(turn, index_constant(skipped)), turn)
 
     def _block(self, column: Value, pixels: int) -> None:
@@ -303,33 +319,49 @@ class BlockedEmitter(WideEmitter):
                 start = self.value(node.init, index)
             if self._folded is None or not folded:
                 return start
+            place, sums = Linear.of(self._class) * self._found.outputs + own, self._class.extent * self._found.outputs
             if wide is None:
-                return arith.addi(start, memref.load(self._folded, [self.indices.value(own)]))
-            return arith.addi(start, self.lanes_at(self._folded, (self._found.outputs,), (own,), wide))
+                return arith.addi(start, memref.load(self._folded, [self.indices.value(place)]))
+            return arith.addi(start, self.lanes_at(self._folded, (sums,), (place,), wide))
 
     def _store(self, pixels: Pixels, channel: Value, count: int, sums: Columns) -> None:
         """Pull the block's elements through all that follows the sums, and store them.
 
         Together, so that no load comes behind a store; or each channel's at once, if only constants are loaded.
         """
-        index = tuple(Linear.of(var) for var in self._found.loops)
-        target, destination = self.body.target(index), self.destination()
-        made: list[tuple[Value, list[Value]]] = []
+        target, destination = self.body.target(self._found.result), self.destination()
+        grid = self._grid(pixels, channel, destination, target)
+        made: list[Callable[[], None]] = []
         for n in range(count):
             for m, total in enumerate(sums(n)):
                 with self.scope():
                     self._bind(pixels, m, channel, n)
                     self.memo[-1][self._found.node, self._found.index] = total
-                    value = self.value(self.body.result, index)
-                    made.append((value, self.place(destination, self.body.destination, target)))
+                    value = self.value(self.body.result, self._found.result)
+                    if grid is None:
+                        place = self.place(destination, self.body.destination, target)
+                        made.append(partial(memref.store, value, destination, place))
+                    else:
+                        made.append(partial(store, value, grid.at(m, n), FLOAT))
             if self._only_constants or n == count - 1:
-                for value, place in made:
-                    memref.store(value, destination, place)
+                for one in made:
+                    one()
                 made.clear()
+
+    def _grid(self, pixels: Pixels, channel: Value, destination: Value, target: Index) -> Grid | None:
+        """Where a block of floats goes, if no ring cuts it: an FPU's store takes a constant offset and no index."""
+        kind, shape, size = MemRefType(destination.type), self.body.destination, FLOAT
+        if not isinstance(kind.element_type, F32Type) or list(kind.shape[-2:]) != list(shape[-2:]):
+            return None
+        with self.scope():
+            self._bind(pixels, 0, channel, 0)
+            first = self.byte_of(destination, shape, target)
+        across, along = (row_major(shape, target).coefficient(var) * size for var in self._found.loops[2:])
+        return Grid(first, across, along)
 
     def _store_wide(self, pixels: Pixels, channel: Value, sums: Sums, wide: Wide) -> None:
         """The same for vectors."""
-        index = tuple(Linear.of(var) for var in self._found.loops)
+        index = self._found.result
         target, destination = self.body.target(index), self.destination()
         made: list[tuple[Value, Address]] = []
         for m, row in enumerate(sums):
@@ -376,11 +408,11 @@ class BlockedEmitter(WideEmitter):
 
 def is_blocked(found: Contraction, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:
     """True where channels lie together in the input and the output, and the part goes through rows and columns."""
-    if part is not None and (part.reduces or not set(part.ranges) <= {1, 2}):
+    if part is not None and (part.reduces or len(body.destination) != 4 or not set(part.ranges) <= {1, 2}):
         return False
     shapes = (found.x.shape, arguments[found.x.argument]), (body.destination, arguments[-1])
     for shape, value in shapes:
         kept = list(MemRefType(value.type).shape)
-        if len(kept) != 4 or kept[3] != shape[3]:
+        if len(kept) != len(shape) or kept[-1] != shape[-1]:
             return False
     return MemRefType(arguments[found.w.argument].type).shape == list(found.w.shape)

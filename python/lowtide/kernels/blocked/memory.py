@@ -22,6 +22,19 @@ class Address:
         return Address(self.base, self.offset + more)
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Addresses of a block: so many bytes across from a pixel to the next, and along from a channel to the next."""
+
+    first: Address
+    across: int
+    along: int
+
+    def at(self, pixel: int, channel: int) -> Address:
+        """Of one element."""
+        return self.first + (pixel * self.across + channel * self.along)
+
+
 def address_of(buffer: Value) -> Address:
     """The first byte of a dense memref."""
     return Address(memref.extract_aligned_pointer_as_index(buffer))
@@ -38,7 +51,7 @@ def scaled(value: Value, factor: int) -> Value:
 
 
 def load(address: Address, kind: Type, alignment: int = 1, *, again: bool = False) -> Value:
-    """A value of that type, at any address of the alignment in bytes.
+    """A value of that type, at any address, or at one that so many bytes divide.
 
     Args:
         address, kind, alignment: of the value.
@@ -47,12 +60,12 @@ def load(address: Address, kind: Type, alignment: int = 1, *, again: bool = Fals
     return llvm.load(kind, _pointer(address), alignment=alignment, volatile_=again or None)
 
 
-def store(value: Value, address: Address) -> None:
-    """Store the value, at any address.
+def store(value: Value, address: Address, alignment: int = 1) -> None:
+    """Store the value, at any address, or at one that so many bytes divide.
 
     Volatile: LLVM would make a row of such stores a call of memset or memcpy, which a firmware need not have.
     """
-    llvm.store(value, _pointer(address), alignment=1, volatile_=True)
+    llvm.store(value, _pointer(address), alignment=alignment, volatile_=True)
 
 
 def _pointer(address: Address) -> Value:

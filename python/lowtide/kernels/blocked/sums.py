@@ -156,15 +156,15 @@ class SumEmitter(ABC):
 
     def first_byte(self, column: Value, kx: Value | None) -> Value:
         """In its row, the byte that the window of a pixel begins with, or that of its column `kx`."""
-        axis, channels = self.found.columns, self.found.x.shape[3]
+        axis = self.found.columns
         at = arith.addi(scaled(column, axis.stride), index_constant(-axis.pad))
         if kx is not None:
             at = arith.addi(at, scaled(kx, axis.dilation))
-        return scaled(at, channels)
+        return scaled(at, self.found.pixel)
 
     def spread_pixels(self, first: Address, pixels: Pixels) -> list[Address]:
         """The same byte of the windows of all pixels."""
-        step = self.found.columns.stride * self.found.x.shape[3]
+        step = self.found.columns.stride * self.found.pixel
         return [first + m * step for m in range(pixels.count)]
 
 
@@ -236,7 +236,7 @@ class Runs(SumEmitter):
 
         def one(ky: Value, totals: Sums) -> Sums:
             self.layer.indices.bind(found.ky, ky)
-            below = scaled(ky, found.w_strides[1] * self.pitch(sums))
+            below = scaled(ky, found.w_strides[1] * found.size * self.pitch(sums))
             return self._row(pixels, advanced(weights, below), totals)
 
         return looped(low, high, 1, sums, one)
@@ -249,8 +249,8 @@ class Runs(SumEmitter):
         return span_of(self.found, self.x_of(pixels), known, self.row_bytes, self.lanes.turn)
 
     def pitch(self, sums: Sums) -> int:
-        """Bytes from a weight to the next of its channel."""
-        return self.found.w.nbytes if self.outer is None else len(sums[0])
+        """For a byte of the input, bytes from a weight to the next of its channel."""
+        return self.found.w.nbytes // self.found.size if self.outer is None else len(sums[0])
 
     def firsts(self, weights: Address, sums: Sums) -> list[Address]:
         """The first weight of each channel of a block, or that of a group."""
@@ -270,15 +270,15 @@ class Runs(SumEmitter):
             return self.run(sums, xs, ws, found.run, self.x_of(pixels), self.span(pixels))
         low, high = self.columns()
         first = advanced(row, self.first_byte(pixels.column, low))
-        skipped = scaled(low, found.channels * self.pitch(sums))
-        step = self.step(found.channels)
+        skipped = scaled(low, found.depth * self.pitch(sums))
+        step = self.step(found.depth)
         xs, ws = self.spread_pixels(first, pixels), [advanced(address, skipped) for address in ws]
 
         def some(at: Value, totals: Sums) -> Sums:
             own = moved(ws, scaled(at, self.pitch(sums)))
             return self.products(totals, moved(xs, at), own, step, self.x_of(pixels))
 
-        length = scaled(arith.subi(high, low), found.channels)
+        length = scaled(arith.subi(high, low), found.depth)
         return looped(index_constant(0), length, step, sums, some)
 
     def _pixel_by_pixel(self, pixels: Pixels, ws: Sequence[Address], sums: Sums) -> Sums:
@@ -288,8 +288,8 @@ class Runs(SumEmitter):
         def one(kx: Value, totals: Sums) -> Sums:
             self.layer.indices.bind(found.kx, kx)
             x = self.layer.input_pixel(self.row, self.column)
-            own = moved(ws, scaled(kx, found.channels * self.pitch(sums)))
-            return self.run(totals, [x], own, found.channels, self.x_of(pixels))
+            own = moved(ws, scaled(kx, found.depth * self.pitch(sums)))
+            return self.run(totals, [x], own, found.depth, self.x_of(pixels))
 
         return one(low, sums) if found.columns.kernel == 1 else looped(low, high, 1, sums, one)
 

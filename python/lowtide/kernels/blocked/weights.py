@@ -10,24 +10,29 @@ import numpy.typing as npt
 
 from lowtide.kernels.blocked.contraction import Contraction, Span
 from lowtide.kernels.blocked.memory import WORD
+from lowtide.kernels.constants import Numbers
 
 
-def fold(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
-    """Minus the zero point times the sum of each channel's weights, 32 bits; for windows without a pad.
+def fold(found: Contraction, rows: Sequence[tuple[int, int]], weights: Numbers) -> npt.NDArray[np.int32]:
+    """Minus the zero point times the sum of each channel's weights, 32 bits; for windows without a pad at the sides.
 
     Args:
         found: the convolution; its weights' zero point is 0.
+        rows: rows [first, end) of a window that are inside the input; each gives a sum for every channel, in turn.
         weights: as they lie in memory, of any shape.
     """
     taken = _by_channel(found, weights).astype(np.int64)
     if not found.w.signed:
         taken = taken & 0xFF
-    return (-found.x.zero * taken.sum(axis=1)).astype(np.int32)
+    of_rows = taken.reshape(len(taken), found.rows.kernel, -1).sum(axis=2)
+    sums = [of_rows[:, first:end].sum(axis=1) for first, end in rows]
+    return (-found.x.zero * np.concatenate(sums)).astype(np.int32)
 
 
-def in_runs(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
+def in_runs(found: Contraction, weights: Numbers) -> Numbers:
     """The weights of each output channel in a run of its own: by row, column and input channel of the window."""
-    return _by_channel(found, weights).reshape(-1).astype(np.int8)
+    runs = _by_channel(found, weights).reshape(-1)
+    return runs if found.element == "float" else runs.astype(np.int8)
 
 
 def widened(found: Contraction, run: int, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int16]:
@@ -47,11 +52,11 @@ def as_widened(found: Contraction) -> Contraction:
 
 def as_runs(found: Contraction) -> Contraction:
     """The convolution with the weights that `in_runs` gives."""
-    size = found.rows.kernel * found.run
-    return replace(found, layout="runs", w_strides=(size, found.run, found.channels))
+    run = found.columns.kernel * found.channels
+    return replace(found, layout="runs", w_strides=(found.rows.kernel * run, run, found.channels))
 
 
-def in_groups(found: Contraction, spans: Sequence[Span], weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
+def in_groups(found: Contraction, spans: Sequence[Span], weights: Numbers) -> Numbers:
     """The weights of some output channels side by side, for each element of the window in the order of `in_runs`.
 
     Args:
@@ -59,7 +64,8 @@ def in_groups(found: Contraction, spans: Sequence[Span], weights: npt.NDArray[np
         spans: the groups of channels, in their order.
         weights: as they lie in memory, of any shape.
     """
-    taken = _by_channel(found, weights).astype(np.int8)
+    taken = _by_channel(found, weights)
+    taken = taken if found.element == "float" else taken.astype(np.int8)
     return np.concatenate([taken[first : first + count].T.reshape(-1) for first, count in spans])
 
 
@@ -79,7 +85,7 @@ def as_groups(found: Contraction, group: int) -> Contraction:
     return replace(as_runs(found), group=group)
 
 
-def _by_channel(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+def _by_channel(found: Contraction, weights: Numbers) -> Numbers:
     """Output channels by elements of the window, the last in the order of the input's bytes."""
     kernel = found.rows.kernel, found.columns.kernel, found.channels
     of_channel, down, across = found.w_strides

@@ -27,6 +27,7 @@ from lowtide.ir import (
     Block,
     BlockArgument,
     DenseElementsAttr,
+    FloatType,
     IntegerAttr,
     IntegerType,
     MemRefType,
@@ -158,8 +159,8 @@ class WideEmitter(ElementEmitter):
         for extent, subscript in zip(kind.shape[1:], subscripts[1:], strict=True):
             flat = arith.addi(scaled(flat, extent), subscript)
         element = _element(buffer)
-        assert isinstance(element, IntegerType)
-        return advanced(address_of(buffer), scaled(flat, element.width // 8))
+        width = element.width if isinstance(element, IntegerType) else FloatType(element).width
+        return advanced(address_of(buffer), scaled(flat, width // 8))
 
     def _of_arguments(self, node: Structured, index: Index) -> list[tuple[Node, Index]]:
         """What each argument of the node's scalar code is, at an element of the result."""

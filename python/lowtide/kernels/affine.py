@@ -1,0 +1,168 @@
+"""Functions of one or two bytes as one expression in 32 bits: (a·x + b·y + c) >> s, clamped.
+
+The scalar code of a quantised sum rescales each summand and then their sum, each time in 64 bits and with two
+roundings. What comes of it is a byte, and there are 65,536 pairs of bytes: where one plane lies between the steps of
+all results, three multiplications and their roundings are one product each and a shift. Nothing is assumed of the code
+that is replaced: the numbers are accepted because they give its result for every input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from lowtide.kernels.tabulate import Integers
+
+Floats = npt.NDArray[np.float64]
+BYTES = 256
+"""Values of a byte."""
+_WORD = 31
+"""Bits of a 32-bit value without its sign."""
+_REACH = 3
+"""How far from the plane with the widest margin its rounded factors may be."""
+_TRIED = 4
+"""Shifts that are tried, from the finest that fits."""
+_STEPS = 400
+"""Exchanges of the search for that plane, at most; it takes about ten for each variable."""
+_FAR = 1e6
+_EPSILON = 1e-10
+
+
+@dataclass(frozen=True)
+class Affine:
+    """(Σ factor · x + constant) >> shift in 32 bits, then not below `low` and not above `high`.
+
+    Attributes:
+        low, high: None where nothing is beyond.
+        signed: the bytes are extended with their sign; so is the result's.
+    """
+
+    factors: tuple[int, ...]
+    constant: int
+    shift: int
+    low: int | None
+    high: int | None
+    signed: bool
+
+
+def affine_of(table: Integers) -> Affine | None:
+    """The expression that gives the table.
+
+    Args:
+        table: the results, bytes with their sign, by the bits of one byte or of two: int64[256] or int64[256, 256].
+
+    Returns:
+        what holds for each entry; None where none was found.
+    """
+    return _affine(table.astype(np.int8).tobytes(), table.ndim)
+
+
+@lru_cache(maxsize=256)
+def _affine(data: bytes, bytes_read: int) -> Affine | None:
+    table = np.frombuffer(data, np.int8).reshape((BYTES,) * bytes_read).astype(np.int64)
+    for signed in (True, False):
+        values = values_of_bytes(signed=signed)
+        # in the order of the values, not of the bits
+        order = np.argsort(values, kind="stable")
+        found = _plane(table[np.ix_(*(order,) * bytes_read)] & (-1 if signed else 0xFF), np.sort(values), signed)
+        if found is not None:
+            return found
+    return None
+
+
+def values_of_bytes(*, signed: bool) -> Integers:
+    """The value of each byte, by its bits."""
+    bits = np.arange(BYTES)
+    return (bits.astype(np.int8) if signed else bits).astype(np.int64)
+
+
+def _plane(table: Integers, values: Integers, signed: bool) -> Affine | None:
+    low, high = int(table.min()), int(table.max())
+    if low == high:
+        return None
+    grid = np.meshgrid(*(values,) * table.ndim, indexing="ij")
+    points = np.stack([axis.reshape(-1) for axis in grid], axis=1)
+    results = table.reshape(-1)
+    margin, plane = _widest(points.astype(np.float64), results.astype(np.float64))
+    if margin <= 0:
+        return None
+    reached = np.abs(points @ plane[:-1] + plane[-1]).max()
+    finest = _WORD - int(np.ceil(np.log2(max(reached, 1.0) + 1e-6)))
+    for shift in range(finest, max(finest - _TRIED, -1), -1):
+        for factors in _rounded(plane[:-1] * 2.0**shift):
+            constant = _constant(points @ np.array(factors), results, shift)
+            if constant is not None:
+                total = (points @ np.array(factors) + constant) >> shift
+                least, greatest = int(total.min()), int(total.max())
+                clamps = (low if least < low else None), (high if greatest > high else None)
+                return Affine(factors, constant, shift, *clamps, signed)
+    return None
+
+
+def _rounded(factors: Floats) -> Iterator[tuple[int, ...]]:
+    """Integers near them, the nearest first."""
+    nearest = np.rint(factors).astype(np.int64).tolist()
+    shifts = sorted(product(range(-_REACH, _REACH + 1), repeat=len(nearest)), key=lambda s: (sum(map(abs, s)), s))
+    for shift in shifts:
+        yield tuple(n + s for n, s in zip(nearest, shift, strict=True))
+
+
+def _constant(products: Integers, results: Integers, shift: int) -> int | None:
+    """What added to the products gives all results, and no more than 32 bits."""
+    low, high = results.min(), results.max()
+    above, below = results > low, results < high
+    least = int(((results << shift) - products)[above].max(initial=-(1 << 62)))
+    most = int((((results + 1) << shift) - 1 - products)[below].min(initial=1 << 62))
+    if least > most:
+        return None
+    constant = (max(least, -(1 << 40)) + min(most, 1 << 40)) // 2
+    fits = products.min() + constant >= -(1 << _WORD) and products.max() + constant < 1 << _WORD
+    return constant if fits and -(1 << _WORD) <= constant < 1 << _WORD else None
+
+
+def _widest(points: Floats, results: Floats) -> tuple[float, Floats]:
+    """The plane whose values are furthest from where the result would be another.
+
+    A linear program in as many variables as the plane has, and the margin t: plane(x) − t ≥ result but at the least
+    one, plane(x) + t ≤ result + 1 but at the greatest. A dual simplex with dense algebra on the few active constraints.
+
+    Returns:
+        the margin, negative where there is no such plane, and factors and constant.
+    """
+    planes = np.hstack([points, np.ones((len(points), 1))])
+    above, below = results > results.min(), results < results.max()
+    signed = np.vstack([planes[above], -planes[below]])
+    rows: Floats = np.hstack([signed, -np.ones((len(signed), 1))])
+    limits: Floats = np.concatenate([results[above], -results[below] - 1])
+    count = rows.shape[1]
+    # it starts from a corner of a box, of which only the bound of the margin has a weight
+    active: Floats = np.diag([1.0] * (count - 1) + [-1.0])
+    bounds: Floats = np.array([-_FAR] * (count - 1) + [-1.0])
+    weights: Floats = np.array([0.0] * (count - 1) + [1.0])
+    best = _solved(active, bounds)
+    for _ in range(_STEPS):
+        slack = rows @ best - limits
+        worst = int(slack.argmin())
+        if slack[worst] > -_EPSILON:
+            break
+        shares = _solved(active.T, rows[worst])
+        positive = shares > _EPSILON
+        if not positive.any():
+            return -1.0, best[:-1]
+        ratios = np.full(count, np.inf)
+        ratios[positive] = weights[positive] / shares[positive]
+        leaving = int(ratios.argmin())
+        weights = weights - ratios[leaving] * shares
+        weights[leaving] = ratios[leaving]
+        active[leaving], bounds[leaving] = rows[worst], limits[worst]
+        best = _solved(active, bounds)
+    return float(best[-1]), best[:-1]
+
+
+def _solved(rows: Floats, wanted: Floats) -> Floats:
+    return np.asarray(np.linalg.solve(rows, wanted), np.float64)

@@ -1,0 +1,158 @@
+"""Emits dense layers of bytes that take their input a few rows at a time, into sums that lie in memory.
+
+A call adds the products of a run of the input, or of two where a ring wraps around. Some channels at a time have their
+sums in registers: loaded once, stored once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lowtide.graph.linear import Linear, Var
+from lowtide.graph.nest import LayerBody
+from lowtide.ir import InsertionPoint, MemRefType, Value, arith, memref, scf
+from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.lanes import Lanes
+from lowtide.kernels.blocked.memory import WORD, Address, address_of, advanced, scaled
+from lowtide.kernels.blocked.sums import looped
+from lowtide.kernels.element import ElementEmitter, Part
+from lowtide.kernels.intervals import Interval
+from lowtide.kernels.scalar import index_constant
+
+_PAIRS = 2
+_TURN = 8
+"""Bytes of a turn, at the least: the channels' weights lie too far apart for one address, which each turn pays for."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Bytes that lie together: where they begin in the input and in each channel's weights, and how many."""
+
+    x: Value
+    w: Value
+    count: Value
+
+
+class AccumulatedEmitter(ElementEmitter):
+    """Emits one call's loops at the current insertion point.
+
+    Args:
+        found: the layer's sums, one for each channel; `is_accumulated` holds for them.
+        body, arguments, part, constants: as for `ElementEmitter`.
+        lanes: of the core.
+    """
+
+    def __init__(
+        self,
+        found: Contraction,
+        body: LayerBody,
+        arguments: Sequence[Value],
+        part: Part,
+        constants: Mapping[int, Interval],
+        lanes: Lanes,
+    ) -> None:
+        super().__init__(body, arguments, part, constants)
+        self._found = found
+        self._lanes = lanes
+        self._unit = part.unit
+        self._range = next(iter(part.ranges.values()))
+        x = found.x
+        self._kept = MemRefType(arguments[x.argument].type).shape[3]
+
+    def emit(self) -> None:
+        """All channels."""
+        choice = scf.IfOp(arith.cmpi(arith.CmpIPredicate.slt, *self._range))
+        with InsertionPoint(choice.then_block):
+            runs = self._runs()
+            outputs, most = self._found.outputs, self._lanes.blocks[1]
+            size = -(-outputs // -(-outputs // most))
+            rest = outputs % size
+            if outputs > size:
+                loop = scf.ForOp(index_constant(0), index_constant(outputs - rest), index_constant(size))
+                with InsertionPoint(loop.body):
+                    self._channels(loop.induction_variable, size, runs)
+                    scf.YieldOp([])
+            for first, count in ((outputs - rest, rest), (0, size if outputs == size else 0)):
+                if count:
+                    self._channels(index_constant(first), count, runs)
+            scf.YieldOp([])
+
+    def _runs(self) -> list[_Run]:
+        """What the call goes through: one run, or what is before and after the end of the ring."""
+        begin, end = self._range
+        count, whole = arith.subi(end, begin), self._found.channels
+        if self._kept == whole:
+            return [_Run(begin, begin, count)]
+        if self._unit % self._kept == 0:
+            return [_Run(index_constant(0), begin, count)]
+        at = Var("k", whole)
+        self.indices.bind(at, begin)
+        zero = Linear()
+        index = (zero, zero, zero, Linear.of(at))
+        place = self.place(self.arguments[self._found.x.argument], self._found.x.shape, index)[3]
+        before = arith.minsi(count, arith.subi(index_constant(self._kept), place))
+        after = _Run(index_constant(0), arith.addi(begin, before), arith.subi(count, before))
+        return [_Run(place, begin, before), after]
+
+    def _channels(self, channel: Value, count: int, runs: Sequence[_Run]) -> None:
+        """Load the sums of so many channels, add, store."""
+        zero = index_constant(0)
+        places = [[zero, zero, zero, arith.addi(channel, index_constant(n)) if n else channel] for n in range(count)]
+        sums = [memref.load(self.arguments[-1], place) for place in places]
+        sums = self._both(channel, sums, runs) if len(runs) == _PAIRS else self._run(channel, sums, runs[0])
+        for value, place in zip(sums, places, strict=True):
+            memref.store(value, self.arguments[-1], place)
+
+    def _both(self, channel: Value, sums: list[Value], runs: Sequence[_Run]) -> list[Value]:
+        """Two runs with one code."""
+        first, second = runs
+
+        def one(number: Value, totals: list[list[Value]]) -> list[list[Value]]:
+            before = arith.cmpi(arith.CmpIPredicate.eq, number, index_constant(0))
+            fields = ((first.x, second.x), (first.w, second.w), (first.count, second.count))
+            return [self._run(channel, totals[0], _Run(*(arith.select(before, a, b) for a, b in fields)))]
+
+        return looped(index_constant(0), index_constant(_PAIRS), 1, [sums], one)[0]
+
+    def _run(self, channel: Value, sums: list[Value], run: _Run) -> list[Value]:
+        """Turns of several bytes, and the bytes that are left."""
+        found = self._found
+        step = self._step()
+        x = advanced(address_of(self.arguments[found.x.argument]), run.x)
+        w = advanced(address_of(self.arguments[found.w.argument]), scaled(channel, found.w_strides[0]))
+        w = advanced(w, run.w)
+        whole = run.count
+        if self._unit % step:
+            whole = arith.subi(run.count, arith.remui(run.count, index_constant(step)))
+        made = self._turns(sums, x.base, advanced(x, whole).base, w, step)
+        if self._unit % step:
+            made = self._turns(made, advanced(x, whole).base, advanced(x, run.count).base, advanced(w, whole), 1)
+        return made
+
+    def _turns(self, sums: list[Value], low: Value, high: Value, w: Address, step: int) -> list[Value]:
+        """A loop over the input's addresses, so many bytes a turn."""
+        found = self._found
+        apart = arith.subi(w.base, low)
+
+        def some(at: Value, totals: list[list[Value]]) -> list[list[Value]]:
+            weights = Address(arith.addi(at, apart))
+            ws = [weights + n * found.w_strides[0] for n in range(len(sums))]
+            return self._lanes.dot(totals, [Address(at)], ws, step, found.x, found.w)
+
+        return looped(low, high, step, [sums], some)[0]
+
+    def _step(self) -> int:
+        """Bytes of a turn."""
+        sizes = (max(self._lanes.turn, _TURN), 16, 8, WORD)
+        return next((step for step in sizes if self._unit % step == 0), _TURN)
+
+
+def is_accumulated(found: Contraction, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:
+    """True for a call that takes a part of a dense layer's input into one sum a channel."""
+    if part is None or not part.reduces or len(part.ranges) != 1 or found.layout != "runs" or body.result != found.node:
+        return False
+    outputs, whole = found.loops[1].extent * found.loops[2].extent, found.rows.kernel * found.columns.kernel
+    kept = MemRefType(arguments[found.x.argument].type).shape
+    dense = list(kept[:3]) == [1, 1, 1] and list(body.destination) == [1, 1, 1, found.outputs]
+    return outputs == whole == 1 and dense and found.channels > 1

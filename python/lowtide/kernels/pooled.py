@@ -1,0 +1,189 @@
+"""Emits reductions of several channels side by side: their sums or maxima in registers, one address for all loads.
+
+A step loads all that its channels are made from, then stores them. They are neighbours, so that the output may lie as
+near to its input as with code that goes one by one: each load is as early, each store as late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import reduce
+
+from lowtide.graph.linear import Var
+from lowtide.graph.nest import LayerBody
+from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, arith, scf
+from lowtide.kernels.blocked.memory import load, store
+from lowtide.kernels.blocked.wide import WideEmitter
+from lowtide.kernels.channelwise import Channelwise
+from lowtide.kernels.element import Part
+from lowtide.kernels.intervals import Interval
+from lowtide.kernels.scalar import index_constant
+
+_GROUPS = (8, 4)
+"""Channels of a step, the most that divide them all; else the last, and what is left."""
+
+
+class PoolEmitter(WideEmitter):
+    """Emits one layer's loops at the current insertion point.
+
+    Args:
+        found: the layer.
+        body, arguments, part, constants: as for `ElementEmitter`.
+        backwards: go from the last element to the first.
+    """
+
+    def __init__(
+        self,
+        found: Channelwise,
+        body: LayerBody,
+        arguments: Sequence[Value],
+        part: Part | None,
+        constants: Mapping[int, Interval],
+        *,
+        backwards: bool,
+    ) -> None:
+        super().__init__(body, arguments, part, constants)
+        self._found = found
+        self._reverse = backwards or self.from_the_end
+        self._ranges = {} if part is None or part.reduces else dict(part.ranges)
+        self._reduced = dict(part.ranges) if part is not None and part.reduces else {}
+
+    def emit(self) -> None:
+        """All of the output, or the part's."""
+        tests = [arith.cmpi(arith.CmpIPredicate.slt, *bounds) for bounds in self._reduced.values()]
+        choice = scf.IfOp(reduce(arith.andi, tests)) if tests else None
+        with nullcontext() if choice is None else InsertionPoint(choice.then_block):
+            self._outer(0)
+            if choice is not None:
+                scf.YieldOp([])
+
+    def _outer(self, dimension: int) -> None:
+        """The loops around the channels."""
+        var = self._found.loops[dimension]
+        if var is self._found.channels:
+            self._groups()
+            return
+        low, high = index_constant(0), index_constant(var.extent)
+        if dimension in self._ranges:
+            low, high = self._ranges[dimension]
+
+        def one(position: Value) -> None:
+            self.indices.bind(var, position)
+            self._outer(dimension + 1)
+
+        self._loop(low, high, 1, one)
+
+    def _loop(self, low: Value, high: Value, step: int, body: Callable[[Value], None]) -> None:
+        """A loop in the layer's direction, over a range that `step` divides."""
+        loop = scf.ForOp(low, high, index_constant(step))
+        with InsertionPoint(loop.body), self.scope():
+            position = loop.induction_variable
+            if self._reverse:
+                position = arith.subi(arith.subi(arith.addi(low, high), index_constant(step)), position)
+            body(position)
+            scf.YieldOp([])
+
+    # -- channels ---------------------------------------------------------------------------------------------
+
+    def _groups(self) -> None:
+        """Steps of several channels, and those that are left."""
+        count = self._found.channels.extent
+        size = next((group for group in _GROUPS if count % group == 0), min(_GROUPS[-1], count))
+        rest = count % size
+        for number in (rest, size) if self._reverse else (size, rest):
+            if number == size:
+                bounds = index_constant(0), index_constant(count - rest)
+                self._loop(*bounds, size, lambda channel: self._step(channel, size))
+            elif number:
+                with self.scope():
+                    self._step(index_constant(count - rest), rest)
+
+    def _step(self, channel: Value, count: int) -> None:
+        """Reduce so many channels, finish and store them."""
+        found, channels = self._found, self._found.channels
+        self.indices.bind(channels, channel)
+        ranges = self._bounds()
+        own = [arith.addi(channel, index_constant(n)) if n else channel for n in range(count)]
+        starts: list[Value] = []
+        for place in own:
+            with self.scope():
+                self.indices.bind(channels, place)
+                starts.append(self.value(found.node.init, found.where))
+        self.indices.bind(channels, channel)
+        totals = self._reduce(list(found.reduced.values()), ranges, starts)
+        made: list[Value] = []
+        for place, total in zip(own, totals, strict=True):
+            with self.scope():
+                self.indices.bind(channels, place)
+                self.memo[-1][found.node, found.where] = total
+                made.append(self.value(self.body.result, found.index))
+        self.indices.bind(channels, channel)
+        target = self.byte_of(self.destination(), self.body.destination, self.body.target(found.index))
+        size = self._bytes(len(self.body.arguments) - 1)
+        for n, value in enumerate(made):
+            store(value, target + n * size, alignment=size)
+
+    def _bounds(self) -> dict[Var, tuple[Value, Value]]:
+        """Of the reduction's loops: what is inside the tensors, and in the part."""
+        found = self._found
+        ranges: dict[Var, tuple[Value, Value]] = {}
+        for source in found.sources:
+            if source.node is source.operand:
+                continue
+            for subscript, extent in zip(source.at, source.operand.shape, strict=True):
+                low, high = subscript.bounds()
+                own = next((var for var in found.reduced.values() if subscript.coefficient(var)), None)
+                if own is not None and (low < 0 or high >= extent):
+                    ranges[own] = self.range_of(subscript, own, extent)
+        ranges.update({found.reduced[d]: bounds for d, bounds in self._reduced.items()})
+        return ranges
+
+    def _reduce(
+        self, loops: Sequence[Var], ranges: Mapping[Var, tuple[Value, Value]], totals: Sequence[Value]
+    ) -> list[Value]:
+        """The loops of the reduction, which carry a value for each channel."""
+        if not loops:
+            return self._one(totals)
+        var = loops[0]
+        low, high = ranges[var] if var in ranges else (index_constant(0), index_constant(var.extent))
+        loop = scf.ForOp(low, high, index_constant(1), list(totals))
+        with InsertionPoint(loop.body), self.scope():
+            self.indices.bind(var, loop.induction_variable)
+            scf.YieldOp(self._reduce(loops[1:], ranges, list(loop.inner_iter_args)))
+        return list(loop.results)
+
+    def _one(self, totals: Sequence[Value]) -> list[Value]:
+        """One iteration for each channel."""
+        found = self._found
+        loaded: list[list[Value]] = []
+        for source in found.sources:
+            buffer, size = self.arguments[source.operand.argument], self._bytes(source.operand.argument)
+            first = self.byte_of(buffer, source.operand.shape, source.at)
+            kind = MemRefType(buffer.type).element_type
+            count = len(totals) if source.varies else 1
+            values = [load(first + n * size, kind, alignment=size) for n in range(count)]
+            loaded.append(values if source.varies else values * len(totals))
+        made: list[Value] = []
+        for n, total in enumerate(totals):
+            with self.scope():
+                for source, values in zip(found.sources, loaded, strict=True):
+                    self.memo[-1][source.node, source.index] = values[n]
+                made.append(self._region(found.node, found.dims, lambda total=total: total))
+        return made
+
+    def _bytes(self, argument: int) -> int:
+        kind = MemRefType(self.arguments[argument].type).element_type
+        assert isinstance(kind, IntegerType)
+        return kind.width // 8
+
+
+def is_pooled(found: Channelwise, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:
+    """Whether the channels lie together in these buffers, and the call goes through all of them."""
+    if part is not None:
+        own = set(found.reduced) if part.reduces else set(range(len(found.loops) - 1))
+        if not set(part.ranges) <= own or (part.reduces and body.result is not found.node):
+            return False
+    shapes = [(source.operand.shape, arguments[source.operand.argument]) for source in found.sources if source.varies]
+    shapes.append((body.destination, arguments[-1]))
+    return all(list(MemRefType(value.type).shape)[-1:] == list(shape)[-1:] for shape, value in shapes)
