@@ -18,7 +18,7 @@ from lowtide.kernels.blocked.packed import WORDS
 MOST_PATCH = 256
 """Bytes of a window that are copied to the stack, at most; of all a block's where it can have any number of pixels."""
 MOSTLY = 0.75
-"""Of a row's windows, the share without pads at the sides that makes it better to do without patches where that is possible."""
+"""Of a row's windows, the share without pads at the sides from which on patches do not pay where they can be spared."""
 MOST_PIXELS = 8
 """Of a block whose channels are lanes: more are more code for little."""
 MOST_TAPS = 25
