@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,7 @@ from lowtide.kernels.blocked.packed import WORDS
 MOST_PATCH = 256
 """Bytes of a window that are copied to the stack, at most; of all a block's where it can have any number of pixels."""
 MOSTLY = 0.75
-"""Of a layer's windows, the share without pads that makes it better to do without patches where that is possible."""
+"""Of a row's windows, the share without pads at the sides from which on patches do not pay where they can be spared."""
 MOST_PIXELS = 8
 """Of a block whose channels are lanes: more are more code for little."""
 MOST_TAPS = 25
@@ -52,9 +51,9 @@ class Blocks:
 
     @property
     def _inside(self) -> float:
-        """The share of the windows that are inside the input."""
-        axes = self.found.rows, self.found.columns
-        return math.prod((axis.interior[1] - axis.interior[0]) / axis.outputs for axis in axes)
+        """The share of the columns that can be in blocks without patches."""
+        first, end = self.found.columns.interior
+        return (end - first) / self.found.columns.outputs
 
     @property
     def emittable(self) -> bool:

@@ -28,11 +28,11 @@ from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.normalise.analysis import defining
 
 Layout = Literal["runs", "depthwise", "spread"]
+Span = tuple[int, int]
+"""First and count."""
 Element = Literal["byte", "float"]
 FLOAT = 4
 """Bytes of a float."""
-Span = tuple[int, int]
-"""First and count."""
 MOST_ZERO = 0x7F00
 """A byte less a zero point up to that, or down to its negative, is a 16-bit value."""
 

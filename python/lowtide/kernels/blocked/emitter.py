@@ -86,8 +86,8 @@ class BlockedEmitter(WideEmitter):
         self._lanes = lanes
         self._reverse = backwards or self.from_the_end
         self._cut = Blocks(found, lanes)
-        self._class = Var("class", len(self._cut.row_classes))
         emitters = ACROSS if lanes.across else {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
+        self._class = Var("class", len(self._cut.row_classes))
         self._sums: SumEmitter = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
         # with what sums start from and what they are rescaled by, nothing but the input is left

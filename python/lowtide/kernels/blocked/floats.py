@@ -29,6 +29,7 @@ class Floats:
     across: bool = False
     folds: bool = False
     bare: bool = False
+    across: bool = False
     unrolled: int = 4 * FLOAT
     turn: int = 4 * FLOAT
 

@@ -51,7 +51,7 @@ def scaled(value: Value, factor: int) -> Value:
 
 
 def load(address: Address, kind: Type, alignment: int = 1, *, again: bool = False) -> Value:
-    """A value of that type, at any address of the alignment in bytes.
+    """A value of that type, at any address, or at one that so many bytes divide.
 
     Args:
         address, kind, alignment: of the value.

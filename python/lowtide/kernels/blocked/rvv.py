@@ -81,6 +81,7 @@ class Rvv(Scalar):
     blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType(dict.fromkeys((1, 2, 3), _LANES)))
     pixels: int = 2
     group: int = _LANES
+    bare: bool = True
     unrolled: int = 16
     turn: int = 8
     across: bool = True
