@@ -80,9 +80,9 @@ def compile_model(
     """
     path = Path(model)
     core = target_named(target)
-    for name, given in (("ram", ram), ("flash", flash)):
+    for name, given in (("RAM", ram), ("flash", flash)):
         if given is not None and given <= 0:
-            remedy = f"give --{name} a positive number of bytes"
+            remedy = f"give --{name.lower()} a positive number of bytes"
             raise UsageError("compile", f"{given} bytes of {name} hold nothing", remedy=remedy)
     directory = Path(out) if out is not None else Path(f"{identifier(path.stem)}-{target}")
     place = check_replaceable(directory)
@@ -126,8 +126,8 @@ def _built(job: _Job, ram: int | None, scratch: Path, stages: Stages) -> tuple[L
         smallest = job.objective != "fit" or limit is None or report.arena_bytes > limit
         if ram is None or report.sram_bytes <= ram or smallest:
             return lowered, report
-        # less than before, as the arena and what was measured beside it are too much together
-        limit = ram - report.stack_bytes - report.data_bytes
+        # the next smaller one, as the arena and what was measured beside it are too much; other plans have other stacks
+        limit = report.arena_bytes - 1
 
 
 def _compiled(

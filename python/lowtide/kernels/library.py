@@ -162,8 +162,9 @@ class Blocked:
         """See `BlockedEmitter`; what does not lie by channels in memory is pulled, as always."""
         found = _convolution(body)
         wanted = self.derived(body, how.lanes)
-        if found is not None and how.part is not None and is_accumulated(found, body, arguments, how.part):
-            AccumulatedEmitter(found, body, arguments, how.part, how.constants, LANES[how.lanes]).emit()
+        by_rows = how.part if found is not None and found.element == "byte" else None
+        if found is not None and by_rows is not None and is_accumulated(found, body, arguments, by_rows):
+            AccumulatedEmitter(found, body, arguments, by_rows, how.constants, LANES[how.lanes]).emit()
             return
         missing = found is None or (found.layout == "spread" and len(how.derived) < len(wanted))
         if found is None or missing or not is_blocked(found, body, arguments, how.part):
