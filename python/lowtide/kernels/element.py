@@ -140,6 +140,18 @@ class ElementEmitter:
         yield
         self.memo.pop()
 
+    def directed(
+        self, low: Value, high: Value, body: Callable[[Value], None], step: int = 1, *, reverse: bool = False
+    ) -> None:
+        """A loop from the first to the last position, or the other way, over a range that `step` divides."""
+        loop = scf.ForOp(low, high, index_constant(step))
+        with InsertionPoint(loop.body), self.scope():
+            position = loop.induction_variable
+            if reverse:
+                position = arith.subi(arith.subi(arith.addi(low, high), index_constant(step)), position)
+            body(position)
+            scf.YieldOp([])
+
     def hoist(self, demands: Sequence[tuple[Node, Index]]) -> None:
         """Compute the reductions below `demands` whose subscripts are known before the next loop opens."""
         for node, index in demands:

@@ -13,7 +13,6 @@ from lowtide.graph.linear import Var
 from lowtide.graph.nest import LayerBody
 from lowtide.ir import (
     DenseElementsAttr,
-    InsertionPoint,
     IntegerAttr,
     IntegerType,
     MemRefType,
@@ -21,7 +20,6 @@ from lowtide.ir import (
     Value,
     VectorType,
     arith,
-    scf,
     vector,
 )
 from lowtide.kernels.affine import Affine
@@ -92,13 +90,7 @@ class MapEmitter(WideEmitter):
 
     def _loop(self, low: Value, high: Value, step: int, body: Callable[[Value], None]) -> None:
         """A loop in the layer's direction, over a range that `step` divides."""
-        loop = scf.ForOp(low, high, index_constant(step))
-        with InsertionPoint(loop.body), self.scope():
-            position = loop.induction_variable
-            if self._reverse:
-                position = arith.subi(arith.subi(arith.addi(low, high), index_constant(step)), position)
-            body(position)
-            scf.YieldOp([])
+        self.directed(low, high, body, step, reverse=self._reverse)
 
     # -- a run ------------------------------------------------------------------------------------------------
 

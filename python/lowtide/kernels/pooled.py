@@ -76,13 +76,7 @@ class PoolEmitter(WideEmitter):
 
     def _loop(self, low: Value, high: Value, step: int, body: Callable[[Value], None]) -> None:
         """A loop in the layer's direction, over a range that `step` divides."""
-        loop = scf.ForOp(low, high, index_constant(step))
-        with InsertionPoint(loop.body), self.scope():
-            position = loop.induction_variable
-            if self._reverse:
-                position = arith.subi(arith.subi(arith.addi(low, high), index_constant(step)), position)
-            body(position)
-            scf.YieldOp([])
+        self.directed(low, high, body, step, reverse=self._reverse)
 
     # -- channels ---------------------------------------------------------------------------------------------
 

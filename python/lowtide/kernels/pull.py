@@ -71,14 +71,12 @@ class PullEmitter(ElementEmitter):
             leaf()
             return
         low, high = self._bounds(loops[0])
-        loop = scf.ForOp(low, high, index_constant(1))
-        with InsertionPoint(loop.body), self.scope():
-            position = loop.induction_variable
-            if self._backwards or self.from_the_end:
-                position = arith.subi(arith.subi(arith.addi(low, high), index_constant(1)), position)
+
+        def one(position: Value) -> None:
             self.indices.bind(loops[0], position)
             self._nest(loops[1:], demands, leaf)
-            scf.YieldOp([])
+
+        self.directed(low, high, one, reverse=self._backwards or self.from_the_end)
 
     def _bounds(self, var: Var) -> tuple[Value, Value]:
         """The range of a loop over the output: all of it, or the part's rows."""

@@ -12,24 +12,15 @@ from types import MappingProxyType
 
 from lowtide.ir import F32Type, Value, arith, math
 from lowtide.kernels.blocked.contraction import FLOAT, Factor
-from lowtide.kernels.blocked.lanes import Outer, Sums, Wide
+from lowtide.kernels.blocked.lanes import Outer, Scalar, Sums
 from lowtide.kernels.blocked.memory import Address, load
 
 
 @dataclass(frozen=True)
-class Floats:
-    """A float at a time; the defaults are for a core without FPU. See `Lanes` for the other attributes."""
+class Floats(Scalar):
+    """A float at a time; the defaults are for a core without FPU. See `Lanes` for the attributes."""
 
-    blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 2, 2: 2}))
-    pixels: int = 2
-    group: int = 1
-    wide: Wide | None = None
-    outer: Outer | None = None
-    widens: bool = False
-    across: bool = False
     folds: bool = False
-    bare: bool = False
-    across: bool = False
     unrolled: int = 4 * FLOAT
     turn: int = 4 * FLOAT
 
