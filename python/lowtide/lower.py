@@ -19,7 +19,7 @@ from lowtide.graph.graph import Graph
 from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel, import_model
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr, parse_module, text_of
-from lowtide.kernels.library import GENERAL, WIDENED, note_lanes
+from lowtide.kernels.library import GENERAL, PLAIN, WIDENED, note_lanes
 from lowtide.network import IoTensor, LayerAccess, Network, Slot
 from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.normalise.form import KERNEL
@@ -222,6 +222,7 @@ def _general(module: Module) -> Module:
     with module.context:
         for call in calls_in(network_function(module, "lower")):
             call.operation.attributes[KERNEL] = StringAttr.get(GENERAL)
+    note_lanes(module, PLAIN)
     PASSES["lowtide-kernels"].run(module, {})
     return module
 

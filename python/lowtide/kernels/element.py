@@ -42,6 +42,7 @@ from lowtide.ir import (
     RankedTensorType,
     Value,
     arith,
+    math,
     memref,
     scf,
 )
@@ -50,6 +51,7 @@ from lowtide.kernels.intervals import Interval, Intervals
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.kernels.rescale import Rescale, rescales
 from lowtide.kernels.scalar import Indices, clamped, clone_constant, clone_region, index_constant, settled
+from lowtide.normalise.analysis import defining
 
 Memo = dict[tuple[Node, Index], Value]
 
@@ -81,6 +83,7 @@ class ElementEmitter:
         part: what the call goes through, None for all; then any argument may be a ring of some rows of its tensor.
         constants: between which values those arguments lie that are known.
         bare: the core has no instruction for rounded high products, minima or maxima.
+        fused: a product of floats and its sum are rounded once, as blocks do it, so that all plans give the same.
     """
 
     def __init__(
@@ -91,8 +94,10 @@ class ElementEmitter:
         constants: Mapping[int, Interval],
         *,
         bare: bool = False,
+        fused: bool = False,
     ) -> None:
         self._bare = bare
+        self._fused = fused
         self._entry = InsertionPoint.current.block
         self._bounds_of_clamps: dict[int, Value] = {}
         self._intervals = Intervals(body, constants)
@@ -338,6 +343,8 @@ class ElementEmitter:
         special = {"linalg.index": loop_index, "tensor.extract": _extract, **dict.fromkeys(EXTREMES, emit_extreme)}
         if self._bare:
             special["arith.maxsi"] = self._maximum
+        if self._fused and node.is_reduction:
+            special["arith.addf"] = _multiplied_up
         return clone_region(block, arguments, self._captured, special, self._cheaper(node), bare=self._bare)[0]
 
     def _maximum(self, op: Operation, operands: Sequence[Value]) -> Value:
@@ -363,6 +370,15 @@ class ElementEmitter:
         if isinstance(value, BlockArgument):
             return self.arguments[value.arg_number]
         return clone_constant(value)
+
+
+def _multiplied_up(_: Operation, operands: Sequence[Value]) -> Value:
+    """A sum of floats; in one operation with the product that is one of its operands."""
+    for product, other in (operands, operands[::-1]):
+        op = defining(product)
+        if op is not None and op.name == "arith.mulf":
+            return math.fma(op.operands[0], op.operands[1], other)
+    return arith.addf(*operands)
 
 
 def _extract(_: Operation, operands: Sequence[Value]) -> Value:

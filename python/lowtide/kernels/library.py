@@ -123,8 +123,15 @@ class Pull:
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """See `PullEmitter`."""
-        known, bare = how.constants, LANES[how.lanes].bare
-        PullEmitter(body, arguments, backwards=how.backwards, part=how.part, constants=known, bare=bare).emit()
+        PullEmitter(
+            body,
+            arguments,
+            backwards=how.backwards,
+            part=how.part,
+            constants=how.constants,
+            bare=LANES[how.lanes].bare,
+            fused=how.lanes in FLOATS,
+        ).emit()
 
     def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
         """Nothing."""

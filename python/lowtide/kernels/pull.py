@@ -30,8 +30,9 @@ class PullEmitter(ElementEmitter):
         part: Part | None = None,
         constants: Mapping[int, Interval] = NOTHING_KNOWN,
         bare: bool = False,
+        fused: bool = False,
     ) -> None:
-        super().__init__(body, arguments, part, constants, bare=bare)
+        super().__init__(body, arguments, part, constants, bare=bare, fused=fused)
         self._backwards = backwards
         self._cut: dict[Var, int] = {}
 
