@@ -157,6 +157,28 @@ class ElementEmitter:
             body(position)
             scf.YieldOp([])
 
+    def nested(
+        self,
+        loops: Sequence[Var],
+        ranges: Mapping[int, tuple[Value, Value]],
+        body: Callable[[], None],
+        *,
+        reverse: bool,
+        first: int = 0,
+    ) -> None:
+        """Loops of the output, from its dimension `first` on, within the ranges that some dimensions have."""
+        if first == len(loops):
+            body()
+            return
+        var = loops[first]
+        low, high = ranges.get(first, (index_constant(0), index_constant(var.extent)))
+
+        def one(position: Value) -> None:
+            self.indices.bind(var, position)
+            self.nested(loops, ranges, body, reverse=reverse, first=first + 1)
+
+        self.directed(low, high, one, reverse=reverse)
+
     def hoist(self, demands: Sequence[tuple[Node, Index]]) -> None:
         """Compute the reductions below `demands` whose subscripts are known before the next loop opens."""
         for node, index in demands:

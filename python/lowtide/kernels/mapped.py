@@ -70,23 +70,8 @@ class MapEmitter(WideEmitter):
         """All of the output, or the part's."""
         for var in self._run:
             self.indices.bind(var, index_constant(0))
-        self._outer(0)
-
-    def _outer(self, dimension: int) -> None:
-        """The loops around the runs."""
-        if dimension == self._first:
-            self._one_run()
-            return
-        var = self._found.loops[dimension]
-        low, high = index_constant(0), index_constant(var.extent)
-        if self.part is not None and dimension in self.part.ranges:
-            low, high = self.part.ranges[dimension]
-
-        def one(position: Value) -> None:
-            self.indices.bind(var, position)
-            self._outer(dimension + 1)
-
-        self._loop(low, high, 1, one)
+        ranges: Mapping[int, tuple[Value, Value]] = {} if self.part is None else self.part.ranges
+        self.nested(self._found.loops[: self._first], ranges, self._one_run, reverse=self._reverse)
 
     def _loop(self, low: Value, high: Value, step: int, body: Callable[[Value], None]) -> None:
         """A loop in the layer's direction, over a range that `step` divides."""

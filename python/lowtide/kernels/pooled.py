@@ -54,25 +54,10 @@ class PoolEmitter(WideEmitter):
         tests = [arith.cmpi(arith.CmpIPredicate.slt, *bounds) for bounds in self._reduced.values()]
         choice = scf.IfOp(reduce(arith.andi, tests)) if tests else None
         with nullcontext() if choice is None else InsertionPoint(choice.then_block):
-            self._outer(0)
+            around = self._found.loops[: self._found.loops.index(self._found.channels)]
+            self.nested(around, self._ranges, self._groups, reverse=self._reverse)
             if choice is not None:
                 scf.YieldOp([])
-
-    def _outer(self, dimension: int) -> None:
-        """The loops around the channels."""
-        var = self._found.loops[dimension]
-        if var is self._found.channels:
-            self._groups()
-            return
-        low, high = index_constant(0), index_constant(var.extent)
-        if dimension in self._ranges:
-            low, high = self._ranges[dimension]
-
-        def one(position: Value) -> None:
-            self.indices.bind(var, position)
-            self._outer(dimension + 1)
-
-        self._loop(low, high, 1, one)
 
     def _loop(self, low: Value, high: Value, step: int, body: Callable[[Value], None]) -> None:
         """A loop in the layer's direction, over a range that `step` divides."""
