@@ -55,6 +55,12 @@ class MismatchError(LowtideError):
     exit_code: ClassVar[int] = 3
 
 
+class OracleError(LowtideError):
+    """There is nothing to compare with: no reference engine is installed, or none takes the model (exit code 4)."""
+
+    exit_code: ClassVar[int] = 4
+
+
 class InternalError(LowtideError):
     """An invariant of lowtide does not hold: a bug of ours (exit code 70)."""
 

@@ -85,3 +85,11 @@ class TensorType:
     UINT32: int
     UINT64: int
     UINT8: int
+
+class SubGraph:
+    def OutputsLength(self) -> int: ...
+
+class Model:
+    @classmethod
+    def GetRootAs(cls, buf: bytes, offset: int) -> Model: ...
+    def Subgraphs(self, j: int) -> SubGraph | None: ...
