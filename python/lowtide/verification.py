@@ -15,12 +15,20 @@ from lowtide.emulate import backend_named, load_artifact
 from lowtide.emulate.backend import Array, Backend, RunResult, Session
 from lowtide.emulate.compare import Difference, compare_runs
 from lowtide.emulate.inputs import fit_input, load_arrays, load_inputs, random_inputs
-from lowtide.emulate.litert import LiteRtReference
+from lowtide.emulate.oracle import Oracle
+from lowtide.emulate.oracle.decisive import decisive_engine, explained
+from lowtide.emulate.oracle.domains import domains
+from lowtide.emulate.oracle.draw import draw
 from lowtide.emulate.qemu_backend import QemuBackend
 from lowtide.emulate.unicorn_backend import UnicornBackend, UnicornSession
 from lowtide.emulate.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.importer import IMPORTERS
+from lowtide.importer.tflite import contents
+from lowtide.importer.tflite.cut import until as cut_until
+from lowtide.importer.tflite.reader import read
+from lowtide.importer.tflite.repair import unbatch
+from lowtide.importer.tflite.writer import write
 from lowtide.network import IoTensor
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective
 from lowtide.report.report import Report, update_report
@@ -155,14 +163,15 @@ def verify_model(
     until: Sequence[str] = (),
     listen: Callable[[str], None] = lambda _: None,
 ) -> Verification:
-    """Compile a model, run it and compare it with stored outputs or with LiteRT.
+    """Compile a model, run it and compare it with stored outputs or with LiteRT Micro.
 
     Args:
         model: the model's file.
         target: a name of `lowtide.targets.TARGETS`.
-        golden: an `.npz` with inputs `x` and outputs `y` (one run a row); None to compare with LiteRT.
+        golden: an `.npz` with inputs `x` and outputs `y` (one run a row); None to compare with LiteRT Micro,
+            or with LiteRT's reference kernels where Micro does not take the model.
         count: runs at most (all stored ones if fewer).
-        seed: of the random inputs that LiteRT is compared on.
+        seed: of the random inputs without `golden`.
         backend: a name of `lowtide.emulate.BACKENDS`; None for Unicorn, or the host where Unicorn has no such core.
         objective, ram: as in `compile_model`.
         out: keep the artifacts there.
@@ -171,8 +180,9 @@ def verify_model(
 
     Raises:
         InputError, UsageError, InternalError: as `compile_model` and `run_artifact`.
+        OracleError: neither engine is installed, or neither takes the model.
     """
-    reference = _Stored(Path(golden), count) if golden is not None else _LiteRt(Path(model), until, count, seed)
+    reference = _Stored(Path(golden), count) if golden is not None else _Engines(Path(model), until, count, seed)
     if backend is not None:
         backend_named(backend)
     with scratch_directory() as scratch:
@@ -180,66 +190,70 @@ def verify_model(
         artifact = compile_model(
             model, target=target, ram=ram, objective=objective, out=directory, until=until, listen=listen
         )
-        inputs, expected = reference.runs(artifact.report)
+        listen("reference")
+        references = reference.runs(artifact.report)
         listen("run")
-        return _compare(artifact, inputs, expected, reference.oracle, backend)
+        return _compare(artifact, references, backend)
 
 
-def _compare(
-    artifact: Artifact,
-    inputs: Sequence[tuple[Array, ...]],
-    expected: Sequence[Sequence[Array]],
-    oracle: str,
-    backend: str | None,
-) -> Verification:
+def _compare(artifact: Artifact, references: References, backend: str | None) -> Verification:
     view = load_artifact(artifact.directory)
     first = backend_named(backend or ("unicorn" if view.target.emulator not in ("", "host") else "host")).open(view)
     large = artifact.report.macs > EMULATED_MACS and backend is None
     rest: Session = backend_named("host").open(view) if large else first
-    results = [(first if i == 0 else rest).run(arrays) for i, arrays in enumerate(inputs)]
+    results = [(first if i == 0 else rest).run(arrays) for i, arrays in enumerate(references.inputs)]
     for result in results:
         _check_result(result, artifact.report)
-    difference = compare_runs([result.outputs for result in results], expected)
+    difference = compare_runs([result.outputs for result in results], references.outputs)
     exact = not any(np.issubdtype(output.dtype, np.floating) for output in results[0].outputs)
     on_host = [result.instructions is None for result in results]
     return Verification(
         difference=difference,
         runs=len(results),
         emulated=on_host.count(False) if backend != "qemu" else len(results),
-        oracle=oracle,
+        oracle=references.oracle,
         passed=difference.count == 0 if exact else difference.within(FLOAT_TOLERANCE),
         result=results[0],
         report=artifact.report.measured(results[0].instructions, results[0].stack_used_bytes),
     )
 
 
-Runs = tuple[list[tuple[Array, ...]], list[tuple[Array, ...]]]
-"""Inputs and expected outputs, `[run][tensor]`."""
+@dataclass(frozen=True)
+class References:
+    """Inputs and the outputs that are right for them, `[run][tensor]`, and who says so."""
+
+    inputs: Sequence[Sequence[Array]]
+    outputs: Sequence[Sequence[Array]]
+    oracle: str
 
 
-class _LiteRt:
-    """Random inputs, and what LiteRT makes of them."""
-
-    oracle = "LiteRT (not the exact oracle: LiteRT Micro is)"
+class _Engines:
+    """Random inputs, and what LiteRT Micro makes of them, or LiteRT where Micro does not take the model."""
 
     def __init__(self, model: Path, until: Sequence[str], count: int, seed: int) -> None:
-        if model.suffix in IMPORTERS and (model.suffix != ".tflite" or until):
+        if model.suffix in IMPORTERS and model.suffix != ".tflite":
             remedy = "compare with stored outputs: --golden FILE.npz"
-            raise UsageError("verify", "LiteRT can only check a whole .tflite model", where=str(model), remedy=remedy)
-        self._model, self._count, self._seed = model, count, seed
+            raise UsageError("verify", "LiteRT can only check a .tflite model", where=str(model), remedy=remedy)
+        self._model, self._until, self._count, self._seed = model, until, count, seed
 
-    def runs(self, report: Report) -> Runs:
-        reference = LiteRtReference(self._model)
-        tensors = [slot.tensor for slot in report.inputs]
-        inputs = [random_inputs(tensors, self._seed + index) for index in range(self._count)]
-        return inputs, [reference.run(arrays) for arrays in inputs]
+    def runs(self, report: Report) -> References:
+        where = str(self._model)
+        file = contents(self._model)
+        model = read(file, where)
+        if self._until:
+            model = unbatch(cut_until(model, self._until, where), where)
+            file = write(model)
+        tensors, sensible = [slot.tensor for slot in report.inputs], domains(model)
+        inputs = [draw(tensors, sensible, run, self._seed) for run in range(self._count)]
+        with Oracle() as oracle:
+            answer = oracle.run(file, inputs, where, first=decisive_engine(model))
+        return References(inputs, answer.outputs, explained(answer))
 
 
 class _Stored:
     """The arrays `x` and `y` of an `.npz` file."""
 
     def __init__(self, path: Path, count: int) -> None:
-        self.oracle = path.name
         self._path, self._count = path, count
         remedy = "store inputs as x and outputs as y, one run a row: numpy.savez(FILE, x=…, y=…)"
         arrays = load_arrays(path, ("x", "y"), "verify", remedy)
@@ -248,10 +262,11 @@ class _Stored:
             shapes = f"x has the shape {list(self._xs.shape)}, y {list(self._ys.shape)}: not one row a run each"
             raise InputError("verify", shapes, where=str(path), remedy=remedy)
 
-    def runs(self, report: Report) -> Runs:
+    def runs(self, report: Report) -> References:
         if len(report.inputs) != 1 or len(report.outputs) != 1:
             raise UsageError("verify", "--golden takes networks with one input and one output")
-        return self._rows(self._xs, report.inputs[0].tensor, "x"), self._rows(self._ys, report.outputs[0].tensor, "y")
+        inputs = self._rows(self._xs, report.inputs[0].tensor, "x")
+        return References(inputs, self._rows(self._ys, report.outputs[0].tensor, "y"), self._path.name)
 
     def _rows(self, rows: Array, tensor: IoTensor, name: str) -> list[tuple[Array, ...]]:
         where = f"{self._path}, a row of {name}"

@@ -10,11 +10,12 @@ from pathlib import Path
 import flatbuffers
 import numpy as np
 import pytest
+from oracles import needs_oracle
 from tflite import TensorType
 from tflite_nets import Net, small_cnn
 
 from lowtide.cli.main import main
-from lowtide.emulate.litert import LiteRtReference
+from lowtide.emulate.oracle import Oracle
 from lowtide.errors import InputError
 from lowtide.importer.tflite.flatbuffer import Buffer
 from lowtide.importer.tflite.metadata import metadata_of, with_metadata
@@ -210,25 +211,25 @@ def test_real_models(tmp_path: Path, name: str, greedy: int, least: int) -> None
 
 
 @pytest.mark.parametrize("name", ["mlperf-tiny/kws_ref_model", "mlperf-tiny/vww_96_int8"])
+@needs_oracle
 def test_litert_runs_the_planned_file_with_the_same_outputs(tmp_path: Path, name: str) -> None:
-    pytest.importorskip("ai_edge_litert")
     path, golden = model_file(name), SHARED / "golden" / f"{name.split('/')[1]}.npz"
     plan_tflite(path, tmp_path / "planned.tflite")
     row = np.load(golden)["x"][0]
-    before, after = LiteRtReference(path).run([row]), LiteRtReference(tmp_path / "planned.tflite").run([row])
-    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    with Oracle() as oracle:
+        before, after = (oracle.run(file.read_bytes(), [(row,)]) for file in (path, tmp_path / "planned.tflite"))
+    assert before.engine == after.engine and np.array_equal(before.outputs[0][0], after.outputs[0][0])
 
 
+@needs_oracle
 def test_litert_loads_a_planned_small_model(tmp_path: Path) -> None:
-    pytest.importorskip("ai_edge_litert")
     net, x, y = small_cnn()
     path = net.save(tmp_path, [x], [y])
     plan_tflite(path, path)  # in its place
     row = np.arange(192, dtype=np.int8).reshape(1, 8, 8, 3)
-    (after,) = LiteRtReference(path).run([row])
-    path.write_bytes(write(net.model([x], [y])))
-    (before,) = LiteRtReference(path).run([row])
-    assert np.array_equal(before, after)
+    with Oracle() as oracle:
+        before, after = (oracle.run(data, [(row,)]) for data in (write(net.model([x], [y])), path.read_bytes()))
+    assert before.engine == after.engine and np.array_equal(before.outputs[0][0], after.outputs[0][0])
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

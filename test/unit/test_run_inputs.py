@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,10 @@ import pytest
 
 from lowtide.emulate.compare import compare, compare_runs
 from lowtide.emulate.inputs import load_inputs, random_inputs
-from lowtide.emulate.litert import LiteRtReference
 from lowtide.errors import InputError, UsageError
 from lowtide.network import DTYPE_BYTES, IoTensor
 
 IMAGE = IoTensor("image", (1, 4, 4, 3), "int8", 0.5, -3)
-MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
-GOLDEN = MODELS.parent / "golden"
 
 
 def test_random_inputs_repeat_and_fill_the_range() -> None:
@@ -102,29 +98,3 @@ def test_what_can_not_be_compared_is_refused() -> None:
         compare([one], [one.view(np.uint8)])
     with pytest.raises(UsageError, match="1 runs, 0 expected ones"):
         compare_runs([[one]], [])
-
-
-def test_litert_agrees_with_stored_outputs() -> None:
-    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
-    model, golden = MODELS / "mlperf-tiny" / "kws_ref_model.tflite", GOLDEN / "kws_ref_model.npz"
-    if not model.exists() or not golden.exists():
-        pytest.skip("the shared models are not beside the repository")
-    reference, stored = LiteRtReference(model), np.load(golden)
-    runs = [reference.run([x]) for x in stored["x"][:2]]
-    assert compare_runs(runs, [[y.reshape(runs[0][0].shape)] for y in stored["y"][:2]]).count == 0
-    with pytest.raises(UsageError, match="has 1 inputs, 0 were given"):
-        reference.run([])
-
-
-def test_litert_refuses_what_is_no_model(tmp_path: Path) -> None:
-    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
-    (tmp_path / "no.tflite").write_bytes(b"no model")
-    for name in ("no.tflite", "missing.tflite"):
-        with pytest.raises(InputError, match="LiteRT refuses the model"):
-            LiteRtReference(tmp_path / name)
-
-
-def test_absent_litert_is_said_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(UsageError, match=r"pip install lowtide\[litert\]"):
-        LiteRtReference(tmp_path / "model.tflite")

@@ -16,10 +16,12 @@ class BuiltinOperator:
     CUSTOM: int
     DEPTHWISE_CONV_2D: int
     DEQUANTIZE: int
+    EMBEDDING_LOOKUP: int
     EXPAND_DIMS: int
     FLOOR: int
     FULLY_CONNECTED: int
     GATHER: int
+    GATHER_ND: int
     HARD_SWISH: int
     LEAKY_RELU: int
     LOGISTIC: int
@@ -87,9 +89,9 @@ class TensorType:
     UINT8: int
 
 class SubGraph:
-    def OutputsLength(self) -> int: ...
+    def OutputsLength(self) -> int: ...  # noqa: N802
 
 class Model:
     @classmethod
-    def GetRootAs(cls, buf: bytes, offset: int) -> Model: ...
-    def Subgraphs(self, j: int) -> SubGraph | None: ...
+    def GetRootAs(cls, buf: bytes, offset: int) -> Model: ...  # noqa: N802
+    def Subgraphs(self, j: int) -> SubGraph | None: ...  # noqa: N802

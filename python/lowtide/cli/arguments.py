@@ -38,8 +38,9 @@ _VERIFY = """examples:
   lowtide verify model.tflite --target rv32imac -n 5
 
 Integers must agree bit for bit, floats within 1e-4 of the outputs' range. Exit code 3 where they don't.
-Without --golden the reference is LiteRT (pip install lowtide[litert]), which is not the exact oracle for int8:
-LiteRT Micro is."""
+Without --golden the reference is LiteRT Micro (pip install 'lowtide[verify]', Python 3.11), or LiteRT's reference
+kernels where Micro is missing or does not take the model: the output says which. Exit code 4 where neither does.
+Inputs are random: whole ranges, extremes, ties; indices stay within what they index."""
 
 _EXPLORE = """examples:
   lowtide explore model.tflite --target cortex-m4 -o build/points
@@ -87,7 +88,7 @@ def make_parser(version: str) -> argparse.ArgumentParser:
         prog="lowtide",
         description="Fits trained neural networks into the least SRAM a microcontroller can have, and proves it.",
         epilog="exit codes: 0 done, 1 the input's fault, 2 usage, 3 outputs differ from the reference, "
-        "70 a bug of lowtide, 130 interrupted, 143 terminated",
+        "4 no reference to compare with, 70 a bug of lowtide, 130 interrupted, 143 terminated",
     )
     parser.add_argument("--version", action="version", version=f"lowtide {version}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

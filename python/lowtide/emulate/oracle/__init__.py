@@ -143,6 +143,8 @@ class _Child:
         self._process = None
 
     def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "lowtide.emulate.oracle.child", self._engine],

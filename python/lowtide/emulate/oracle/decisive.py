@@ -1,0 +1,43 @@
+"""Where LiteRT Micro and LiteRT differ, and which of them is right (docs/oracle.md has the table)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tflite import BuiltinOperator
+
+from lowtide.emulate.oracle import ENGINES, Answer
+from lowtide.importer.tflite.model import Model, Operator, Quantization
+
+
+def decisive_engine(model: Model) -> str | None:
+    """The engine to ask first where LiteRT Micro's result is not what an operator is defined to be; None elsewhere."""
+    return "litert" if any(_micro_deviates(model, operator) for operator in model.operators) else None
+
+
+def _micro_deviates(model: Model, operator: Operator) -> bool:
+    source, made = (_quantization(model, places) for places in (operator.inputs, operator.outputs))
+    if source is None or made is None:
+        return False
+    if operator.code == BuiltinOperator.RELU6:
+        # Micro clamps the stored bytes, in the output's scale, and does not rescale them
+        return source != made
+    if operator.code == BuiltinOperator.TANH:
+        # Micro computes in 1/128 whatever the file says of the output
+        return made.scales != (1 / 128,)
+    return False
+
+
+def _quantization(model: Model, places: Sequence[int]) -> Quantization | None:
+    return model.tensors[places[0]].quantization if places and places[0] >= 0 else None
+
+
+def explained(answer: Answer) -> str:
+    """The engine's name and, where it is not LiteRT Micro, why."""
+    if answer.engine == "micro":
+        return answer.title
+    why = "; ".join(f"{title}: {reason}" for title, reason in answer.refusals)
+    if not why:
+        micro = ENGINES["micro"]
+        why = f"{micro.title} {'deviates from the definition here' if micro.installed else 'is not installed'}"
+    return f"{answer.title} ({why})"

@@ -1,0 +1,136 @@
+"""The reference engines, the inputs that are drawn for them, and what is said where they fail."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import DIGITS, DIGITS_GOLDEN, lowtide, refused
+from oracles import needs_micro, needs_oracle
+from tflite_nets import Net
+
+from lowtide.emulate.oracle import ENGINES, Oracle
+from lowtide.emulate.oracle.decisive import decisive_engine
+from lowtide.emulate.oracle.domains import Domain, domains
+from lowtide.emulate.oracle.draw import draw
+from lowtide.emulate.oracle.engines import Engine
+from lowtide.errors import OracleError, UsageError
+from lowtide.importer.tflite.writer import write
+from lowtide.network import IoTensor
+
+
+def relu6(scale: float) -> Net:
+    """RELU6 from scale 0.5 to this one."""
+    net = Net()
+    x, y = net.tensor("x", (1, 8), scale=0.5), net.tensor("y", (1, 8), scale=scale)
+    net.operator("RELU6", (x,), y)
+    return net
+
+
+@needs_micro
+def test_litert_micro_is_asked_first_and_agrees_with_stored_outputs() -> None:
+    golden = np.load(DIGITS_GOLDEN)
+    with Oracle() as oracle:
+        answer = oracle.run(DIGITS.read_bytes(), [(x,) for x in golden["x"][:3]])
+    assert answer.title == "LiteRT Micro" and not answer.refusals
+    assert all(
+        np.array_equal(y[0].ravel(), wanted.ravel()) for y, wanted in zip(answer.outputs, golden["y"], strict=False)
+    )
+
+
+@needs_oracle
+def test_an_engine_that_dies_is_reported_and_the_next_question_is_answered() -> None:
+    """3,000 classes overflow the integer softmax: both engines abort."""
+    net = Net()
+    x, y = net.tensor("x", (1, 3000), scale=0.1), net.tensor("y", (1, 3000), scale=1 / 256, zero_point=-128)
+    net.operator("SOFTMAX", (x,), y, {"beta": 1.0})
+    with Oracle() as oracle:
+        with pytest.raises(OracleError, match=r"crashed \(SIGABRT\)"):
+            oracle.run(write(net.model([x], [y])), [(np.zeros((1, 3000), np.int8),)], "soft.tflite")
+        assert oracle.run(DIGITS.read_bytes(), [(np.load(DIGITS_GOLDEN)["x"][0],)]).outputs
+
+
+@needs_oracle
+def test_verify_says_that_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
+    net = Net()
+    x, y = net.tensor("x", (1, 3000), scale=0.1), net.tensor("y", (1, 3000), scale=1 / 256, zero_point=-128)
+    net.operator("SOFTMAX", (x,), y, {"beta": 1.0})
+    path = net.save(tmp_path, [x], [y])
+    said = refused(4, "verify", path, "--target", "host", "-n", "6")
+    assert "no reference engine takes the model" in said and "SIGABRT" in said and "--golden" in said
+
+
+def test_without_any_engine_verify_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(_: Engine) -> bool:
+        return False
+
+    monkeypatch.setattr(Engine, "installed", property(absent))
+    assert not any(engine.installed for engine in ENGINES.values())
+    said = refused(4, "verify", DIGITS, "--target", "cortex-m4", "-n", "1")
+    assert "neither LiteRT Micro nor LiteRT's reference kernels is installed" in said and "lowtide[verify]" in said
+
+
+@needs_oracle
+def test_a_killed_child_is_replaced() -> None:
+    row = np.load(DIGITS_GOLDEN)["x"][0]
+    with Oracle() as oracle:
+        before = oracle.run(DIGITS.read_bytes(), [(row,)])
+        for child in oracle._children.values():  # pyright: ignore[reportPrivateUsage]
+            assert child._process is not None  # pyright: ignore[reportPrivateUsage]
+            os.kill(child._process.pid, signal.SIGKILL)  # pyright: ignore[reportPrivateUsage]
+            child._process.wait()  # pyright: ignore[reportPrivateUsage]
+        after = oracle.run(DIGITS.read_bytes(), [(row,)])
+    assert before.outputs[0][0].tobytes() == after.outputs[0][0].tobytes()
+
+
+@needs_oracle
+def test_verify_compares_a_part_of_a_model_too() -> None:
+    outcome = lowtide("verify", DIGITS, "--target", "host", "-n", "2", "--until", "digits_1/pool_1/MaxPool2d")
+    assert outcome.code == 0 and "equal" in outcome.out, outcome
+
+
+@needs_micro
+def test_where_micro_deviates_litert_is_asked_first(tmp_path: Path) -> None:
+    for scale, engine in ((0.5, None), (0.05, "litert")):
+        net = relu6(scale)
+        assert decisive_engine(net.model([0], [1])) == engine
+    path = net.save(tmp_path, [0], [1])
+    outcome = lowtide("verify", path, "--target", "cortex-m4", "-n", "8")
+    assert outcome.code == 0 and "LiteRT Micro deviates from the definition here" in " ".join(outcome.out.split())
+
+
+def test_indices_stay_within_what_they_index() -> None:
+    net = Net()
+    ids, cast = net.tensor("ids", (1, 4), np.float32), net.tensor("cast", (1, 4), np.int32)
+    table, y = net.constant("table", np.zeros((7, 2)), np.float32), net.tensor("y", (1, 4, 2), np.float32)
+    net.operator("CAST", (ids,), cast)
+    net.operator("GATHER", (table, cast), y, {"axis": 0})
+    (domain,) = domains(net.model([ids], [y]))
+    assert domain == Domain(0, 6, index=True)
+    drawn = [draw([IoTensor("ids", (1, 4), "float32")], [domain], run, 3)[0] for run in range(20)]
+    assert {float(x) for array in drawn for x in array.flat} == {0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0}
+
+
+def test_floats_that_are_quantised_reach_beyond_the_range_and_hit_ties() -> None:
+    net = Net()
+    x, y = net.tensor("x", (1, 64), np.float32), net.tensor("y", (1, 64), scale=0.25, zero_point=28)
+    net.operator("QUANTIZE", (x,), y)
+    (domain,) = domains(net.model([x], [y]))
+    assert (domain.low, domain.high, domain.step) == (-39.0, 24.75, 0.25)
+    tensor = IoTensor("x", (1, 64), "float32")
+    uniform, _, ties, *_ = (draw([tensor], [domain], run, 0)[0] for run in range(6))
+    assert uniform.min() < domain.low and uniform.max() > domain.high
+    assert np.all(ties.astype(np.float64) / 0.25 % 1 == 0.5)
+
+
+def test_drawn_inputs_repeat_and_fill_the_range() -> None:
+    tensor = IoTensor("x", (1, 4000), "int8", 0.5, 3)
+    domain = Domain(-128, 127, 3)
+    one, two, other = (draw([tensor], [domain], 0, seed)[0] for seed in (7, 7, 8))
+    assert one.tobytes() == two.tobytes() != other.tobytes() and (one.min(), one.max()) == (-128, 127)
+    assert set(np.unique(draw([tensor], [domain], 1, 0)[0])) == {-128, 3, 127}
+    with pytest.raises(UsageError, match="the seed is -1"):
+        draw([tensor], [domain], 0, -1)
