@@ -102,6 +102,24 @@ def test_where_micro_deviates_litert_is_asked_first(tmp_path: Path) -> None:
     assert outcome.code == 0 and "LiteRT Micro deviates from the definition here" in " ".join(outcome.out.split())
 
 
+@needs_micro
+def test_micro_decides_where_litert_rounds_a_dense_layer_the_other_way(tmp_path: Path) -> None:
+    """Comparing with LiteRT alone called a right network wrong."""
+    random = np.random.default_rng(3)
+    net = Net()
+    x, y = net.tensor("x", (1, 3), scale=0.1), net.tensor("y", (1, 300), scale=0.3)
+    weights = net.constant("weights", random.integers(-127, 128, (300, 3)), np.int8, 0.02)
+    bias = net.constant("bias", random.integers(-3000, 3000, 300))
+    net.operator("FULLY_CONNECTED", (x, weights, bias), y)
+    runs = [(random.integers(-128, 128, (1, 3)).astype(np.int8),) for _ in range(20)]
+    with Oracle(["micro"]) as micro, Oracle(["litert"]) as litert:
+        file = write(net.model([x], [y]))
+        ours, others = (np.stack([o[0] for o in oracle.run(file, runs).outputs]) for oracle in (micro, litert))
+    assert np.count_nonzero(ours != others) > 0 and np.all(np.abs(ours.astype(int) - others.astype(int)) <= 1)
+    outcome = lowtide("verify", net.save(tmp_path, [x], [y]), "--target", "cortex-m4", "-n", "20")
+    assert outcome.code == 0 and "equal" in outcome.out, outcome
+
+
 def test_indices_stay_within_what_they_index() -> None:
     net = Net()
     ids, cast = net.tensor("ids", (1, 4), np.float32), net.tensor("cast", (1, 4), np.int32)
