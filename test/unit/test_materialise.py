@@ -104,3 +104,28 @@ def test_long_chains_are_cut() -> None:
     y = chain(net, net.input([1, 1, 1, 2], "float32"))
     got = jit.run(jit.lowered(net.text([y])), [net.inputs[0].array], [y.array])
     np.testing.assert_allclose(got[0], y.array, rtol=1e-3, atol=1e-6)
+
+
+LOOKED_AHEAD = """
+func.func @main(%a: tensor<4xf32>, %b: tensor<4xf32>, %c: tensor<4xf32>) -> tensor<4xf32> {
+  %e = tensor.empty() : tensor<4xf32>
+  %e2 = tensor.empty() : tensor<2x2xf32>
+  %0 = linalg.abs ins(%a : tensor<4xf32>) outs(%e : tensor<4xf32>) -> tensor<4xf32>
+  %1 = linalg.add ins(%b, %c : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) -> tensor<4xf32>
+  %2 = tensor.expand_shape %1 [[0, 1]] output_shape [2, 2] : tensor<4xf32> into tensor<2x2xf32>
+  %3 = linalg.transpose ins(%2 : tensor<2x2xf32>) outs(%e2 : tensor<2x2xf32>) permutation = [1, 0]
+  %4 = tensor.collapse_shape %3 [[0, 1]] : tensor<2x2xf32> into tensor<4xf32>
+  %5 = linalg.mul ins(%1, %4 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) -> tensor<4xf32>
+  %6 = linalg.sub ins(%0, %5 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) -> tensor<4xf32>
+  return %6 : tensor<4xf32>
+}
+"""
+
+
+def test_what_was_looked_at_before_it_had_a_buffer() -> None:
+    """The first layer looks ahead to the sum at the end, and so at all of its other side, where nothing is cut yet."""
+    passes = "lowtide-import-tosa,lowtide-normalise,lowtide-outline"
+    graph = build_graph(jit.lowered(LOOKED_AHEAD, passes))
+    assert [layer.name for layer in graph.layers] == ["linalg.add", "linalg.sub"]
+    read = {layer.name: [graph.tensors[index].name for index in layer.inputs] for layer in graph.layers}
+    assert read == {"linalg.add": ["input 1", "input 2"], "linalg.sub": ["input 0", "linalg.add"]}

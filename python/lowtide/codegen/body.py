@@ -43,9 +43,14 @@ class Body:
 
 
 def prepare_body(network: Network) -> Body:
-    """The body, its functions internal, and nothing to move from layer to layer.
+    """The body, its functions internal and after what they call, and nothing to move from layer to layer.
 
     Internal functions lose the parts of a memref that they don't use (all but one pointer): less code, less stack.
+
+    IREE's pass `iree-codegen-resolve-workgroup-count-hints` keeps a reference into a hash map while it goes from a
+    function into one that it calls. Where the map grows on the way, it writes to memory that was freed, and takes
+    functions for recursive, or dies of it: it depends on how many functions there are. It visits functions in the order
+    of the module, so that where callees come first it never adds one to the map on the way.
 
     Raises:
         InternalError: the name is no C identifier, the text doesn't parse, the entry is missing or of the wrong type,
@@ -78,7 +83,8 @@ def _prepared(network: Network, text: str) -> tuple[str, str, str]:
         function.attributes["llvm.linkage"] = internal
     operations = [view.operation for view in module.body.operations]
     constants = [op for op in operations if op.name == "memref.global"]
-    code = [op for op in operations if op.name != "memref.global"]
+    code = [op for op in operations if op.name not in ("memref.global", "func.func")]
+    code += _callees_first(functions)
     declared = [f'memref.global "private" @{_name(op)} : {TypeAttr(op.attributes["type"]).value}' for op in constants]
     # Generic form: IREE's MLIR is of another day, and its short forms differ in places (memref.alloca's alignment).
     return "\n".join(declared), text_of(constants, generic=True), text_of(code, generic=True)
@@ -126,6 +132,22 @@ def _check_calls(functions: Mapping[str, Operation]) -> None:
 
 def _callees(function: Operation) -> list[str]:
     return [str(call.attributes["callee"]).removeprefix("@") for call in _operations(function, func.CallOp)]
+
+
+def _callees_first(functions: Mapping[str, Operation]) -> list[Operation]:
+    """The functions, which are not recursive, each behind all that it calls; otherwise as they stand."""
+    placed: dict[str, Operation] = {}
+
+    def place(name: str) -> None:
+        if name in placed:
+            return
+        for callee in _callees(functions[name]):
+            place(callee)
+        placed[name] = functions[name]
+
+    for name in functions:
+        place(name)
+    return list(placed.values())
 
 
 def _check_memory(module: Module) -> None:

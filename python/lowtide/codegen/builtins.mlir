@@ -1,5 +1,57 @@
 // Functions of C's mathematical library that a core without the instruction calls. Here, so that a network needs none
 // from the firmware. What no code calls is dropped when the object is linked.
+// Each function stands before those that call it: IREE's compiler needs that (`prepare_body` says why).
+
+// The integer part of x, its zero without a sign; x itself from 2^23 on, and where it is no number.
+llvm.func internal @lowtide_truncate(%x: f32) -> f32 {
+  %magnitude_mask = arith.constant 0x7fffffff : i32
+  %whole = arith.constant 0x4b000000 : i32
+  %zero = arith.constant 0.0 : f32
+  %bits = arith.bitcast %x : f32 to i32
+  %magnitude = arith.andi %bits, %magnitude_mask : i32
+  %small = arith.cmpi ult, %magnitude, %whole : i32
+  %safe = arith.select %small, %x, %zero : f32
+  %integer = arith.fptosi %safe : f32 to i32
+  %truncated = arith.sitofp %integer : i32 to f32
+  %r = arith.select %small, %truncated, %x : f32
+  llvm.return %r : f32
+}
+
+// x with y's sign, where the two agree or x is a zero.
+llvm.func internal @lowtide_signed_like(%x: f32, %y: f32) -> f32 {
+  %sign_mask = arith.constant 0x80000000 : i32
+  %x_bits = arith.bitcast %x : f32 to i32
+  %y_bits = arith.bitcast %y : f32 to i32
+  %sign = arith.andi %y_bits, %sign_mask : i32
+  %signed = arith.ori %x_bits, %sign : i32
+  %r = arith.bitcast %signed : i32 to f32
+  llvm.return %r : f32
+}
+
+// Equal numbers have equal bits, but for the two zeros.
+llvm.func internal @lowtide_greater(%x: f32, %y: f32) -> f32 {
+  %equal = arith.cmpf oeq, %x, %y : f32
+  %x_bits = arith.bitcast %x : f32 to i32
+  %y_bits = arith.bitcast %y : f32 to i32
+  %common = arith.andi %x_bits, %y_bits : i32
+  %same = arith.bitcast %common : i32 to f32
+  %above = arith.cmpf ogt, %x, %y : f32
+  %other = arith.select %above, %x, %y : f32
+  %r = arith.select %equal, %same, %other : f32
+  llvm.return %r : f32
+}
+
+llvm.func internal @lowtide_less(%x: f32, %y: f32) -> f32 {
+  %equal = arith.cmpf oeq, %x, %y : f32
+  %x_bits = arith.bitcast %x : f32 to i32
+  %y_bits = arith.bitcast %y : f32 to i32
+  %joint = arith.ori %x_bits, %y_bits : i32
+  %same = arith.bitcast %joint : i32 to f32
+  %below = arith.cmpf olt, %x, %y : f32
+  %other = arith.select %below, %x, %y : f32
+  %r = arith.select %equal, %same, %other : f32
+  llvm.return %r : f32
+}
 
 llvm.func @floorf(%x: f32) -> f32 {
   %one = arith.constant 1.0 : f32
@@ -146,56 +198,5 @@ llvm.func @fmaf(%x: f32, %y: f32, %z: f32) -> f32 {
   %odd = arith.bitcast %odd_bits : i64 to f64
   %sum = arith.select %to_odd, %odd, %s : f64
   %r = arith.truncf %sum : f64 to f32
-  llvm.return %r : f32
-}
-
-// The integer part of x, its zero without a sign; x itself from 2^23 on, and where it is no number.
-llvm.func internal @lowtide_truncate(%x: f32) -> f32 {
-  %magnitude_mask = arith.constant 0x7fffffff : i32
-  %whole = arith.constant 0x4b000000 : i32
-  %zero = arith.constant 0.0 : f32
-  %bits = arith.bitcast %x : f32 to i32
-  %magnitude = arith.andi %bits, %magnitude_mask : i32
-  %small = arith.cmpi ult, %magnitude, %whole : i32
-  %safe = arith.select %small, %x, %zero : f32
-  %integer = arith.fptosi %safe : f32 to i32
-  %truncated = arith.sitofp %integer : i32 to f32
-  %r = arith.select %small, %truncated, %x : f32
-  llvm.return %r : f32
-}
-
-// x with y's sign, where the two agree or x is a zero.
-llvm.func internal @lowtide_signed_like(%x: f32, %y: f32) -> f32 {
-  %sign_mask = arith.constant 0x80000000 : i32
-  %x_bits = arith.bitcast %x : f32 to i32
-  %y_bits = arith.bitcast %y : f32 to i32
-  %sign = arith.andi %y_bits, %sign_mask : i32
-  %signed = arith.ori %x_bits, %sign : i32
-  %r = arith.bitcast %signed : i32 to f32
-  llvm.return %r : f32
-}
-
-// Equal numbers have equal bits, but for the two zeros.
-llvm.func internal @lowtide_greater(%x: f32, %y: f32) -> f32 {
-  %equal = arith.cmpf oeq, %x, %y : f32
-  %x_bits = arith.bitcast %x : f32 to i32
-  %y_bits = arith.bitcast %y : f32 to i32
-  %common = arith.andi %x_bits, %y_bits : i32
-  %same = arith.bitcast %common : i32 to f32
-  %above = arith.cmpf ogt, %x, %y : f32
-  %other = arith.select %above, %x, %y : f32
-  %r = arith.select %equal, %same, %other : f32
-  llvm.return %r : f32
-}
-
-llvm.func internal @lowtide_less(%x: f32, %y: f32) -> f32 {
-  %equal = arith.cmpf oeq, %x, %y : f32
-  %x_bits = arith.bitcast %x : f32 to i32
-  %y_bits = arith.bitcast %y : f32 to i32
-  %joint = arith.ori %x_bits, %y_bits : i32
-  %same = arith.bitcast %joint : i32 to f32
-  %below = arith.cmpf olt, %x, %y : f32
-  %other = arith.select %below, %x, %y : f32
-  %r = arith.select %equal, %same, %other : f32
   llvm.return %r : f32
 }

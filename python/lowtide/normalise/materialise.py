@@ -69,6 +69,7 @@ class _Cutter:
         self._numbers = numbered_parts(block)
         self.buffered: set[Value] = set()
         self.parts: dict[Value, int] = {}
+        # of `buffered` as it is: whatever gets a buffer is a source of its own, also of what was looked at before
         self._sources: dict[Value, frozenset[Value]] = {}
         self._depths: dict[Value, int] = {}
 
@@ -82,7 +83,7 @@ class _Cutter:
             return
         if role is Role.INSERT:
             self._store(op.operands[1])
-            self.buffered.add(op.results[0])
+            self._buffer(op.results[0])
             return
         if role is Role.ROOT:
             for operand in operands_of(op):
@@ -90,8 +91,10 @@ class _Cutter:
                 (self._need if operand in op.operands else self._store)(operand)
         sources = self._sources_of(op.results[0])
         self._depths[op.results[0]] = 1 + max((self._depth(v) for v in operands_of(op)), default=0)
-        if sources and self._depths[op.results[0]] > DEPTH and role is not Role.RESHAPE:
-            self.buffered.add(op.results[0])
+        if role is Role.RESHAPE:  # a view of what is in memory, and never a buffer of its own
+            return
+        if sources and self._depths[op.results[0]] > DEPTH:
+            self._buffer(op.results[0])
             return
         starts_layer = role is Role.ROOT or (role is Role.REDUCE and not reduces_trailing(op))
         has_end = any(v in self.buffered for v in self._chain(op.results[0]))
@@ -101,7 +104,13 @@ class _Cutter:
             if concat is not None:
                 self.parts[concat] = self._numbers[concat]
             if concat is None or self._numbers[concat] in self._copied:
-                self.buffered.add(end)
+                self._buffer(end)
+
+    def _buffer(self, value: Value) -> None:
+        """Give the value a buffer."""
+        if value not in self.buffered:
+            self.buffered.add(value)
+            self._sources.clear()
 
     def _depth(self, value: Value) -> int:
         """Operations between the value and what is in memory."""
@@ -128,7 +137,7 @@ class _Cutter:
         if role_of(op) is Role.RESHAPE:
             self._store(op.operands[0])
         else:
-            self.buffered.add(value)
+            self._buffer(value)
 
     def _need(self, value: Value) -> None:
         """Have the value in memory, or computed from memory by index arithmetic alone."""
@@ -139,7 +148,7 @@ class _Cutter:
             case Role.PAD | Role.SLICE | Role.RESHAPE:
                 self._need(op.operands[0])
             case _ if self._sources_of(value):
-                self.buffered.add(value)
+                self._buffer(value)
             case _:
                 pass
 
