@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 from torch_mlir.dialects import (
@@ -113,10 +114,11 @@ from torch_mlir.ir import (
 )
 from torch_mlir.passmanager import PassManager
 
-from lowtide import bytecode
 from lowtide.diagnostics import diagnostics_of, place_of, transform_diagnostics
 from lowtide.errors import InputError, LowtideError
+from lowtide.isolated import run_isolated
 
+BYTECODE_MAGIC = b"ML\xefR"
 # MLIR's parser recurses once per nesting level; far beyond this depth it overflows the C stack.
 MAX_NESTING = 1_000
 _NESTING_TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|//[^\n]*|->|[<>]=|[\[({<]|[\])}>]')
@@ -144,10 +146,10 @@ def text_of(operations: Iterable[Operation], *, generic: bool = False) -> str:
 
 
 def parse_module(asm: str | bytes, context: Context, filename: str = "<memory>", *, stage: str = "mlir") -> Module:
-    """Parse and verify MLIR text or bytecode.
+    """Parse and verify MLIR text or bytecode that comes from lowtide or MLIR itself: what is damaged may crash MLIR.
 
     Args:
-        asm: text, or bytes that hold either text (UTF-8) or MLIR bytecode that comes from MLIR itself.
+        asm: text, or bytes that hold either text (UTF-8) or MLIR bytecode.
         context: as `make_context` gives it.
         filename: how messages call the input.
         stage: the stage to name in the error.
@@ -160,32 +162,47 @@ def parse_module(asm: str | bytes, context: Context, filename: str = "<memory>",
         return Module.parse(asm, context)
 
 
+def parse_file(asm: bytes, context: Context, filename: str, *, stage: str = "mlir") -> Module:
+    """`parse_module` of a file's content; operations of a text know the file as their place, if it still holds that."""
+    _check_text(asm, filename, stage)
+    if asm.startswith(BYTECODE_MAGIC) or not _holds(Path(filename), asm):
+        return parse_module(asm, context, filename, stage=stage)
+    with _parsing(filename, stage):
+        return Module.parseFile(filename, context)
+
+
 def read_module(path: Path, context: Context, *, stage: str = "mlir") -> Module:
-    """`parse_module` of a file, text or bytecode; operations know the file as their place.
+    """A module from a file from outside, text or bytecode, read in a process of its own: MLIR trusts both.
 
     Raises:
         InputError: the file can't be read or isn't valid IR.
     """
+    return parse_foreign(read_bytes(path, stage), context, str(path), stage=stage)
+
+
+def read_bytes(path: Path, stage: str) -> bytes:
+    """A file's content; `InputError` where it can't be read."""
     try:
-        asm = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise InputError(stage, f"cannot read the file: {error.strerror}", where=str(path)) from None
-    if asm.startswith(bytecode.MAGIC):
-        return parse_foreign(asm, context, str(path), stage=stage)
-    _check_text(asm, str(path), stage)
-    with _parsing(str(path), stage):
-        return Module.parseFile(str(path), context)
 
 
 def parse_foreign(asm: bytes, context: Context, filename: str, *, stage: str = "mlir") -> Module:
-    """`parse_module` of bytes from outside: bytecode, which MLIR trusts, is first read in a process of its own.
+    """As `read_module`, of bytes; operations of a text know the file of that name as their place, if it holds them.
 
     Raises:
         InputError: not valid IR.
     """
-    if asm.startswith(bytecode.MAGIC):
-        asm = bytecode.rewritten(asm, filename, stage)
-    return parse_module(asm, context, filename, stage=stage)
+    reply = run_isolated("read", {"name": filename, "stage": stage}, [asm], stage=stage, where=filename)
+    return parse_module(reply.blobs[0], context, filename, stage=stage)
+
+
+def bytecode_of(module: Module) -> bytes:
+    """The module as bytecode, its operations' places included."""
+    buffer = BytesIO()
+    module.operation.write_bytecode(buffer)
+    return buffer.getvalue()
 
 
 def parse_operation(asm: str, context: Context, filename: str, *, stage: str = "mlir") -> OpView:
@@ -253,11 +270,19 @@ def _parsing(filename: str, stage: str) -> Generator[None]:
 def _check_text(asm: str | bytes, filename: str, stage: str) -> str | bytes:
     """Refuse what would crash MLIR's parser; decode what is text."""
     if isinstance(asm, bytes):
-        if asm.startswith(bytecode.MAGIC):
+        if asm.startswith(BYTECODE_MAGIC):
             return asm
         asm = _decode(asm, filename, stage)
     _check_nesting(asm, filename, stage)
     return asm
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether there is a file with that content: another process has another /dev/stdin, and `<stdin>` is none."""
+    try:
+        return path.is_file() and path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def _decode(asm: bytes, filename: str, stage: str) -> str:
@@ -281,6 +306,7 @@ def _check_nesting(text: str, filename: str, stage: str) -> None:
 
 
 __all__ = [
+    "BYTECODE_MAGIC",
     "MAX_NESTING",
     "AffineAddExpr",
     "AffineBinaryExpr",
@@ -363,6 +389,7 @@ __all__ = [
     "arith",
     "bufferization",
     "builtin",
+    "bytecode_of",
     "cf",
     "diagnostics_of",
     "ext",
@@ -376,10 +403,12 @@ __all__ = [
     "make_context",
     "math",
     "memref",
+    "parse_file",
     "parse_foreign",
     "parse_module",
     "parse_operation",
     "place_of",
+    "read_bytes",
     "read_module",
     "run_pipeline",
     "scf",

@@ -14,10 +14,11 @@ from lowtide.bufferise import allocate
 from lowtide.bufferise.accesses import layer_accesses, loops_of
 from lowtide.cost.data import cost_model
 from lowtide.errors import InputError, InternalError
+from lowtide.front import normalised
 from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.graph.program import Loop
-from lowtide.importer import ImportedModel, import_model
+from lowtide.importer import ImportedModel
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr, parse_module, text_of
 from lowtide.kernels.library import GENERAL, PLAIN, WIDENED, note_lanes
 from lowtide.network import IoTensor, LayerAccess, Network, Slot
@@ -35,7 +36,7 @@ from lowtide.report.memory_map import PlacedBuffer
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
 from lowtide.targets import Target
-from lowtide.transform.interpreter import apply_script, make_transform_context
+from lowtide.transform.interpreter import apply_script
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,6 @@ def identifier(name: str) -> str:
     """A C identifier for a model's file name."""
     word = re.sub(r"\W", "_", name, flags=re.ASCII)
     return f"m_{word}" if not word or word[0].isdigit() else word
-
-
-def normalised(path: Path, until: Sequence[str], stages: Stages) -> ImportedModel:
-    """Import and normalise: the module in linalg that plans are made for."""
-    with stages.stage("import"):
-        model = import_model(path, make_transform_context(), until)
-        PASSES["lowtide-import-tosa"].run(model.module, {})
-    stages.dump("import", model.module)
-    with stages.stage("normalise", model.module):
-        PASSES["lowtide-normalise"].run(model.module, {})
-    return model
 
 
 def inspect_model(

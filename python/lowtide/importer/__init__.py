@@ -12,7 +12,7 @@ from lowtide.errors import InputError, UsageError
 from lowtide.importer.mlir import import_mlir
 from lowtide.importer.signless import make_signless
 from lowtide.importer.tflite import import_tflite
-from lowtide.ir import Context, Module, Operation, RankedTensorType, WalkResult, parse_module
+from lowtide.ir import Context, Module, Operation, ShapedType, Type, WalkResult, parse_module
 from lowtide.network import IoTensor
 
 _MOST_ELEMENTS = 1 << 26
@@ -28,7 +28,7 @@ class ImportedModel:
 
 
 def import_model(path: Path, context: Context, until: Sequence[str] = ()) -> ImportedModel:
-    """Read a model by its suffix.
+    """Read a model by its suffix, in this process: `lowtide.front` has one of its own for what is `FOREIGN`.
 
     Raises:
         InputError: the file is missing, of a kind that lowtide does not read, or refused by its importer.
@@ -53,20 +53,22 @@ def _check_sizes(module: Module, where: str) -> None:
     found: list[str] = []
 
     def visit(op: Operation) -> WalkResult:
-        for type_ in (result.type for result in op.results):
-            if (
-                isinstance(type_, RankedTensorType)
-                and type_.has_static_shape
-                and math.prod(type_.shape) > _MOST_ELEMENTS
-            ):
+        arguments = [argument for region in op.regions for block in region.blocks for argument in block.arguments]
+        for value in (*op.results, *arguments):
+            if _elements(value.type) > _MOST_ELEMENTS:
                 # An exception would not come through MLIR's walk as it is.
-                found.append(f"'{type_}' of {op.name} at {place_of(op.location)}")
+                found.append(f"'{value.type}' of {op.name} at {place_of(op.location)}")
                 return WalkResult.INTERRUPT
         return WalkResult.ADVANCE
 
     module.operation.walk(visit)
     if found:
         raise InputError("importer", f"{found[0]} has more than {_MOST_ELEMENTS:,} elements", where=where)
+
+
+def _elements(type_: Type) -> int:
+    """Of a tensor, vector or buffer whose size is known; 0 of anything else."""
+    return math.prod(type_.shape) if isinstance(type_, ShapedType) and type_.has_static_shape else 0
 
 
 def _tflite(path: Path, context: Context, until: Sequence[str]) -> ImportedModel:
@@ -86,3 +88,5 @@ IMPORTERS: dict[str, Callable[[Path, Context, Sequence[str]], ImportedModel]] = 
     ".mlir": _mlir,
     ".mlirbc": _mlir,
 }
+FOREIGN = (".mlir", ".mlirbc")
+"""The kinds of model that are MLIR as it comes: reading it can crash MLIR."""

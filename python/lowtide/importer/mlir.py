@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lowtide.errors import InputError
+from lowtide.importer.foreign import strip_foreign
 from lowtide.importer.resources import inline_resources
 from lowtide.ir import (
     Context,
@@ -15,7 +16,8 @@ from lowtide.ir import (
     Type,
     TypeAttr,
     func,
-    read_module,
+    parse_file,
+    read_bytes,
     run_pipeline,
 )
 from lowtide.network import IoTensor
@@ -31,11 +33,13 @@ def import_mlir(path: Path, context: Context) -> tuple[Module, tuple[IoTensor, .
         the module, and the network's inputs and outputs (unquantised as far as the file tells).
 
     Raises:
-        InputError: not valid IR, not one function, or types that no buffer can hold.
+        InputError: not valid IR, not one function, a transform script, or types that no buffer can hold.
     """
-    module = read_module(path, context, stage=STAGE)
     where = str(path)
+    module = parse_file(read_bytes(path, STAGE), context, where, stage=STAGE)
     function = network_function(module, STAGE, where)
+    _refuse_script(module, where)
+    strip_foreign(module)
     inline_resources(module)
     if _uses_tosa(function):
         _fix_batch(module, function)
@@ -44,6 +48,15 @@ def import_mlir(path: Path, context: Context) -> tuple[Module, tuple[IoTensor, .
     inputs = tuple(_io(t, f"{names}_arg{i}", where) for i, t in enumerate(types.inputs))
     outputs = tuple(_io(t, f"{names}_result{i}", where) for i, t in enumerate(types.results))
     return module, inputs, outputs
+
+
+def _refuse_script(module: Module, where: str) -> None:
+    for view in module.body.operations:
+        if view.operation.name.startswith("transform."):
+            remedy = "apply it with lowtide-opt, or move it to a file of its own and give that as --plan"
+            raise InputError(
+                STAGE, "the module holds a transform script beside the network", where=where, remedy=remedy
+            )
 
 
 def _uses_tosa(function: func.FuncOp) -> bool:

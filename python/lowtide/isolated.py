@@ -1,0 +1,113 @@
+"""Work on strangers' IR, done in a process of its own: what crashes, hangs or takes all memory is that process.
+
+MLIR trusts what it reads. A damaged file, text or bytecode, can end the process in the parser, the verifier or a
+pattern, and a transform script can run for ever. So whatever MLIR does to IR from outside, before lowtide has checked
+that IR, it does in `isolated_child`, under limits. What comes back is bytecode that MLIR itself has just written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lowtide.errors import InputError, InternalError, LowtideError, UsageError
+
+SECONDS = 60
+"""For one task."""
+MEMORY_BYTES = 4 << 30
+"""That the process of a task may reserve."""
+_REMEDY = "reduce the file to what is needed, or write it again with the tool that made it"
+_REASON = re.compile(r"^LLVM ERROR: (?P<reason>.*)|what\(\):\s*(?P<thrown>.*)", re.MULTILINE)
+_ERRORS: Mapping[str, type[LowtideError]] = {kind.__name__: kind for kind in (InputError, UsageError, InternalError)}
+
+
+@dataclass(frozen=True)
+class Message:
+    """What goes to a task and comes back: never a pickle, as the other side may have been led astray by its input.
+
+    Attributes:
+        header: anything that JSON holds.
+        blobs: bytes that follow it.
+    """
+
+    header: Mapping[str, Any]
+    blobs: tuple[bytes, ...] = field(default=())
+
+    def packed(self) -> bytes:
+        """One line of JSON, then the blobs."""
+        line = json.dumps({"header": self.header, "lengths": [len(blob) for blob in self.blobs]})
+        return b"".join((line.encode(), b"\n", *self.blobs))
+
+
+def unpacked(data: bytes) -> Message:
+    """The inverse of `Message.packed`."""
+    line, _, rest = data.partition(b"\n")
+    head = json.loads(line)
+    blobs: list[bytes] = []
+    for length in head["lengths"]:
+        blobs.append(rest[:length])
+        rest = rest[length:]
+    return Message(head["header"], tuple(blobs))
+
+
+def refusal(error: LowtideError) -> Message:
+    """An error as a message."""
+    details = {"stage": error.stage, "message": error.message, "where": error.where, "remedy": error.remedy}
+    return Message({"error": {"kind": type(error).__name__, **details}})
+
+
+def run_isolated(
+    task: str, header: Mapping[str, Any], blobs: Sequence[bytes] = (), *, stage: str, where: str
+) -> Message:
+    """Do a task in a process of its own.
+
+    Args:
+        task: a name of `isolated_tasks.TASKS`.
+        header, blobs: its arguments.
+        stage: the stage to name in errors.
+        where: the input to name in errors.
+
+    Raises:
+        LowtideError: what the task raised.
+        InputError: the process crashed, or took more than `SECONDS` or `MEMORY_BYTES`.
+        InternalError: the task failed in another way.
+    """
+    request = Message({"task": task, **header}, tuple(blobs)).packed()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "lowtide.isolated_child"],
+            input=request,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            # One malloc arena: the child's limit counts reserved memory.
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "MALLOC_ARENA_MAX": "1"},
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(stage, f"MLIR did not finish with it in {SECONDS} s", where=where, remedy=_REMEDY) from None
+    printed = done.stderr.decode("utf-8", "replace").strip()
+    if done.returncode < 0:
+        raise InputError(stage, _ending(-done.returncode, printed), where=where, remedy=_REMEDY)
+    if done.returncode > 0:
+        raise InternalError(stage, f"the process that works on it failed\n{printed}", where=where)
+    reply = unpacked(done.stdout)
+    if "error" in reply.header:
+        error = dict(reply.header["error"])
+        kind = _ERRORS[error.pop("kind")]
+        raise kind(error["stage"], error["message"], where=error["where"], remedy=error["remedy"])
+    return reply
+
+
+def _ending(number: int, printed: str) -> str:
+    if number == signal.SIGXCPU:
+        return f"MLIR did not finish with it in {SECONDS} s"
+    found = _REASON.search(printed)
+    reason = f": {found['reason'] or found['thrown']}" if found else ""
+    return f"MLIR crashes on it ({signal.Signals(number).name}{reason})"
