@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lowtide.diagnostics import place_of
 from lowtide.errors import InputError, UsageError
+from lowtide.importer.mend import mend
 from lowtide.importer.mlir import import_mlir
 from lowtide.importer.signless import make_signless
 from lowtide.importer.tflite import import_tflite
@@ -74,6 +75,7 @@ def _elements(type_: Type) -> int:
 def _tflite(path: Path, context: Context, until: Sequence[str]) -> ImportedModel:
     imported = import_tflite(path, until=until)
     module = parse_module(imported.bytecode, context, str(path), stage="importer")
+    mend(module, imported.notes)
     return ImportedModel(module, imported.inputs, imported.outputs)
 
 

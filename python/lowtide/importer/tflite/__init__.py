@@ -16,6 +16,7 @@ from lowtide.importer.tflite.converter import convert
 from lowtide.importer.tflite.cut import needed
 from lowtide.importer.tflite.cut import until as cut_until
 from lowtide.importer.tflite.model import Model, Tensor
+from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.reader import read
 from lowtide.importer.tflite.repair import repair, unbatch
 from lowtide.network import IoTensor
@@ -45,12 +46,14 @@ class Imported:
         inputs, outputs: as the model's own file declares them, repairs notwithstanding. The function takes and yields
             exactly these bytes; a uint8 tensor is `ui8` there and not shifted.
         operators: those that the outputs need, in the file's order.
+        notes: what is still to be mended in the module.
     """
 
     bytecode: bytes
     inputs: tuple[IoTensor, ...]
     outputs: tuple[IoTensor, ...]
     operators: tuple[OperatorInfo, ...]
+    notes: Notes
 
 
 def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
@@ -70,11 +73,13 @@ def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
     model = cut_until(model, until, where) if until else needed(model)
     model = unbatch(model, where)
     check(model, where)
+    repaired, notes = repair(model, where)
     return Imported(
-        bytecode=convert(repair(model, where), where),
+        bytecode=convert(repaired, where),
         inputs=tuple(_io(model.tensors[index]) for index in model.inputs),
         outputs=tuple(_io(model.tensors[index]) for index in model.outputs),
         operators=_operators(model),
+        notes=notes,
     )
 
 

@@ -42,8 +42,8 @@ _WEIGHTS = {
 """Rank of the weights and their axis of output channels."""
 _WITH_BATCH = 4
 _QUANTISED = {TensorType.INT8: (-128, 127), TensorType.UINT8: (0, 255)}
-_UNFAITHFUL_CASTS = {(TensorType.FLOAT32, TensorType.UINT8), (TensorType.FLOAT32, TensorType.INT64)}
-"""TOSA has no cast to 64 bits, and the converter takes that to uint8 through int8."""
+_UNFAITHFUL_CASTS = {(TensorType.FLOAT32, TensorType.INT64)}
+"""TOSA has no cast to 64 bits."""
 _NO_SCALE_NEEDED = {BuiltinOperator.CAST}
 
 

@@ -15,11 +15,13 @@ import numpy.typing as npt
 from tflite import ActivationFunctionType, BuiltinOperator, TensorType
 
 from lowtide.errors import InputError
+from lowtide.importer.tflite.conversions import cast, quantize
 from lowtide.importer.tflite.model import Model, Operator, Tensor
+from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.operators import BIASED, EIGHT_BIT_TYPES, SUPPORTED
+from lowtide.importer.tflite.rewrite import Rewrite
 from lowtide.importer.tflite.shapes import strided_steps
 
-_INTEGERS = (TensorType.INT8, TensorType.INT32, TensorType.INT64)
 _ACTIVATIONS = {
     ActivationFunctionType.RELU: BuiltinOperator.RELU,
     ActivationFunctionType.RELU_N1_TO_1: BuiltinOperator.RELU_N1_TO_1,
@@ -51,44 +53,23 @@ def unbatch(model: Model, where: str) -> Model:
     return model.with_tensors(changed)
 
 
-def repair(model: Model, where: str) -> Model:
-    """All repairs, for a checked model without shape signatures."""
-    rewrite = _Rewrite(_unscale(model), where)
+def repair(model: Model, where: str) -> tuple[Model, Notes]:
+    """All repairs, for a checked model without shape signatures, and what is to be mended behind the converter."""
+    rewrite = Rewrite(_unscale(model), where)
     for operator in model.operators:
         if SUPPORTED[operator.code].copies:
             _align_scale(rewrite, operator)
         change = _REPAIRS.get(operator.code)
-        rewrite.operators.append(change(rewrite, operator) if change else operator)
-    return replace(model, tensors=tuple(rewrite.tensors), operators=tuple(rewrite.operators))
+        changed = change(rewrite, operator) if change else operator
+        if changed is not None:
+            rewrite.operators.append(changed)
+    repaired = replace(model, tensors=tuple(rewrite.tensors), operators=tuple(rewrite.operators))
+    return repaired, Notes(rewrite.conversions, _unsigned_pools(repaired))
 
 
-class _Rewrite:
-    """The new model while it grows: `tensors` keep their indices and get more, `operators` are those done."""
-
-    def __init__(self, model: Model, where: str) -> None:
-        self.model = model
-        self.tensors = list(model.tensors)
-        self.operators: list[Operator] = []
-        self._where = where
-
-    def add(self, tensor: Tensor, suffix: str) -> int:
-        """Adds a tensor named after the given one; its index."""
-        self.tensors.append(replace(tensor, name=f"{tensor.name}/{suffix}"))
-        return len(self.tensors) - 1
-
-    def integers(self, served: Operator, suffix: str, values: Sequence[int]) -> int:
-        """Adds a constant list of numbers for an operator; its index."""
-        data = np.array(values, np.int32).tobytes()
-        name = self.tensors[served.outputs[0]].name
-        return self.add(Tensor(name, TensorType.INT32, (len(values),), data=data), suffix)
-
-    def emit(self, served: Operator, code: int, inputs: tuple[int, ...], output: int) -> int:
-        """Adds an operator without options that serves another; its output."""
-        self.operators.append(Operator(served.index, code, inputs, (output,)))
-        return output
-
-    def refuse(self, operator: Operator, message: str, remedy: str | None = None) -> NoReturn:
-        raise InputError("importer", message, where=f"{self._where}, {self.model.place(operator)}", remedy=remedy)
+def _unsigned_pools(model: Model) -> frozenset[str]:
+    made = (model.tensors[op.outputs[0]] for op in model.operators if op.code == BuiltinOperator.AVERAGE_POOL_2D)
+    return frozenset(tensor.name for tensor in made if tensor.type == TensorType.UINT8)
 
 
 def _unscale(model: Model) -> Model:
@@ -101,7 +82,7 @@ def _unscale(model: Model) -> Model:
     return model.with_tensors(bare)
 
 
-def _align_scale(rewrite: _Rewrite, operator: Operator) -> None:
+def _align_scale(rewrite: Rewrite, operator: Operator) -> None:
     """Gives the output of an operator that only moves bytes the scale of its input.
 
     LiteRT Micro looks at neither; the converter wants them equal. An operator that computes with the output's scale
@@ -133,7 +114,7 @@ def _scale_reader(model: Model, tensor: int) -> Operator | None:
     return None
 
 
-def _positive_weight_scales(rewrite: _Rewrite, operator: Operator) -> Operator:
+def _positive_weight_scales(rewrite: Rewrite, operator: Operator) -> Operator:
     """Negates the weights, the bias and the scale of output channels whose scale is negative.
 
     The products stay what they are, and so does LiteRT's rounding, which goes by the product's sign. TOSA's
@@ -169,7 +150,7 @@ def _negated(tensor: Tensor, dtype: type[np.int8] | type[np.int32], signs: npt.N
     return replace(tensor, data=values.astype(dtype).tobytes(), quantization=scaled)
 
 
-def _requantise_inputs(rewrite: _Rewrite, operator: Operator) -> Operator:
+def _requantise_inputs(rewrite: Rewrite, operator: Operator) -> Operator:
     """Inserts `ADD 0` before a uint8 concatenation for inputs whose scale is not the output's.
 
     LiteRT's uint8 kernel (`ConcatenationWithScaling`) rescales them in float32 and rounds once. So does ADD, but for
@@ -197,7 +178,7 @@ def _requantise_inputs(rewrite: _Rewrite, operator: Operator) -> Operator:
     return replace(operator, inputs=tuple(inputs))
 
 
-def _reshape(rewrite: _Rewrite, operator: Operator) -> Operator:
+def _reshape(rewrite: Rewrite, operator: Operator) -> Operator:
     """Makes one RESHAPE of all operators that change nothing but the shape, and its shape that of its output.
 
     Files have it in an operand or an option, with −1 for a dimension or with a batch.
@@ -207,7 +188,7 @@ def _reshape(rewrite: _Rewrite, operator: Operator) -> Operator:
     return Operator(operator.index, BuiltinOperator.RESHAPE, inputs, operator.outputs)
 
 
-def _axis_from_front(rewrite: _Rewrite, operator: Operator) -> Operator:
+def _axis_from_front(rewrite: Rewrite, operator: Operator) -> Operator:
     """Counts GATHER's axis from the front: the converter leaves a negative one unconverted."""
     axis = operator.options["axis"]
     if not isinstance(axis, int) or axis >= 0:
@@ -217,7 +198,7 @@ def _axis_from_front(rewrite: _Rewrite, operator: Operator) -> Operator:
     )
 
 
-def _plain_steps(rewrite: _Rewrite, operator: Operator) -> Operator:
+def _plain_steps(rewrite: Rewrite, operator: Operator) -> Operator:
     """Resolves STRIDED_SLICE's masks, negative indices and ends beyond the input: the converter trusts them."""
     steps = strided_steps(operator, [rewrite.tensors[index] for index in operator.inputs])
     inputs = [operator.inputs[0]]
@@ -231,7 +212,7 @@ def _plain_steps(rewrite: _Rewrite, operator: Operator) -> Operator:
     return replace(operator, inputs=tuple(inputs), options={"shrink_axis_mask": shrunk})
 
 
-def _split_activation(rewrite: _Rewrite, operator: Operator) -> Operator:
+def _split_activation(rewrite: Rewrite, operator: Operator) -> Operator:
     """Makes the activation of a pooling an operator of its own: the converter drops it."""
     activation = _ACTIVATIONS.get(int(_scalar(operator, "fused_activation_function")))
     if activation is None:
@@ -247,29 +228,7 @@ def _scalar(operator: Operator, option: str) -> int | float:
     return 0 if isinstance(value, tuple) else value
 
 
-def _truncate(rewrite: _Rewrite, operator: Operator) -> Operator:
-    """Cuts fractions off before a CAST of floats to integers, as LiteRT does: TOSA's cast rounds to nearest.
-
-    x towards zero = max(floor(x), 0) + min(ceil(x), 0).
-    """
-    source = rewrite.tensors[operator.inputs[0]]
-    target = rewrite.tensors[operator.outputs[0]]
-    if source.type != TensorType.FLOAT32 or target.type not in _INTEGERS:
-        return operator
-
-    def emit(code: int, suffix: str, *inputs: int) -> int:
-        made = replace(source, name=target.name, data=None)
-        return rewrite.emit(operator, code, inputs, rewrite.add(made, suffix))
-
-    zero = Tensor(target.name, TensorType.FLOAT32, (1,) * len(source.shape), data=bytes(4))
-    zero_index = rewrite.add(zero, "zero")
-    x = operator.inputs[0]
-    positive = emit(BuiltinOperator.MAXIMUM, "positive", emit(BuiltinOperator.FLOOR, "floor", x), zero_index)
-    negative = emit(BuiltinOperator.MINIMUM, "negative", emit(BuiltinOperator.CEIL, "ceil", x), zero_index)
-    return replace(operator, inputs=(emit(BuiltinOperator.ADD, "whole", positive, negative),))
-
-
-def _scalar_padding(rewrite: _Rewrite, operator: Operator) -> Operator:
+def _scalar_padding(rewrite: Rewrite, operator: Operator) -> Operator:
     """Gives PADV2's one padding value no dimensions: the converter refuses the [1] that LiteRT takes."""
     value = rewrite.tensors[operator.inputs[2]]
     if not value.shape or value.elements != 1:
@@ -278,14 +237,15 @@ def _scalar_padding(rewrite: _Rewrite, operator: Operator) -> Operator:
     return replace(operator, inputs=(*operator.inputs[:2], scalar))
 
 
-_REPAIRS: Mapping[int, Callable[[_Rewrite, Operator], Operator]] = {
+_REPAIRS: Mapping[int, Callable[[Rewrite, Operator], Operator | None]] = {
     **dict.fromkeys(BIASED, _positive_weight_scales),
     BuiltinOperator.CONCATENATION: _requantise_inputs,
     BuiltinOperator.STRIDED_SLICE: _plain_steps,
     BuiltinOperator.GATHER: _axis_from_front,
     BuiltinOperator.AVERAGE_POOL_2D: _split_activation,
     BuiltinOperator.MAX_POOL_2D: _split_activation,
-    BuiltinOperator.CAST: _truncate,
+    BuiltinOperator.CAST: cast,
+    BuiltinOperator.QUANTIZE: quantize,
     **dict.fromkeys((BuiltinOperator.RESHAPE, BuiltinOperator.SQUEEZE, BuiltinOperator.EXPAND_DIMS), _reshape),
     BuiltinOperator.PADV2: _scalar_padding,
 }

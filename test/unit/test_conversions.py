@@ -1,0 +1,117 @@
+"""QUANTIZE and CAST give the numbers that LiteRT gives, for every pair of types and every kind of number."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tflite_nets import Net
+from tflite_run import run_model
+
+from lowtide.importer.tflite.writer import write
+
+Array = NDArray[Any]
+REALS = np.array(
+    [0, -0.0, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 58.5, 59.5, -126.5, 127.4, 127.5, 128, 255.5, 256, 300, -129, -300, 1e9]
+    + [-1e9, np.nextafter(np.float32(0.5), np.float32(0)), -np.nextafter(np.float32(0.5), np.float32(0))],
+    np.float32,
+)
+SPECIAL = np.array([np.nan, np.inf, -np.inf, 3e9, -3e9, 2147483520, -2147483648], np.float32)
+WHOLE = (0, 1, -1, 127, 128, -128, -129, 200, 255, 256, 300, 32768, 65539, 2**31 - 1, -(2**31))
+NAMES = ("float32", "int8", "uint8", "int32", "int64", "bool")
+
+
+def converted(
+    name: str, values: Array, dtype: str, source: tuple[float, int] | None = None, target: tuple[float, int] | None = None
+) -> Array:
+    """What lowtide makes of the values with one operator."""
+    net = Net()
+    given = net.tensor("x", values.shape, values.dtype, *(source or ()))
+    made = net.tensor("y", values.shape, dtype, *(target or ()))
+    net.operator(name, (given,), made)
+    return run_model(write(net.model([given], [made])), [values])[0]
+
+
+def away_from_zero(x: float) -> int:
+    """The nearest whole number; of two, the one further from zero."""
+    return int(math.copysign(math.floor(abs(x) + 0.5), x))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 0), (0.5, 3), (0.25, 100), (0.1, 120), (0.1, 0), (3.7, 44)])
+def test_quantize_rounds_ties_away_from_zero_and_keeps_within_the_type(dtype: str, scale: float, offset: int) -> None:
+    stored, info = float(np.float32(scale)), np.iinfo(dtype)
+    steps = [float(np.float32(x) / np.float32(scale)) for x in REALS]
+    wanted = [min(max(away_from_zero(step) + offset, info.min), info.max) for step in steps]
+    assert converted("QUANTIZE", REALS, dtype, target=(stored, offset)).tolist() == wanted
+
+
+@pytest.mark.parametrize(("dtype", "offset"), [("int8", 0), ("int8", 5), ("int8", -5), ("uint8", 0), ("uint8", 255)])
+def test_quantize_of_nan_and_of_numbers_beyond_int32(dtype: str, offset: int) -> None:
+    info = np.iinfo(dtype)
+    nan = info.max if offset < 0 else info.min
+    wanted = [nan, info.max, info.min, info.max, info.min, info.max, info.min]
+    assert converted("QUANTIZE", SPECIAL, dtype, target=(1.0, offset)).tolist() == wanted
+
+
+def test_one_tensor_quantised_in_several_ways() -> None:
+    net = Net()
+    given = net.tensor("x", (4,), np.float32)
+    scales = (0.5, float(np.nextafter(np.float32(0.5), np.float32(1))), 0.1, 0.1)
+    made = [net.tensor(f"y{i}", (4,), np.int8, scale, i) for i, scale in enumerate(scales)]
+    for index in made:
+        net.operator("QUANTIZE", (given,), index)
+    x = np.array([0.25, 10.25, -0.25, 3.0], np.float32)
+    got = run_model(write(net.model([given], made)), [x])
+    for i, (scale, array) in enumerate(zip(scales, got, strict=True)):
+        assert array.tolist() == [away_from_zero(float(v / np.float32(scale))) + i for v in x]
+
+
+def numbers(name: str) -> Array:
+    """Numbers of a type, its ends among them; of floats, also fractions."""
+    if name == "float32":
+        return np.concatenate([REALS, SPECIAL])
+    return np.array(WHOLE).astype(name)
+
+
+def cast_of(values: Array, name: str) -> list[float]:
+    """A C cast; floats stay within integer types."""
+    if values.dtype != np.float32 or name in ("float32", "bool"):
+        return values.astype(name).tolist()
+    info = np.iinfo(name)
+    nan = info.max if name == "uint8" else 0
+    return [nan if np.isnan(v) else math.trunc(min(max(float(v), info.min), info.max)) for v in values]
+
+
+@pytest.mark.parametrize("target", NAMES)
+@pytest.mark.parametrize("source", NAMES)
+def test_cast(source: str, target: str) -> None:
+    if source == target or (source, target) == ("float32", "int64"):
+        pytest.skip("no conversion, or one that lowtide refuses")
+    values = numbers(source)
+    assert np.array_equal(converted("CAST", values, target), np.array(cast_of(values, target)), equal_nan=True)
+
+
+@pytest.mark.parametrize("target", NAMES)
+@pytest.mark.parametrize("source", ["int8", "uint8"])
+def test_cast_looks_at_no_scale(source: str, target: str) -> None:
+    values = numbers(source)
+    quantised = (0.25, 7) if target in ("int8", "uint8") else None
+    got = converted("CAST", values, target, (0.5, 3), quantised)
+    assert got.tolist() == values.astype(target).tolist()
+
+
+@pytest.mark.parametrize(("name", "target"), [("QUANTIZE", "int8"), ("QUANTIZE", "uint8"), *(("CAST", n) for n in NAMES[1:4])])
+def test_constants_are_converted_as_inputs_are(name: str, target: str) -> None:
+    values = numbers("float32")
+    scale = None if target == "int32" else (0.1, 20)
+    net = Net()
+    x = net.tensor("x", values.shape, target, *(scale or ()))
+    made = net.operator(name, (net.constant("c", values, np.float32),), net.tensor("k", values.shape, target, *(scale or ())))
+    joined = net.tensor("y", (2 * len(values),), target, *(scale or ()))
+    net.operator("CONCATENATION", (x, made), joined, {"axis": 0})
+    got = run_model(write(net.model([x], [joined])), [np.zeros(len(values), target)])[0]
+    assert got[len(values) :].tolist() == converted(name, values, target, target=scale).tolist()
