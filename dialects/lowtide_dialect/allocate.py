@@ -14,7 +14,7 @@ from lowtide.ir import (
     transform,
 )
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, make_executable, refuse
+from lowtide_dialect.payload import MOST_BYTES, enclosing_module, make_executable, number_in, refuse
 
 
 class AllocateOp(ext.Operation, dialect=LowtideDialect, name="allocate"):
@@ -59,7 +59,7 @@ def _objection(op: AllocateOp, strategies: Sequence[str]) -> str:
         return f"unknown strategy '{op.strategy.value}'; choose one of {', '.join(strategies)}"
     if not isinstance(op.attributes["overlap"], BoolAttr):
         return f"overlap is true or false, not {op.overlap}"
-    if isinstance(op.attributes["budget"], BoolAttr):
+    if number_in(op.budget, MOST_BYTES) is None:
         return f"the budget is a number of bytes, not {op.budget}"
     if op.budget.value < 0:
         return f"a budget of {op.budget.value} bytes; 1 or more are wanted, or 0 for none"

@@ -4,14 +4,13 @@
 
 from lowtide.ir import (
     ArrayAttr,
-    IntegerAttr,
     ext,
     transform,
 )
 from lowtide.normalise.form import is_outlined
 from lowtide.normalise.outline import COPIED
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, make_executable, module_of, refuse
+from lowtide_dialect.payload import enclosing_module, make_executable, module_of, numbers_in, refuse
 
 
 class ConcatOp(ext.Operation, dialect=LowtideDialect, name="concat"):
@@ -29,9 +28,9 @@ def attach() -> None:
 def _apply(
     op: ConcatOp, _results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
-    if not all(isinstance(number, IntegerAttr) for number in op.copied):
+    numbers = numbers_in(op.copied)
+    if numbers is None:
         return refuse(op, "the parts are not a list of integers")
-    numbers = [IntegerAttr(number).value for number in op.copied]
     if len(set(numbers)) != len(numbers) or min(numbers, default=1) < 1:
         return refuse(op, "the parts are numbered from 1, and each is named once")
     targets = state.get_payload_ops(op.target)

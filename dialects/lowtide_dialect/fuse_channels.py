@@ -10,7 +10,14 @@ from lowtide.ir import (
 )
 from lowtide.transform.fuse import fuse_by_channels
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import in_order, make_executable, network_of, objection_to_chain, refuse
+from lowtide_dialect.payload import (
+    in_order,
+    make_executable,
+    network_of,
+    objection_to_chain,
+    objection_to_number,
+    refuse,
+)
 
 
 class FuseChannelsOp(ext.Operation, dialect=LowtideDialect, name="fuse_channels"):
@@ -29,8 +36,9 @@ def attach() -> None:
 def _apply(
     op: FuseChannelsOp, results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
-    if op.slice.value < 1:
-        return refuse(op, f"slices of {op.slice.value} channels; 1 or more are wanted")
+    objection = objection_to_number(op.slice, "channels a slice")
+    if objection:
+        return refuse(op, objection)
     chosen = [view.operation for view in state.get_payload_ops(op.chain)]
     objection = objection_to_chain(chosen)
     if objection:

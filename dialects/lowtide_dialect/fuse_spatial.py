@@ -15,7 +15,15 @@ from lowtide.ir import (
 )
 from lowtide.transform.fuse import fuse_rows
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import in_order, make_executable, network_of, objection_to_chain, refuse
+from lowtide_dialect.payload import (
+    in_order,
+    make_executable,
+    network_of,
+    numbers_in,
+    objection_to_chain,
+    objection_to_number,
+    refuse,
+)
 
 HALOS = ("cache", "recompute")
 
@@ -69,18 +77,15 @@ def _objection(op: FuseSpatialOp) -> str:
         return f"unknown halo '{op.halo.value}'; choose one of {', '.join(HALOS)}"
     if op.direction.value not in DIRECTIONS:
         return f"unknown direction '{op.direction.value}'; choose one of {', '.join(DIRECTIONS)}"
-    if not all(isinstance(position, IntegerAttr) for position in op.again):
+    if numbers_in(op.again) is None:
         return "the layers to compute again are not a list of integers"
-    if op.rows.value < 1:
-        return f"{op.rows.value} rows an iteration; 1 or more are wanted"
-    if op.columns.value < 0:
-        return f"{op.columns.value} columns at a time; 1 or more are wanted, or 0 for whole rows"
-    return ""
+    rows = objection_to_number(op.rows, "rows an iteration")
+    return rows or objection_to_number(op.columns, "columns at a time", zero="whole rows")
 
 
 def _anew(op: FuseSpatialOp, count: int) -> list[int]:
     """Positions in the chain, from 0, of the layers that are computed anew: those listed, or all but the last."""
-    listed = [IntegerAttr(position).value - 1 for position in op.again]
+    listed = [number - 1 for number in numbers_in(op.again) or ()]
     return listed if op.halo.value == "cache" else list(range(count - 1))
 
 

@@ -5,7 +5,6 @@
 from lowtide.errors import LowtideError
 from lowtide.ir import (
     ArrayAttr,
-    IntegerAttr,
     Module,
     ext,
     transform,
@@ -13,7 +12,7 @@ from lowtide.ir import (
 from lowtide.normalise.form import network_calls
 from lowtide.normalise.outline import outline_once
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, make_executable, module_of, refuse
+from lowtide_dialect.payload import enclosing_module, make_executable, module_of, numbers_in, refuse
 
 
 class LayersOp(ext.Operation, dialect=LowtideDialect, name="layers"):
@@ -32,9 +31,9 @@ def attach() -> None:
 def _apply(
     op: LayersOp, results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
-    if not all(isinstance(number, IntegerAttr) for number in op.numbers):
+    numbers = numbers_in(op.numbers)
+    if numbers is None:
         return refuse(op, "the numbers are not a list of integers")
-    numbers = [IntegerAttr(number).value for number in op.numbers]
     targets = state.get_payload_ops(op.target)
     if len(targets) != 1:
         return refuse(op, f"the handle has {len(targets)} operations; one module is wanted")

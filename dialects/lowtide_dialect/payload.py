@@ -6,6 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from lowtide.ir import (
+    ArrayAttr,
+    Attribute,
+    BoolAttr,
+    IntegerAttr,
+    IntegerType,
     MemoryEffectInstancesList,
     MemoryEffectsOpInterface,
     Module,
@@ -17,8 +22,46 @@ from lowtide.ir import (
 )
 from lowtide.normalise.form import LAYER, network_calls
 
+MOST = (1 << 31) - 1
+"""That a number of rows, channels or layers can be: kernels count in 32 bits."""
+MOST_BYTES = (1 << 63) - 1
 Apply = Callable[[Any, transform.TransformResults, transform.TransformState], transform.DiagnosedSilenceableFailure]
 """Carries out one operation of a script: the operation, where its results go, and what its handles mean."""
+
+
+def number_in(attribute: Attribute, most: int = MOST) -> int | None:
+    """The value of an integer attribute of at most 64 bits; None for another kind, a flag, or a value beyond ±most."""
+    if isinstance(attribute, BoolAttr) or not isinstance(attribute, IntegerAttr):
+        return None
+    kind = attribute.type
+    # the bindings have no value for a wider one, and a flag's is not its number
+    if not isinstance(kind, IntegerType) or not 1 < kind.width <= 64:
+        return None
+    return attribute.value if -most <= attribute.value <= most else None
+
+
+def numbers_in(attribute: ArrayAttr) -> list[int] | None:
+    """The values of a list of integer attributes; None where one is none for `number_in`."""
+    numbers = [number_in(element) for element in attribute]
+    return None if None in numbers else [number for number in numbers if number is not None]
+
+
+def objection_to_number(attribute: Attribute, what: str, *, zero: str = "") -> str:
+    """What is wrong with an attribute that should be a number from 1, or from 0 where `zero` says what that means.
+
+    Args:
+        attribute: of any kind.
+        what: what it is a number of, as the message goes on.
+        zero: what 0 stands for; empty where it is no such number.
+    """
+    number = number_in(attribute)
+    # without its type
+    shown = str(attribute).split(" : ", maxsplit=1)[0]
+    if number is None:
+        return f"{shown} {what}; {MOST} or fewer are wanted"
+    if number < (0 if zero else 1):
+        return f"{shown} {what}; 1 or more are wanted" + (f", or 0 for {zero}" if zero else "")
+    return ""
 
 
 def make_executable(kind: type[ext.Operation], apply: Apply, *, consumes: bool = False) -> None:

@@ -5,14 +5,13 @@
 from lowtide.errors import LowtideError
 from lowtide.ir import (
     ArrayAttr,
-    IntegerAttr,
     ext,
     transform,
 )
 from lowtide.normalise.outline import outline_once
 from lowtide.normalise.schedule import reorder
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, make_executable, module_of, refuse
+from lowtide_dialect.payload import enclosing_module, make_executable, module_of, numbers_in, refuse
 
 
 class ScheduleOp(ext.Operation, dialect=LowtideDialect, name="schedule"):
@@ -30,9 +29,9 @@ def attach() -> None:
 def _apply(
     op: ScheduleOp, _results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
-    if not all(isinstance(number, IntegerAttr) for number in op.order):
+    numbers = numbers_in(op.order)
+    if numbers is None:
         return refuse(op, "the order is not a list of integers")
-    numbers = [IntegerAttr(number).value for number in op.order]
     if sorted(numbers) != list(range(1, len(numbers) + 1)):
         return refuse(op, f"the order does not name each of {len(numbers)} layers once, from 1 on")
     targets = state.get_payload_ops(op.target)

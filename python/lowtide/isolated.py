@@ -19,8 +19,10 @@ from typing import Any
 
 from lowtide.errors import InputError, InternalError, LowtideError, UsageError
 
-SECONDS = 60
-"""For one task."""
+SECONDS = 40
+"""Of processor time, for one task."""
+_PATIENCE = 600
+"""Seconds on the clock after which a task is given up: other processes may take the processor."""
 MEMORY_BYTES = 4 << 30
 """That the process of a task may reserve."""
 _REMEDY = "reduce the file to what is needed, or write it again with the tool that made it"
@@ -81,17 +83,9 @@ def run_isolated(
     """
     request = Message({"task": task, **header}, tuple(blobs)).packed()
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "lowtide.isolated_child"],
-            input=request,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-            # One malloc arena: the child's limit counts reserved memory.
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "MALLOC_ARENA_MAX": "1"},
-        )
+        done = start_child(request)
     except subprocess.TimeoutExpired:
-        raise InputError(stage, f"MLIR did not finish with it in {SECONDS} s", where=where, remedy=_REMEDY) from None
+        raise InputError(stage, f"MLIR did not finish with it in {_PATIENCE} s", where=where, remedy=_REMEDY) from None
     printed = done.stderr.decode("utf-8", "replace").strip()
     if done.returncode < 0:
         raise InputError(stage, _ending(-done.returncode, printed), where=where, remedy=_REMEDY)
@@ -103,6 +97,19 @@ def run_isolated(
         kind = _ERRORS[error.pop("kind")]
         raise kind(error["stage"], error["message"], where=error["where"], remedy=error["remedy"])
     return reply
+
+
+def start_child(request: bytes) -> subprocess.CompletedProcess[bytes]:
+    """Start the process and wait for its end; raises `TimeoutExpired`."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "lowtide.isolated_child"],
+        input=request,
+        capture_output=True,
+        timeout=_PATIENCE,
+        check=False,
+        # One malloc arena: the child's limit counts reserved memory.
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "MALLOC_ARENA_MAX": "1"},
+    )
 
 
 def _ending(number: int, printed: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from typing import NoReturn
 
 from lowtide.errors import InputError, LowtideError
 from lowtide.isolated import MEMORY_BYTES, SECONDS, Message, refusal, unpacked
@@ -13,14 +14,18 @@ from lowtide.isolated_tasks import TASKS
 
 def main() -> None:
     """Do the task of the request; ends the process."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    # for the case that nobody is left who watches the clock
-    resource.setrlimit(resource.RLIMIT_CPU, (2 * SECONDS, 2 * SECONDS))
     # Whatever native code prints must not get into the result.
     output = os.dup(1)
     os.dup2(2, 1)
-    request = unpacked(sys.stdin.buffer.read())
+    answer(sys.stdin.buffer.read(), output)
+
+
+def answer(data: bytes, output: int) -> NoReturn:
+    """Do the task of a request under limits, write the reply to a file descriptor, and end the process."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
+    request = unpacked(data)
     with os.fdopen(output, "wb") as stream:
         stream.write(_reply(request).packed())
     # Native objects made of damaged input are not to be taken down one by one.

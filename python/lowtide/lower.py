@@ -37,6 +37,7 @@ from lowtide.script.emit import script_for
 from lowtide.stages import Stages
 from lowtide.targets import Target
 from lowtide.transform.interpreter import apply_script
+from lowtide.transform.plans import apply_plan
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,12 @@ def lower(
             numbers = widened_layers(found.ordered, decided, model_of_cost, spare_flash)
             decided = replace(decided, kernels=((WIDENED, numbers),) if numbers else ())
         script = script_for(decided) if plan is None else _read_script(plan)
-    with stages.stage("transform", module):
-        apply_script(module, script, name="plan" if plan is None else str(plan))
+    with stages.stage("transform"):
+        if plan is None:
+            apply_script(module, script, name="plan")
+        else:
+            module = apply_plan(module, script, str(plan))
+    stages.dump("transform", module)
     with stages.stage("outline", module):
         outline_once(module)
     with stages.stage("graph"):

@@ -122,6 +122,15 @@ class RowSchedule:
         """Of the stages that make every row once."""
         return tuple(rows for rows in self.ranges if isinstance(rows, RowRange))
 
+    @property
+    def largest_index(self) -> int:
+        """The largest number, whatever its sign, that the loop calculates with before a row is clamped."""
+        ends = (self.start - 1, self.stop)
+        kept = (abs(rows.slope * i) + abs(rows.offset) + rows.slope for rows in self.kept_ranges for i in ends)
+        again = (rows for rows in self.ranges if isinstance(rows, Reread))
+        anew = (abs(rows.window.stride) * rows.rows + abs(rows.window.first) + abs(rows.margin) for rows in again)
+        return max((*kept, *anew, *map(abs, ends)), default=0)
+
     def bounds(self, stage: int, iteration: int) -> tuple[int, int]:
         """First row and end of what a stage makes in an iteration."""
         rows = self.ranges[stage]

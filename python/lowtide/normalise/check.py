@@ -21,6 +21,7 @@ from lowtide.ir import (
     func,
 )
 from lowtide.normalise.analysis import ELEMENTS, Role, defining, is_constant, network_function, role_of
+from lowtide.normalise.bounds import objection_to_places
 from lowtide.normalise.naming import layer_name
 
 CUT = "cut the network before it (--until TENSOR for a .tflite)"
@@ -66,6 +67,9 @@ class NetworkCheck:
             if role_of(op) is not Role.CONSTANT or isinstance(result.type, ShapedType):
                 self._check_type(result, f"'{layer_name(op)}' ({op.name})")
         self._check_static(op)
+        objection = objection_to_places(op)
+        if objection:
+            raise self._refusal(objection, op, CUT)
         if op.name == "tensor.pad":
             self._check_pad(op)
         if op.name.startswith("linalg."):

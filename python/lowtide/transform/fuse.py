@@ -60,6 +60,7 @@ from lowtide.transform.loop_code import (
 from lowtide.transform.split import Split, split_accumulation
 
 STAGE = "transform"
+_LARGEST_INDEX = (1 << 31) - 1
 
 
 def fuse_rows(
@@ -98,6 +99,7 @@ def fuse_rows(
         again=again,
         floats=isinstance(RankedTensorType(chain[-1].result.type).element_type, FloatType),
     )
+    _check_counters(schedule)
     return _Fuser(module, chain, schedule, backwards=backwards).build()
 
 
@@ -110,7 +112,15 @@ def fuse_by_channels(module: Module, calls: Sequence[Operation], slice_size: int
     chain = read_chain(calls, layer_bodies(module, STAGE), channels=True)
     stages, escaping = [layer.stage for layer in chain], _escaping(chain, calls, "slice")
     schedule = schedule_loop(stages, {}, escaping, rows=slice_size)
+    _check_counters(schedule)
     return _Fuser(module, chain, schedule, channels=True).build()
+
+
+def _check_counters(schedule: LoopSchedule) -> None:
+    """What the loops calculate has to stay within the 32 bits of a target's index, or they would go astray."""
+    for loop in (schedule.rows, schedule.columns):
+        if loop is not None and loop.largest_index > _LARGEST_INDEX:
+            raise UnschedulableError(f"the loop would count up to {loop.largest_index}, beyond a target's 32 bits")
 
 
 def _escaping(chain: Sequence[ChainLayer], calls: Sequence[Operation], turn: str = "row") -> set[int]:

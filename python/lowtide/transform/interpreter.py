@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import lowtide_dialect
@@ -39,13 +40,20 @@ def register(context: Context) -> None:
     lowtide_dialect.register(context, tuple(STRATEGIES))
 
 
-def apply_script(module: Module, script: str | Path, *, name: str = "<script>") -> None:
+def apply_script(
+    module: Module,
+    script: str | Path,
+    *,
+    name: str = "<script>",
+    check: Callable[[Operation], None] = lambda _: None,
+) -> None:
     """Apply the sequence `@__transform_main` of a script to a module, in place; the result is verified.
 
     Args:
         module: the payload; after an error it may be changed in part.
         script: the text, or the file that holds it.
         name: how messages call a script that is text.
+        check: raises an error where it does not want the script's module to be applied.
 
     Raises:
         InputError: the script can't be read or isn't valid, has no `@__transform_main`, or one of its steps fails.
@@ -53,6 +61,7 @@ def apply_script(module: Module, script: str | Path, *, name: str = "<script>") 
     register(module.context)
     script_module = _load(module.context, script, name)
     place = str(script) if isinstance(script, Path) else name
+    check(script_module)
     sequence = _main_sequence(script_module, place)
     try:
         interpreter.apply_named_sequence(module, sequence, script_module)

@@ -9,7 +9,7 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.fuse_channels': slices of 0 channels; 1 or more are wanted
+    // CHECK: error: 'lowtide.fuse_channels': 0 channels a slice; 1 or more are wanted
     %loop = "lowtide.fuse_channels"(%chain) {slice = 0 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }

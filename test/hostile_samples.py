@@ -1,0 +1,62 @@
+"""Sound networks and plans that hostile ones are made from: small, and of everything that the front end takes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from command import DIGITS, ROOT
+
+from lowtide.front import normalised
+from lowtide.plan.plan import Fusion, Plan
+from lowtide.script.emit import script_for
+from lowtide.stages import Stages
+
+_OWN = ROOT / "test" / "hostile"
+_LIT = ("test/lit/passes", "test/lit/transform")
+_SEPARATOR = re.compile(r"^// -----.*$", re.MULTILINE)
+_COMMENT = re.compile(r"//.*$", re.MULTILINE)
+_SEQUENCE = re.compile(r"^  transform\.named_sequence.*?^  }\n", re.MULTILINE | re.DOTALL)
+_MARK = "module attributes {transform.with_named_sequence} {\n"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A network and, where plans are edited, a sound plan for it."""
+
+    network: str
+    plan: str = ""
+
+
+def networks() -> list[str]:
+    """Those of the folder `test/hostile`, and the payloads of the lit tests."""
+    own = [path.read_text(encoding="utf-8") for path in sorted(_OWN.glob("*.mlir"))]
+    return [*own, *(part for part, script in _lit_parts() if not script)]
+
+
+def _lit_parts() -> list[tuple[str, str]]:
+    """Network and script of each module of the lit tests; either may be empty."""
+    found: list[tuple[str, str]] = []
+    for folder in _LIT:
+        for path in sorted((ROOT / folder).glob("*.mlir")):
+            for part in _SEPARATOR.split(path.read_text(encoding="utf-8")):
+                text = _COMMENT.sub("", part)
+                scripts = _SEQUENCE.findall(text)
+                payload = _SEQUENCE.sub("", text).replace(_MARK, "module {\n")
+                if "func.func" in payload:
+                    found.append((payload, f"{_MARK}{scripts[0]}}}\n" if len(scripts) == 1 else ""))
+    return found
+
+
+def planned() -> list[Sample]:
+    """Networks with plans: those of the lit tests, and the digits network with a plan of every kind of step."""
+    lit = [Sample(network, script) for network, script in _lit_parts() if script]
+    module = normalised(DIGITS, (), Stages()).module
+    network = module.operation.get_asm()
+    plans = (
+        Plan("untiled", "first-fit"),
+        Plan("free", order=(1, 2, 3, 4, 5, 6, 7), fusions=(Fusion(1, 3, 1, 0, "backwards"),), budget=4096),
+        Plan("ram", fusions=(Fusion(1, 2, 2, 0, "forwards", (1,)), Fusion(4, 5, 1, 3, "forwards"))),
+        Plan("ram", kernels=(("pull", (1, 2)),), fusions=(Fusion(2, 3, 8, 0, "forwards", (), "channels"),)),
+    )
+    return lit + [Sample(network, script_for(plan)) for plan in plans]

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Random edits of networks in .mlir and of plans: whatever they are, lowtide compiles or refuses them.
+
+    python tools/hostile.py --seed 1
+    python tools/hostile.py --seed 1 --only network:1234 --keep folder
+
+A fault is a signal, a traceback, an exit code other than 0, 1 and 2, a file outside the output folder, more than 60 s
+of processor time or 4 GiB of memory. The exit code is 1 where there was one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / folder) for folder in ("python", "dialects", "test")]
+
+if TYPE_CHECKING:
+    from hostile_run import Case, Verdict
+
+_SHOWN = 400
+
+
+def main() -> int:
+    """Run the cases that the command line asks for."""
+    from hostile_run import cases, run, tally
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0, help="another one gives other edits (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=2000, help="edited networks (default: %(default)s)")
+    parser.add_argument("--plans", type=int, default=500, help="edited plans (default: %(default)s)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first of both (default: %(default)s)")
+    parser.add_argument("--only", metavar="KIND:NUMBER", help="one case, network:NUMBER or plan:NUMBER")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="a folder for the files of cases with faults, or of --only"
+    )
+    arguments = parser.parse_args()
+    work = [("network", arguments.first, arguments.count), ("plan", arguments.first, arguments.plans)]
+    if arguments.only:
+        kind, number = arguments.only.split(":")
+        work = [(kind, int(number), 1)]
+    verdicts: list[Verdict] = []
+    start = time.monotonic()
+    for kind, first, count in work:
+        for case in cases(kind, arguments.seed, first, count):
+            verdict = run(case)
+            verdicts.append(verdict)
+            if verdict.fault or arguments.only:
+                _tell(case, verdict, arguments.keep)
+            if len(verdicts) % 100 == 0:
+                print(f"{time.monotonic() - start:5.0f} s  {tally(verdicts)}", flush=True)
+    print(f"seed {arguments.seed}: {tally(verdicts)}")
+    return int(any(verdict.fault for verdict in verdicts))
+
+
+def _tell(case: Case, verdict: Verdict, keep: Path | None) -> None:
+    print(
+        f"{case.name} ({case.target}): {verdict.fault or f'exit code {verdict.code}'}\n{verdict.said[:_SHOWN]}",
+        flush=True,
+    )
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        stem = case.name.replace(":", "-")
+        for suffix, text in ((".mlir", case.network), (".plan.mlir", case.plan)):
+            (keep / f"{stem}{suffix}").write_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
