@@ -151,6 +151,9 @@ def _padded(
         low, high = subscript.bounds()
         if low >= 0 and high < extent:
             continue
+        if subscript.coefficient(channels):
+            # the bounds are taken for all channels of a step at once, but each would have its own
+            return None
         own = [var for var in reduced if subscript.coefficient(var)]
         if len(own) != 1 or own[0] in clamped or subscript.coefficient(own[0]) < 0:
             return None

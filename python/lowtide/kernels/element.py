@@ -34,6 +34,7 @@ from lowtide.graph.subscripts import apply_map
 from lowtide.ir import (
     BlockArgument,
     DenseElementsAttr,
+    IndexType,
     InsertionPoint,
     IntegerAttr,
     IntegerType,
@@ -334,13 +335,21 @@ class ElementEmitter:
         return ranges
 
     def range_of(self, inner: Linear, var: Var, extent: int) -> tuple[Value, Value]:
-        """The values of `var` for which 0 ≤ inner < extent: an interval, by ceiling division."""
+        """The values [low, high) of `var` for which 0 ≤ inner < extent, by ceiling division; 0 ≤ low ≤ high."""
         step = inner.coefficient(var)
+        if not step:
+            # a loop of one turn, which subscripts do not name
+            inside = arith.cmpi(arith.CmpIPredicate.ult, self.indices.value(inner), index_constant(extent))
+            return index_constant(0), arith.index_castui(IndexType.get(), inside)
         rest = inner.without(var)
         low = self._ceil_div(rest * -1, step)
         high = self._ceil_div(rest * -1 + extent, step)
         low = arith.maxsi(low, index_constant(0))
         high = arith.minsi(high, index_constant(var.extent))
+        least, greatest = rest.bounds()
+        if least + step * (var.extent - 1) < 0 or greatest >= extent:
+            # some windows are all pads: without a value inside, the two ends come out in the wrong order
+            high = arith.maxsi(high, low)
         return low, high
 
     def _ceil_div(self, numerator: Linear, divisor: int) -> Value:

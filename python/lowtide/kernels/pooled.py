@@ -17,6 +17,7 @@ from lowtide.kernels.blocked.memory import load, store
 from lowtide.kernels.blocked.wide import WideEmitter
 from lowtide.kernels.channelwise import Channelwise
 from lowtide.kernels.element import Part
+from lowtide.kernels.elementwise import lies
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.scalar import index_constant
 
@@ -113,10 +114,19 @@ class PoolEmitter(WideEmitter):
             for subscript, extent in zip(source.at, source.operand.shape, strict=True):
                 low, high = subscript.bounds()
                 own = next((var for var in found.reduced.values() if subscript.coefficient(var)), None)
-                if own is not None and (low < 0 or high >= extent):
-                    ranges[own] = self.range_of(subscript, own, extent)
+                if own is None or (low >= 0 and high < extent):
+                    continue
+                inside = self.range_of(subscript, own, extent)
+                if own in ranges:
+                    # a pad of either source changes nothing
+                    inside = self._both(ranges[own], inside)
+                ranges[own] = inside
         ranges.update({found.reduced[d]: bounds for d, bounds in self._reduced.items()})
         return ranges
+
+    def _both(self, one: tuple[Value, Value], other: tuple[Value, Value]) -> tuple[Value, Value]:
+        """The numbers that are in both ranges; none where the first is not below the second."""
+        return arith.maxsi(one[0], other[0]), arith.minsi(one[1], other[1])
 
     def _reduce(
         self, loops: Sequence[Var], ranges: Mapping[Var, tuple[Value, Value]], totals: Sequence[Value]
@@ -163,6 +173,7 @@ def is_pooled(found: Channelwise, body: LayerBody, arguments: Sequence[Value], p
         own = set(found.reduced) if part.reduces else set(range(len(found.loops) - 1))
         if not set(part.ranges) <= own or (part.reduces and body.result is not found.node):
             return False
-    shapes = [(source.operand.shape, arguments[source.operand.argument]) for source in found.sources if source.varies]
-    shapes.append((body.destination, arguments[-1]))
-    return all(list(MemRefType(value.type).shape)[-1:] == list(shape)[-1:] for shape, value in shapes)
+    reads = [(source.operand.shape, source.at, source.operand.argument) for source in found.sources if source.varies]
+    places = [*reads, (body.destination, body.target(found.index), len(arguments) - 1)]
+    kept = [MemRefType(value.type).shape for value in arguments]
+    return all(lies(shape, at, kept[number], (found.channels,)) == 1 for shape, at, number in places)

@@ -83,14 +83,30 @@ def role_of(op: Operation) -> Role:
 def _role_of_generic(op: Operation) -> Role:
     operations = [view.operation for view in op.regions[0].blocks[0].operations]
     names = {inner.name for inner in operations}
-    tables = [inner.operands[0] for inner in operations if inner.name == "tensor.extract"]
+    reads = [inner for inner in operations if inner.name == "tensor.extract"]
+    tables = [inner.operands[0] for inner in reads]
     if not any("reduction" in str(kind) for kind in ArrayAttr(op.attributes["iterator_types"])):
         # a gather: reads an activation anywhere, or a table at a place that depends on the loop as well as on data
-        gathers = "linalg.index" in names or not all(map(is_constant, tables))
+        gathers = any(map(_depends_on_both, reads)) or not all(map(is_constant, tables))
         return Role.ROOT if tables and gathers else Role.POINT
     activations = [v for v in op.operands[:-1] if isinstance(v.type, RankedTensorType) and not is_constant(v)]
     contraction = names & {"arith.muli", "arith.mulf"} and len(op.operands) > 2
     return Role.ROOT if contraction or tables or len(activations) > 1 else Role.REDUCE
+
+
+def _depends_on_both(read: Operation) -> bool:
+    """Whether where scalar code reads a table depends on the loop as well as on data."""
+    pending, seen, data, place = list(read.operands)[1:], set[Value](), False, False
+    while pending:
+        value = pending.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        op = defining(value)
+        data |= op is None
+        place |= op is not None and op.name == "linalg.index"
+        pending += [] if op is None else op.operands
+    return data and place
 
 
 ELEMENTS: dict[str, DType] = {

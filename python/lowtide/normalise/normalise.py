@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from lowtide.ir import Module, Operation, run_pipeline
 from lowtide.normalise.analysis import network_function
 from lowtide.normalise.check import check_network
+from lowtide.normalise.places import tabulate_places
 from lowtide.normalise.static import make_static
 from lowtide.passes import Pass
 
@@ -32,6 +33,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
     strip_attributes(function.operation)
     for block in function.regions[0].blocks:
         make_static(block)
+        tabulate_places(block)
     check_network(module, STAGE)
 
 

@@ -152,7 +152,8 @@ def is_accumulated(found: Contraction, body: LayerBody, arguments: Sequence[Valu
     """True for a call that takes a part of a dense layer's input into one sum a channel."""
     if part is None or not part.reduces or len(part.ranges) != 1 or found.layout != "runs" or body.result != found.node:
         return False
-    outputs, whole = found.loops[1].extent * found.loops[2].extent, found.rows.kernel * found.columns.kernel
+    outputs = found.loops[1].extent * found.loops[2].extent
     kept = MemRefType(arguments[found.x.argument].type).shape
     dense = list(kept[:3]) == [1, 1, 1] and list(body.destination) == [1, 1, 1, found.outputs]
-    return outputs == whole == 1 and dense and found.channels > 1
+    whole = found.rows.is_point and found.columns.is_point
+    return outputs == 1 and whole and dense and found.channels > 1

@@ -62,7 +62,8 @@ class Blocks:
         """Whether there is code for it."""
         if self.kind != "patches":
             return True
-        dense = self.found.layout == "spread" or self.found.w_strides[1] in (0, self.found.run)
+        apart = self.found.run if self.found.rows.kernel > 1 else 0
+        dense = self.found.layout == "spread" or self.found.w_strides[1] == apart
         return dense and self.found.rows.kernel * self.found.run <= MOST_PATCH
 
     @property

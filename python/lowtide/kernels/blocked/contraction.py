@@ -79,6 +79,11 @@ class Axis:
         end = (self.inputs + self.pad - (self.kernel - 1) * self.dilation - 1) // self.stride + 1
         return min(first, self.outputs), max(min(first, self.outputs), min(end, self.outputs))
 
+    @property
+    def is_point(self) -> bool:
+        """Whether each window is one element that is inside the input."""
+        return self.kernel == 1 and self.interior == (0, self.outputs)
+
     def inside(self, output: int) -> tuple[int, int]:
         """The elements [first, end) of that output's window that are inside the input."""
         low = self.pad - output * self.stride
@@ -332,6 +337,8 @@ def _contraction(
     if found[0] is None or found[1] is None or at[0] != Linear():
         return None
     (rows, ky), (columns, kx) = found[0], found[1]
+    if ky is kx:
+        return None  # the window is a diagonal
     flat = row_major(w.shape, apply_map(node.maps[1], dims))
     inner = [v for v in reduced if v not in (ky, kx)]
     channel, multiplier = at[3], 1
@@ -382,12 +389,13 @@ def _layout(channel: Linear, weights: Linear, output: Var, inner: list[Var], kx:
         return None
     if inner:
         own = inner[0]
-        contiguous = weights.coefficient(own) == 1 and weights.coefficient(kx) in (0, own.extent)
+        # a coefficient of 0 would be one weight for all columns of the window
+        contiguous = weights.coefficient(own) == 1 and weights.coefficient(kx) == (own.extent if kx.extent > 1 else 0)
         return "runs" if contiguous and channel == Linear.of(own) else None
     if channel == Linear.of(output) and output.extent > 1:
         return "depthwise" if weights.coefficient(output) == 1 else None
     if channel != Linear():
         return None
-    if weights.coefficient(kx) in (0, 1) and weights.coefficient(output) != 1:
+    if weights.coefficient(kx) == (1 if kx.extent > 1 else 0) and weights.coefficient(output) != 1:
         return "runs"
     return "spread" if weights.coefficient(output) == 1 else None

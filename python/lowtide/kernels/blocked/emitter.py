@@ -238,8 +238,8 @@ class BlockedEmitter(WideEmitter):
         self._pixels(Pixels(column, pixels, inside=True, whole=True, taps=[taps] * pixels))
 
     def _single(self, column: Value) -> None:
-        point = self._found.columns.kernel == 1 == self._found.rows.kernel
-        self._pixels(Pixels(column, 1, inside=self._found.columns.kernel == 1, whole=point))
+        across, down = self._found.columns.is_point, self._found.rows.is_point
+        self._pixels(Pixels(column, 1, inside=across, whole=across and down))
 
     # -- channels of some pixels ------------------------------------------------------------------------------
 

@@ -230,7 +230,7 @@ class Runs(SumEmitter):
         found = self.found
         low, high = self.rows()
         weights = advanced(self.layer.weights(), scaled(channel, found.w_strides[0] * found.w.nbytes))
-        if found.rows.kernel == 1:
+        if found.rows.is_point:
             self.layer.indices.bind(found.ky, low)
             return self._row(pixels, weights, sums)
 
@@ -313,7 +313,7 @@ class Runs(SumEmitter):
             own = moved(ws, scaled(kx, found.depth * self.pitch(sums)))
             return self.run(totals, [x], own, found.depth, self.x_of(pixels))
 
-        return one(low, sums) if found.columns.kernel == 1 else looped(low, high, 1, sums, one)
+        return one(low, sums) if found.columns.is_point else looped(low, high, 1, sums, one)
 
     def run(
         self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, span: int = 0
