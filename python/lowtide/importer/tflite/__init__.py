@@ -15,6 +15,8 @@ from lowtide.importer.tflite.check import DTYPES, check
 from lowtide.importer.tflite.converter import convert
 from lowtide.importer.tflite.cut import needed
 from lowtide.importer.tflite.cut import until as cut_until
+from lowtide.importer.tflite.expand import expand
+from lowtide.importer.tflite.fold import fold
 from lowtide.importer.tflite.model import Model, Tensor
 from lowtide.importer.tflite.reader import read
 from lowtide.importer.tflite.repair import repair, unbatch
@@ -68,10 +70,11 @@ def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
     where = str(path)
     model = read(contents(path), where)
     model = cut_until(model, until, where) if until else needed(model)
+    model = needed(fold(model))
     model = unbatch(model, where)
     check(model, where)
     return Imported(
-        bytecode=convert(repair(model, where), where),
+        bytecode=convert(repair(expand(model, where), where), where),
         inputs=tuple(_io(model.tensors[index]) for index in model.inputs),
         outputs=tuple(_io(model.tensors[index]) for index in model.outputs),
         operators=_operators(model),
