@@ -11,7 +11,7 @@ import numpy as np
 from tosa_nets import Array, TosaNet, Value, Window
 
 Draw = Callable[..., Any]
-KINDS = ("conv", "pointwise", "depthwise", "one channel", "dense")
+KINDS = ("conv", "pointwise", "depthwise", "multiplied", "one channel", "dense")
 EPILOGUES = ("none", "add", "clamp", "table")
 ZERO_POINTS = (-128, 127, 0, -5)
 
@@ -21,7 +21,7 @@ class Convolution:
     """A layer.
 
     Attributes:
-        kind: of `KINDS`; "one channel" is depthwise with a multiplier.
+        kind: of `KINDS`; "multiplied" is depthwise with a multiplier, "one channel" the same for a single input channel.
         extents: rows and columns of the output.
         channels: of the input and of the output.
         zeros: zero points of input, weights and output.
@@ -59,7 +59,7 @@ class Convolution:
     def appended(self, net: TosaNet, x: Value) -> Value:
         """The layer behind `x`."""
         zero, weights_zero, out = self.zeros if self.element == "int8" else (0, 0, 0)
-        if self.kind in ("depthwise", "one channel"):
+        if self.kind in ("depthwise", "multiplied", "one channel"):
             shape = (*self.window.kernel, self.channels[0], self.channels[1] // self.channels[0])
             weights = net.random(shape, self.element)
             wide = net.depthwise(x, weights, self.window, zero, weights_zero)
@@ -142,12 +142,15 @@ def convolutions(
     extents = draw(st.integers(1, 4)), draw(st.integers(1, 9))
     if picked == "depthwise":
         outputs = inputs
+    elif picked == "multiplied":
+        inputs = draw(st.sampled_from((2, 3, 4, 5, 8))) if channels is None else channels
+        outputs = inputs * draw(st.sampled_from((2, 3, 4, 5, 8)))
     elif picked == "one channel":
         inputs = 1
     elif picked == "dense":
         inputs, extents = draw(st.sampled_from((3, 12, 40, 64, 77, 100, 132))), (1, 1)
     small = picked in ("pointwise", "dense")
-    axes = [_axis(draw, 1 if small else 6, extents[axis], 2 if picked == "depthwise" else 1) for axis in range(2)]
+    axes = [_axis(draw, 1 if small else 6, extents[axis], 3) for axis in range(2)]
     kernel, pads, stride, dilation = zip(*axes, strict=True)
     return Convolution(
         picked,

@@ -28,7 +28,7 @@ from lowtide.passes import PASSES
 from lowtide.plan.flash import widened_layers
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
 from lowtide.plan.planners import Planner, planner_for
-from lowtide.plan.price import by_instructions
+from lowtide.plan.price import by_instructions, share_of_instructions
 from lowtide.plan.untiled import Untiled
 from lowtide.plan.watch import unwatched
 from lowtide.report.memory_map import PlacedBuffer
@@ -146,19 +146,22 @@ def lower(
         LowtideError: whatever a stage refuses.
     """
     check_objective(objective)
-    price = by_instructions(cost_model(target))
-    search = planner or planner_for(objective if plan is None else "untiled", arena_limit, price)
+    model_of_cost, wanted = cost_model(target), objective if plan is None else "untiled"
+    price, allowance = by_instructions(model_of_cost), share_of_instructions(model_of_cost)
+    search = planner or planner_for(wanted, arena_limit, price, allowance)
+    # the planners that go by a price need to know what the kernels do
+    counted = works or (planner is None and wanted in ("free", "fit")) or spare_flash > 0
     model = normalised(path, until, stages)
     module = model.module
     note_lanes(module, target.lanes)
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        cut = partial(graph_of, module, works=works or objective == "fit" or spare_flash > 0)
+        cut = partial(graph_of, module, works=counted)
         with stages.search() if objective != "untiled" and plan is None else nullcontext(unwatched) as watch:
             found = search(cut, target.buffer_alignment, keep_input=keep_input, watch=watch)
         decided = _budgeted(found.plan, arena_limit)
         if spare_flash:
-            numbers = widened_layers(found.ordered, decided, cost_model(target), spare_flash)
+            numbers = widened_layers(found.ordered, decided, model_of_cost, spare_flash)
             decided = replace(decided, kernels=((WIDENED, numbers),) if numbers else ())
         script = script_for(decided) if plan is None else _read_script(plan)
     with stages.stage("transform", module):

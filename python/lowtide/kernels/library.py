@@ -47,6 +47,8 @@ LANES: dict[str, Lanes] = {
 }
 """How a core multiplies bytes, by the name that its target has for it."""
 LANES["risc-fpu"] = LANES["risc"]
+SHARED: Mapping[str, str] = {"mve": "scalar", "rvv": "risc"}
+"""Instead of vectors, the lanes for depthwise layers in which several output channels take one input channel."""
 FLOATS: Mapping[str, Lanes] = dict.fromkeys(("risc-fpu", "dsp", "mve", "rvv"), Fused())
 """How it multiplies floats, by the same name, where it has an FPU."""
 
@@ -325,7 +327,9 @@ def _convolution(body: LayerBody) -> Contraction | None:
 
 def lanes_for(found: Contraction, name: str) -> Lanes:
     """How a core multiplies the elements of a convolution; `name` is one of `LANES`."""
-    return FLOATS.get(name, Floats()) if found.element == "float" else LANES[name]
+    if found.element == "float":
+        return FLOATS.get(name, Floats())
+    return LANES[SHARED.get(name, name) if found.multiplier > 1 else name]
 
 
 GENERAL = "pull"

@@ -1,13 +1,16 @@
 """Which layers to fuse: a dynamic program over where the chain of layers is cut.
 
 Layers run in one order; a cut after some of them leaves the tensors that are live there in memory, whole. Between two
-cuts a layer runs alone, or all of them in one loop by rows. First the least peak (minimax over cuts, as msf-CNN does),
-then of all plans under that peak the one with the least cost. A segment's memory is that of its own program beside all
-that waits, so the whole plan's arena is rarely more; the allocator has the last word on it.
+cuts a layer runs alone, or all of them in one loop by rows. First the least peak (minimax over cuts, as msf-CNN does)
+of the plans that cost no more than is allowed, then of all plans under that peak the one with the least cost. A
+segment's memory is that of its own program beside all that waits, so the whole plan's arena is rarely more; the
+allocator has the last word on it.
 """
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -103,6 +106,8 @@ def fused_plan(
     keep_input: bool = False,
     modes: Sequence[Mode] = ROWS,
     watch: Watch = unwatched,
+    price: Price = by_macs,
+    most_cost: float = math.inf,
 ) -> tuple[Fusion, ...]:
     """The loops of the plan with the least peak, and of several those of the least cost.
 
@@ -112,8 +117,10 @@ def fused_plan(
         keep_input: inputs stay intact up to the end.
         modes: how loops may go.
         watch: may end the search.
+        price: what a loop costs.
+        most_cost: what all loops together may cost.
     """
-    search = _search(graph, alignment, keep_input, modes, watch)
+    search = _search(graph, alignment, keep_input, modes, watch, price, most_cost)
     return search.turned(search.best())
 
 
@@ -138,9 +145,15 @@ def fused_front(
 
 
 def _search(
-    graph: Graph, alignment: int, keep_input: bool, modes: Sequence[Mode], watch: Watch, price: Price = by_macs
+    graph: Graph,
+    alignment: int,
+    keep_input: bool,
+    modes: Sequence[Mode],
+    watch: Watch,
+    price: Price,
+    most_cost: float = math.inf,
 ) -> _Search:
-    search = _Search(graph, alignment, keep_input=keep_input, price=price)
+    search = _Search(graph, alignment, keep_input=keep_input, price=price, most_cost=most_cost)
     steps = [(mode, range(2, SHORT + 1), mode.axis == "rows" and not mode.anew) for mode in modes]
     total = sum(1 + long for _, _, long in steps) * len(graph.layers)
     search.watched(watch, total)
@@ -154,9 +167,10 @@ def _search(
 class _Search:
     """Segments by what they need at least; the allocator is asked only of those that a best plan is made of."""
 
-    def __init__(self, graph: Graph, alignment: int, *, keep_input: bool, price: Price) -> None:
+    def __init__(self, graph: Graph, alignment: int, *, keep_input: bool, price: Price, most_cost: float) -> None:
         self._graph = graph
         self._price = price
+        self._most_cost = most_cost
         self._alignment = alignment
         self._keep_input = keep_input
         self._count = len(graph.layers)
@@ -178,7 +192,7 @@ class _Search:
         return not self._ended
 
     def best(self) -> tuple[Segment, ...]:
-        """The cheapest chain under the least peak."""
+        """The cheapest chain under the least peak that is to be had for what loops may cost."""
         chain = self._settled(None)
         assert chain is not None, "whole layers always are a way"
         return chain
@@ -191,7 +205,7 @@ class _Search:
             chain = self._settled(max(segment.nbytes for segment in chain) - 1)
 
     def _settled(self, limit: int | None) -> tuple[Segment, ...] | None:
-        """The cheapest chain under a peak (the least one without a limit), the allocator asked of all its segments.
+        """The cheapest chain under a peak, the allocator asked of all its segments; without a limit see `best`.
 
         None where no chain stays under the limit.
         """
@@ -201,7 +215,7 @@ class _Search:
             least = least_peak(segments, self._count)
             if limit is not None and least > limit:
                 return None
-            chain = cheapest(segments, self._count, least if limit is None else limit)
+            chain = self._affordable(segments, least) if limit is None else cheapest(segments, self._count, limit)
             guessed = [segment for segment in chain if not segment.exact]
             if not guessed:
                 return chain
@@ -210,6 +224,21 @@ class _Search:
             worst = max(guessed, key=lambda segment: segment.nbytes)
             nbytes = max(worst.nbytes, self._solved(worst.fusion))
             self._segments[worst.fusion] = replace(worst, nbytes=nbytes, exact=True)
+
+    def _affordable(self, segments: Sequence[Segment], least: int) -> tuple[Segment, ...]:
+        """The cheapest chain under the least peak under which it costs no more than is allowed; peaks from `least` on.
+
+        The higher the peak the cheaper the chain, and whole layers cost nothing: hence a binary search.
+        """
+        chain = cheapest(segments, self._count, least)
+        if sum(segment.cost for segment in chain) <= self._most_cost:
+            return chain
+        peaks = sorted({segment.nbytes for segment in segments if segment.nbytes > least})
+
+        def affords(peak: int) -> bool:
+            return sum(segment.cost for segment in cheapest(segments, self._count, peak)) <= self._most_cost
+
+        return cheapest(segments, self._count, peaks[bisect_left(peaks, True, key=affords)])
 
     def add(self, mode: Mode, lengths: range) -> None:
         """All loops of so many layers that promise less than the best plan so far."""

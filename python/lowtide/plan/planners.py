@@ -13,7 +13,7 @@ from lowtide.graph.graph import Graph
 from lowtide.plan.fuse import CHANNELS, PATCHES, PIXELS, ROWS, Mode, fused_front, fused_plan
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Objective, Plan
-from lowtide.plan.price import Price, by_macs
+from lowtide.plan.price import Allowance, Price, any_price, by_macs
 from lowtide.plan.untiled import Untiled, plan_untiled
 from lowtide.plan.watch import Watch, unwatched
 
@@ -32,7 +32,15 @@ class Planner(Protocol):
         ...
 
 
-def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> Untiled:
+def plan_free(
+    cut: Cut,
+    alignment: int,
+    *,
+    keep_input: bool = False,
+    watch: Watch = unwatched,
+    price: Price = by_macs,
+    allowance: Allowance = any_price,
+) -> Untiled:
     """Least bytes with every element computed once, in whole rows: the untiled plan, with loops where they save bytes.
 
     Args:
@@ -40,8 +48,19 @@ def plan_free(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watc
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
         watch: may end the search.
+        price: what loops cost.
+        allowance: what they may cost together.
     """
-    return _fused(cut, alignment, keep_input=keep_input, watch=watch, objective="free", modes=(*ROWS, *CHANNELS))
+    return _fused(
+        cut,
+        alignment,
+        keep_input=keep_input,
+        watch=watch,
+        objective="free",
+        modes=(*ROWS, *CHANNELS),
+        price=price,
+        allowance=allowance,
+    )
 
 
 def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> Untiled:
@@ -61,10 +80,14 @@ def _fused(
     watch: Watch = unwatched,
     objective: Objective,
     modes: Sequence[Mode],
+    price: Price = by_macs,
+    allowance: Allowance = any_price,
 ) -> Untiled:
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.ordered
-    fusions = fused_plan(graph, alignment, keep_input=keep_input, modes=modes, watch=watch)
+    fusions = fused_plan(
+        graph, alignment, keep_input=keep_input, modes=modes, watch=watch, price=price, most_cost=allowance(graph)
+    )
     found = replace(whole.plan, objective=objective, fusions=fusions)
     return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
 
@@ -146,17 +169,25 @@ def _predicted(plan: Plan, graph: Graph, alignment: int, keep_input: bool) -> Pl
     return replace(plan, arena_bytes=solve(problem, plan.strategy).arena_bytes)
 
 
-def planner_for(objective: Objective, arena_limit: int | None = None, price: Price = by_macs) -> Planner:
+def planner_for(
+    objective: Objective,
+    arena_limit: int | None = None,
+    price: Price = by_macs,
+    allowance: Allowance = any_price,
+) -> Planner:
     """The planner of an objective.
 
     Args:
         objective: what to look for.
         arena_limit: bytes of the arena that `fit` stays within if it can; others have no use for it.
-        price: what loops cost, for `fit`: the others look for the least bytes first, and for no core in particular.
+        price: what loops cost, for `free` and `fit`: `ram` looks for the least bytes, and for no core in particular.
+        allowance: what loops may cost together, for `free`.
 
     Raises:
         UsageError: `fit` without a limit.
     """
+    if objective == "free":
+        return partial(plan_free, price=price, allowance=allowance)
     if objective != "fit":
         return PLANNERS[objective]
     if arena_limit is None:
@@ -170,5 +201,5 @@ def planner_by(modes: Sequence[Mode]) -> Planner:
     return partial(_fused, objective="ram", modes=modes)
 
 
-PLANNERS: Mapping[Objective, Planner] = {"free": plan_free, "ram": plan_ram, "untiled": _whole}
+PLANNERS: Mapping[Objective, Planner] = {"ram": plan_ram, "untiled": _whole}
 """Those that need no more than the network."""

@@ -1,7 +1,8 @@
-"""What a loop costs more than its layers cost whole: what the search ranks plans of the same peak by."""
+"""What a loop costs more than its layers cost whole, and how much of that a plan may pay for fewer bytes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from lowtide.cost.model import CostModel
@@ -11,6 +12,10 @@ from lowtide.plan.shares import loop_shares, shares_of
 
 Price = Callable[[Graph, Fusion], int]
 """Of a loop over all layers of a graph; more than 0."""
+Allowance = Callable[[Graph], float]
+"""What all loops of a graph's plan together may cost, by the price that goes with it."""
+MOST_PAID = 0.05
+"""Of the untiled network's instructions, the share that objective `free` pays for fewer bytes, at most."""
 
 
 def by_macs(graph: Graph, fusion: Fusion) -> int:
@@ -28,3 +33,14 @@ def by_instructions(model: CostModel) -> Price:
         return max(1, round(loop.instructions - whole.instructions))
 
     return price
+
+
+def any_price(graph: Graph) -> float:
+    """The allowance of plans that take the least bytes, whatever they cost."""
+    del graph
+    return math.inf
+
+
+def share_of_instructions(model: CostModel, share: float = MOST_PAID) -> Allowance:
+    """The allowance that goes with `by_instructions`: a share of what the layers take whole."""
+    return lambda graph: share * model.total(shares_of(graph)).instructions

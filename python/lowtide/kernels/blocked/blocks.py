@@ -23,6 +23,8 @@ MOST_PIXELS = 8
 """Of a block whose channels are lanes: more are more code for little."""
 MOST_TAPS = 25
 """Elements of a depthwise window that are written out, at most."""
+_LEAST_SHARED = 2
+"""Output channels that an element of the input serves, at least, where there are so many."""
 _VECTOR = 3
 """Operations for a vector of weights: its address, the load, the extension."""
 
@@ -130,7 +132,15 @@ class Blocks:
     def _size(self, pixels: int) -> int:
         if self.lanes.across:
             return min(self.lanes.group, 1 << self.found.outputs.bit_length() - 1)
-        return self.lanes.group if self.kind == "depthwise" else self.lanes.blocks[pixels]
+        if self.kind != "depthwise":
+            return self.lanes.blocks[pixels]
+        return self.lanes.group if self.found.multiplier == 1 else self._of_multiplier
+
+    @property
+    def _of_multiplier(self) -> int:
+        """Channels of a block where several output channels take one input channel: all of some's, or some of one's."""
+        own, most = self.found.multiplier, max(self.lanes.group, _LEAST_SHARED)
+        return most // own * own if own <= most else next(n for n in range(most, 0, -1) if own % n == 0)
 
     def _operations(self, pixels: int, channels: int) -> int:
         """For a byte of each run of a block: loads, products with their sums, packing, and a loop's own."""

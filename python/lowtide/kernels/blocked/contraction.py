@@ -21,6 +21,7 @@ from lowtide.graph.nest import (
     iteration_space,
     output_dimensions,
     row_major,
+    split,
 )
 from lowtide.graph.subscripts import apply_map
 from lowtide.ir import Block, F32Type, IntegerType, Operation, Value
@@ -102,22 +103,26 @@ class Contraction:
     """A convolution of bytes into 32-bit sums, or of floats; input, output and weights dense, channels last, batch 1.
 
     Attributes:
-        node: the reduction.
-        index: its element that an element of the layer's result is made from, in terms of `loops`.
+        node: what the layer's result is made from: the reduction, or a view of it with input channels and multipliers
+            in one dimension.
+        init: what its sums start from, in the same shape.
+        index: the element of both that an element of the layer's result is made from, in terms of `loops`.
         loops: batch, row, column and channel of the result.
         result: an element of the layer's result in terms of those.
         x, w: input and weights.
         rows, columns: of the windows.
         channels: of the input that one sum goes over; 1 where each output channel has its own.
         layout: "runs": for each output channel and window row the weights are one run of elements, as the input is;
-            "depthwise": output channel c takes input channel c; "spread": the input has one channel, and weights of
-            neighbouring output channels are neighbours.
+            "depthwise": output channel c takes input channel c / `multiplier`; "spread": the input has one channel, and
+            weights of neighbouring output channels are neighbours.
         w_strides: in weights, for output channel and window row, and column.
+        multiplier: output channels that take the same input channel, in the layout "depthwise".
         group: 1, or the weights of so many output channels lie side by side for each element of the window, group
             after group; the last has what is left. Strides count weights of one channel then.
     """
 
-    node: Structured
+    node: Structured | Reshaped
+    init: Node
     index: Index
     loops: tuple[Var, ...]
     result: Index
@@ -130,6 +135,7 @@ class Contraction:
     w_strides: tuple[int, int, int]
     ky: Var
     kx: Var
+    multiplier: int = 1
     group: int = 1
 
     @property
@@ -159,8 +165,13 @@ class Contraction:
 
     @property
     def run(self) -> int:
-        """Bytes of the input under one row of the window, which lie in one run where the dilation is 1."""
+        """Bytes of the input under one row of the window, which lie in one run where they are not `dilated`."""
         return self.columns.kernel * self.depth
+
+    @property
+    def dilated(self) -> bool:
+        """Whether columns of the window are not neighbours in the input, so that only those of a pixel are in a run."""
+        return self.columns.dilation != 1 and self.columns.kernel > 1
 
 
 def contraction_of(body: LayerBody) -> Contraction | None:
@@ -174,25 +185,44 @@ def contraction_of(body: LayerBody) -> Contraction | None:
     found = list(_reductions(body.result, index))
     if len(found) != 1 or found[0] is None:
         return None
-    node, where = found[0]
-    factors = _factors(node)
-    return None if factors is None else _contraction(node, where, loops, index, *factors)
+    factors = _factors(found[0].node)
+    return None if factors is None else _contraction(found[0], loops, index, *factors)
 
 
-def _reductions(node: Node, index: Index) -> Iterator[tuple[Structured, Index] | None]:
+@dataclass(frozen=True, eq=False)
+class _Reached:
+    """A reduction, and its element that an element of the result is made from.
+
+    Attributes:
+        node, where: these two.
+        view, index: the same element as what is above it reads it: in the reduction, or in a reshape of it that divides
+            a loop into two variables.
+    """
+
+    node: Structured
+    where: Index
+    view: Structured | Reshaped
+    index: Index
+
+
+def _reductions(node: Node, index: Index) -> Iterator[_Reached | None]:
     """The reductions below a node with the element that is wanted of each; None for one in another way reached."""
     match node:
         case Structured():
             if node.is_reduction:
-                yield node, index
+                yield _Reached(node, index, node, index)
                 return
             dims = output_dimensions(node, index, iteration_space(node))
             for source, amap in zip((*node.inputs, node.init), node.maps, strict=True):
                 yield from _reductions(source, apply_map(amap, dims))
         case Reshaped():
-            through = delinearize(row_major(node.shape, index), node.source.shape)
+            flat = row_major(node.shape, index)
+            through = delinearize(flat, node.source.shape)
             if through is not None:
                 yield from _reductions(node.source, through)
+            elif isinstance(node.source, Structured) and node.source.is_reduction:
+                halves = split(flat, node.source.shape)
+                yield None if halves is None else _Reached(node.source, halves, node, index)
             elif not isinstance(node.source, Operand):
                 yield None
         case Operand():
@@ -288,10 +318,11 @@ def _operand(node: Node) -> Operand | None:
 
 
 def _contraction(
-    node: Structured, index: Index, loops: tuple[Var, ...], result: Index, x: Factor, w: Factor
+    reached: _Reached, loops: tuple[Var, ...], result: Index, x: Factor, w: Factor
 ) -> Contraction | None:
+    node = reached.node
     space = iteration_space(node)
-    dims = output_dimensions(node, index, space)
+    dims = output_dimensions(node, reached.where, space)
     if len(x.shape) != 4 or x.shape[0] != 1:
         return None
     low = node.inputs[0].low if isinstance(node.inputs[0], Padded) else (0, 0, 0, 0)
@@ -303,15 +334,34 @@ def _contraction(
     (rows, ky), (columns, kx) = found[0], found[1]
     flat = row_major(w.shape, apply_map(node.maps[1], dims))
     inner = [v for v in reduced if v not in (ky, kx)]
-    layout = _layout(at[3], flat, loops[3], inner, kx)
+    channel, multiplier = at[3], 1
+    if reached.view is not node:
+        halves = _halves(reached, loops, flat)
+        if halves is None or channel != Linear.of(halves[0]) or inner:
+            return None
+        channel, multiplier = Linear.of(loops[3]), halves[1].extent
+        flat = flat.without(halves[0]).without(halves[1]) + Linear.of(loops[3])
+    layout = _layout(channel, flat, loops[3], inner, kx)
     used = {loops[3], ky, kx, *inner}
-    if layout is None or flat.const or not flat.variables <= used or (columns.dilation != 1 and layout != "depthwise"):
+    if layout is None or flat.const or not flat.variables <= used:
         return None
     channels = inner[0].extent if inner else 1
     strides = flat.coefficient(loops[3]), flat.coefficient(ky), flat.coefficient(kx)
-    if (loops[3].extent if layout == "depthwise" else channels) != x.shape[3] or math.prod(x.shape) == 0:
+    if (loops[3].extent // multiplier if layout == "depthwise" else channels) != x.shape[3] or math.prod(x.shape) == 0:
         return None
-    return Contraction(node, index, loops, result, x, w, rows, columns, channels, layout, strides, ky, kx)
+    init = node.init if reached.view is node else Reshaped(node.init, reached.view.shape)
+    windows = rows, columns, channels, layout, strides, ky, kx, multiplier
+    return Contraction(reached.view, init, reached.index, loops, result, x, w, *windows)
+
+
+def _halves(reached: _Reached, loops: tuple[Var, ...], weights: Linear) -> tuple[Var, Var] | None:
+    """The variables of input channel and multiplier, if weights of neighbouring output channels are neighbours."""
+    new = sorted({v for i in reached.where for v in i.variables} - {*loops}, key=lambda v: weights.coefficient(v))
+    if len(new) != 2 or any(loops[3] in i.variables for i in reached.where):
+        return None
+    inner, outer = new
+    neighbours = weights.coefficient(inner) == 1 and weights.coefficient(outer) == inner.extent
+    return (outer, inner) if neighbours and reached.index[-1] == Linear.of(loops[3]) else None
 
 
 def _axis(at: Linear, output: Var, reduced: list[Var], inputs: int) -> tuple[Axis, Var] | None:

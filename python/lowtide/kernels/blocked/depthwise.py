@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from lowtide.ir import IntegerType, Value, arith
 from lowtide.kernels.blocked.blocks import MOST_TAPS
+from lowtide.kernels.blocked.contraction import Factor
 from lowtide.kernels.blocked.lanes import Sums, extended
-from lowtide.kernels.blocked.memory import Address, advanced, fence, scaled
+from lowtide.kernels.blocked.memory import Address, advanced, divided, fence, scaled
 from lowtide.kernels.blocked.sums import Pixels, SumEmitter, chosen, looped
 from lowtide.kernels.scalar import index_constant, settled
 
 
 class Depthwise(SumEmitter):
-    """Each output channel from its own input channel."""
+    """Each output channel from one input channel, which it may share with neighbours (`Contraction.multiplier`)."""
 
     present: Sequence[Value] = ()
     """Of the current row, for each row of its windows whether it is inside the input; nothing where all always are."""
@@ -44,8 +45,8 @@ class Depthwise(SumEmitter):
 
     def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
         """See `SumEmitter`."""
-        channel = scaled(channel, self.found.size)
-        weights = advanced(self.layer.weights(), channel)
+        weights = advanced(self.layer.weights(), scaled(channel, self.found.size))
+        channel = scaled(divided(channel, self.found.multiplier), self.found.size)
         if pixels.taps is not None:
             return self._written_out(pixels, pixels.taps, channel, weights, sums)
         low, high = self.rows()
@@ -62,7 +63,7 @@ class Depthwise(SumEmitter):
                 else:
                     x = advanced(row, self.first_byte(pixels.column, kx))
                 offset = arith.addi(scaled(ky, self.below), scaled(kx, self.across))
-                return self.lanes.scale(inner, [x], advanced(weights, offset), self.found.x, self.found.w)
+                return self._products(inner, [x], advanced(weights, offset), self.found.x)
 
             return looped(left, right, 1, totals, tap)
 
@@ -109,7 +110,7 @@ class Depthwise(SumEmitter):
             xs, ws = self.spread_pixels(first + kx * step, pixels), weights + kx * self.across
             here = [m for m, (left, right) in enumerate(taps) if left <= kx < right]
             if here:
-                made = self.lanes.scale([sums[m] for m in here], [xs[m] for m in here], ws, self.x_of(pixels), found.w)
+                made = self._products([sums[m] for m in here], [xs[m] for m in here], ws, self.x_of(pixels))
                 for m, row in zip(here, made, strict=True):
                     sums[m] = row
             for m in set(range(pixels.count)) - {*here}:
@@ -119,6 +120,22 @@ class Depthwise(SumEmitter):
             fence()
             return [[settled(total) for total in row] for row in sums]
         return sums
+
+    def _products(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor) -> Sums:
+        """Add the products of an element of each pixel's window for all channels of the block."""
+        found = self.found
+        if found.multiplier == 1:
+            return self.lanes.scale(sums, xs, ws, x, found.w)
+        # a block has all output channels of some input channels, or some of one
+        own = min(found.multiplier, len(sums[0]))
+        made: Sums = [[] for _ in sums]
+        for first in range(0, len(sums[0]), own):
+            inputs = [address + first // own * found.size for address in xs]
+            weights = [ws + (first + n) * found.w.nbytes for n in range(own)]
+            some = [row[first : first + own] for row in sums]
+            for row, more in zip(made, self.lanes.dot(some, inputs, weights, found.size, x, found.w), strict=True):
+                row += more
+        return made
 
     def _outside(self, pixels: Pixels, weights: Address, sums: Sums) -> Sums:
         """Go on after a row of the windows that is outside the input."""

@@ -271,7 +271,7 @@ class BlockedEmitter(WideEmitter):
         firsts = range(0, count, together)
         starts = [[self._start(pixels, channel, 0, n, together) for n in firsts]]
         for m in range(1, pixels.count):
-            alike = not self.varies(self._found.node.init, self._found.index, self._found.loops[2])
+            alike = not self.varies(self._found.init, self._found.index, self._found.loops[2])
             row = starts[0] if alike else [self._start(pixels, channel, m, n, together) for n in firsts]
             starts.append(list(row))
         self._store_wide(pixels, channel, self._sums.emit(pixels, channel, starts), wide)
@@ -299,18 +299,19 @@ class BlockedEmitter(WideEmitter):
 
     def _start(self, pixels: Pixels, channel: Value, m: int, n: int, together: int) -> Value:
         """What the sum starts from, or the sums of so many channels."""
-        node, index, own = self._found.node, self._found.index, Linear.of(self._found.loops[3])
+        node, init, index = self._found.node, self._found.init, self._found.index
+        own = Linear.of(self._found.loops[3])
         wide = self._lanes.wide.fitting(together) if self._lanes.wide is not None and together > 1 else None
-        if wide is not None and not self.goes_wide(node.init, index, self._found.loops[3], node):
+        if wide is not None and not self.goes_wide(init, index, self._found.loops[3], node):
             kind = VectorType.get([together], IntegerType.get_signless(32))
             return vector.from_elements(kind, [self._start(pixels, channel, m, n + i, 1) for i in range(together)])
         with self.scope():
             self._bind(pixels, m, channel, n)
             folded = self._folded is not None and self._sums.folded(pixels)
             if wide is not None:
-                start = self.start_of(node.init, index, self._found.loops[3], wide, alone=not folded)
+                start = self.start_of(init, index, self._found.loops[3], wide, alone=not folded)
             else:
-                start = self.value(node.init, index)
+                start = self.value(init, index)
             if self._folded is None or not folded:
                 return start
             place, sums = Linear.of(self._class) * self._found.outputs + own, self._class.extent * self._found.outputs

@@ -50,6 +50,11 @@ def scaled(value: Value, factor: int) -> Value:
     return value if factor == 1 else arith.muli(value, index_constant(factor))
 
 
+def divided(value: Value, divisor: int) -> Value:
+    """The quotient by a constant, rounded down; the value is not negative."""
+    return value if divisor == 1 else arith.divui(value, index_constant(divisor))
+
+
 def load(address: Address, kind: Type, alignment: int = 1, *, again: bool = False) -> Value:
     """A value of that type, at any address, or at one that so many bytes divide.
 

@@ -58,10 +58,16 @@ class Patches(Runs):
         for ky in range(self.found.rows.kernel):
             self.layer.indices.bind(self.found.ky, index_constant(ky))
             source = advanced(self.layer.input_row(self.row), self.first_byte(column, None))
-            _copy(source, patch + ky * self.found.run, self.found.run)
+            target = patch + ky * self.found.run
+            if not self.found.dilated:
+                _copy(source, target, self.found.run)
+                continue
+            for kx in range(self.found.columns.kernel):
+                place = source + kx * self.found.columns.dilation * self.found.pixel
+                _copy(place, target + kx * self.found.depth, self.found.depth)
 
     def _copy_part(self, column: Value, patch: Address, low: Value, high: Value) -> None:
-        """The rows and columns that there are, byte by byte."""
+        """The rows and columns that there are: byte by byte, or pixel by pixel where the columns are apart."""
         self._fill(patch)
         found, byte = self.found, IntegerType.get_signless(8)
         left, right = self.columns()
@@ -71,11 +77,15 @@ class Patches(Runs):
             self.layer.indices.bind(found.ky, ky)
             source = advanced(self.layer.input_row(self.row), self.first_byte(column, None))
             target = advanced(patch, scaled(ky, found.run))
-            bounds = scaled(left, found.channels), scaled(right, found.channels)
+            bounds = (left, right) if found.dilated else (scaled(left, found.channels), scaled(right, found.channels))
             columns = scf.ForOp(*bounds, index_constant(1))
             with InsertionPoint(columns.body):
                 at = columns.induction_variable
-                store(load(advanced(source, at), byte), advanced(target, at))
+                if found.dilated:
+                    place = advanced(source, scaled(at, found.columns.dilation * found.pixel))
+                    _copy(place, advanced(target, scaled(at, found.depth)), found.depth)
+                else:
+                    store(load(advanced(source, at), byte), advanced(target, at))
                 scf.YieldOp([])
             scf.YieldOp([])
 

@@ -214,7 +214,7 @@ class Runs(SumEmitter):
     @property
     def row_bytes(self) -> int:
         """Bytes of a window that lie together."""
-        return self.found.run
+        return self.found.depth if self.found.dilated else self.found.run
 
     def columns_of(self, pixels: Pixels, channel: Value, count: int, start: Start) -> Columns:
         """See `SumEmitter`: sums that are packed to the end take what they start from when they are unpacked."""
@@ -265,6 +265,8 @@ class Runs(SumEmitter):
         if self.layer.by_pixels:
             return self._pixel_by_pixel(pixels, ws, sums)
         row = self.layer.input_row(self.row)
+        if found.dilated:
+            return self._columns_apart(pixels, row, ws, sums)
         if pixels.inside:
             xs = self.spread_pixels(advanced(row, self.first_byte(pixels.column, None)), pixels)
             return self.run(sums, xs, ws, found.run, self.x_of(pixels), self.span(pixels))
@@ -280,6 +282,26 @@ class Runs(SumEmitter):
 
         length = scaled(arith.subi(high, low), found.depth)
         return looped(index_constant(0), length, step, sums, some)
+
+    def _columns_apart(self, pixels: Pixels, row: Address, ws: Sequence[Address], sums: Sums) -> Sums:
+        """The same where the columns of the window are apart in the row, too: a run for each."""
+        found = self.found
+
+        def one(kx: Value, totals: Sums) -> Sums:
+            xs = self.spread_pixels(advanced(row, self.first_byte(pixels.column, kx)), pixels)
+            own = moved(ws, scaled(kx, found.depth * self.pitch(totals)))
+            return self.run(totals, xs, own, found.depth, self.x_of(pixels), self.span(pixels))
+
+        if not pixels.inside:
+            return looped(*self.columns(), 1, sums, one)
+        if found.run > self.lanes.unrolled:
+            return looped(index_constant(0), index_constant(found.columns.kernel), 1, sums, one)
+        first = advanced(row, self.first_byte(pixels.column, None))
+        for kx in range(found.columns.kernel):
+            xs = self.spread_pixels(first + kx * found.columns.dilation * found.pixel, pixels)
+            own = [address + kx * found.depth * self.pitch(sums) for address in ws]
+            sums = self.run(sums, xs, own, found.depth, self.x_of(pixels), self.span(pixels))
+        return sums
 
     def _pixel_by_pixel(self, pixels: Pixels, ws: Sequence[Address], sums: Sums) -> Sums:
         """The same where only the channels of a pixel lie together."""
