@@ -15,6 +15,8 @@ from lowtide.importer.tflite.check import DTYPES, check
 from lowtide.importer.tflite.converter import convert
 from lowtide.importer.tflite.cut import needed
 from lowtide.importer.tflite.cut import until as cut_until
+from lowtide.importer.tflite.expand import expand
+from lowtide.importer.tflite.fold import fold
 from lowtide.importer.tflite.model import Model, Tensor
 from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.reader import read
@@ -71,9 +73,10 @@ def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
     where = str(path)
     model = read(contents(path), where)
     model = cut_until(model, until, where) if until else needed(model)
+    model = needed(fold(model))
     model = unbatch(model, where)
     check(model, where)
-    repaired, notes = repair(model, where)
+    repaired, notes = repair(expand(model, where), where)
     return Imported(
         bytecode=convert(repaired, where),
         inputs=tuple(_io(model.tensors[index]) for index in model.inputs),

@@ -14,8 +14,8 @@ from tflite import BuiltinOperator, TensorType
 from lowtide.errors import InputError
 from lowtide.importer.tflite.cut import arguments
 from lowtide.importer.tflite.model import Model, Operator, Tensor
-from lowtide.importer.tflite.operators import BIASED, SUPPORTED, OpSpec
-from lowtide.importer.tflite.shapes import ShapeError, output_shape
+from lowtide.importer.tflite.operators import BIASED, FOLDED, SUPPORTED, OpSpec
+from lowtide.importer.tflite.shapes import ShapeError, output_shapes
 from lowtide.network import DTYPE_BYTES, DType
 
 DTYPES: dict[int, DType] = {
@@ -44,6 +44,8 @@ _WITH_BATCH = 4
 _QUANTISED = {TensorType.INT8: (-128, 127), TensorType.UINT8: (0, 255)}
 _UNFAITHFUL_CASTS = {(TensorType.FLOAT32, TensorType.INT64)}
 """TOSA has no cast to 64 bits."""
+_JOINS = (BuiltinOperator.CONCATENATION, BuiltinOperator.PACK)
+"""Operators of any number of inputs, all alike."""
 _NO_SCALE_NEEDED = {BuiltinOperator.CAST}
 
 
@@ -67,7 +69,7 @@ class _Check:
             self._known(operator)
         self._order()
         used = {i for op in self._model.operators for i in (*op.inputs, *op.outputs) if i >= 0}
-        for index in sorted(used.union(self._model.inputs)):
+        for index in sorted(used.union(self._model.inputs, self._model.outputs)):
             self._tensor(self._model.tensors[index])
         for index in self._model.inputs:
             self._batch(self._model.tensors[index])
@@ -85,6 +87,8 @@ class _Check:
         if operator.code in SUPPORTED:
             return
         kind = "a custom operator" if operator.code == BuiltinOperator.CUSTOM else "not an operator lowtide supports"
+        if operator.code in FOLDED:
+            kind = "an operator that lowtide takes only where its result is known when the model is compiled"
         before = self._before_unsupported()
         remedy = f"compile the network up to it: {arguments(before)}" if before else None
         self._refuse_operator(operator, f"this is {kind}", remedy)
@@ -118,9 +122,9 @@ class _Check:
                 if index < 0 or index in ready:
                     self._refuse_operator(operator, "its output is missing, a model input, a constant or made twice")
                 ready.add(index)
-        computed = self._model.producers()
+        # An output may well be an input or a constant.
         for index in self._model.outputs:
-            if index not in computed:
+            if index not in ready:
                 self._refuse(f"output {tensors[index]}", "no operator computes this output")
 
     def _batch(self, tensor: Tensor) -> None:
@@ -172,10 +176,11 @@ class _Check:
     def _operands(self, operator: Operator, spec: OpSpec) -> None:
         tensors = self._model.tensors
         least, most = spec.inputs
-        if not least <= len(operator.inputs) <= most or len(operator.outputs) != 1:
+        fewest, greatest = spec.outputs
+        if not least <= len(operator.inputs) <= most or not fewest <= len(operator.outputs) <= greatest:
             self._refuse_operator(operator, f"it has {len(operator.inputs)} inputs and {len(operator.outputs)} outputs")
         for position, index in enumerate(operator.inputs):
-            if index < 0 and (position < least or operator.code == BuiltinOperator.CONCATENATION):
+            if index < 0 and (position < least or operator.code in _JOINS):
                 self._refuse_operator(operator, f"its input {position} is missing")
         output = tensors[operator.outputs[0]]
         given = {position: tensors[index] for position, index in enumerate(operator.inputs) if index >= 0}
@@ -197,28 +202,33 @@ class _Check:
             self._refuse_operator(operator, f"lowtide cannot cast {given[0].type_name} to {output.type_name}")
         self._weights(operator, given, output)
         self._scales(operator, spec, {**given, -1: output})
-        self._shape(operator, output)
+        self._shapes(operator)
 
-    def _shape(self, operator: Operator, output: Tensor) -> None:
+    def _shapes(self, operator: Operator) -> None:
         inputs = [self._model.tensors[index] if index >= 0 else None for index in operator.inputs]
+        outputs = [self._model.tensors[index] for index in operator.outputs]
         try:
-            shape = output_shape(operator, inputs, output.shape)
+            shapes = output_shapes(operator, inputs, [output.shape for output in outputs])
         except ShapeError as error:
             self._refuse_operator(operator, str(error))
-        if shape != output.shape:
-            declared = f"its output is declared as {list(output.shape)}"
-            self._refuse_operator(operator, f"{declared}, and its operands make {list(shape)}")
+        for shape, output in zip(shapes, outputs, strict=True):
+            if output.type != outputs[0].type:
+                self._refuse_operator(operator, "its outputs have different types")
+            if shape != output.shape:
+                which = "" if len(outputs) == 1 else f" {output}"
+                declared = f"its output{which} is declared as {list(output.shape)}"
+                self._refuse_operator(operator, f"{declared}, and its operands make {list(shape)}")
 
     def _options(self, operator: Operator, spec: OpSpec) -> None:
         for option in spec.options:
             value = operator.options.get(option.name, option.default)
             if isinstance(value, float) and not math.isfinite(value):
                 self._refuse_operator(operator, f"its {option.name} is {value}")
-            if option.allowed is not None and value not in option.allowed:
+            if not option.allows(value):
                 self._refuse_operator(operator, f"its {option.name} is {value}, which lowtide does not take")
 
     def _concatenated(self, operator: Operator, given: dict[int, Tensor], output: Tensor) -> None:
-        if operator.code != BuiltinOperator.CONCATENATION:
+        if operator.code not in _JOINS:
             return
         for position, tensor in given.items():
             if tensor.type != output.type:

@@ -26,22 +26,54 @@ def needed(model: Model) -> Model:
 def until(model: Model, names: Sequence[str], where: str) -> Model:
     """Makes the named tensors the outputs, in the order given; drops what they don't need, inputs included.
 
+    Args:
+        model: the whole network.
+        names: each is a tensor's name in full or as lowtide prints it: see `_prints_as`.
+        where: the file's name, for messages.
+
     Raises:
-        UsageError: a name is unknown, given twice, or not that of a tensor that an operator computes.
+        UsageError: a name is unknown, short for several tensors, given twice, or not that of a tensor that an operator
+            computes.
     """
-    if len(set(names)) != len(names):
+    indices = tuple(_index(model, name, where) for name in names)
+    if len(set(indices)) != len(indices):
         raise UsageError("importer", "--until names a tensor twice", where=where)
-    indices = {tensor.name: index for index, tensor in enumerate(model.tensors)}
-    computed = [model.tensors[index] for index in sorted(model.producers()) if index >= 0]
-    for name in names:
-        if name not in {tensor.name for tensor in computed}:
-            what = "is not computed by an operator" if name in indices else "is not in the model"
-            raise UsageError(
-                "importer", f"--until '{name}': this tensor {what}", where=where, remedy=_hint(name, computed)
-            )
-    cut = needed(replace(model, outputs=tuple(indices[name] for name in names)))
+    cut = needed(replace(model, outputs=indices))
     used = {index for operator in cut.operators for index in operator.inputs}
     return replace(cut, inputs=tuple(index for index in cut.inputs if index in used))
+
+
+def _index(model: Model, name: str, where: str) -> int:
+    """The computed tensor with this name, or else the one that is printed like this."""
+    computed = sorted(index for index in model.producers() if index >= 0)
+    found = [index for index in computed if model.tensors[index].name == name]
+    found = found or [index for index in computed if _prints_as(model.tensors[index].name, name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        full = ", ".join(f"'{model.tensors[index].name}'" for index in found[:_SHOWN])
+        more = ", …" if len(found) > _SHOWN else ""
+        message = f"--until '{name}' is short for {len(found)} tensors"
+        raise UsageError("importer", message, where=where, remedy=f"write one in full: {full}{more}")
+    what = "is not computed by an operator" if any(t.name == name for t in model.tensors) else "is not in the model"
+    remedy = _hint(name, [model.tensors[index] for index in computed])
+    raise UsageError("importer", f"--until '{name}': this tensor {what}", where=where, remedy=remedy)
+
+
+def _prints_as(name: str, printed: str) -> bool:
+    """Whether lowtide prints this tensor's name like that.
+
+    A converter joins the names of operators that it fused by ";", and layers go by the first. Wherever the room is
+    short, "…" stands for the middle of a name.
+    """
+    for form in (name, name.split(";")[0]):
+        if form == printed:
+            return True
+        for position in (at for at, letter in enumerate(printed) if letter == "…"):
+            head, tail = printed[:position], printed[position + 1 :]
+            if len(form) > len(head) + len(tail) and form.startswith(head) and form.endswith(tail):
+                return True
+    return False
 
 
 def arguments(tensors: Iterable[Tensor]) -> str:

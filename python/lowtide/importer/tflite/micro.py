@@ -63,7 +63,7 @@ def micro_tensors(data: bytes, where: str) -> MicroTensors:
         InputError: the file is damaged or not `.tflite`, has several subgraphs, shapes that are not known, or element
             types that LiteRT Micro has no size for.
     """
-    model = read(data, where)
+    model = read(data, where, alone=True)
     unbatch(model, where)  # refuses what is dynamic; the sizes LiteRT Micro goes by are those in the file
     lives = _lives(model)
     variables = _variables(data, where)

@@ -16,6 +16,7 @@ TYPE_NAMES: dict[int, str] = {value: name for name, value in vars(TensorType).it
 """The schema's names of element types, by number."""
 
 OptionValue = int | float | bool | tuple[int, ...]
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)

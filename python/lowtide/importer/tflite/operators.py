@@ -13,6 +13,7 @@ from typing import Literal
 from tflite import ActivationFunctionType, BuiltinOperator, BuiltinOptions, TensorType
 
 from lowtide.importer.tflite.flatbuffer import Scalar
+from lowtide.importer.tflite.model import OptionValue
 
 EIGHT_BIT_TYPES = (TensorType.INT8, TensorType.UINT8)
 REAL_TYPES = (TensorType.FLOAT32, *EIGHT_BIT_TYPES)
@@ -38,6 +39,10 @@ class Option:
     default: int | float = 0
     allowed: range | tuple[int, ...] | None = None
 
+    def allows(self, value: OptionValue) -> bool:
+        """Whether lowtide takes the value."""
+        return self.allowed is None or value in self.allowed
+
 
 @dataclass(frozen=True)
 class OpSpec:
@@ -52,6 +57,7 @@ class OpSpec:
         output_types, input_types: element types of the output and of the first input.
         copies: its output has its input's bytes, moved but not computed with, so that LiteRT Micro never looks at
             their scales.
+        outputs: least and greatest number of outputs.
     """
 
     options_type: int = 0
@@ -62,6 +68,7 @@ class OpSpec:
     output_types: tuple[int, ...] = REAL_TYPES
     input_types: tuple[int, ...] = ALL_TYPES
     copies: bool = False
+    outputs: tuple[int, int] = (1, 1)
 
 
 _A = ActivationFunctionType
@@ -87,8 +94,23 @@ def _binary(options_type: int, *more: Option) -> OpSpec:
     return OpSpec(options_type, (_ACTIVATION, *more), (2, 2), same_type=(0, 1), output_types=_NUMBERS)
 
 
+def _moves(
+    options_type: int,
+    *options: Option,
+    inputs: tuple[int, int] = (1, 1),
+    outputs: tuple[int, int] = (1, 1),
+    constants: tuple[int, ...] = (),
+    data: int = 0,
+) -> OpSpec:
+    """An operator that only moves the bytes of its operand `data`."""
+    return OpSpec(
+        options_type, options, inputs, constants, (data,), ALL_TYPES, ALL_TYPES, copies=True, outputs=outputs
+    )
+
+
 _B = BuiltinOperator
 _O = BuiltinOptions
+_FOLDED_REDUCTION = OpSpec(_O.ReducerOptions, (Option("keep_dims", "bool"),), (2, 2))
 SUPPORTED: Mapping[int, OpSpec] = {
     _B.CONV_2D: OpSpec(
         _O.Conv2DOptions, (_PADDING, *_STRIDES, _ACTIVATION, *_DILATIONS, _BIAS_TYPE), (2, 3), (1, 2), (0, 1)
@@ -181,8 +203,54 @@ SUPPORTED: Mapping[int, OpSpec] = {
     _B.MAXIMUM: OpSpec(_O.MaximumMinimumOptions, (), (2, 2), (), (0, 1), _NUMBERS),
     _B.LEAKY_RELU: OpSpec(_O.LeakyReluOptions, (Option("alpha", "f32"),), (1, 1), (), (0,)),
     _B.HARD_SWISH: OpSpec(_O.HardSwishOptions, (), (1, 1), (), (0,)),
+    _B.PRELU: OpSpec(inputs=(2, 2), same_type=(0, 1)),
+    _B.SPACE_TO_BATCH_ND: _moves(_O.SpaceToBatchNDOptions, inputs=(3, 3), constants=(1, 2)),
+    _B.BATCH_TO_SPACE_ND: _moves(_O.BatchToSpaceNDOptions, inputs=(3, 3), constants=(1, 2)),
+    _B.PACK: _moves(_O.PackOptions, Option("values_count"), Option("axis"), inputs=(1, 1 << 10)),
+    _B.UNPACK: _moves(_O.UnpackOptions, Option("num"), Option("axis"), outputs=(1, 1 << 10)),
+    _B.SPLIT: _moves(
+        _O.SplitOptions, Option("num_splits"), inputs=(2, 2), outputs=(1, 1 << 10), constants=(0,), data=1
+    ),
+    _B.SPLIT_V: _moves(
+        _O.SplitVOptions, Option("num_splits"), inputs=(3, 3), outputs=(1, 1 << 10), constants=(1, 2)
+    ),
 }
 """By number of the schema's `BuiltinOperator`."""
+
+FOLDED: Mapping[int, OpSpec] = {
+    _B.SHAPE: OpSpec(_O.ShapeOptions, (Option("out_type", "i8"),)),
+    _B.RANK: OpSpec(_O.RankOptions),
+    _B.FILL: OpSpec(_O.FillOptions, inputs=(2, 2)),
+    _B.RANGE: OpSpec(_O.RangeOptions, inputs=(3, 3)),
+    _B.ZEROS_LIKE: OpSpec(_O.ZerosLikeOptions),
+    _B.BROADCAST_ARGS: OpSpec(inputs=(2, 2)),
+    _B.REDUCE_PROD: _FOLDED_REDUCTION,
+    _B.SUM: _FOLDED_REDUCTION,
+    _B.REDUCE_MAX: _FOLDED_REDUCTION,
+    _B.REDUCE_MIN: _FOLDED_REDUCTION,
+    _B.DIV: OpSpec(_O.DivOptions, (_NO_ACTIVATION,), (2, 2)),
+    _B.FLOOR_DIV: OpSpec(_O.FloorDivOptions, inputs=(2, 2)),
+    _B.FLOOR_MOD: OpSpec(_O.FloorModOptions, inputs=(2, 2)),
+    _B.NEG: OpSpec(_O.NegOptions),
+    _B.ABS: OpSpec(_O.AbsOptions),
+    _B.TILE: OpSpec(_O.TileOptions, inputs=(2, 2)),
+    _B.BROADCAST_TO: OpSpec(_O.BroadcastToOptions, inputs=(2, 2)),
+    _B.EQUAL: OpSpec(_O.EqualOptions, inputs=(2, 2)),
+    _B.NOT_EQUAL: OpSpec(_O.NotEqualOptions, inputs=(2, 2)),
+    _B.LESS: OpSpec(_O.LessOptions, inputs=(2, 2)),
+    _B.LESS_EQUAL: OpSpec(_O.LessEqualOptions, inputs=(2, 2)),
+    _B.GREATER: OpSpec(_O.GreaterOptions, inputs=(2, 2)),
+    _B.GREATER_EQUAL: OpSpec(_O.GreaterEqualOptions, inputs=(2, 2)),
+    _B.SELECT: OpSpec(_O.SelectOptions, inputs=(3, 3)),
+    _B.SELECT_V2: OpSpec(_O.SelectV2Options, inputs=(3, 3)),
+}
+"""Operators that lowtide takes where their result is known when the model is imported, as in arithmetic on shapes."""
+
+
+def spec_of(code: int) -> OpSpec | None:
+    """What lowtide knows of an operator, folded or run; None where it knows nothing."""
+    return SUPPORTED.get(code) or FOLDED.get(code)
+
 
 BIASED = (BuiltinOperator.CONV_2D, BuiltinOperator.DEPTHWISE_CONV_2D, BuiltinOperator.FULLY_CONNECTED)
 """Operators whose inputs are data, weights and an optional bias."""

@@ -7,7 +7,7 @@ from tflite import BuiltinOperator
 from lowtide.errors import InputError
 from lowtide.importer.tflite.flatbuffer import Buffer, Table
 from lowtide.importer.tflite.model import Model, Operator, OptionValue, Quantization, Tensor
-from lowtide.importer.tflite.operators import SUPPORTED, Option
+from lowtide.importer.tflite.operators import Option, spec_of
 
 _IDENTIFIER = b"TFL3"
 _VERSION = 3
@@ -15,15 +15,18 @@ _MAX_RANK = 8
 _PLACEHOLDER_FOR_GREATER_CODE = 127
 
 
-def read(data: bytes, where: str) -> Model:
-    """Reads the one subgraph of a model.
+def read(data: bytes, where: str, *, alone: bool = False) -> Model:
+    """Reads the first subgraph of a model, the one that LiteRT's interpreters run.
+
+    Others are entry points of further signatures, or bodies of control flow, whose operators lowtide refuses.
 
     Args:
         data: the whole file.
         where: the file's name, for messages.
+        alone: refuse a model that has more than this subgraph.
 
     Raises:
-        InputError: not a `.tflite` file, damaged, of another version, or with several subgraphs.
+        InputError: not a `.tflite` file, damaged, of another version, or without a subgraph.
     """
     if len(data) < 8 or data[4:8] != _IDENTIFIER:
         raise InputError(
@@ -37,10 +40,12 @@ def read(data: bytes, where: str) -> Model:
     if version != _VERSION:
         raise InputError("importer", f"schema version {version} is not {_VERSION}", where=where)
     subgraphs = root.children(2, "subgraph")
-    if len(subgraphs) != 1:
+    if not subgraphs:
+        raise InputError("importer", "the model has no subgraph", where=where, remedy="export the model again")
+    if alone and len(subgraphs) > 1:
         raise InputError(
             "importer",
-            f"the model has {len(subgraphs)} subgraphs, and lowtide takes one",
+            f"the model has {len(subgraphs)} subgraphs, and this takes one",
             where=where,
             remedy="export the model without control flow (IF, WHILE, CALL) and with one signature",
         )
@@ -68,8 +73,11 @@ class _Subgraph:
             self._indices(self._table, 2, len(tensors), "the model's outputs"),
         )
         for what, indices in (("inputs", model.inputs), ("outputs", model.outputs)):
-            if not indices or min(indices) < 0 or len(set(indices)) != len(indices):
-                self._fail(f"its list of {what} is empty, has gaps or names a tensor twice")
+            if not indices or min(indices) < 0:
+                self._fail(f"its list of {what} is empty or has gaps")
+        # One tensor may be several outputs. As an input it would be written twice, and the last one to write would win.
+        if len(set(model.inputs)) != len(model.inputs):
+            self._fail("its list of inputs names a tensor twice")
         return model
 
     def _constant(self, table: Table) -> memoryview | None:
@@ -169,7 +177,7 @@ def oddity(table: Table) -> str | None:
 
 def _options(code: int, table: Table) -> dict[str, OptionValue]:
     """Options of an operator lowtide knows; the schema's defaults where the file has none."""
-    spec = SUPPORTED.get(code)
+    spec = spec_of(code)
     if spec is None:
         return {}
     what = f"the options of {table.what}"

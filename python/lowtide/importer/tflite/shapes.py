@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from tflite import BuiltinOperator, TensorType
 
-from lowtide.importer.tflite.model import Operator, Tensor
+from lowtide.importer.tflite.model import Operator, Shape, Tensor
 
-Shape = tuple[int, ...]
 _INTEGERS = {TensorType.INT32: np.int32, TensorType.INT64: np.int64}
 _SAME = 0
 
@@ -23,26 +22,32 @@ class ShapeError(ValueError):
     """The operands do not fit each other; the message says how."""
 
 
-def output_shape(operator: Operator, inputs: Sequence[Tensor | None], declared: Shape) -> Shape:
-    """The shape of the one output of a supported operator.
+def output_shapes(operator: Operator, inputs: Sequence[Tensor | None], declared: Sequence[Shape]) -> list[Shape]:
+    """The shapes of a supported operator's outputs.
 
     Args:
         operator: with its options checked.
         inputs: its operands, constants' contents checked for their size; None for one left out.
-        declared: the output's shape in the file, which RESHAPE and its like take if it has the right size.
+        declared: the outputs' shapes in the file; RESHAPE and its like take it if it has the right size.
 
     Raises:
         ShapeError: the operands don't fit each other.
     """
-    rule = _RULES.get(operator.code, _elementwise)
-    return rule(_Operands(operator, inputs, declared))
+    operands = _Operands(operator, inputs, declared)
+    several = _SEVERAL.get(operator.code)
+    if several is None:
+        return [_RULES.get(operator.code, _elementwise)(operands)]
+    shapes = several(operands)
+    if len(shapes) != len(declared):
+        raise ShapeError(f"it makes {len(shapes)} tensors and has {len(declared)} outputs")
+    return shapes
 
 
 @dataclass(frozen=True)
 class _Operands:
     operator: Operator
     inputs: Sequence[Tensor | None]
-    declared: Shape
+    declared: Sequence[Shape]
 
     def shape(self, position: int = 0, rank: int | None = None) -> Shape:
         tensor = self.inputs[position]
@@ -59,7 +64,7 @@ class _Operands:
         """Values of an integer constant."""
         tensor = self.inputs[position]
         dtype = _INTEGERS.get(tensor.type) if tensor else None
-        if tensor is None or tensor.data is None or dtype is None:
+        if tensor is None or tensor.data is None or dtype is None or len(tensor.data) % np.dtype(dtype).itemsize:
             raise ShapeError(f"its input {position} is not a constant of INT32 or INT64")
         values = [int(value) for value in np.frombuffer(tensor.data, dtype)]
         if count is not None and len(values) != count:
@@ -67,7 +72,8 @@ class _Operands:
         return values
 
 
-def _axis(axis: int, rank: int) -> int:
+def axis_of(axis: int, rank: int) -> int:
+    """An axis counted from the front; ShapeError where there is none such."""
     if not -rank <= axis < rank:
         raise ShapeError(f"there is no axis {axis} in {rank} dimensions")
     return axis % rank
@@ -100,8 +106,9 @@ def _window(operands: _Operands, image: Shape, kernel: tuple[int, int]) -> tuple
 
 def _conv(operands: _Operands) -> Shape:
     image, (out, height, width, channels) = operands.shape(0, 4), operands.shape(1, 4)
-    if image[3] != channels:
-        raise ShapeError(f"its input has {image[3]} channels and its weights have {channels}")
+    # Weights for a fraction of the channels are those of groups: each group has as many of the filters.
+    if channels < 1 or image[3] % channels or out % (image[3] // channels):
+        raise ShapeError(f"its input has {image[3]} channels, and its {out} filters have {channels}")
     return (image[0], *_window(operands, image, (height, width)), out)
 
 
@@ -133,7 +140,7 @@ def _dense(operands: _Operands) -> Shape:
 
 def _reduce(operands: _Operands) -> Shape:
     shape = operands.shape()
-    listed = [_axis(axis, len(shape)) for axis in operands.numbers(1)]
+    listed = [axis_of(axis, len(shape)) for axis in operands.numbers(1)]
     axes = set(listed)
     if len(axes) != len(listed):
         raise ShapeError(f"its axes {listed[:8]} name one twice")
@@ -151,15 +158,15 @@ def _pad(operands: _Operands) -> Shape:
 
 
 def _same_elements(operands: _Operands) -> Shape:
-    before, after = math.prod(operands.shape()), math.prod(operands.declared)
+    before, after = math.prod(operands.shape()), math.prod(operands.declared[0])
     if before != after:
         raise ShapeError(f"it makes {after} elements of {before}")
-    return operands.declared
+    return operands.declared[0]
 
 
 def _concatenate(operands: _Operands) -> Shape:
     shapes = [operands.shape(position) for position in range(len(operands.inputs))]
-    axis = _axis(operands.option("axis"), len(shapes[0]))
+    axis = axis_of(operands.option("axis"), len(shapes[0]))
     if len({(*shape[:axis], 0, *shape[axis + 1 :]) for shape in shapes}) != 1:
         raise ShapeError(f"its inputs differ along another axis than {axis}")
     return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
@@ -167,7 +174,7 @@ def _concatenate(operands: _Operands) -> Shape:
 
 def _gather(operands: _Operands) -> Shape:
     shape = operands.shape()
-    axis = _axis(operands.option("axis"), len(shape))
+    axis = axis_of(operands.option("axis"), len(shape))
     indices = operands.inputs[1]
     if indices is None or indices.type not in _INTEGERS:
         raise ShapeError("its indices are not INT32 or INT64")
@@ -221,7 +228,7 @@ def strided_steps(operator: Operator, inputs: Sequence[Tensor | None]) -> list[S
             raise ShapeError(f"its stride {strides[axis]} is not above 0")
         begin = None if "begin" in masked else begins[axis]
         if "shrink_axis" in masked:
-            index = _axis(begin or 0, size)
+            index = axis_of(begin or 0, size)
             made.append(Steps(index, index + 1, 1, shrinks=True))
             continue
         taken = range(*slice(begin, None if "end" in masked else ends[axis], strides[axis]).indices(size))
@@ -236,7 +243,98 @@ def _strided_slice(operands: _Operands) -> Shape:
     return tuple(len(range(s.begin, s.end, s.stride)) for s in steps if not s.shrinks)
 
 
+def _prelu(operands: _Operands) -> Shape:
+    """The slopes are broadcast to the input, never the input to the slopes."""
+    shape = _broadcast(operands)
+    if shape != operands.shape():
+        raise ShapeError(f"its slopes' shape {list(operands.shape(1))} does not fit its input's {list(operands.shape())}")
+    return shape
+
+
+def blocks(operator: Operator, inputs: Sequence[Tensor | None]) -> tuple[list[int], list[tuple[int, int]]]:
+    """Sizes of the blocks of SPACE_TO_BATCH_ND or BATCH_TO_SPACE_ND, and paddings or crops, an entry a spatial axis.
+
+    Raises:
+        ShapeError: the operands don't fit each other.
+    """
+    operands = _Operands(operator, inputs, ())
+    sizes = operands.numbers(1)
+    amounts = operands.numbers(2, 2 * len(sizes))
+    if not 1 <= len(sizes) < len(operands.shape()) or min(sizes) < 1 or min(amounts) < 0:
+        raise ShapeError(f"its blocks {sizes[:8]} and amounts {amounts[:8]} do not fit its input {list(operands.shape())}")
+    return sizes, list(zip(amounts[::2], amounts[1::2], strict=True))
+
+
+def _space_to_batch(operands: _Operands) -> Shape:
+    batch, *shape = operands.shape()
+    sizes, paddings = blocks(operands.operator, operands.inputs)
+    for axis, (size, (before, after)) in enumerate(zip(sizes, paddings, strict=True)):
+        padded = before + shape[axis] + after
+        if padded % size:
+            raise ShapeError(f"its axis {axis + 1} is padded to {padded}, not a multiple of {size}")
+        shape[axis] = padded // size
+    return (batch * math.prod(sizes), *shape)
+
+
+def _batch_to_space(operands: _Operands) -> Shape:
+    batch, *shape = operands.shape()
+    sizes, crops = blocks(operands.operator, operands.inputs)
+    if batch % math.prod(sizes):
+        raise ShapeError(f"its batch {batch} is not a multiple of its blocks' size {math.prod(sizes)}")
+    for axis, (size, (before, after)) in enumerate(zip(sizes, crops, strict=True)):
+        shape[axis] = shape[axis] * size - before - after
+    return (batch // math.prod(sizes), *shape)
+
+
+def _pack(operands: _Operands) -> Shape:
+    shape = operands.shape()
+    axis = axis_of(operands.option("axis"), len(shape) + 1)
+    if any(operands.shape(position) != shape for position in range(len(operands.inputs))):
+        raise ShapeError("its inputs have different shapes")
+    return (*shape[:axis], len(operands.inputs), *shape[axis:])
+
+
+def _unpack(operands: _Operands) -> list[Shape]:
+    shape = operands.shape()
+    axis = axis_of(operands.option("axis"), len(shape))
+    return [(*shape[:axis], *shape[axis + 1 :])] * min(shape[axis], len(operands.declared) + 1)
+
+
+def split_sizes(operator: Operator, inputs: Sequence[Tensor | None], count: int) -> tuple[int, list[int]]:
+    """The axis that SPLIT or SPLIT_V cuts, and how much of it each of the `count` outputs gets.
+
+    Raises:
+        ShapeError: the operands don't fit each other.
+    """
+    operands = _Operands(operator, inputs, ())
+    if operator.code == BuiltinOperator.SPLIT:
+        shape = operands.shape(1)
+        axis = axis_of(operands.numbers(0, 1)[0], len(shape))
+        if shape[axis] % count:
+            raise ShapeError(f"it splits {shape[axis]} into {count} parts")
+        return axis, [shape[axis] // count] * count
+    shape = operands.shape()
+    axis = axis_of(operands.numbers(2, 1)[0], len(shape))
+    sizes = operands.numbers(1, count)
+    if sizes.count(-1) == 1:
+        sizes[sizes.index(-1)] = shape[axis] - sum(sizes) - 1
+    if min(sizes) < 1 or sum(sizes) != shape[axis]:
+        raise ShapeError(f"it splits {shape[axis]} into {sizes[:8]}")
+    return axis, sizes
+
+
+def _split(operands: _Operands) -> list[Shape]:
+    shape = operands.shape(1 if operands.operator.code == BuiltinOperator.SPLIT else 0)
+    axis, sizes = split_sizes(operands.operator, operands.inputs, len(operands.declared))
+    return [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
+
+
 _B = BuiltinOperator
+_SEVERAL: Mapping[int, Callable[[_Operands], list[Shape]]] = {
+    **dict.fromkeys((_B.SPLIT, _B.SPLIT_V), _split),
+    _B.UNPACK: _unpack,
+}
+"""Operators with any number of outputs."""
 _RULES: Mapping[int, Callable[[_Operands], Shape]] = {
     **dict.fromkeys((_B.ADD, _B.SUB, _B.MUL, _B.MINIMUM, _B.MAXIMUM), _broadcast),
     **dict.fromkeys((_B.AVERAGE_POOL_2D, _B.MAX_POOL_2D), _pool),
@@ -251,5 +349,9 @@ _RULES: Mapping[int, Callable[[_Operands], Shape]] = {
     _B.TRANSPOSE: _transpose,
     _B.SLICE: _slice,
     _B.STRIDED_SLICE: _strided_slice,
+    _B.PRELU: _prelu,
+    _B.SPACE_TO_BATCH_ND: _space_to_batch,
+    _B.BATCH_TO_SPACE_ND: _batch_to_space,
+    _B.PACK: _pack,
 }
 """Those that are not elementwise on one operand."""

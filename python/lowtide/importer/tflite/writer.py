@@ -11,7 +11,7 @@ import flatbuffers
 from tflite import BuiltinOperator
 
 from lowtide.importer.tflite.model import Model, Operator, OptionValue, Quantization, Tensor
-from lowtide.importer.tflite.operators import SUPPORTED, Option
+from lowtide.importer.tflite.operators import Option, spec_of
 
 _VERSION = 3
 _DATA_ALIGNMENT = 16
@@ -20,7 +20,7 @@ _INT64 = 8
 
 
 def write(model: Model) -> bytes:
-    """Writes a model of supported operators (and custom ones, without their options)."""
+    """Writes a model of operators that lowtide knows (and of others, without their options)."""
     constants = [tensor.data for tensor in model.tensors if tensor.data is not None]
     builder = flatbuffers.Builder(sum(len(data) for data in constants) + (1 << 16))
     # Buffer 0 is by convention the empty one, that of tensors which are not constants.
@@ -117,7 +117,7 @@ def _quantization(builder: flatbuffers.Builder, quantization: Quantization) -> i
 
 
 def _operator(builder: flatbuffers.Builder, operator: Operator, code: int) -> int:
-    spec = SUPPORTED.get(operator.code)
+    spec = spec_of(operator.code)
     options = _options(builder, spec.options, operator) if spec and spec.options_type else 0
     inputs, outputs = _int32s(builder, operator.inputs), _int32s(builder, operator.outputs)
     builder.StartObject(5)
