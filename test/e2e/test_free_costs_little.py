@@ -70,8 +70,8 @@ def residual(net: TosaNet, x: Value) -> Value:
 
 
 def odd_pools(net: TosaNet, x: Value) -> Value:
-    x = net.max_pool(_conv(net, x, 8, Window((3, 3), SAME)), Window((3, 2), ((1, 0), (0, 0)), (2, 2)))
-    x = net.avg_pool(_conv(net, x, 12, Window((3, 3), SAME)), Window((3, 3), SAME, (1, 1)))
+    x = net.max_pool(_conv(net, x, 8, Window((3, 3), SAME)), Window((3, 3), ((0, 1), (1, 1)), (2, 2)))
+    x = net.avg_pool(_conv(net, x, 12, Window((3, 3), SAME)), Window((3, 3), SAME))
     return _dense(net, _pooled(net, x))
 
 
@@ -87,44 +87,73 @@ def few_pixels(net: TosaNet, x: Value) -> Value:
     return _conv(net, _conv(net, x, 4, Window((1, 1))), 2, Window((1, 1)))
 
 
-NETS: tuple[tuple[Callable[[TosaNet, Value], Value], tuple[int, int, int], str], ...] = (
+Builder = Callable[[TosaNet, Value], Value]
+Net = tuple[Builder, tuple[int, int, int], str]
+QUICK: tuple[Net, ...] = (
     (conv_then_mean, (8, 8, 8), "int8"),
+    (conv_then_pool, (9, 10, 4), "int8"),
+    (odd_pools, (14, 13, 3), "int8"),
+    (residual, (12, 12, 3), "float32"),
+    (widening, (6, 7, 8), "int8"),
+)
+OTHERS: tuple[Net, ...] = (
     (conv_then_mean, (16, 16, 8), "int8"),
     (conv_then_mean, (12, 11, 3), "float32"),
-    (conv_then_pool, (9, 10, 4), "int8"),
     (conv_then_pool, (16, 16, 8), "int8"),
     (separable, (24, 24, 3), "int8"),
     (separable, (16, 16, 3), "float32"),
     (residual, (12, 12, 4), "int8"),
-    (residual, (12, 12, 3), "float32"),
-    (odd_pools, (14, 13, 3), "int8"),
     (odd_pools, (14, 13, 3), "float32"),
-    (widening, (6, 7, 8), "int8"),
     (few_pixels, (24, 3, 3), "int8"),
 )
 
 
-@pytest.mark.parametrize("target", ["cortex-m4", "rv32imac"])
-@pytest.mark.parametrize(("build", "shape", "kind"), NETS, ids=lambda value: getattr(value, "__name__", str(value)))
-def test_free_costs_little(
-    build: Callable[[TosaNet, Value], Value], shape: tuple[int, int, int], kind: str, target: str, tmp_path: Path
-) -> None:
+def _measured(net: TosaNet, y: Value, target: str, objective: Objective, folder: Path) -> tuple[int, int]:
+    """Instructions of an inference, and bytes of the arena."""
+    folder.mkdir()
+    model = folder / "net.mlir"
+    model.write_text(net.text([y]), encoding="utf-8")
+    report = lowtide.compile(model, target=target, objective=objective, out=folder / "out").report
+    outcome = lowtide.run(folder / "out", inputs=[net.inputs[0].array])
+    if y.array.dtype == np.int8:
+        np.testing.assert_array_equal(outcome.outputs[0], y.array)
+    else:
+        np.testing.assert_allclose(outcome.outputs[0], y.array, rtol=1e-4, atol=1e-4)
+    assert outcome.instructions is not None
+    return outcome.instructions, report.arena_bytes
+
+
+def _check(build: Builder, shape: tuple[int, int, int], kind: str, target: str, folder: Path) -> tuple[int, int]:
+    """The rule holds; returns the bytes of both objectives."""
     net = TosaNet(np.random.default_rng(1))
     y = build(net, net.input((1, *shape), kind))
-    model = tmp_path / "net.mlir"
-    model.write_text(net.text([y]), encoding="utf-8")
-
-    def measured(objective: Objective) -> tuple[int, int]:
-        """Instructions of an inference, and bytes of the arena."""
-        folder = tmp_path / objective
-        report = lowtide.compile(model, target=target, objective=objective, out=folder).report
-        outcome = lowtide.run(folder, inputs=[net.inputs[0].array])
-        if kind == "int8":
-            np.testing.assert_array_equal(outcome.outputs[0], y.array)
-        assert outcome.instructions is not None
-        return outcome.instructions, report.arena_bytes
-
-    free, untiled = measured("free"), measured("untiled")
-    print("RATIO", build.__name__, shape, kind, target, round(free[0] / untiled[0], 4), free, untiled)
+    free, untiled = (_measured(net, y, target, objective, folder / objective) for objective in ("free", "untiled"))
     assert free[0] <= MOST * untiled[0], (free, untiled)
     assert free[1] <= untiled[1], (free, untiled)
+    return free[1], untiled[1]
+
+
+def _name(value: object) -> str:
+    return getattr(value, "__name__", str(value))
+
+
+@pytest.mark.parametrize(("build", "shape", "kind"), QUICK, ids=_name)
+def test_free_costs_little(build: Builder, shape: tuple[int, int, int], kind: str, tmp_path: Path) -> None:
+    _check(build, shape, kind, "cortex-m4", tmp_path)
+
+
+def test_a_mean_keeps_its_bytes(tmp_path: Path) -> None:
+    """Rows of the tensor before a mean are added up as they are made: half the bytes, for nothing."""
+    free, untiled = _check(conv_then_mean, (12, 12, 4), "int8", "cortex-m4", tmp_path)
+    assert free < 0.6 * untiled
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["cortex-m4", "rv32imac"])
+@pytest.mark.parametrize(("build", "shape", "kind"), (*QUICK, *OTHERS), ids=_name)
+def test_free_costs_little_on_more(
+    build: Builder, shape: tuple[int, int, int], kind: str, target: str, tmp_path: Path
+) -> None:
+    if (kind, target) == ("float32", "rv32imac"):
+        pytest.skip("the emulated core has no floating-point unit")
+    _check(build, shape, kind, target, tmp_path)

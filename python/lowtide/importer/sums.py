@@ -1,4 +1,4 @@
-"""Merges sums over one axis after another, as which TOSA has a mean over rows and columns, into one sum over all of them.
+"""Merges sums over one axis after another, as TOSA writes a mean over rows and columns, into one sum over all axes.
 
 Before: `reduce(reduce(x over rows) over columns)`, with a row of 32-bit sums in between. After: one reduction with the
 axes in their order, so that a layer can take its input row by row into one sum a channel. Sums of integers are the same
