@@ -21,7 +21,7 @@ class Convolution:
     """A layer.
 
     Attributes:
-        kind: of `KINDS`; "multiplied" is depthwise with a multiplier, "one channel" the same for a single input channel.
+        kind: of `KINDS`; "multiplied" is depthwise with a multiplier, "one channel" that of a single input channel.
         extents: rows and columns of the output.
         channels: of the input and of the output.
         zeros: zero points of input, weights and output.

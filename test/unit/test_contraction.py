@@ -194,6 +194,24 @@ def test_a_result_of_two_dimensions() -> None:
     assert (found.outputs, [len(found.result), *(loop.extent for loop in found.loops)]) == (5, [2, 1, 1, 1, 5])
 
 
+def test_columns_apart() -> None:
+    found = _found(Text(x=(1, 4, 10, 4), x_map="0, y + i, x + j * 2, c"))
+    assert found is not None and found.dilated and found.columns == Axis(1, 2, 0, 3, 10, 6)
+    # a window of one column has nothing to be apart
+    found = _found(Text(x=(1, 6, 8, 4), out=(1, 2, 8, 5), w=(5, 3, 1, 4), x_map="0, y + i * 2, x + j, c"))
+    assert found is not None and not found.dilated and found.rows == Axis(1, 2, 0, 3, 6, 2)
+
+
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+def test_channels_that_share_an_input(kind: str) -> None:
+    net, output = depthwise((5, 5), 3, 2, Window((3, 3), SAME)).net(kind)
+    module = lowered(net.text([output]), BUFFERS)
+    (found,) = (contraction_of(body) for body in layer_bodies(module).values())
+    assert found is not None
+    assert (found.layout, found.multiplier, found.outputs, found.channels) == ("depthwise", 2, 6, 1)
+    assert (found.x.shape[3], found.w_strides) == (3, (1, 18, 6))
+
+
 REFUSED: dict[str, Text] = {
     "a sum of half floats": replace(
         FLOATS,
@@ -236,7 +254,6 @@ REFUSED: dict[str, Text] = {
     "one column for all": Text(x=(1, 4, 3, 4), x_map="0, y + i, j, c"),
     "weights across channels": Text(w=(5, 4, 3, 3), w_map="o, c, i, j"),
     "weights for each row": Text(w=(2, 5, 3, 3, 4), w_map="y, o, i, j, c"),
-    "columns apart": Text(x=(1, 4, 10, 4), x_map="0, y + i, x + j * 2, c"),
     "a window too large for the stack": Text(x=(1, 11, 14, 3), w=(5, 10, 9, 3), x_map="0, y + i, x + j, c"),
     "depthwise with channels padded": Text(
         x=(1, 4, 8, 5),
@@ -272,8 +289,8 @@ def test_refused(reason: str) -> None:
         (depthwise((5, 5), 3, 1, Window((3, 3), SAME)), "depthwise"),
         (depthwise((5, 5), 3, 1, Window((3, 3), ((2, 2), (2, 2)), dilation=(2, 2))), "depthwise"),
         (depthwise((5, 5), 1, 3, Window((3, 3), SAME)), "spread"),
-        (depthwise((5, 5), 2, 2, Window((3, 3), SAME)), None),
-        (conv((5, 5), (3, 2), Window((3, 3), ((2, 2), (2, 2)), dilation=(2, 2))), None),
+        (depthwise((5, 5), 2, 2, Window((3, 3), SAME)), "depthwise"),
+        (conv((5, 5), (3, 2), Window((3, 3), ((2, 2), (2, 2)), dilation=(2, 2))), "runs"),
         (dense(4, 3, 5), None),
         (pool((5, 5), 2, Window((3, 3), SAME), "avg"), None),
         (pool((5, 5), 2, Window((3, 3), SAME), "max"), None),

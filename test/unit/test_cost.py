@@ -20,8 +20,8 @@ from lowtide.kernels.library import note_lanes
 from lowtide.kernels.work import Tally
 from lowtide.lower import graph_of, normalised
 from lowtide.plan.plan import Fusion
-from lowtide.plan.planners import plan_fit, plan_front
-from lowtide.plan.price import by_instructions, by_macs
+from lowtide.plan.planners import plan_fit, plan_free, plan_front
+from lowtide.plan.price import by_instructions, by_macs, share_of_instructions
 from lowtide.plan.shares import shares_of
 from lowtide.stages import Stages
 from lowtide.targets import TARGETS
@@ -204,6 +204,16 @@ def test_the_search_goes_by_predicted_instructions(tmp_path: Path) -> None:
         assert point.cost == pytest.approx(more, rel=0.02)
         found = plan_fit(lambda _: graph, 4, arena_limit=point.arena_bytes, price=by_instructions(model))
         assert found.plan.fusions == point.found.plan.fusions
+    # `free` takes the least bytes that an allowance pays for
+    for allowed in (0, *(point.cost for point in front), 10 * front[-1].cost):
+        found = plan_free(lambda _: graph, 4, price=by_instructions(model), allowance=lambda _, most=allowed: most)
+        paid = model.total(shares_of(graph, found.plan.fusions)).instructions - least
+        assert paid <= allowed + 1 and (found.plan.fusions == ()) == (allowed == 0)
+        # its loops go by whole rows, so only the front's that do so can be better
+        rows = [p for p in front if p.cost <= allowed and not any(f.columns or f.again for f in p.found.plan.fusions)]
+        assert found.plan.arena_bytes is not None
+        assert all(found.plan.arena_bytes <= point.arena_bytes for point in rows)
+    assert share_of_instructions(model)(graph) == pytest.approx(0.05 * least)
     assert by_macs(graph, Fusion(1, 3)) == graph.macs + 3
     assert by_macs(graph, Fusion(1, 3, columns=1)) == 2 * (graph.macs + 3)
 

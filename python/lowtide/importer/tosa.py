@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lowtide.errors import InputError
-from lowtide.ir import Module, run_pipeline
+from lowtide.importer.sums import merge_sums
+from lowtide.ir import Module, func, run_pipeline
 from lowtide.normalise.check import CUT
 from lowtide.passes import Pass
 
@@ -35,6 +36,10 @@ def run(module: Module, _: Mapping[str, str]) -> None:
     for name in list(attributes):
         if name.startswith(("tosa.", "tfl.", "tf.")):
             del attributes[name]
+    for view in module.body.operations:
+        if isinstance(view, func.FuncOp) and not view.is_external:
+            for block in view.regions[0].blocks:
+                merge_sums(block)
 
 
 PASS = Pass("lowtide-import-tosa", "lower TOSA to linalg on tensors", run)

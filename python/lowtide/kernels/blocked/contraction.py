@@ -322,9 +322,7 @@ def _operand(node: Node) -> Operand | None:
     return node if isinstance(node, Operand) else None
 
 
-def _contraction(
-    reached: _Reached, loops: tuple[Var, ...], result: Index, x: Factor, w: Factor
-) -> Contraction | None:
+def _contraction(reached: _Reached, loops: tuple[Var, ...], result: Index, x: Factor, w: Factor) -> Contraction | None:
     node = reached.node
     space = iteration_space(node)
     dims = output_dimensions(node, reached.where, space)
@@ -363,7 +361,7 @@ def _contraction(
 
 def _halves(reached: _Reached, loops: tuple[Var, ...], weights: Linear) -> tuple[Var, Var] | None:
     """The variables of input channel and multiplier, if weights of neighbouring output channels are neighbours."""
-    new = sorted({v for i in reached.where for v in i.variables} - {*loops}, key=lambda v: weights.coefficient(v))
+    new = sorted({v for i in reached.where for v in i.variables} - {*loops}, key=weights.coefficient)
     if len(new) != 2 or any(loops[3] in i.variables for i in reached.where):
         return None
     inner, outer = new

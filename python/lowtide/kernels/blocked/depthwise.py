@@ -133,8 +133,8 @@ class Depthwise(SumEmitter):
             inputs = [address + first // own * found.size for address in xs]
             weights = [ws + (first + n) * found.w.nbytes for n in range(own)]
             some = [row[first : first + own] for row in sums]
-            for row, more in zip(made, self.lanes.dot(some, inputs, weights, found.size, x, found.w), strict=True):
-                row += more
+            some = self.lanes.dot(some, inputs, weights, found.size, x, found.w)
+            made = [[*row, *more] for row, more in zip(made, some, strict=True)]
         return made
 
     def _outside(self, pixels: Pixels, weights: Address, sums: Sums) -> Sums:
