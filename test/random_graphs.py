@@ -5,11 +5,13 @@ int8 networks are exact by TOSA's rules; float32 ones hold small whole numbers, 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import jit
+import layout_steps
 import numpy as np
 from tosa_nets import Array, TosaNet, Value, Window
 
@@ -79,9 +81,12 @@ class Graph:
 
     Args:
         choose: makes every choice but the tensors' contents.
+        layouts: makes the choices of steps on images that lie in any order, which are every other step then; None for
+            channels last alone. It is apart, so that a network without them stays the same.
     """
 
     choose: Chooser
+    layouts: Chooser | None = None
     operators: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
@@ -94,6 +99,9 @@ class Graph:
         self.roots = 0
         joined = not self.residual
         while self.roots < ROOTS or not joined:
+            if self.layouts is not None and self.layouts.number(0, 1):
+                self._append_layout(self.layouts)
+                continue
             name: str = self.pick(STEPS) if joined or self.choose.number(0, 2) else "residual"
             joined |= self._append(name)
 
@@ -114,6 +122,18 @@ class Graph:
         self.operators.append(name)
         self.roots += step.roots
         return name == "residual"
+
+    def _append_layout(self, layouts: Chooser) -> None:
+        """Append an operator of linalg to the newest value, on an image that lies in any order."""
+        count = len(self.net.lines)
+        name, result = layout_steps.append(self.net, self.values[-1], random.Random(layouts.number(0, 1 << 30)))
+        if not 0 < result.array.size <= LIMIT:
+            del self.net.lines[count:]
+            return
+        wide = result.array.dtype == np.int32
+        self.values.append(self.bounded(self.net.rescale(result) if wide else result))
+        self.operators.append(name)
+        self.roots += 1
 
     def bounded(self, x: Value) -> Value:
         """Small enough for the next layer to be exact."""

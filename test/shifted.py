@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from typing import Any
 
 import jit
@@ -80,7 +81,14 @@ class Shifted:
         text: the network.
         direction: forwards or backwards.
         lanes: how the core multiplies; Arm's DSP instructions become plain arithmetic.
+
+    Attributes:
+        base: address of the memory of the last run.
+        offsets: of its inputs and its output, from there on.
     """
+
+    base: int
+    offsets: tuple[int, ...]
 
     def __init__(self, text: str, direction: str, lanes: str = PLAIN) -> None:
         module = jit.lowered(text, BUFFERS, lanes)
@@ -93,8 +101,12 @@ class Shifted:
         with module.context:
             expand_intrinsics(module)
         run_pipeline(module, jit.TO_LLVM)
-        self._engine = ExecutionEngine(module, opt_level=2)
+        self._engine = ExecutionEngine(self._finished(module), opt_level=2)
         self._entry = self._engine.raw_lookup("_mlir_ciface_network")
+
+    def _finished(self, module: Module) -> Module:
+        """The module that is compiled, in LLVM's dialect."""
+        return module
 
     def run(self, inputs: list[Array], like: Array, number: int, shift: int) -> Array:
         """The output, where it starts `shift` bytes above input `number` and shares no byte with the others."""
@@ -107,10 +119,11 @@ class Shifted:
             offsets.append(near if position == number else end)
             end += array.nbytes
             memory[offsets[-1] : offsets[-1] + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        self._call(memory, [*offsets, near + shift])
+        self.base, self.offsets = memory.ctypes.data, (*offsets, near + shift)
+        self._call(memory, self.offsets)
         return memory[near + shift : near + shift + like.nbytes].copy().view(like.dtype).reshape(like.shape)
 
-    def _call(self, memory: Array, offsets: list[int]) -> None:
+    def _call(self, memory: Array, offsets: Sequence[int]) -> None:
         descriptor = ctypes.pointer(jit.Descriptor(memory.ctypes.data, memory.ctypes.data, 0, memory.size, 1))
         numbers = [ctypes.c_int64(offset) for offset in offsets]
         packed = (ctypes.c_void_p * (1 + len(numbers)))(

@@ -25,13 +25,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=2000, help="networks (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another one gives other networks (default: %(default)s)")
+    parser.add_argument("--layouts", action="store_true", help="operators on images in any order of dimensions, too")
     parser.add_argument("--first", type=int, default=0, help="number of the first network, to repeat one")
     arguments = parser.parse_args()
     tally, failures, start = Tally(), 0, time.monotonic()
     for number in itertools.count(arguments.first):
         if len(tally.outcomes) + failures >= arguments.count:
             break
-        graph = Graph(Dice(arguments.seed, number))
+        layouts = Dice(arguments.seed, number, 1) if arguments.layouts else None
+        graph = Graph(Dice(arguments.seed, number), layouts)
         try:
             outcome = run(graph)
         except Exception as error:  # whatever it is, the network's number must be told

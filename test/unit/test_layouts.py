@@ -1,0 +1,158 @@
+"""Layers whose tensors lie in any order of dimensions: numpy's numbers on every core's lanes, nothing read beside them.
+
+What kernels take together must be neighbours that are treated alike: not along a dimension that a window pads, not in
+a ring, with weights of their own. `LOWTIDE_TEST_SEED` starts another sequence of layers; a failure prints it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+from layouts import Layer, Subscript, layer_of
+from random_layouts import random_layer
+from shifted import kernel_of, profiles
+from tosa_nets import TosaNet, Value, Window
+from watched import Watched
+
+from lowtide.kernels.library import LANES
+
+SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
+
+
+def _check(layer: Layer, lanes: str, label: str = "") -> None:
+    """Right apart from each input and as near to it as the profile allows, in both directions; see `Watched`."""
+    inputs, wanted = list(layer.inputs), layer.wanted
+    found = profiles(layer.text, [array.nbytes for array in inputs], wanted.nbytes, lanes)
+    for direction in ("forwards", "backwards"):
+        code = Watched(layer.text, direction, lanes)
+        for number, (array, profile) in enumerate(zip(inputs, found, strict=True)):
+            near = -profile.forwards
+            if direction == "backwards":
+                near = array.nbytes - wanted.nbytes + profile.backwards
+            for place in (-wanted.nbytes, near) if wanted.itemsize == 1 else (-wanted.nbytes,):
+                got = code.run(inputs, wanted, number, place)
+                message = f"{label} {lanes} {direction} {number} at {place}\n{layer.text}"
+                np.testing.assert_array_equal(got, wanted, message)
+
+
+def _of(net: TosaNet, output: Value) -> Layer:
+    return Layer(net.text([output]), tuple(value.array for value in net.inputs), output.array, "")
+
+
+def _at(*loops: str, low: int = 0, high: int = 0) -> Subscript:
+    return Subscript(tuple((loop, 1) for loop in loops), low, high)
+
+
+def test_a_pool_whose_neighbours_lie_along_the_window() -> None:
+    """The transposed result's innermost dimension is the one that the window pads: each element has its own bounds."""
+    net = TosaNet(np.random.default_rng(1))
+    pooled = net.max_pool(net.input([1, 18, 1, 1], "int8"), Window((3, 1), ((2, 1), (0, 0))))
+    layer = _of(net, net.transpose(pooled, [0, 3, 2, 1]))
+    assert kernel_of(layer.text) == "pull"
+    _check(layer, "dsp")
+
+
+def test_a_pool_whose_neighbours_lie_along_a_window_without_pads() -> None:
+    """They are neighbours all the same, and are taken together."""
+    net = TosaNet(np.random.default_rng(1))
+    pooled = net.max_pool(net.input([1, 18, 1, 1], "int8"), Window((3, 1)))
+    layer = _of(net, net.transpose(pooled, [0, 3, 2, 1]))
+    assert kernel_of(layer.text) == "pool"
+    _check(layer, "dsp")
+
+
+PADDED = {
+    "columns of one tap": (_at("y", "i"), _at("x", low=1, high=2)),
+    "rows of one tap": (_at("y", low=2, high=1), _at("x", "j")),
+    "one tap": (_at("y", low=1), _at("x", low=2, high=1)),
+    "windows of pads alone": (_at("y", "i", low=4, high=3), _at("x", "j", low=5, high=4)),
+}
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", PADDED)
+def test_windows_that_are_pads_alone(name: str, lanes: str) -> None:
+    """As a padding before a convolution of 1×1 makes them; their sums are what sums start from."""
+    rows, columns = PADDED[name]
+    used = {loop for subscript in (rows, columns) for loop, _ in subscript.terms}
+    extents = {"y": 9, "x": 12, "o": 5} | {loop: 3 for loop in ("i", "j") if loop in used}
+    wide = tuple(_at(loop) for loop in extents if loop not in "yxo")
+    cases = [("int8", 4), ("int8", 3), ("float32", 2)] if lanes != "rvv" else [("int8", 4)]
+    for kind, channels in cases:
+        x, w = (_at(), rows, columns, _at("c")), (_at("o"), *wide, _at("c"))
+        layer = layer_of(extents | {"c": channels}, x, w, OUT, kind=kind, zero=3 if kind == "int8" else 0, wide=False)
+        _once(layer, lanes)
+    if wide:
+        _once(layer_of(extents, (_at(), rows, columns, _at("o")), (*wide, _at("o")), OUT, zero=-5, wide=False), lanes)
+
+
+def _once(layer: Layer, lanes: str) -> None:
+    got = Watched(layer.text, "forwards", lanes).run(list(layer.inputs), layer.wanted, 0, -layer.wanted.nbytes)
+    np.testing.assert_array_equal(got, layer.wanted, f"{lanes}\n{layer.text}")
+
+
+OUT = (_at(), _at("y"), _at("x"), _at("o"))
+EXTENTS = {"y": 3, "x": 5, "o": 6, "i": 3, "j": 3, "c": 4}
+X = (_at(), _at("y", "i"), _at("x", "j"), _at("c"))
+ODD = {
+    "weights for no column": (X, (_at("o"), _at("i"), _at("c"))),
+    "weights for no row": (X, (_at("o"), _at("j"), _at("c"))),
+    "weights for no row, windows on the stack": (X, (_at("o"), _at("j"), _at("c"))),
+    "a diagonal": ((_at(), _at("y", "i"), _at("x", "i"), _at("c")), (_at("o"), _at("i"), _at("c"))),
+    "channels padded": ((_at(), _at("y", "i"), _at("x", "j"), _at("c", low=1)), tuple(map(_at, "oijc"))),
+    "channels first": ((_at(), _at("c"), _at("y", "i", low=1), _at("x", "j", high=1)), tuple(map(_at, "ocij"))),
+    "channels between": ((_at(), _at("y", "i"), _at("c"), _at("x", "j", low=2)), tuple(map(_at, "oijc"))),
+    "output channels last in the weights": (X, tuple(map(_at, "ijco"))),
+    "columns before rows": ((_at(), _at("x", "j"), _at("y", "i"), _at("c")), tuple(map(_at, "oijc"))),
+    "depthwise, channels first": ((_at(), _at("o"), _at("y", "i"), _at("x", "j", low=1)), tuple(map(_at, "oij"))),
+}
+
+
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+@pytest.mark.parametrize("name", ODD)
+def test_windows_of_other_forms(name: str, kind: str) -> None:
+    x, w = ODD[name]
+    used = {loop for subscript in (*x, *w, *OUT) for loop, _ in subscript.terms}
+    extents = {loop: extent for loop, extent in EXTENTS.items() if loop in used}
+    if "stack" in name:
+        extents["c"] = 3
+    layer = layer_of(extents, x, w, OUT, kind=kind, zero=3 if kind == "int8" else 0)
+    for lanes in ("dsp", "rvv") if kind == "int8" else ("dsp",):
+        _once(layer, lanes)
+
+
+@pytest.mark.parametrize("out", ["oyx", "oxy", "yox", "xyo"])
+def test_results_in_another_order(out: str) -> None:
+    _once(layer_of(EXTENTS, X, tuple(map(_at, "oijc")), (_at(), *map(_at, out))), "mve")
+
+
+def _sweep(count: int, start: int) -> Counter[str]:
+    """Check so many random layers; by kernel, how many there were."""
+    kernels: Counter[str] = Counter()
+    number = 0
+    while sum(kernels.values()) < count:
+        number += 1
+        layer = random_layer(random.Random(f"{start}/{number}"))
+        try:
+            kernel = "" if layer is None else kernel_of(layer.text)
+        except ValueError:
+            continue  # more than one layer, or none
+        if layer is None:
+            continue
+        kernels[kernel] += 1
+        lanes = list(LANES)[number % len(LANES)]
+        _check(layer, lanes, f"LOWTIDE_TEST_SEED={SEED}, layer {number}, {layer.what}, {kernel}")
+    return kernels
+
+
+def test_random_layouts() -> None:
+    assert _sweep(12, SEED)
+
+
+@pytest.mark.slow
+def test_many_random_layouts() -> None:
+    assert set(_sweep(1500, SEED + 1)) == {"blocked", "map", "pool", "pull"}
