@@ -155,4 +155,4 @@ def is_accumulated(found: Contraction, body: LayerBody, arguments: Sequence[Valu
     outputs, whole = found.loops[1].extent * found.loops[2].extent, found.rows.kernel * found.columns.kernel
     kept = MemRefType(arguments[found.x.argument].type).shape
     dense = list(kept[:3]) == [1, 1, 1] and list(body.destination) == [1, 1, 1, found.outputs]
-    return outputs == whole == 1 and dense and found.channels > 1
+    return outputs == whole == 1 and dense and found.channels > 1 and found.channels == found.x.shape[3]
