@@ -11,9 +11,8 @@ from dataclasses import replace
 from tflite import BuiltinOperator
 
 from lowtide.importer.tflite.dilation import dilate
-from lowtide.importer.tflite.grouped import split_groups
+from lowtide.importer.tflite.grouped import as_depthwise, groups_of, part_of
 from lowtide.importer.tflite.model import Model, Operator
-from lowtide.importer.tflite.operators import BIASED
 from lowtide.importer.tflite.rewrite import Rewrite
 from lowtide.importer.tflite.shapes import axis_of, split_sizes
 from lowtide.importer.tflite.windows import cut_remainder, int_option, kernel_of
@@ -37,10 +36,19 @@ def expand(model: Model, where: str) -> Model:
 
 def _convolution(rewrite: Rewrite, operator: Operator) -> None:
     operator = _flat_bias(rewrite, operator)
-    for part in split_groups(rewrite, operator):
-        if part.code in BIASED:
-            part = cut_remainder(rewrite, part, kernel_of(rewrite, part))
+    groups = groups_of(rewrite, operator)
+    if groups > 1 and rewrite.tensors[operator.inputs[1]].shape[3] == 1:
+        operator, groups = as_depthwise(rewrite, operator), 1
+    operator = cut_remainder(rewrite, operator, kernel_of(rewrite, operator))
+    if groups == 1:
+        rewrite.operators.append(operator)
+        return
+    parts: list[int] = []
+    for group in range(groups):
+        part = part_of(rewrite, operator, group, groups)
         rewrite.operators.append(part)
+        parts += part.outputs
+    rewrite.emit(operator, BuiltinOperator.CONCATENATION, parts, operator.outputs[0], {"axis": 3})
 
 
 def _dense(rewrite: Rewrite, operator: Operator) -> None:

@@ -155,5 +155,5 @@ def is_accumulated(found: Contraction, body: LayerBody, arguments: Sequence[Valu
     outputs = found.loops[1].extent * found.loops[2].extent
     kept = MemRefType(arguments[found.x.argument].type).shape
     dense = list(kept[:3]) == [1, 1, 1] and list(body.destination) == [1, 1, 1, found.outputs]
-    whole = found.rows.is_point and found.columns.is_point
+    whole = found.rows.is_point and found.columns.is_point and found.channels == found.x.shape[3]
     return outputs == 1 and whole and dense and found.channels > 1

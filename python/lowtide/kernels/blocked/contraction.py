@@ -122,6 +122,7 @@ class Contraction:
             weights of neighbouring output channels are neighbours.
         w_strides: in weights, for output channel and window row, and column.
         multiplier: output channels that take the same input channel, in the layout "depthwise".
+        first: the first channel of the input that is read; above 0 in a group of a grouped convolution.
         group: 1, or the weights of so many output channels lie side by side for each element of the window, group
             after group; the last has what is left. Strides count weights of one channel then.
     """
@@ -141,6 +142,7 @@ class Contraction:
     ky: Var
     kx: Var
     multiplier: int = 1
+    first: int = 0
     group: int = 1
 
     @property
@@ -175,8 +177,11 @@ class Contraction:
 
     @property
     def dilated(self) -> bool:
-        """Whether columns of the window are not neighbours in the input, so that only those of a pixel are in a run."""
-        return self.columns.dilation != 1 and self.columns.kernel > 1
+        """Whether columns of the window are not neighbours in the input, so that only those of a pixel are in a run.
+
+        Either columns are left out, or channels that are another group's lie between them.
+        """
+        return self.columns.kernel > 1 and (self.columns.dilation != 1 or self.depth != self.pixel)
 
 
 def contraction_of(body: LayerBody) -> Contraction | None:
@@ -253,7 +258,7 @@ def _factors(node: Structured) -> tuple[Factor, Factor] | None:
         return None
     x, w = (_operand(source) for source in node.inputs)
     pad = node.inputs[0]
-    if x is None or w is None or isinstance(node.inputs[1], Padded):
+    if x is None or w is None or isinstance(node.inputs[1], Padded) or _view(node.inputs[1])[0]:
         return None
     if isinstance(pad, Padded) and not pad_is_neutral(node, 0, pad.scalar):
         return None
@@ -316,10 +321,18 @@ def _number(value: Value, block: Block) -> int | None:
 
 
 def _operand(node: Node) -> Operand | None:
-    """The tensor that is read, padded or from its first element on."""
-    if isinstance(node, Padded) or (isinstance(node, Sliced) and not any(node.offsets) and set(node.strides) == {1}):
+    """The tensor that is read, padded or from its first element on, or from a channel on."""
+    node = node.source if isinstance(node, Padded) else node
+    if isinstance(node, Sliced) and not any(node.offsets[:-1]) and set(node.strides) == {1}:
         node = node.source
     return node if isinstance(node, Operand) else None
+
+
+def _view(node: Node) -> tuple[int, Shape | None]:
+    """The channel that a node read by `_operand` begins with, and its extents below a pad."""
+    inner = node.source if isinstance(node, Padded) else node
+    first = inner.offsets[-1] if isinstance(inner, Sliced) else 0
+    return first, inner.shape if isinstance(node, Padded) else None
 
 
 def _contraction(reached: _Reached, loops: tuple[Var, ...], result: Index, x: Factor, w: Factor) -> Contraction | None:
@@ -331,7 +344,9 @@ def _contraction(reached: _Reached, loops: tuple[Var, ...], result: Index, x: Fa
     low = node.inputs[0].low if isinstance(node.inputs[0], Padded) else (0, 0, 0, 0)
     at = [i + -pad for i, pad in zip(apply_map(node.maps[0], dims), low, strict=True)]
     reduced = [v for v, kind in zip(space, node.kinds, strict=True) if kind == "reduction" and v.extent > 1]
-    found = [_axis(at[d], loops[d], reduced, x.shape[d]) for d in (1, 2)]
+    first, padded = _view(node.inputs[0])
+    # what is beyond a slice's end is read nowhere, but for a pad in its stead
+    found = [_axis(at[d], loops[d], reduced, (padded or x.shape)[d]) for d in (1, 2)]
     if found[0] is None or found[1] is None or at[0] != Linear():
         return None
     (rows, ky), (columns, kx) = found[0], found[1]
@@ -352,10 +367,12 @@ def _contraction(reached: _Reached, loops: tuple[Var, ...], result: Index, x: Fa
         return None
     channels = inner[0].extent if inner else 1
     strides = flat.coefficient(loops[3]), flat.coefficient(ky), flat.coefficient(kx)
-    if (loops[3].extent // multiplier if layout == "depthwise" else channels) != x.shape[3] or math.prod(x.shape) == 0:
+    read = loops[3].extent // multiplier if layout == "depthwise" else channels
+    whole = read == x.shape[3] and not first
+    if math.prod(x.shape) == 0 or not (whole or (layout == "runs" and first + read <= x.shape[3])):
         return None
     init = node.init if reached.view is node else Reshaped(node.init, reached.view.shape)
-    windows = rows, columns, channels, layout, strides, ky, kx, multiplier
+    windows = rows, columns, channels, layout, strides, ky, kx, multiplier, first
     return Contraction(reached.view, init, reached.index, loops, result, x, w, *windows)
 
 

@@ -390,7 +390,8 @@ class BlockedEmitter(WideEmitter):
     def input_pixel(self, row: Linear, column: Linear) -> Address:
         """The first byte of a pixel of the input, which may be in a ring or in a block."""
         x = self._found.x
-        return self.byte_of(self.arguments[x.argument], x.shape, (Linear(), row, column, Linear()))
+        channel = Linear() + self._found.first
+        return self.byte_of(self.arguments[x.argument], x.shape, (Linear(), row, column, channel))
 
     def weights(self) -> Address:
         """The first byte of the weights."""
