@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,7 @@ INT8, UINT8, FLOAT, INT32, INT64, BOOL = (
 BYTES = (INT8, UINT8)
 
 
-class NotDrawn(Exception):
+class NotDrawnError(Exception):
     """These choices make no model; others are to be drawn."""
 
 
@@ -39,6 +40,7 @@ class Case:
         model: the bytes of the `.tflite` file.
         runs: `[run][input]`.
         rounded: floats are computed with, so that they need only be close.
+        defined: LiteRT Micro deviates from the operator's definition, which LiteRT follows.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Case:
     model: bytes
     runs: tuple[tuple[Array, ...], ...]
     rounded: bool
+    defined: bool
 
 
 @dataclass
@@ -62,6 +65,7 @@ class Draw:
     words: list[str] = field(default_factory=list[str])
     ranges: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
     nan: bool = False
+    defined: bool = False
 
     def number(self, low: int, high: int) -> int:
         """A whole number, both ends included."""
@@ -77,7 +81,7 @@ class Draw:
 
     def factor(self, low: float, high: float) -> float:
         """A number between, spread evenly on a logarithmic scale."""
-        return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
+        return math.exp(self.rng.uniform(math.log(low), math.log(high)))
 
     def shape(self, rank: int, most: int = 6) -> tuple[int, ...]:
         """Extents of 1 to `most`, the batch of four dimensions being 1."""
@@ -105,16 +109,16 @@ class Draw:
         if dtype not in BYTES:
             return self.net.tensor(name, shape, dtype)
         chosen = self.scale() if scale is None else single(scale)
-        return self.net.tensor(
-            name, shape, dtype, chosen, self.zero_point(dtype) if zero_point is None else zero_point
-        )
+        return self.net.tensor(name, shape, dtype, chosen, self.zero_point(dtype) if zero_point is None else zero_point)
 
     def input(self, shape: Sequence[int], dtype: np.dtype[Any], **quantization: Any) -> int:
         """A tensor that the model is run on."""
         self.inputs.append(self.tensor(shape, dtype, **quantization))
         return self.inputs[-1]
 
-    def constant(self, values: Array, scale: float | Sequence[float] | None = None, zero: int = 0, axis: int = 0) -> int:
+    def constant(
+        self, values: Array, scale: float | Sequence[float] | None = None, zero: int = 0, axis: int = 0
+    ) -> int:
         """A constant."""
         return self.net.constant(f"c{len(self.net.tensors)}", values, values.dtype, scale, zero, axis=axis)
 
@@ -170,14 +174,14 @@ class Draw:
         model = self.net.model(self.inputs, [output])
         names = tuple(word.split("(")[0] for word in self.words)
         if max(np.prod(tensor.shape) for tensor in self.net.tensors) > 4 * LIMIT:
-            raise NotDrawn
+            raise NotDrawnError
         fillers = (spread, extreme, mixed)
         runs = tuple(
             tuple(self._within(index, filler(self.rng, self.of(index))) for index in self.inputs) for filler in fillers
         )
         if not self.nan:
             runs = tuple(tuple(np.nan_to_num(array, nan=0.5) for array in run) for run in runs)
-        return Case(" → ".join(self.words), names, write(model), runs, any(rounded(name) for name in names))
+        return Case(" → ".join(self.words), names, write(model), runs, any(rounded(name) for name in names), self.defined)
 
     def _within(self, index: int, values: Array) -> Array:
         """Values of an input that stands for indices: all within what it indexes."""

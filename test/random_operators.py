@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import jit
 import numpy as np
 from operator_nets import Array, Case
+from tflite_run import lowered
 
+from lowtide.artifact import compile_model
+from lowtide.emulate import load_artifact
 from lowtide.emulate.oracle import Oracle
+from lowtide.emulate.unicorn_backend import UnicornBackend
 from lowtide.errors import InputError, OracleError
-from lowtide.lower import lower
-from lowtide.stages import Stages
-from lowtide.targets import TARGETS
 
+HOST = "host"
 FLOAT_TOLERANCE = 1e-5
 """Largest difference of a float that is computed, as a fraction of the largest reference output."""
 
@@ -34,24 +37,20 @@ class Outcome:
     detail: str = ""
 
 
-def check(case: Case, oracle: Oracle) -> Outcome:
-    """Compare one case, in the JIT.
+def check(case: Case, oracle: Oracle, target: str = HOST) -> Outcome:
+    """Compare one case, in the JIT or on an emulated core.
 
     Raises:
         Exception: whatever else than a refusal lowtide raises, which is a bug.
     """
     try:
-        answer = oracle.run(case.model, case.runs, first=_first(case))
+        answer = oracle.run(case.model, case.runs, first="litert" if case.defined else None)
     except OracleError as error:
         return Outcome("no oracle", str(error))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "net.tflite"
-        path.write_bytes(case.model)
-        try:
-            lowered = lower(path, TARGETS["host"], objective="untiled", stages=Stages())
-        except InputError as error:
-            return Outcome("refused", error.message)
-    got = [jit.run_network(lowered.network, inputs) for inputs in case.runs]
+    try:
+        got = (_in_jit if target == HOST else _emulated(target))(case)
+    except InputError as error:
+        return Outcome("refused", error.message)
     for run, (mine, theirs) in enumerate(zip(got, answer.outputs, strict=True)):
         found = difference(mine[0], theirs[0], rounded=case.rounded)
         if found:
@@ -59,8 +58,24 @@ def check(case: Case, oracle: Oracle) -> Outcome:
     return Outcome("equal")
 
 
-def _first(case: Case) -> str | None:
-    return "litert" if {"RELU6", "TANH"} & set(case.operators) else None
+Outputs = Sequence[Sequence[Array]]
+
+
+def _in_jit(case: Case) -> Outputs:
+    network = lowered(case.model)
+    return [jit.run_network(network, inputs) for inputs in case.runs]
+
+
+def _emulated(target: str) -> Callable[[Case], Outputs]:
+    def run(case: Case) -> Outputs:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "net.tflite"
+            path.write_bytes(case.model)
+            artifact = compile_model(path, target=target, objective="untiled", out=Path(folder) / "out")
+            session = UnicornBackend("object").open(load_artifact(artifact.directory))
+            return [session.run(inputs).outputs for inputs in case.runs]
+
+    return run
 
 
 def difference(mine: Array, theirs: Array, *, rounded: bool) -> str:

@@ -3,7 +3,8 @@
 
     python tools/random_operators.py --count 2000 --seed 0
 
-Each is run on this machine, inside this process. The exit code is 1 after a difference or a crash.
+Each is run on this machine, inside this process, or on an emulated core (--target cortex-m4). The exit code is 1 after
+a difference or a crash.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ sys.path[:0] = [str(ROOT / folder) for folder in ("python", "dialects", "test")]
 def main() -> int:
     """Run the cases that the command line asks for."""
     from operator_variants import VARIANTS, draw
-    from random_operators import Tally, check
+    from random_operators import HOST, Tally, check
 
     from lowtide.emulate.oracle import Oracle
 
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="another one gives other cases (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first case, to repeat one")
     parser.add_argument("--only", nargs="+", choices=sorted(VARIANTS), default=(), help="these operators first")
+    parser.add_argument("--target", default=HOST, help="a core to emulate, instead of this machine")
     parser.add_argument("--save", type=Path, help="folder for the models that fail")
     parser.add_argument("--verbose", action="store_true", help="print tracebacks, and each case")
     arguments = parser.parse_args()
@@ -38,7 +40,7 @@ def main() -> int:
         for number in range(arguments.first, arguments.first + arguments.count):
             case = draw(arguments.seed, number, arguments.only)
             try:
-                outcome = check(case, oracle)
+                outcome = check(case, oracle, arguments.target)
             except Exception as error:  # whatever it is, the case's number must be told
                 failures += 1
                 print(f"case {number} {case.name}: {type(error).__name__}: {error}", flush=True)
@@ -46,6 +48,8 @@ def main() -> int:
                     traceback.print_exc()
             else:
                 tally.add(case, outcome)
+                if (number + 1 - arguments.first) % 100 == 0:
+                    print(f"{time.monotonic() - start:5.0f} s  {tally}", flush=True)
                 if outcome.kind != "different":
                     if arguments.verbose:
                         print(f"case {number} {case.name}: {outcome.kind} {outcome.detail}", flush=True)

@@ -53,11 +53,11 @@ def multiplied(value: int, factor: float) -> int:
     return int(math.copysign(math.floor(abs(shifted) + Fraction(1, 2)), shifted))
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
 @pytest.mark.parametrize("alpha", [-0.4, -1.7, -0.5, -0.001, 0.3])
 @pytest.mark.parametrize(("scale", "made"), [((0.1, 5), (0.1, -5)), ((0.37, -128), (0.021, 17)), ((0.5, 0), (0.5, 0))])
-def test_leaky_relu(dtype: type, alpha: float, scale: tuple[float, int], made: tuple[float, int]) -> None:
-    shift = 128 if dtype == np.uint8 else 0
+def test_leaky_relu(dtype: str, alpha: float, scale: tuple[float, int], made: tuple[float, int]) -> None:
+    shift = 128 if dtype == "uint8" else 0
     net = Net()
     x = np.arange(256).astype(np.uint8).view(dtype)
     given = net.tensor("x", (256,), dtype, scale[0], scale[1] + shift)
@@ -70,4 +70,21 @@ def test_leaky_relu(dtype: type, alpha: float, scale: tuple[float, int], made: t
     for value in x.astype(int) - scale[1] - shift:
         number = multiplied(int(value), factors[0] if value >= 0 else factors[1]) + made[1] + shift
         wanted.append(min(max(number, info.min), info.max))
+    assert run_model(write(net.model([given], [result])), [x])[0].tolist() == wanted
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("RELU", 0, math.inf), ("RELU6", 0, 6), ("RELU_N1_TO_1", -1, 1)])
+@pytest.mark.parametrize(("scale", "made"), [((0.01153, -40), (0.02325, 0)), ((0.0107, 99), (0.0221, -128))])
+def test_activations_that_change_the_scale(
+    name: str, low: float, high: float, scale: tuple[float, int], made: tuple[float, int]
+) -> None:
+    net = Net()
+    x = np.arange(-128, 128).astype(np.int8)
+    given = net.tensor("x", (256,), np.int8, *scale)
+    result = net.operator(name, (given,), net.tensor("y", (256,), np.int8, *made))
+    stored = [float(np.float32(pair[0])) for pair in (scale, made)]
+    least, most = (
+        min(max(round(end / stored[1]) + made[1], -128), 127) if abs(end) < 9 else 127 for end in (low, high)
+    )
+    wanted = [min(max(multiplied(int(value) - scale[1], stored[0] / stored[1]) + made[1], least), most) for value in x]
     assert run_model(write(net.model([given], [result])), [x])[0].tolist() == wanted

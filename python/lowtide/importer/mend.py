@@ -13,8 +13,6 @@ from lowtide.importer.tflite.notes import Notes
 from lowtide.ir import (
     Attribute,
     DenseElementsAttr,
-    DenseIntElementsAttr,
-    F32Type,
     InsertionPoint,
     IntegerType,
     Module,
@@ -28,6 +26,8 @@ from lowtide.normalise.analysis import defining, network_function
 
 STAGE = "importer"
 _INT32_BITS = 32
+# multiplier and shift that change no scale
+_HALF, _HALF_SHIFT = 1 << 30, 30
 
 
 def mend(module: Module, notes: Notes) -> None:
@@ -43,6 +43,7 @@ def mend(module: Module, notes: Notes) -> None:
             _count_from_zero(op)
         elif op.name == "tosa.rescale":
             _make_multiplier_positive(op)
+            _round_twice(op)
     if missing:
         raise InternalError(STAGE, f"the converter left no trace of {min(missing)}")
 
@@ -94,7 +95,7 @@ def _constant(value: Value) -> NDArray[Any]:
 def _make_constant(array: NDArray[Any], element: Type) -> Value:
     """A `tosa.const` at the current insertion point."""
     type_ = RankedTensorType.get(array.shape, element)
-    values = DenseElementsAttr.get(np.ascontiguousarray(array), type=type_)
+    values = DenseElementsAttr.get(np.ascontiguousarray(array).data, type=type_)
     return Operation.create("tosa.const", [type_], attributes={"values": values}).results[0]
 
 
@@ -142,3 +143,15 @@ def _make_multiplier_positive(rescale: Operation) -> None:
         )
     for position, operand in enumerate(new):
         rescale.operands[position] = operand
+
+
+def _round_twice(rescale: Operation) -> None:
+    """Let a change of scale from bytes to bytes round as all others do.
+
+    The converter rounds those of RELU and its kind once, LiteRT twice: to the product's high word, then to the shift.
+    """
+    source, multipliers, shifts = list(rescale.operands)[:3]
+    same = (_constant(multipliers) == _HALF) & (_constant(shifts) == _HALF_SHIFT)
+    if _is(source, "i8") and _is(rescale.results[0], "i8") and not same.all():
+        with rescale.context:
+            rescale.attributes["rounding_mode"] = Attribute.parse("#tosa.rounding_mode<DOUBLE_ROUND>")

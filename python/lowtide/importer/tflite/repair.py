@@ -6,9 +6,8 @@ from before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
