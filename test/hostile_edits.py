@@ -54,28 +54,36 @@ OPERATIONS = (
 )  # fmt: skip
 ATTRIBUTES = (
     '{lowtide.copied = [-1, 9223372036854775807]}', '{lowtide.strategy = "exact"}', '{lowtide.kernel = "nonesuch"}',
-    "{lowtide.budget = -1 : i64}", "{lowtide.arena_bytes = 3 : i8}", "{linalg.memoized_indexing_maps = [affine_map<()->()>]}",
+    "{linalg.memoized_indexing_maps = [affine_map<()->()>]}", "{lowtide.budget = -1 : i64}",
     '{sym_visibility = "private"}', "{operandSegmentSizes = array<i32: -1, 9>}", "{transform.with_named_sequence}",
     '{lowtide.lanes = "mve"}', "{strides = dense<-1> : vector<2xi64>}", "{dilations = dense<0> : vector<2xi64>}",
 )  # fmt: skip
-STEPS = (
-    '    %f = transform.apply_registered_pass "snapshot-op-locations" with options = { "filename" = "written" } to %arg0 : (!transform.any_op) -> !transform.any_op',
-    '    %f = transform.apply_registered_pass "canonicalize" to %arg0 : (!transform.any_op) -> !transform.any_op',
-    '    %f = transform.apply_registered_pass "print-op-graph" to %arg0 : (!transform.any_op) -> !transform.any_op',
-    '    %f = transform.apply_registered_pass "loop-invariant-code-motion" to %arg0 : (!transform.any_op) -> !transform.any_op',
-    "    transform.include @__transform_main failures(propagate) (%arg0) : (!transform.any_op) -> ()",
-    '    %f = transform.structured.match ops{["func.call"]} in %arg0 : (!transform.any_op) -> !transform.any_op',
-    '    %f = transform.structured.match ops{["linalg.generic"]} in %arg0 : (!transform.any_op) -> !transform.any_op\n'
-    "    %g = transform.structured.generalize %f : (!transform.any_op) -> !transform.any_op",
-    '    %f = "lowtide.layers"(%arg0) {numbers = [1, 1, 2]} : (!transform.any_op) -> !transform.any_op\n'
-    '    %g = "lowtide.fuse_spatial"(%f) {again = [1], columns = 1 : i64, direction = "backwards", halo = "recompute", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op',
-    '    %f = "lowtide.layers"(%arg0) {numbers = []} : (!transform.any_op) -> !transform.any_op',
-    '    "lowtide.schedule"(%arg0) {order = [3, 2, 1]} : (!transform.any_op) -> ()',
-    '    "lowtide.concat"(%arg0) {copied = [1]} : (!transform.any_op) -> ()',
-    "    transform.apply_cse to %arg0 : !transform.any_op",
-    "    transform.apply_patterns to %arg0 { transform.apply_patterns.canonicalization } : !transform.any_op",
-    "    transform.print %arg0 : !transform.any_op",
-)  # fmt: skip
+STEPS = tuple(
+    step.replace("ANY", "!transform.any_op")
+    for step in (
+        '%f = transform.apply_registered_pass "snapshot-op-locations" with options = { "filename" = "written" }'
+        " to %arg0 : (ANY) -> ANY",
+        '%f = transform.apply_registered_pass "canonicalize" to %arg0 : (ANY) -> ANY',
+        '%f = transform.apply_registered_pass "print-op-graph" to %arg0 : (ANY) -> ANY',
+        '%f = transform.apply_registered_pass "linalg-fuse-elementwise-ops" to %arg0 : (ANY) -> ANY',
+        "transform.include @__transform_main failures(propagate) (%arg0) : (ANY) -> ()",
+        '%f = transform.structured.match ops{["func.call"]} in %arg0 : (ANY) -> ANY',
+        '%f = transform.structured.match ops{["linalg.generic"]} in %arg0 : (ANY) -> ANY\n'
+        "    %g = transform.structured.generalize %f : (ANY) -> ANY",
+        '%f = transform.structured.match ops{["linalg.generic"]} in %arg0 : (ANY) -> ANY\n'
+        "    %g = transform.structured.interchange %f iterator_interchange = [1, 0] : (ANY) -> ANY",
+        '%f = "lowtide.layers"(%arg0) {numbers = [1, 1, 2]} : (ANY) -> ANY\n    %g = "lowtide.fuse_spatial"(%f)'
+        ' {again = [1], columns = 1 : i64, direction = "backwards", halo = "recompute", rows = 1 : i64} : (ANY) -> ANY',
+        '%f = "lowtide.layers"(%arg0) {numbers = []} : (ANY) -> ANY',
+        '%f = "lowtide.layers"(%arg0) {numbers = [1]} : (ANY) -> ANY\n'
+        '    "lowtide.kernel"(%f) {kernel = "pull"} : (ANY) -> ()',
+        '"lowtide.schedule"(%arg0) {order = [3, 2, 1]} : (ANY) -> ()',
+        '"lowtide.concat"(%arg0) {copied = [1]} : (ANY) -> ()',
+        "transform.apply_cse to %arg0 : ANY",
+        "transform.apply_patterns to %arg0 { transform.apply_patterns.canonicalization } : ANY",
+        "transform.print %arg0 : ANY",
+    )
+)
 TERMS = ("{} + 1", "{} * 2", "-{}", "{} floordiv 2", "{} mod 3", "0", "{} + d0", "{} * 4611686018427387904",
          "{} - 9223372036854775807", "{} ceildiv 0", "7")  # fmt: skip
 
@@ -167,7 +175,7 @@ def _step(text: str, choose: random.Random) -> str:
     argument = re.search(r"@__transform_main\((%\w+)", text)
     step = choose.choice(STEPS).replace("%arg0", argument[1] if argument else "%arg0")
     unique = f"%h{choose.randrange(1_000_000)}"
-    lines.insert(choose.choice(places), step.replace("%f", f"{unique}f").replace("%g", f"{unique}g"))
+    lines.insert(choose.choice(places), "    " + step.replace("%f", f"{unique}f").replace("%g", f"{unique}g"))
     return "\n".join(lines)
 
 

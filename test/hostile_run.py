@@ -6,8 +6,11 @@ so is the one in which lowtide reads strangers' IR. Nothing here may use MLIR be
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
+import pkgutil
 import random
 import resource
 import selectors
@@ -26,6 +29,7 @@ import hostile_samples
 from hostile_edits import edited
 from hostile_samples import Sample
 
+import lowtide
 from lowtide import isolated
 from lowtide.cli.main import main as lowtide_main
 from lowtide.isolated_child import answer
@@ -74,6 +78,14 @@ class Verdict:
     said: str
 
 
+def preload() -> None:
+    """Load all of lowtide, so that no case has to."""
+    for module in pkgutil.walk_packages(lowtide.__path__, "lowtide."):
+        # what needs an extra that is not installed is not needed here, either
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module.name)
+
+
 def samples() -> tuple[list[str], list[Sample]]:
     """Networks, and networks with plans; they are made in another process, as that uses MLIR."""
     reader, writer = os.pipe()
@@ -91,6 +103,7 @@ def samples() -> tuple[list[str], list[Sample]]:
 
 def cases(kind: Kind, seed: int, first: int, count: int) -> Iterator[Case]:
     """The cases of a seed from number `first` on."""
+    preload()
     networks, planned = samples()
     for number in range(first, first + count):
         choose = random.Random(f"{kind}:{seed}:{number}")

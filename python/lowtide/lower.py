@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -10,6 +12,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
+from lowtide.budget import check_arena
 from lowtide.bufferise import allocate
 from lowtide.bufferise.accesses import layer_accesses, loops_of
 from lowtide.cost.data import cost_model
@@ -38,6 +41,10 @@ from lowtide.stages import Stages
 from lowtide.targets import Target
 from lowtide.transform.interpreter import apply_script
 from lowtide.transform.plans import apply_plan
+
+LONGEST_NAME = 63
+"""Characters of a network's name: as many as C tells apart, and the names of files have room for what follows it."""
+_DIGEST = 8
 
 
 @dataclass(frozen=True)
@@ -73,9 +80,13 @@ class Lowered:
 
 
 def identifier(name: str) -> str:
-    """A C identifier for a model's file name."""
+    """A C identifier for a model's file name; what is too long for the names of files and symbols ends in a digest."""
     word = re.sub(r"\W", "_", name, flags=re.ASCII)
-    return f"m_{word}" if not word or word[0].isdigit() else word
+    word = f"m_{word}" if not word or word[0].isdigit() else word
+    if len(word) <= LONGEST_NAME:
+        return word
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:_DIGEST]
+    return f"{word[: LONGEST_NAME - _DIGEST - 1]}_{digest}"
 
 
 def inspect_model(
@@ -143,6 +154,8 @@ def lower(
     # the planners that go by a price need to know what the kernels do
     counted = works or (planner is None and wanted in ("free", "fit")) or spare_flash > 0
     model = normalised(path, until, stages)
+    for ends in (model.inputs, model.outputs):
+        check_arena(sum(tensor.nbytes for tensor in ends), str(path))
     module = model.module
     note_lanes(module, target.lanes)
     with stages.stage("plan"):
@@ -151,6 +164,8 @@ def lower(
         with stages.search() if objective != "untiled" and plan is None else nullcontext(unwatched) as watch:
             found = search(cut, target.buffer_alignment, keep_input=keep_input, watch=watch)
         decided = _budgeted(found.plan, arena_limit)
+        if plan is None:
+            check_arena(decided.arena_bytes or 0)
         if spare_flash:
             numbers = widened_layers(found.ordered, decided, model_of_cost, spare_flash)
             decided = replace(decided, kernels=((WIDENED, numbers),) if numbers else ())

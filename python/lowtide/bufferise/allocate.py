@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from lowtide.alloc import Problem, Solution, solve
-from lowtide.budget import arena_refusal
+from lowtide.budget import arena_refusal, check_arena
 from lowtide.bufferise.accesses import note_accesses
 from lowtide.bufferise.directions import note_directions
 from lowtide.bufferise.in_place import erase_calls, moves_in_place
@@ -73,6 +73,7 @@ def run(module: Module, options: Mapping[str, str]) -> None:
         read = read_program(module, function, bodies, alignment, keep_input=keep)
         problem, layers = problem_of(read.program, overlap=overlap)
         solution = solve(problem, strategy)
+        check_arena(solution.arena_bytes)
         if 0 < budget < solution.arena_bytes:
             steps = step_names([call.name for call in read.program.calls])
             placed = placed_in(problem, solution)

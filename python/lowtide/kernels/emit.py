@@ -27,6 +27,7 @@ from lowtide.ir import (
 from lowtide.kernels.constants import Globals, Numbers, type_of
 from lowtide.kernels.division import replace_divisions
 from lowtide.kernels.element import Part
+from lowtide.kernels.flags import widen_flags
 from lowtide.kernels.library import GENERAL, KERNELS, How, Kernel, kernel_name, lanes_of
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import calls_in
@@ -54,6 +55,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
                 raise InternalError(STAGE, f"layer '{name}' has no body")
             _define_all(declaration, bodies[body_name(declaration)], callers.get(name, []), lanes, constants)
             declaration.operation.erase()
+        widen_flags(module)
         replace_divisions(module)
         run_pipeline(module, CLEAN_UP, stage=STAGE, error=InternalError)
 

@@ -23,11 +23,10 @@ from lowtide.ir import (
 from lowtide.normalise.analysis import ELEMENTS, Role, defining, is_constant, network_function, role_of
 from lowtide.normalise.bounds import objection_to_places
 from lowtide.normalise.naming import layer_name
+from lowtide.normalise.scalars import objection_to_scalar
 
 CUT = "cut the network before it (--until TENSOR for a .tflite)"
 _STATIC = ("static_low", "static_high", "static_offsets", "static_sizes", "static_strides")
-_SCALAR_DIALECTS = ("arith.", "math.")
-_SCALAR_CODE = ("linalg.index", "linalg.yield", "tensor.extract")
 
 
 class NetworkCheck:
@@ -140,10 +139,12 @@ class NetworkCheck:
             self._check_maps(op)
 
     def _check_scalar(self, inner: Operation, op: Operation, inside: set[Value]) -> None:
-        known = inner.name.startswith(_SCALAR_DIALECTS) or inner.name in _SCALAR_CODE
-        if not known or len(inner.regions):
-            raise self._refusal(f"no kernel takes scalar code with '{inner.name}'", op, CUT)
+        objection = objection_to_scalar(inner)
+        if objection:
+            raise self._refusal(objection, op, CUT)
         for operand in inner.operands:
+            if isinstance(operand.type, RankedTensorType) and is_undefined(operand):
+                raise self._refusal("reads a tensor that nobody wrote", op, "fill it first")
             if operand not in inside and not isinstance(operand.type, RankedTensorType) and not is_constant(operand):
                 raise self._refusal("scalar code takes a value that is not constant", op)
 
