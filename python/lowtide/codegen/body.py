@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from lowtide.codegen.booleans import booleans_as_bytes
 from lowtide.errors import InputError, InternalError
 from lowtide.ir import (
     Attribute,
@@ -79,7 +78,6 @@ def _prepared(network: Network, text: str) -> tuple[str, str, str]:
     _check_calls(functions)
     _check_memory(module)
     _fence(functions[f"{network.name}_body"])
-    booleans_as_bytes(module)
     internal = Attribute.parse("#llvm.linkage<internal>", context)
     for function in functions.values():
         function.attributes["llvm.linkage"] = internal
