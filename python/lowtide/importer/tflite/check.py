@@ -42,8 +42,8 @@ _WEIGHTS = {
 """Rank of the weights and their axis of output channels."""
 _WITH_BATCH = 4
 _QUANTISED = {TensorType.INT8: (-128, 127), TensorType.UINT8: (0, 255)}
-_UNFAITHFUL_CASTS = {(TensorType.FLOAT32, TensorType.INT64)}
-"""TOSA has no cast to 64 bits."""
+_NO_CASTS = {(TensorType.FLOAT32, TensorType.INT64), (TensorType.INT64, TensorType.FLOAT32)}
+"""On 32-bit cores conversions between floats and 64 bits are calls of the compiler's library."""
 _JOINS = (BuiltinOperator.CONCATENATION, BuiltinOperator.PACK)
 """Operators of any number of inputs, all alike."""
 _NO_SCALE_NEEDED = {BuiltinOperator.CAST}
@@ -198,7 +198,7 @@ class _Check:
                 self._refuse_operator(operator, f"its {what} is {tensor.type_name}, which lowtide does not take there")
         self._concatenated(operator, given, output)
         self._options(operator, spec)
-        if operator.code == BuiltinOperator.CAST and (given[0].type, output.type) in _UNFAITHFUL_CASTS:
+        if operator.code == BuiltinOperator.CAST and (given[0].type, output.type) in _NO_CASTS:
             self._refuse_operator(operator, f"lowtide cannot cast {given[0].type_name} to {output.type_name}")
         self._weights(operator, given, output)
         self._scales(operator, spec, {**given, -1: output})
