@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,12 +61,22 @@ def run(module: Module, inputs: Sequence[Array], outputs: Sequence[Array]) -> li
 
 def run_network(network: Network, inputs: Sequence[Array]) -> list[Array]:
     """Run what `lowtide.lower.lower` gave."""
+    return compiled(network)(inputs)
+
+
+def compiled(network: Network) -> Callable[[Sequence[Array]], list[Array]]:
+    """What `lowtide.lower.lower` gave, to be run on any number of inputs."""
     module = parse_module(network.body, make_transform_context())
     functions = [view for view in module.body.operations if isinstance(view, func.FuncOp)]
     main = next(function for function in functions if function.name.value == f"{network.name}_body")
-    given = [(slot.offset, array) for slot, array in zip(network.inputs, inputs, strict=True)]
+    engine = _engine(module, main)
     slots = [(slot.offset, slot.tensor.shape, np.dtype(slot.tensor.dtype)) for slot in network.outputs]
-    return _execute(module, main, network.arena_bytes, given, slots)
+
+    def run_once(inputs: Sequence[Array]) -> list[Array]:
+        given = [(slot.offset, array) for slot, array in zip(network.inputs, inputs, strict=True)]
+        return _call_network(engine, network.arena_bytes, given, slots)
+
+    return run_once
 
 
 def _execute(
@@ -76,14 +86,26 @@ def _execute(
     inputs: Sequence[tuple[int, Array]],
     outputs: Sequence[tuple[int, tuple[int, ...], np.dtype[Any]]],
 ) -> list[Array]:
-    """The arena lies between guard bytes and is full of garbage before the inputs are written."""
+    return _call_network(_engine(module, main), arena_bytes, inputs, outputs)
+
+
+def _engine(module: Module, main: func.FuncOp) -> ExecutionEngine:
     with module.context:
         main.operation.attributes["sym_name"] = StringAttr.get("network")
         main.operation.attributes["sym_visibility"] = StringAttr.get("public")
         main.operation.attributes["llvm.emit_c_interface"] = UnitAttr.get()
         expand_intrinsics(module)
     run_pipeline(module, TO_LLVM)
-    engine = ExecutionEngine(module, opt_level=0)
+    return ExecutionEngine(module, opt_level=0)
+
+
+def _call_network(
+    engine: ExecutionEngine,
+    arena_bytes: int,
+    inputs: Sequence[tuple[int, Array]],
+    outputs: Sequence[tuple[int, tuple[int, ...], np.dtype[Any]]],
+) -> list[Array]:
+    """The arena lies between guard bytes and is full of garbage before the inputs are written."""
     memory = np.full(arena_bytes + 2 * GUARD + 64, FILL, np.uint8)
     start = GUARD + -(memory.ctypes.data + GUARD) % 64
     arena = memory[start : start + arena_bytes]

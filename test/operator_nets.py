@@ -17,7 +17,7 @@ from lowtide.importer.tflite.writer import write
 Array = NDArray[Any]
 RUNS = 3
 """Inputs of each case: spread evenly, at the extremes, and a mixture with ties."""
-LIMIT = 700
+LIMIT = 300
 """No tensor has more elements."""
 NUMPY_TYPES = {number: dtype for dtype, number in TYPES.items()}
 INT8, UINT8, FLOAT, INT32, INT64, BOOL = (
@@ -40,6 +40,7 @@ class Case:
         model: the bytes of the `.tflite` file.
         runs: `[run][input]`.
         rounded: floats are computed with, so that they need only be close.
+        floats: it has tensors of floats.
         defined: LiteRT Micro deviates from the operator's definition, which LiteRT follows.
     """
 
@@ -48,6 +49,7 @@ class Case:
     model: bytes
     runs: tuple[tuple[Array, ...], ...]
     rounded: bool
+    floats: bool
     defined: bool
 
 
@@ -173,7 +175,7 @@ class Draw:
         """The finished case."""
         model = self.net.model(self.inputs, [output])
         names = tuple(word.split("(")[0] for word in self.words)
-        if max(np.prod(tensor.shape) for tensor in self.net.tensors) > 4 * LIMIT:
+        if max(np.prod(tensor.shape) for tensor in self.net.tensors) > 6 * LIMIT:
             raise NotDrawnError
         fillers = (spread, extreme, mixed)
         runs = tuple(
@@ -181,7 +183,15 @@ class Draw:
         )
         if not self.nan:
             runs = tuple(tuple(np.nan_to_num(array, nan=0.5) for array in run) for run in runs)
-        return Case(" → ".join(self.words), names, write(model), runs, any(rounded(name) for name in names), self.defined)
+        return Case(
+            name=" → ".join(self.words),
+            operators=names,
+            model=write(model),
+            runs=runs,
+            rounded=any(rounded(name) for name in names),
+            floats=any(NUMPY_TYPES[tensor.type] == FLOAT for tensor in self.net.tensors),
+            defined=self.defined,
+        )
 
     def _within(self, index: int, values: Array) -> Array:
         """Values of an input that stands for indices: all within what it indexes."""

@@ -62,8 +62,8 @@ Outputs = Sequence[Sequence[Array]]
 
 
 def _in_jit(case: Case) -> Outputs:
-    network = lowered(case.model)
-    return [jit.run_network(network, inputs) for inputs in case.runs]
+    run = jit.compiled(lowered(case.model))
+    return [run(inputs) for inputs in case.runs]
 
 
 def _emulated(target: str) -> Callable[[Case], Outputs]:
