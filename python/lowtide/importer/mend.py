@@ -33,7 +33,7 @@ _HALF, _HALF_SHIFT = 1 << 30, 30
 def mend(module: Module, notes: Notes) -> None:
     """Mend a module that the converter made, in place."""
     block = network_function(module, STAGE).regions[0].blocks[0]
-    missing = set(notes.conversions)
+    missing, tables = set(notes.conversions), dict(notes.tables)
     for op in [view.operation for view in block.operations]:
         name = _name(op)
         if op.name == "tosa.mul" and name in missing:
@@ -41,11 +41,13 @@ def mend(module: Module, notes: Notes) -> None:
             _replace_stand_in(op, notes, name)
         elif op.name == "tosa.avg_pool2d" and name in notes.unsigned_pools:
             _count_from_zero(op)
+        elif op.name == "tosa.table" and name in tables:
+            _tabulate(op, tables.pop(name))
         elif op.name == "tosa.rescale":
             _make_multiplier_positive(op)
             _round_twice(op)
-    if missing:
-        raise InternalError(STAGE, f"the converter left no trace of {min(missing)}")
+    for name in (*missing, *tables):
+        raise InternalError(STAGE, f"the converter left no trace of {name}")
 
 
 def _name(op: Operation) -> str:
@@ -97,6 +99,12 @@ def _make_constant(array: NDArray[Any], element: Type) -> Value:
     type_ = RankedTensorType.get(array.shape, element)
     values = DenseElementsAttr.get(np.ascontiguousarray(array).data, type=type_)
     return Operation.create("tosa.const", [type_], attributes={"values": values}).results[0]
+
+
+def _tabulate(lookup: Operation, table: NDArray[np.int8]) -> None:
+    """Look up these results, and not those that the converter worked out in floats."""
+    with lookup.context, lookup.location, InsertionPoint(lookup):
+        lookup.operands[1] = _make_constant(table, IntegerType.get_signless(8))
 
 
 def _count_from_zero(pool: Operation) -> None:

@@ -20,6 +20,7 @@ from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.operators import BIASED, EIGHT_BIT_TYPES, SUPPORTED
 from lowtide.importer.tflite.rewrite import Rewrite
 from lowtide.importer.tflite.shapes import strided_steps
+from lowtide.importer.tflite.tables import tables_of
 
 _ACTIVATIONS = {
     ActivationFunctionType.RELU: BuiltinOperator.RELU,
@@ -63,7 +64,7 @@ def repair(model: Model, where: str) -> tuple[Model, Notes]:
         if changed is not None:
             rewrite.operators.append(changed)
     repaired = replace(model, tensors=tuple(rewrite.tensors), operators=tuple(rewrite.operators))
-    return repaired, Notes(rewrite.conversions, _unsigned_pools(repaired))
+    return repaired, Notes(rewrite.conversions, _unsigned_pools(repaired), tables_of(repaired))
 
 
 def _unsigned_pools(model: Model) -> frozenset[str]:
