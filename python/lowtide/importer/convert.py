@@ -67,7 +67,7 @@ def _bounds(conversion: Conversion) -> tuple[int, int]:
 
 
 def _quantized(x: Value, conversion: Conversion) -> Value:
-    """X / scale, rounded to the nearest whole number, ties away from zero, plus the zero point, within the type.
+    """The quotient x / scale, rounded to the nearest whole number, ties away from zero, plus the zero point, within the type.
 
     LiteRT makes an int32 of the quotient first. What that is for NaN is undefined in C; its builds for the machines
     that models are tested on take the least int32, and that plus a zero point below 0 wraps around to a great number.
@@ -85,7 +85,7 @@ def _quantized(x: Value, conversion: Conversion) -> Value:
 
 
 def _divided(x: Value, scale: float) -> Value:
-    """X / scale; a product where that is exactly the same."""
+    """The quotient x / scale; a product where that is exactly the same."""
     mantissa, exponent = math.frexp(scale)
     if mantissa == 0.5 and abs(exponent) < 100:
         return arith.mulf(x, _float(1 / scale))
@@ -93,7 +93,7 @@ def _divided(x: Value, scale: float) -> Value:
 
 
 def _clamped(x: Value, low: float, high: float, nan: float) -> Value:
-    """X within low … high; NaN becomes `nan`, one of the two."""
+    """The value x within low … high; NaN becomes `nan`, one of the two."""
     kind = arith.CmpFPredicate
     # the unordered comparison holds for NaN
     below, above = (kind.ULT, kind.OGT) if nan == low else (kind.OLT, kind.UGT)

@@ -90,14 +90,14 @@ def _product(a: int, b: int) -> int:
 
 
 def _divided(x: int, exponent: int) -> int:
-    """X / 2^exponent, ties away from zero."""
+    """The quotient x / 2^exponent, ties away from zero."""
     mask = (1 << exponent) - 1
     threshold = (mask >> 1) + (x < 0)
     return (x >> exponent) + ((x & mask) > threshold)
 
 
 def _multiplied(x: int, exponent: int) -> int:
-    """X · 2^exponent within int32."""
+    """The product x · 2^exponent within int32."""
     return min(max(x << exponent, -_MOST - 1), _MOST)
 
 
