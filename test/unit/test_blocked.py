@@ -192,6 +192,7 @@ def _loops() -> Iterator[Fusion]:
     for direction in ("forwards", "backwards"):
         for rows in (1, 2, 3):
             yield Fusion(1, 3, rows, direction=direction)
+        yield Fusion(1, 3, columns=1, direction=direction)
 
 
 def _sweep_rows(lanes: str, examples: int, start: int, element: str = "int8") -> int:
