@@ -217,7 +217,7 @@ def layer_of(
     b.extents |= extents
     name, array = b.input([b.extent(s) for s in x], kind)
     y, sums = contracted(b, (name, array, x), w, out, zero=zero, fill=zero, start=3, signed=True, constant=True)
-    return b.done(y, np.ascontiguousarray(sums), "sum") if wide else ended(b, y, sums, "sum")
+    return b.done(y, np.ascontiguousarray(sums), "sum") if wide else ended(b, y, sums, "sum", plain=True)
 
 
 def contracted(
@@ -250,7 +250,7 @@ def contracted(
     code = _product(zero, signed=signed) if kind == "int8" else _FLOATS
     into = b.filled([b.extent(s) for s in out], acc, start)
     sources = [(padded, of_x, xs), (w_name, typed(w.shape, kind), ws)]
-    known = [v for s in ws for v, _ in s.terms]
+    known = [s.terms[0][0] for s in (*xs, *ws) if len(s.terms) == 1 and s.terms[0][1] == 1]
     y = b.generic([*sources, *_lost(b, known, kind)], into, out, acc, kinds_of(b), code)
     return y, arranged(b, total, out).astype(acc)
 
@@ -326,23 +326,26 @@ def arranged(b: Builder, total: Array, out: Sequence[Subscript]) -> Array:
     return total.transpose(order).reshape([b.extent(s) for s in out])
 
 
-def ended(b: Builder, name: str, array: Array, what: str) -> Layer:
-    """What follows the sums: nothing, or bytes again, with a tensor added, in another order of dimensions."""
+def ended(b: Builder, name: str, array: Array, what: str, *, plain: bool = False) -> Layer:
+    """What follows the sums: nothing, or bytes again, with a tensor added, in another order of dimensions.
+
+    With `plain` it is bytes again and nothing else.
+    """
     choose = b.choose
     kind = array.dtype.name
-    if choose.random() < 0.2:
+    if not plain and choose.random() < 0.2:
         return b.done(name, np.ascontiguousarray(array), what)
     b.extents.clear()
     b.extents |= {f"d{d}": extent for d, extent in enumerate(array.shape)}
     own = [Subscript(((v, 1),)) for v in b.extents]
     out = list(own)
-    if choose.random() < 0.5:
+    if not plain and choose.random() < 0.5:
         choose.shuffle(out)
     sources = [(name, typed(array.shape, kind), own)]
     total = array if kind == "float32" else array.astype(np.int64)
     lines = [] if kind != "int8" else [" %u = arith.extsi %a : i8 to i32"]
     x, element = ("%u", "i32") if kind == "int8" else ("%a", _TYPES[kind])
-    if choose.random() < 0.5:
+    if not plain and choose.random() < 0.5:
         more = [s for s in own if choose.random() < 0.6]
         choose.shuffle(more)
         if choose.random() < 0.5:

@@ -12,7 +12,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, assume, given, note, seed, settings
-from random_graphs import ROOTS, STEPS, Graph, Tally, run
+from random_graphs import ROOTS, STEPS, Dice, Graph, Tally, run
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
 
@@ -57,6 +57,28 @@ def _check(tally: Tally) -> None:
 
 def test_random_graphs(capsys: pytest.CaptureFixture[str]) -> None:
     _check(_run_many(60, SEED, capsys))
+
+
+def _with_layouts(count: int, first: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Networks with operators on images that have channels first, between or last, as `--layouts` makes them."""
+    tally, number = Tally(), 0
+    while len(tally.outcomes) < count:
+        graph = Graph(Dice(first, number), Dice(first, number, 1))
+        outcome = run(graph)
+        assert outcome.right, f"LOWTIDE_TEST_SEED={SEED} network {number}: {', '.join(graph.operators)}"
+        tally.add(graph, outcome)
+        number += 1
+    with capsys.disabled():
+        print(f"\nseed {first}, any layout: {tally}")
+
+
+def test_random_graphs_of_any_layout(capsys: pytest.CaptureFixture[str]) -> None:
+    _with_layouts(15, SEED, capsys)
+
+
+@pytest.mark.slow
+def test_many_random_graphs_of_any_layout(capsys: pytest.CaptureFixture[str]) -> None:
+    _with_layouts(300, SEED + 1, capsys)
 
 
 @pytest.mark.slow
