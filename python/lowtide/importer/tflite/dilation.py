@@ -83,9 +83,7 @@ def _group(model: Model, gather: Operator) -> _Dilated | None:
     (high, wide) = (*sizes, 1)[:_IMAGE]
     (top, bottom), (left, right) = (
         (before - first, after - last)
-        for (before, after), (first, last) in zip(
-            (*paddings, (0, 0))[:_IMAGE], (*crops, (0, 0))[:_IMAGE], strict=True
-        )
+        for (before, after), (first, last) in zip((*paddings, (0, 0))[:_IMAGE], (*crops, (0, 0))[:_IMAGE], strict=True)
     )
     return _Dilated(scatter, convolution, gather, (high, wide), ((top, bottom), (left, right)))
 
@@ -118,9 +116,7 @@ def _emit(rewrite: Rewrite, group: _Dilated) -> None:
     high, wide = group.block
     options = {**group.convolution.options, "dilation_h_factor": high, "dilation_w_factor": wide}
     inputs = (source, *group.convolution.inputs[1:])
-    rewrite.operators.append(
-        replace(group.convolution, inputs=inputs, outputs=group.gather.outputs, options=options)
-    )
+    rewrite.operators.append(replace(group.convolution, inputs=inputs, outputs=group.gather.outputs, options=options))
 
 
 def _cut(rewrite: Rewrite, served: Operator, source: int, cuts: list[tuple[int, int]]) -> int:
@@ -132,8 +128,6 @@ def _cut(rewrite: Rewrite, served: Operator, source: int, cuts: list[tuple[int, 
 
 def _pad(rewrite: Rewrite, served: Operator, source: int, pads: list[tuple[int, int]]) -> int:
     batch, height, width, channels = rewrite.tensors[source].shape
-    padded = rewrite.like(
-        source, served, "padded", (batch, height + sum(pads[0]), width + sum(pads[1]), channels)
-    )
+    padded = rewrite.like(source, served, "padded", (batch, height + sum(pads[0]), width + sum(pads[1]), channels))
     amounts = rewrite.integers(served, "padded/amounts", (0, 0, *pads[0], *pads[1], 0, 0), (4, 2))
     return rewrite.emit(served, BuiltinOperator.PAD, (source, amounts), padded)

@@ -52,7 +52,9 @@ def part_of(rewrite: Rewrite, operator: Operator, group: int, groups: int) -> Op
     x = rewrite.like(source, operator, f"{name}/input", read)
     rewrite.slice(operator, source, (0, 0, 0, group * channels), read, x, f"{name}/input")
     constants = [
-        index if index < 0 else rewrite.add(_part(rewrite.tensors[index], group * filters, filters), f"{name}/{operator.index}")
+        index
+        if index < 0
+        else rewrite.add(_part(rewrite.tensors[index], group * filters, filters), f"{name}/{operator.index}")
         for index in operator.inputs[1:]
     ]
     made = rewrite.like(output, operator, name, (*result[:_CHANNELS], filters))

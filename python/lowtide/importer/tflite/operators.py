@@ -103,9 +103,7 @@ def _moves(
     data: int = 0,
 ) -> OpSpec:
     """An operator that only moves the bytes of its operand `data`."""
-    return OpSpec(
-        options_type, options, inputs, constants, (data,), ALL_TYPES, ALL_TYPES, copies=True, outputs=outputs
-    )
+    return OpSpec(options_type, options, inputs, constants, (data,), ALL_TYPES, ALL_TYPES, copies=True, outputs=outputs)
 
 
 _B = BuiltinOperator
@@ -211,9 +209,7 @@ SUPPORTED: Mapping[int, OpSpec] = {
     _B.SPLIT: _moves(
         _O.SplitOptions, Option("num_splits"), inputs=(2, 2), outputs=(1, 1 << 10), constants=(0,), data=1
     ),
-    _B.SPLIT_V: _moves(
-        _O.SplitVOptions, Option("num_splits"), inputs=(3, 3), outputs=(1, 1 << 10), constants=(1, 2)
-    ),
+    _B.SPLIT_V: _moves(_O.SplitVOptions, Option("num_splits"), inputs=(3, 3), outputs=(1, 1 << 10), constants=(1, 2)),
 }
 """By number of the schema's `BuiltinOperator`."""
 

@@ -247,7 +247,9 @@ def _prelu(operands: _Operands) -> Shape:
     """The slopes are broadcast to the input, never the input to the slopes."""
     shape = _broadcast(operands)
     if shape != operands.shape():
-        raise ShapeError(f"its slopes' shape {list(operands.shape(1))} does not fit its input's {list(operands.shape())}")
+        raise ShapeError(
+            f"its slopes' shape {list(operands.shape(1))} does not fit its input's {list(operands.shape())}"
+        )
     return shape
 
 
@@ -261,7 +263,9 @@ def blocks(operator: Operator, inputs: Sequence[Tensor | None]) -> tuple[list[in
     sizes = operands.numbers(1)
     amounts = operands.numbers(2, 2 * len(sizes))
     if not 1 <= len(sizes) < len(operands.shape()) or min(sizes) < 1 or min(amounts) < 0:
-        raise ShapeError(f"its blocks {sizes[:8]} and amounts {amounts[:8]} do not fit its input {list(operands.shape())}")
+        raise ShapeError(
+            f"its blocks {sizes[:8]} and amounts {amounts[:8]} do not fit its input {list(operands.shape())}"
+        )
     return sizes, list(zip(amounts[::2], amounts[1::2], strict=True))
 
 

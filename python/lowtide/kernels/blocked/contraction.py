@@ -330,9 +330,7 @@ def _view(node: Node) -> tuple[int, Shape | None]:
     return first, inner.shape if isinstance(node, Padded) else None
 
 
-def _contraction(
-    reached: _Reached, loops: tuple[Var, ...], result: Index, x: Factor, w: Factor
-) -> Contraction | None:
+def _contraction(reached: _Reached, loops: tuple[Var, ...], result: Index, x: Factor, w: Factor) -> Contraction | None:
     node = reached.node
     space = iteration_space(node)
     dims = output_dimensions(node, reached.where, space)
