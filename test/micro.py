@@ -41,11 +41,12 @@ def micro_outputs(model: Path, runs: Sequence[Sequence[Array]], count: int = 1) 
     """
     pytest.importorskip("tflite_micro", reason="tflite-micro has wheels for Python 3.11 alone")
     given, made = model.with_suffix(".in.npz"), model.with_suffix(".out.npz")
-    np.savez(given, **{f"{run}/{index}": x for run, xs in enumerate(runs) for index, x in enumerate(xs)})
+    arrays = {f"{run}/{index}": x for run, xs in enumerate(runs) for index, x in enumerate(xs)}
+    np.savez(given, allow_pickle=False, **arrays)
     arguments = [str(part) for part in (model, given, made, _ARENA, len(runs), count)]
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, *arguments], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
-    with np.load(made) as arrays:
-        return [[arrays[f"{run}/{index}"] for index in range(count)] for run in range(len(runs))]
+    with np.load(made) as results:
+        return [[results[f"{run}/{index}"] for index in range(count)] for run in range(len(runs))]

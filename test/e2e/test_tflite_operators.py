@@ -68,7 +68,7 @@ def _drawn(tensor: IoTensor, seed: int) -> Array:
 
 
 def _check(case: nets.Case, folder: Path, *, micro: bool) -> None:
-    """Compiles for every core that has what the network computes with, and compares some runs, one of them witnessed."""
+    """Compiles for every core that has what the network computes with, and compares runs, one of them witnessed."""
     net, inputs, outputs = case
     model = net.save(folder, inputs, outputs)
     tensors = import_tflite(model).inputs

@@ -68,8 +68,7 @@ class _Fold:
 
 
 def _is_sound(operator: Operator, given: list[Tensor]) -> bool:
-    """Whether the rules, which trust that `check` has been there, can look at an operator: numbers of operands, options,
-    known shapes."""
+    """Whether the rules can look at an operator: they trust its numbers of operands, its options, and known shapes."""
     spec = spec_of(operator.code)
     if spec is None or not given or min(operator.outputs, default=-1) < 0:
         return False
