@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 from tflite_nets import Net
 
 from lowtide.importer.tflite.model import OptionValue
@@ -143,6 +144,30 @@ def several(
     """An operator with several outputs."""
     net.operator(name, inputs, outputs[0], options)
     net.operators[-1] = replace(net.operators[-1], outputs=tuple(outputs))
+
+
+def alone(
+    name: str,
+    dtype: str,
+    shape: Sequence[int],
+    result: Sequence[int],
+    constants: Sequence[npt.ArrayLike] = (),
+    options: Mapping[str, OptionValue] | None = None,
+) -> Case:
+    """One operator on an activation and INT32 constants."""
+    net = Net()
+    x = image(net, dtype, shape)
+    operands = [net.constant(f"constant{number}", values) for number, values in enumerate(constants)]
+    return net, [x], [net.operator(name, (x, *operands), image(net, dtype, result, "y"), options)]
+
+
+def squared_difference(dtype: str) -> Case:
+    """SQUARED_DIFFERENCE of an image and a row of channels; three scales."""
+    net = Net()
+    x = image(net, dtype, (1, 4, 5, 3))
+    other = net.tensor("other", (1, 1, 1, 3), dtype, None if dtype == "float32" else 0.031, 0)
+    y = net.tensor("y", (1, 4, 5, 3), dtype, None if dtype == "float32" else 0.17, 0)
+    return net, [x, other], [net.operator("SQUARED_DIFFERENCE", (x, other), y)]
 
 
 def outputs_shared(dtype: str) -> Case:

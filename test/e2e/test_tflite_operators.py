@@ -22,6 +22,7 @@ CORES = ("cortex-m4", "rv32imac")
 RUNS = 3
 FLOAT_TOLERANCE = 1e-6
 """Of the range: sums are in another order."""
+IMAGE = (1, 4, 6, 3)
 Array = npt.NDArray[Any]
 
 MICRO: dict[str, nets.Case] = {
@@ -40,9 +41,29 @@ MICRO: dict[str, nets.Case] = {
     "split and pack": nets.split_and_pack("int8"),
     "split and pack float32": nets.split_and_pack("float32"),
     "outputs shared": nets.outputs_shared("int8"),
+    "nearest": nets.alone("RESIZE_NEAREST_NEIGHBOR", "int8", IMAGE, (1, 8, 18, 3), ([8, 18],)),
+    "nearest, unevenly": nets.alone("RESIZE_NEAREST_NEIGHBOR", "int8", IMAGE, (1, 7, 4, 3), ([7, 4],)),
+    "nearest, corners aligned": nets.alone(
+        "RESIZE_NEAREST_NEIGHBOR", "int8", IMAGE, (1, 7, 9, 3), ([7, 9],), {"align_corners": True}
+    ),
+    "nearest, centres aligned": nets.alone(
+        "RESIZE_NEAREST_NEIGHBOR", "int8", IMAGE, (1, 7, 9, 3), ([7, 9],), {"half_pixel_centers": True}
+    ),
+    "depth to space": nets.alone("DEPTH_TO_SPACE", "int8", (1, 3, 2, 8), (1, 6, 4, 2), (), {"block_size": 2}),
+    "space to depth": nets.alone("SPACE_TO_DEPTH", "int8", (1, 4, 6, 2), (1, 2, 3, 8), (), {"block_size": 2}),
+    "reverse": nets.alone("REVERSE_V2", "int8", IMAGE, IMAGE, ([2],)),
+    "broadcast": nets.alone("BROADCAST_TO", "int8", (1, 1, 6, 3), IMAGE, (IMAGE,)),
+    "maximum of rows and columns": nets.alone("REDUCE_MAX", "int8", IMAGE, (1, 3), ([1, 2],)),
+    "minimum of columns": nets.alone("REDUCE_MIN", "int8", IMAGE, (1, 4, 1, 3), ([2],), {"keep_dims": True}),
+    "sum of columns": nets.alone("SUM", "float32", IMAGE, (1, 4, 3), ([2],)),
+    "negated": nets.alone("NEG", "float32", IMAGE, IMAGE),
+    "squared difference": nets.squared_difference("int8"),
+    "squared difference float32": nets.squared_difference("float32"),
 }
 # LiteRT Micro has these in int8 and float alone, or pads with something else than the zero point.
 LITERT: dict[str, nets.Case] = {
+    "tiles": nets.alone("TILE", "float32", (1, 2, 3, 2), (1, 4, 3, 6), ([1, 2, 1, 3],)),
+    "minimum uint8": nets.alone("REDUCE_MIN", "uint8", IMAGE, (1, 6, 3), ([1],)),
     "two groups uint8": nets.grouped("uint8", 4, 6, 2),
     "prelu uint8": nets.prelu("uint8", (1, 1, 4)),
     "dilated": nets.blocks("int8", (5, 8, 3), (2, 2), ((1, 2), (2, 2)), ((0, 0), (0, 0)), (2, 3)),

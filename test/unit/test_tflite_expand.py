@@ -169,3 +169,36 @@ def test_a_printed_name_of_several_tensors_is_refused(
         import_tflite(path, until=until)
     assert caught.value.message == message
     assert remedy is None or caught.value.remedy == remedy
+
+
+SHAPES: list[tuple[nets.Case, str]] = [
+    (
+        nets.blocks("int8", (5, 8, 3), (2, 2), ((0, 0), (0, 0)), ((0, 0), (0, 0)), None),
+        "padded to 5, not a multiple of 2",
+    ),
+    (
+        nets.alone("BATCH_TO_SPACE_ND", "int8", (1, 4, 4, 2), (1, 8, 8, 2), ([2, 2], [[0, 0], [0, 0]])),
+        "its batch 1 is not",
+    ),
+    (nets.alone("SPACE_TO_BATCH_ND", "int8", (1, 4, 4, 2), (4, 2, 2, 2), ([0, 2], [[0, 0], [0, 0]])), "do not fit its"),
+    (nets.alone("SPACE_TO_DEPTH", "int8", (1, 4, 5, 2), (1, 2, 2, 8), (), {"block_size": 2}), "has no blocks of 2"),
+    (nets.alone("DEPTH_TO_SPACE", "int8", (1, 4, 4, 6), (1, 8, 8, 1), (), {"block_size": 2}), "its 6 channels are no"),
+    (nets.alone("TILE", "int8", (1, 4), (1, 8), ([1, 0],)), "it makes 0 copies"),
+    (nets.alone("BROADCAST_TO", "int8", (1, 4), (1, 8), ([1, 8],)), "cannot be broadcast to [1, 8]"),
+    (nets.alone("REVERSE_V2", "int8", (1, 4), (1, 4), ([2],)), "there is no axis 2"),
+    (nets.alone("RESIZE_NEAREST_NEIGHBOR", "int8", (1, 4, 4, 2), (1, 8, 8, 2), ([8],)), "has 1 numbers, not 2"),
+    (nets.alone("UNPACK", "int8", (1, 4), (4,), (), {"num": 2, "axis": 1}), "it makes 2 tensors and has 1 outputs"),
+    (nets.alone("SPLIT_V", "int8", (1, 4), (1, 3), ([3], 1), {"num_splits": 1}), "it splits 4 into [3]"),
+    (nets.alone("PACK", "int8", (1, 4), (1, 1, 4), (), {"axis": 3}), "there is no axis 3"),
+    (nets.prelu("int8", (3,)), "don't go together"),
+    (nets.prelu("int8", (2, 5, 6, 4)), "does not fit its input's"),
+    (nets.alone("SUM", "int8", (1, 4), (1,), ([1],)), "its output is INT8, which lowtide does not take there"),
+]
+
+
+@pytest.mark.parametrize(("case", "message"), SHAPES)
+def test_operands_that_do_not_fit_are_refused(case: nets.Case, message: str, tmp_path: Path) -> None:
+    net, inputs, outputs = case
+    with pytest.raises(InputError) as caught:
+        import_tflite(net.save(tmp_path, inputs, outputs))
+    assert message in caught.value.message

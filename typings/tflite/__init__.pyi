@@ -19,6 +19,7 @@ class BuiltinOperator:
     CONV_2D: int
     CUSTOM: int
     DEPTHWISE_CONV_2D: int
+    DEPTH_TO_SPACE: int
     DEQUANTIZE: int
     DIV: int
     EQUAL: int
@@ -58,14 +59,18 @@ class BuiltinOperator:
     RELU6: int
     RELU_N1_TO_1: int
     RESHAPE: int
+    RESIZE_NEAREST_NEIGHBOR: int
+    REVERSE_V2: int
     SELECT: int
     SELECT_V2: int
     SHAPE: int
     SLICE: int
     SOFTMAX: int
     SPACE_TO_BATCH_ND: int
+    SPACE_TO_DEPTH: int
     SPLIT: int
     SPLIT_V: int
+    SQUARED_DIFFERENCE: int
     SQUEEZE: int
     STRIDED_SLICE: int
     SUB: int
@@ -84,6 +89,7 @@ class BuiltinOptions:
     CastOptions: int
     ConcatenationOptions: int
     Conv2DOptions: int
+    DepthToSpaceOptions: int
     DepthwiseConv2DOptions: int
     DequantizeOptions: int
     DivOptions: int
@@ -113,14 +119,18 @@ class BuiltinOptions:
     RankOptions: int
     ReducerOptions: int
     ReshapeOptions: int
+    ResizeNearestNeighborOptions: int
+    ReverseV2Options: int
     SelectOptions: int
     SelectV2Options: int
     ShapeOptions: int
     SliceOptions: int
     SoftmaxOptions: int
     SpaceToBatchNDOptions: int
+    SpaceToDepthOptions: int
     SplitOptions: int
     SplitVOptions: int
+    SquaredDifferenceOptions: int
     SqueezeOptions: int
     StridedSliceOptions: int
     SubOptions: int
