@@ -7,71 +7,139 @@ class ActivationFunctionType:
     RELU_N1_TO_1: int
 
 class BuiltinOperator:
+    ABS: int
     ADD: int
     AVERAGE_POOL_2D: int
+    BATCH_TO_SPACE_ND: int
+    BROADCAST_ARGS: int
+    BROADCAST_TO: int
     CAST: int
     CEIL: int
     CONCATENATION: int
     CONV_2D: int
     CUSTOM: int
     DEPTHWISE_CONV_2D: int
+    DEPTH_TO_SPACE: int
     DEQUANTIZE: int
     EMBEDDING_LOOKUP: int
+    DIV: int
+    EQUAL: int
     EXPAND_DIMS: int
+    FILL: int
     FLOOR: int
+    FLOOR_DIV: int
+    FLOOR_MOD: int
     FULLY_CONNECTED: int
     GATHER: int
     GATHER_ND: int
+    GREATER: int
+    GREATER_EQUAL: int
     HARD_SWISH: int
     LEAKY_RELU: int
+    LESS: int
+    LESS_EQUAL: int
     LOGISTIC: int
     MAXIMUM: int
     MAX_POOL_2D: int
     MEAN: int
     MINIMUM: int
     MUL: int
+    NEG: int
+    NOT_EQUAL: int
+    PACK: int
     PAD: int
     PADV2: int
     PLACEHOLDER_FOR_GREATER_OP_CODES: int
+    PRELU: int
     QUANTIZE: int
+    RANGE: int
+    RANK: int
+    REDUCE_MAX: int
+    REDUCE_MIN: int
+    REDUCE_PROD: int
     RELU: int
     RELU6: int
     RELU_N1_TO_1: int
     RESHAPE: int
+    RESIZE_NEAREST_NEIGHBOR: int
+    REVERSE_V2: int
+    SELECT: int
+    SELECT_V2: int
+    SHAPE: int
     SLICE: int
     SOFTMAX: int
+    SPACE_TO_BATCH_ND: int
+    SPACE_TO_DEPTH: int
+    SPLIT: int
+    SPLIT_V: int
+    SQUARED_DIFFERENCE: int
     SQUEEZE: int
     STRIDED_SLICE: int
     SUB: int
+    SUM: int
     TANH: int
+    TILE: int
     TRANSPOSE: int
+    UNPACK: int
+    ZEROS_LIKE: int
 
 class BuiltinOptions:
+    AbsOptions: int
     AddOptions: int
+    BatchToSpaceNDOptions: int
+    BroadcastToOptions: int
     CastOptions: int
     ConcatenationOptions: int
     Conv2DOptions: int
+    DepthToSpaceOptions: int
     DepthwiseConv2DOptions: int
     DequantizeOptions: int
+    DivOptions: int
+    EqualOptions: int
     ExpandDimsOptions: int
+    FillOptions: int
+    FloorDivOptions: int
+    FloorModOptions: int
     FullyConnectedOptions: int
     GatherOptions: int
+    GreaterEqualOptions: int
+    GreaterOptions: int
     HardSwishOptions: int
     LeakyReluOptions: int
+    LessEqualOptions: int
+    LessOptions: int
     MaximumMinimumOptions: int
     MulOptions: int
+    NegOptions: int
+    NotEqualOptions: int
+    PackOptions: int
     PadOptions: int
     PadV2Options: int
     Pool2DOptions: int
     QuantizeOptions: int
+    RangeOptions: int
+    RankOptions: int
     ReducerOptions: int
     ReshapeOptions: int
+    ResizeNearestNeighborOptions: int
+    ReverseV2Options: int
+    SelectOptions: int
+    SelectV2Options: int
+    ShapeOptions: int
     SliceOptions: int
     SoftmaxOptions: int
+    SpaceToBatchNDOptions: int
+    SpaceToDepthOptions: int
+    SplitOptions: int
+    SplitVOptions: int
+    SquaredDifferenceOptions: int
     SqueezeOptions: int
     StridedSliceOptions: int
     SubOptions: int
+    TileOptions: int
     TransposeOptions: int
+    UnpackOptions: int
+    ZerosLikeOptions: int
 
 class TensorType:
     BOOL: int

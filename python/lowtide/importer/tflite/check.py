@@ -14,8 +14,9 @@ from tflite import BuiltinOperator, TensorType
 from lowtide.errors import InputError
 from lowtide.importer.tflite.cut import arguments
 from lowtide.importer.tflite.model import Model, Operator, Tensor
+from lowtide.importer.tflite.operands import ShapeError
 from lowtide.importer.tflite.operators import BIASED, FOLDED, SUPPORTED, OpSpec
-from lowtide.importer.tflite.shapes import ShapeError, output_shapes
+from lowtide.importer.tflite.shapes import output_shapes
 from lowtide.network import DTYPE_BYTES, DType
 
 DTYPES: dict[int, DType] = {

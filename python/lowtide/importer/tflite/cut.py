@@ -66,7 +66,7 @@ def _prints_as(name: str, printed: str) -> bool:
     A converter joins the names of operators that it fused by ";", and layers go by the first. Wherever the room is
     short, "…" stands for the middle of a name.
     """
-    for form in (name, name.split(";")[0]):
+    for form in (name, name.partition(";")[0]):
         if form == printed:
             return True
         for position in (at for at, letter in enumerate(printed) if letter == "…"):

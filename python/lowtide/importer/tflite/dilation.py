@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 from tflite import BuiltinOperator
 
+from lowtide.importer.tflite.layout_shapes import blocks
 from lowtide.importer.tflite.model import Model, Operator
 from lowtide.importer.tflite.rewrite import Rewrite
-from lowtide.importer.tflite.shapes import blocks
 from lowtide.importer.tflite.windows import int_option
 
 _VALID = 1
@@ -65,9 +65,9 @@ def _group(model: Model, gather: Operator) -> _Dilated | None:
     producers = model.producers()
     convolution = producers.get(gather.inputs[0])
     scatter = producers.get(convolution.inputs[0]) if convolution else None
-    if convolution is None or scatter is None or not _is_plain(convolution):
+    if convolution is None or scatter is None or scatter.code != BuiltinOperator.SPACE_TO_BATCH_ND:
         return None
-    if scatter.code != BuiltinOperator.SPACE_TO_BATCH_ND or not _is_private(model, scatter, convolution):
+    if not _is_plain(convolution) or not _is_private(model, scatter, convolution):
         return None
     tensors = model.tensors
     image, blocked, made, result = (
@@ -75,9 +75,8 @@ def _group(model: Model, gather: Operator) -> _Dilated | None:
     )
     sizes, paddings = blocks(scatter, [tensors[index] for index in scatter.inputs])
     gathered, crops = blocks(gather, [tensors[index] for index in gather.inputs])
-    if image.quantization != blocked.quantization or made.quantization != result.quantization:
-        return None
-    if len(image.shape) != _IMAGE + 2 or sizes != gathered or len(sizes) > _IMAGE:
+    scaled_alike = image.quantization == blocked.quantization and made.quantization == result.quantization
+    if not scaled_alike or len(image.shape) != _IMAGE + 2 or sizes != gathered or len(sizes) > _IMAGE:
         return None
     # Three dimensions and one block are a row of an image; there the block is that of the height.
     (high, wide) = (*sizes, 1)[:_IMAGE]
@@ -85,6 +84,9 @@ def _group(model: Model, gather: Operator) -> _Dilated | None:
         (before - first, after - last)
         for (before, after), (first, last) in zip((*paddings, (0, 0))[:_IMAGE], (*crops, (0, 0))[:_IMAGE], strict=True)
     )
+    cuts = [max(0, -before) + max(0, -after) for before, after in ((top, bottom), (left, right))]
+    if any(cut >= size for cut, size in zip(cuts, image.shape[1:3], strict=True)):
+        return None
     return _Dilated(scatter, convolution, gather, (high, wide), ((top, bottom), (left, right)))
 
 

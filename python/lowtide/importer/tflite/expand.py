@@ -12,9 +12,11 @@ from tflite import BuiltinOperator
 
 from lowtide.importer.tflite.dilation import dilate
 from lowtide.importer.tflite.grouped import as_depthwise, groups_of, part_of
+from lowtide.importer.tflite.layout_shapes import split_sizes
 from lowtide.importer.tflite.model import Model, Operator
+from lowtide.importer.tflite.nearest import enlarge
+from lowtide.importer.tflite.operands import axis_of
 from lowtide.importer.tflite.rewrite import Rewrite
-from lowtide.importer.tflite.shapes import axis_of, split_sizes
 from lowtide.importer.tflite.windows import cut_remainder, int_option, kernel_of
 
 
@@ -109,6 +111,24 @@ def _pack(rewrite: Rewrite, operator: Operator) -> None:
     rewrite.emit(operator, BuiltinOperator.CONCATENATION, parts, operator.outputs[0], {"axis": axis})
 
 
+def _prelu(rewrite: Rewrite, operator: Operator) -> None:
+    """Gives PRELU's slopes one dimension less than its input, as the converter wants them: those but the batch's."""
+    source, slopes = (rewrite.tensors[index] for index in operator.inputs)
+    rank = len(source.shape) - 1
+    if len(slopes.shape) > rank and slopes.shape[0] != 1:
+        rewrite.refuse(operator, f"its slopes have the shape {list(slopes.shape)}, one for each of a batch")
+    shape = (*[1] * (rank - len(slopes.shape)), *slopes.shape)[-rank:] if rank else ()
+    if shape == slopes.shape:
+        rewrite.operators.append(operator)
+        return
+    if slopes.data is not None:
+        index = rewrite.add(replace(slopes, shape=shape), f"slopes{operator.index}")
+    else:
+        turned = rewrite.like(operator.inputs[1], operator, "slopes", shape)
+        index = rewrite.reshape(operator, operator.inputs[1], turned, "slopes")
+    rewrite.operators.append(replace(operator, inputs=(operator.inputs[0], index)))
+
+
 _B = BuiltinOperator
 _CHANGES: Mapping[int, Callable[[Rewrite, Operator], None]] = {
     **dict.fromkeys((_B.CONV_2D, _B.DEPTHWISE_CONV_2D), _convolution),
@@ -117,4 +137,6 @@ _CHANGES: Mapping[int, Callable[[Rewrite, Operator], None]] = {
     **dict.fromkeys((_B.SPLIT, _B.SPLIT_V), _split),
     _B.UNPACK: _unpack,
     _B.PACK: _pack,
+    _B.PRELU: _prelu,
+    _B.RESIZE_NEAREST_NEIGHBOR: enlarge,
 }

@@ -14,8 +14,9 @@ from tflite import BuiltinOperator, TensorType
 
 from lowtide.importer.tflite.fold_rules import DTYPES, MOST_ELEMENTS, RULES, Array, Known
 from lowtide.importer.tflite.model import Model, Operator, Shape, Tensor
+from lowtide.importer.tflite.operands import ShapeError
 from lowtide.importer.tflite.operators import EIGHT_BIT_TYPES, SUPPORTED, spec_of
-from lowtide.importer.tflite.shapes import ShapeError, output_shapes
+from lowtide.importer.tflite.shapes import output_shapes
 
 _RESHAPES = (BuiltinOperator.RESHAPE, BuiltinOperator.SQUEEZE, BuiltinOperator.EXPAND_DIMS)
 _UNTYPED = (BuiltinOperator.SHAPE, BuiltinOperator.RANK, BuiltinOperator.ZEROS_LIKE)
@@ -68,8 +69,7 @@ class _Fold:
 
 
 def _is_sound(operator: Operator, given: list[Tensor]) -> bool:
-    """Whether the rules, which trust that `check` has been there, can look at an operator: numbers of operands, options,
-    known shapes."""
+    """Whether the rules can look at an operator: they trust its numbers of operands, its options, and known shapes."""
     spec = spec_of(operator.code)
     if spec is None or not given or min(operator.outputs, default=-1) < 0:
         return False

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from tflite import BuiltinOperator, TensorType
 
+from lowtide.importer.tflite.layout_shapes import split_sizes
 from lowtide.importer.tflite.model import Operator, Tensor
-from lowtide.importer.tflite.shapes import ShapeError, axis_of, split_sizes, strided_steps
+from lowtide.importer.tflite.operands import ShapeError, axis_of
+from lowtide.importer.tflite.shapes import strided_steps
 
 Array = npt.NDArray[Any]
 DTYPES: Mapping[int, npt.DTypeLike] = {

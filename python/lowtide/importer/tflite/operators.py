@@ -7,7 +7,7 @@ importer take what comes of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tflite import ActivationFunctionType, BuiltinOperator, BuiltinOptions, TensorType
@@ -79,6 +79,7 @@ _SIZE = range(1, 1 << 15)
 _STRIDES = (Option("stride_w", allowed=_SIZE), Option("stride_h", allowed=_SIZE))
 _DILATIONS = (Option("dilation_w_factor", "i32", 1, _SIZE), Option("dilation_h_factor", "i32", 1, _SIZE))
 _BIAS_TYPE = Option("quantized_bias_type", "i8", 0, (TensorType.FLOAT32, TensorType.INT32))
+_BLOCK = Option("block_size", allowed=_SIZE)
 _POT_SCALE = Option("pot_scale_int16", "bool", 1)
 
 _POOL = OpSpec(
@@ -108,7 +109,7 @@ def _moves(
 
 _B = BuiltinOperator
 _O = BuiltinOptions
-_FOLDED_REDUCTION = OpSpec(_O.ReducerOptions, (Option("keep_dims", "bool"),), (2, 2))
+_REDUCTION = OpSpec(_O.ReducerOptions, (Option("keep_dims", "bool"),), (2, 2), (1,), (0,), _NUMBERS)
 SUPPORTED: Mapping[int, OpSpec] = {
     _B.CONV_2D: OpSpec(
         _O.Conv2DOptions, (_PADDING, *_STRIDES, _ACTIVATION, *_DILATIONS, _BIAS_TYPE), (2, 3), (1, 2), (0, 1)
@@ -209,6 +210,24 @@ SUPPORTED: Mapping[int, OpSpec] = {
     _B.SPLIT: _moves(
         _O.SplitOptions, Option("num_splits"), inputs=(2, 2), outputs=(1, 1 << 10), constants=(0,), data=1
     ),
+    _B.TILE: _moves(_O.TileOptions, inputs=(2, 2), constants=(1,)),
+    _B.BROADCAST_TO: _moves(_O.BroadcastToOptions, inputs=(2, 2), constants=(1,)),
+    _B.SPACE_TO_DEPTH: _moves(_O.SpaceToDepthOptions, _BLOCK),
+    _B.DEPTH_TO_SPACE: _moves(_O.DepthToSpaceOptions, _BLOCK),
+    _B.REVERSE_V2: _moves(_O.ReverseV2Options, inputs=(2, 2), constants=(1,)),
+    _B.RESIZE_NEAREST_NEIGHBOR: _moves(
+        _O.ResizeNearestNeighborOptions,
+        Option("align_corners", "bool"),
+        Option("half_pixel_centers", "bool"),
+        inputs=(2, 2),
+        constants=(1,),
+    ),
+    _B.SQUARED_DIFFERENCE: OpSpec(_O.SquaredDifferenceOptions, (), (2, 2), (), (0, 1), _NUMBERS),
+    # LiteRT sums up quantised numbers in floats.
+    _B.SUM: replace(_REDUCTION, output_types=(TensorType.FLOAT32, TensorType.INT32)),
+    _B.REDUCE_MAX: _REDUCTION,
+    _B.REDUCE_MIN: _REDUCTION,
+    _B.NEG: OpSpec(_O.NegOptions, same_type=(0,), output_types=(TensorType.FLOAT32, TensorType.INT32)),
     _B.SPLIT_V: _moves(_O.SplitVOptions, Option("num_splits"), inputs=(3, 3), outputs=(1, 1 << 10), constants=(1, 2)),
 }
 """By number of the schema's `BuiltinOperator`."""
@@ -220,17 +239,11 @@ FOLDED: Mapping[int, OpSpec] = {
     _B.RANGE: OpSpec(_O.RangeOptions, inputs=(3, 3)),
     _B.ZEROS_LIKE: OpSpec(_O.ZerosLikeOptions),
     _B.BROADCAST_ARGS: OpSpec(inputs=(2, 2)),
-    _B.REDUCE_PROD: _FOLDED_REDUCTION,
-    _B.SUM: _FOLDED_REDUCTION,
-    _B.REDUCE_MAX: _FOLDED_REDUCTION,
-    _B.REDUCE_MIN: _FOLDED_REDUCTION,
+    _B.REDUCE_PROD: OpSpec(_O.ReducerOptions, (Option("keep_dims", "bool"),), (2, 2)),
     _B.DIV: OpSpec(_O.DivOptions, (_NO_ACTIVATION,), (2, 2)),
     _B.FLOOR_DIV: OpSpec(_O.FloorDivOptions, inputs=(2, 2)),
     _B.FLOOR_MOD: OpSpec(_O.FloorModOptions, inputs=(2, 2)),
-    _B.NEG: OpSpec(_O.NegOptions),
     _B.ABS: OpSpec(_O.AbsOptions),
-    _B.TILE: OpSpec(_O.TileOptions, inputs=(2, 2)),
-    _B.BROADCAST_TO: OpSpec(_O.BroadcastToOptions, inputs=(2, 2)),
     _B.EQUAL: OpSpec(_O.EqualOptions, inputs=(2, 2)),
     _B.NOT_EQUAL: OpSpec(_O.NotEqualOptions, inputs=(2, 2)),
     _B.LESS: OpSpec(_O.LessOptions, inputs=(2, 2)),

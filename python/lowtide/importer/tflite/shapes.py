@@ -10,16 +10,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tflite import BuiltinOperator, TensorType
+from tflite import BuiltinOperator
 
+from lowtide.importer.tflite.layout_shapes import (
+    batch_to_space,
+    broadcast_to,
+    depth_to_space,
+    pack,
+    resize,
+    reverse,
+    space_to_batch,
+    space_to_depth,
+    split,
+    tile,
+    unpack,
+)
 from lowtide.importer.tflite.model import Operator, Shape, Tensor
+from lowtide.importer.tflite.operands import INTEGERS, Operands, ShapeError, axis_of
 
-_INTEGERS = {TensorType.INT32: np.int32, TensorType.INT64: np.int64}
 _SAME = 0
-
-
-class ShapeError(ValueError):
-    """The operands do not fit each other; the message says how."""
 
 
 def output_shapes(operator: Operator, inputs: Sequence[Tensor | None], declared: Sequence[Shape]) -> list[Shape]:
@@ -33,7 +42,7 @@ def output_shapes(operator: Operator, inputs: Sequence[Tensor | None], declared:
     Raises:
         ShapeError: the operands don't fit each other.
     """
-    operands = _Operands(operator, inputs, declared)
+    operands = Operands(operator, inputs, declared)
     several = _SEVERAL.get(operator.code)
     if several is None:
         return [_RULES.get(operator.code, _elementwise)(operands)]
@@ -43,47 +52,11 @@ def output_shapes(operator: Operator, inputs: Sequence[Tensor | None], declared:
     return shapes
 
 
-@dataclass(frozen=True)
-class _Operands:
-    operator: Operator
-    inputs: Sequence[Tensor | None]
-    declared: Sequence[Shape]
-
-    def shape(self, position: int = 0, rank: int | None = None) -> Shape:
-        tensor = self.inputs[position]
-        shape = tensor.shape if tensor else ()
-        if rank is not None and len(shape) != rank:
-            raise ShapeError(f"its input {position} has {len(shape)} dimensions, not {rank}")
-        return shape
-
-    def option(self, name: str) -> int:
-        value = self.operator.options.get(name, 0)
-        return 0 if isinstance(value, tuple) else int(value)
-
-    def numbers(self, position: int, count: int | None = None) -> list[int]:
-        """Values of an integer constant."""
-        tensor = self.inputs[position]
-        dtype = _INTEGERS.get(tensor.type) if tensor else None
-        if tensor is None or tensor.data is None or dtype is None or len(tensor.data) % np.dtype(dtype).itemsize:
-            raise ShapeError(f"its input {position} is not a constant of INT32 or INT64")
-        values = [int(value) for value in np.frombuffer(tensor.data, dtype)]
-        if count is not None and len(values) != count:
-            raise ShapeError(f"its input {position} has {len(values)} numbers, not {count}")
-        return values
-
-
-def axis_of(axis: int, rank: int) -> int:
-    """An axis counted from the front; ShapeError where there is none such."""
-    if not -rank <= axis < rank:
-        raise ShapeError(f"there is no axis {axis} in {rank} dimensions")
-    return axis % rank
-
-
-def _elementwise(operands: _Operands) -> Shape:
+def _elementwise(operands: Operands) -> Shape:
     return operands.shape()
 
 
-def _broadcast(operands: _Operands) -> Shape:
+def _broadcast(operands: Operands) -> Shape:
     first, second = operands.shape(0), operands.shape(1)
     try:
         return np.broadcast_shapes(first, second)
@@ -91,7 +64,7 @@ def _broadcast(operands: _Operands) -> Shape:
         raise ShapeError(f"its inputs' shapes {list(first)} and {list(second)} don't go together") from None
 
 
-def _window(operands: _Operands, image: Shape, kernel: tuple[int, int]) -> tuple[int, int]:
+def _window(operands: Operands, image: Shape, kernel: tuple[int, int]) -> tuple[int, int]:
     """Height and width of what a kernel makes of an image."""
     sizes: list[int] = []
     for size, taps, letter in zip(image[1:3], kernel, "hw", strict=True):
@@ -104,7 +77,7 @@ def _window(operands: _Operands, image: Shape, kernel: tuple[int, int]) -> tuple
     return sizes[0], sizes[1]
 
 
-def _conv(operands: _Operands) -> Shape:
+def _conv(operands: Operands) -> Shape:
     image, (out, height, width, channels) = operands.shape(0, 4), operands.shape(1, 4)
     # Weights for a fraction of the channels are those of groups: each group has as many of the filters.
     if channels < 1 or image[3] % channels or out % (image[3] // channels):
@@ -112,7 +85,7 @@ def _conv(operands: _Operands) -> Shape:
     return (image[0], *_window(operands, image, (height, width)), out)
 
 
-def _depthwise(operands: _Operands) -> Shape:
+def _depthwise(operands: Operands) -> Shape:
     image, (one, height, width, out) = operands.shape(0, 4), operands.shape(1, 4)
     multiplier = operands.option("depth_multiplier")
     if one != 1 or out % image[3] or multiplier != out // image[3]:
@@ -121,13 +94,13 @@ def _depthwise(operands: _Operands) -> Shape:
     return (image[0], *_window(operands, image, (height, width)), out)
 
 
-def _pool(operands: _Operands) -> Shape:
+def _pool(operands: Operands) -> Shape:
     image = operands.shape(0, 4)
     kernel = (operands.option("filter_height"), operands.option("filter_width"))
     return (image[0], *_window(operands, image, kernel), image[3])
 
 
-def _dense(operands: _Operands) -> Shape:
+def _dense(operands: Operands) -> Shape:
     data, (out, depth) = operands.shape(0), operands.shape(1, 2)
     if operands.option("keep_num_dims"):
         if not data or data[-1] != depth:
@@ -138,7 +111,7 @@ def _dense(operands: _Operands) -> Shape:
     return (math.prod(data) // depth, out)
 
 
-def _reduce(operands: _Operands) -> Shape:
+def _reduce(operands: Operands) -> Shape:
     shape = operands.shape()
     listed = [axis_of(axis, len(shape)) for axis in operands.numbers(1)]
     axes = set(listed)
@@ -149,7 +122,7 @@ def _reduce(operands: _Operands) -> Shape:
     return tuple(size for i, size in enumerate(shape) if i not in axes)
 
 
-def _pad(operands: _Operands) -> Shape:
+def _pad(operands: Operands) -> Shape:
     shape = operands.shape()
     amounts = operands.numbers(1, 2 * len(shape))
     if min(amounts, default=0) < 0:
@@ -157,14 +130,14 @@ def _pad(operands: _Operands) -> Shape:
     return tuple(size + amounts[2 * i] + amounts[2 * i + 1] for i, size in enumerate(shape))
 
 
-def _same_elements(operands: _Operands) -> Shape:
+def _same_elements(operands: Operands) -> Shape:
     before, after = math.prod(operands.shape()), math.prod(operands.declared[0])
     if before != after:
         raise ShapeError(f"it makes {after} elements of {before}")
     return operands.declared[0]
 
 
-def _concatenate(operands: _Operands) -> Shape:
+def _concatenate(operands: Operands) -> Shape:
     shapes = [operands.shape(position) for position in range(len(operands.inputs))]
     axis = axis_of(operands.option("axis"), len(shapes[0]))
     if len({(*shape[:axis], 0, *shape[axis + 1 :]) for shape in shapes}) != 1:
@@ -172,18 +145,18 @@ def _concatenate(operands: _Operands) -> Shape:
     return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
 
 
-def _gather(operands: _Operands) -> Shape:
+def _gather(operands: Operands) -> Shape:
     shape = operands.shape()
     axis = axis_of(operands.option("axis"), len(shape))
     indices = operands.inputs[1]
-    if indices is None or indices.type not in _INTEGERS:
+    if indices is None or indices.type not in INTEGERS:
         raise ShapeError("its indices are not INT32 or INT64")
     if indices.data is not None and not all(0 <= index < shape[axis] for index in operands.numbers(1)):
         raise ShapeError(f"it has an index outside 0…{shape[axis] - 1}")
     return (*shape[:axis], *indices.shape, *shape[axis + 1 :])
 
 
-def _transpose(operands: _Operands) -> Shape:
+def _transpose(operands: Operands) -> Shape:
     shape = operands.shape()
     order = operands.numbers(1, len(shape))
     if sorted(order) != list(range(len(shape))):
@@ -191,7 +164,7 @@ def _transpose(operands: _Operands) -> Shape:
     return tuple(shape[axis] for axis in order)
 
 
-def _slice(operands: _Operands) -> Shape:
+def _slice(operands: Operands) -> Shape:
     shape = operands.shape()
     made: list[int] = []
     for size, begin, count in zip(shape, operands.numbers(1, len(shape)), operands.numbers(2, len(shape)), strict=True):
@@ -218,7 +191,7 @@ def strided_steps(operator: Operator, inputs: Sequence[Tensor | None]) -> list[S
     Raises:
         ShapeError: an axis gives nothing, or the operands don't fit.
     """
-    operands = _Operands(operator, inputs, ())
+    operands = Operands(operator, inputs, ())
     shape = operands.shape()
     begins, ends, strides = (operands.numbers(position, len(shape)) for position in (1, 2, 3))
     made: list[Steps] = []
@@ -238,12 +211,12 @@ def strided_steps(operator: Operator, inputs: Sequence[Tensor | None]) -> list[S
     return made
 
 
-def _strided_slice(operands: _Operands) -> Shape:
+def _strided_slice(operands: Operands) -> Shape:
     steps = strided_steps(operands.operator, operands.inputs)
     return tuple(len(range(s.begin, s.end, s.stride)) for s in steps if not s.shrinks)
 
 
-def _prelu(operands: _Operands) -> Shape:
+def _prelu(operands: Operands) -> Shape:
     """The slopes are broadcast to the input, never the input to the slopes."""
     shape = _broadcast(operands)
     if shape != operands.shape():
@@ -253,109 +226,35 @@ def _prelu(operands: _Operands) -> Shape:
     return shape
 
 
-def blocks(operator: Operator, inputs: Sequence[Tensor | None]) -> tuple[list[int], list[tuple[int, int]]]:
-    """Sizes of the blocks of SPACE_TO_BATCH_ND or BATCH_TO_SPACE_ND, and paddings or crops, an entry a spatial axis.
-
-    Raises:
-        ShapeError: the operands don't fit each other.
-    """
-    operands = _Operands(operator, inputs, ())
-    sizes = operands.numbers(1)
-    amounts = operands.numbers(2, 2 * len(sizes))
-    if not 1 <= len(sizes) < len(operands.shape()) or min(sizes) < 1 or min(amounts) < 0:
-        raise ShapeError(
-            f"its blocks {sizes[:8]} and amounts {amounts[:8]} do not fit its input {list(operands.shape())}"
-        )
-    return sizes, list(zip(amounts[::2], amounts[1::2], strict=True))
-
-
-def _space_to_batch(operands: _Operands) -> Shape:
-    batch, *shape = operands.shape()
-    sizes, paddings = blocks(operands.operator, operands.inputs)
-    for axis, (size, (before, after)) in enumerate(zip(sizes, paddings, strict=True)):
-        padded = before + shape[axis] + after
-        if padded % size:
-            raise ShapeError(f"its axis {axis + 1} is padded to {padded}, not a multiple of {size}")
-        shape[axis] = padded // size
-    return (batch * math.prod(sizes), *shape)
-
-
-def _batch_to_space(operands: _Operands) -> Shape:
-    batch, *shape = operands.shape()
-    sizes, crops = blocks(operands.operator, operands.inputs)
-    if batch % math.prod(sizes):
-        raise ShapeError(f"its batch {batch} is not a multiple of its blocks' size {math.prod(sizes)}")
-    for axis, (size, (before, after)) in enumerate(zip(sizes, crops, strict=True)):
-        shape[axis] = shape[axis] * size - before - after
-    return (batch // math.prod(sizes), *shape)
-
-
-def _pack(operands: _Operands) -> Shape:
-    shape = operands.shape()
-    axis = axis_of(operands.option("axis"), len(shape) + 1)
-    if any(operands.shape(position) != shape for position in range(len(operands.inputs))):
-        raise ShapeError("its inputs have different shapes")
-    return (*shape[:axis], len(operands.inputs), *shape[axis:])
-
-
-def _unpack(operands: _Operands) -> list[Shape]:
-    shape = operands.shape()
-    axis = axis_of(operands.option("axis"), len(shape))
-    return [(*shape[:axis], *shape[axis + 1 :])] * min(shape[axis], len(operands.declared) + 1)
-
-
-def split_sizes(operator: Operator, inputs: Sequence[Tensor | None], count: int) -> tuple[int, list[int]]:
-    """The axis that SPLIT or SPLIT_V cuts, and how much of it each of the `count` outputs gets.
-
-    Raises:
-        ShapeError: the operands don't fit each other.
-    """
-    operands = _Operands(operator, inputs, ())
-    if operator.code == BuiltinOperator.SPLIT:
-        shape = operands.shape(1)
-        axis = axis_of(operands.numbers(0, 1)[0], len(shape))
-        if shape[axis] % count:
-            raise ShapeError(f"it splits {shape[axis]} into {count} parts")
-        return axis, [shape[axis] // count] * count
-    shape = operands.shape()
-    axis = axis_of(operands.numbers(2, 1)[0], len(shape))
-    sizes = operands.numbers(1, count)
-    if sizes.count(-1) == 1:
-        sizes[sizes.index(-1)] = shape[axis] - sum(sizes) - 1
-    if min(sizes) < 1 or sum(sizes) != shape[axis]:
-        raise ShapeError(f"it splits {shape[axis]} into {sizes[:8]}")
-    return axis, sizes
-
-
-def _split(operands: _Operands) -> list[Shape]:
-    shape = operands.shape(1 if operands.operator.code == BuiltinOperator.SPLIT else 0)
-    axis, sizes = split_sizes(operands.operator, operands.inputs, len(operands.declared))
-    return [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
-
-
 _B = BuiltinOperator
-_SEVERAL: Mapping[int, Callable[[_Operands], list[Shape]]] = {
-    **dict.fromkeys((_B.SPLIT, _B.SPLIT_V), _split),
-    _B.UNPACK: _unpack,
+_SEVERAL: Mapping[int, Callable[[Operands], list[Shape]]] = {
+    **dict.fromkeys((_B.SPLIT, _B.SPLIT_V), split),
+    _B.UNPACK: unpack,
 }
 """Operators with any number of outputs."""
-_RULES: Mapping[int, Callable[[_Operands], Shape]] = {
-    **dict.fromkeys((_B.ADD, _B.SUB, _B.MUL, _B.MINIMUM, _B.MAXIMUM), _broadcast),
+_RULES: Mapping[int, Callable[[Operands], Shape]] = {
+    **dict.fromkeys((_B.ADD, _B.SUB, _B.MUL, _B.MINIMUM, _B.MAXIMUM, _B.SQUARED_DIFFERENCE), _broadcast),
     **dict.fromkeys((_B.AVERAGE_POOL_2D, _B.MAX_POOL_2D), _pool),
     **dict.fromkeys((_B.PAD, _B.PADV2), _pad),
     **dict.fromkeys((_B.RESHAPE, _B.SQUEEZE, _B.EXPAND_DIMS), _same_elements),
     _B.CONV_2D: _conv,
     _B.DEPTHWISE_CONV_2D: _depthwise,
     _B.FULLY_CONNECTED: _dense,
-    _B.MEAN: _reduce,
+    **dict.fromkeys((_B.MEAN, _B.SUM, _B.REDUCE_MAX, _B.REDUCE_MIN), _reduce),
     _B.CONCATENATION: _concatenate,
     _B.GATHER: _gather,
     _B.TRANSPOSE: _transpose,
     _B.SLICE: _slice,
     _B.STRIDED_SLICE: _strided_slice,
     _B.PRELU: _prelu,
-    _B.SPACE_TO_BATCH_ND: _space_to_batch,
-    _B.BATCH_TO_SPACE_ND: _batch_to_space,
-    _B.PACK: _pack,
+    _B.SPACE_TO_BATCH_ND: space_to_batch,
+    _B.BATCH_TO_SPACE_ND: batch_to_space,
+    _B.PACK: pack,
+    _B.TILE: tile,
+    _B.BROADCAST_TO: broadcast_to,
+    _B.SPACE_TO_DEPTH: space_to_depth,
+    _B.DEPTH_TO_SPACE: depth_to_space,
+    _B.REVERSE_V2: reverse,
+    _B.RESIZE_NEAREST_NEIGHBOR: resize,
 }
 """Those that are not elementwise on one operand."""
