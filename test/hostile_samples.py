@@ -55,8 +55,8 @@ def planned() -> list[Sample]:
     network = module.operation.get_asm()
     plans = (
         Plan("untiled", "first-fit"),
-        Plan("free", order=(1, 2, 3, 4, 5, 6, 7), fusions=(Fusion(1, 3, 1, 0, "backwards"),), budget=4096),
-        Plan("ram", fusions=(Fusion(1, 2, 2, 0, "forwards", (1,)), Fusion(4, 5, 1, 3, "forwards"))),
-        Plan("ram", kernels=(("pull", (1, 2)),), fusions=(Fusion(2, 3, 8, 0, "forwards", (), "channels"),)),
+        Plan("free", order=(1, 2, 3, 4, 5, 6, 7), fusions=(Fusion(1, 3, direction="backwards"),), budget=4096),
+        Plan("ram", fusions=(Fusion(1, 2, 2, again=(1,)), Fusion(4, 5, 1, 3))),
+        Plan("ram", kernels=(("pull", (1, 2)),), fusions=(Fusion(2, 3, 8, axis="channels"),)),
     )
     return lit + [Sample(network, script_for(plan)) for plan in plans]
