@@ -88,11 +88,16 @@ TERMS = ("{} + 1", "{} * 2", "-{}", "{} floordiv 2", "{} mod 3", "0", "{} + d0",
          "{} - 9223372036854775807", "{} ceildiv 0", "7")  # fmt: skip
 
 
-def edited(text: str, choose: random.Random) -> str:
-    """The text after one to four edits."""
+def edited(text: str, choose: random.Random, weights: Sequence[int]) -> str:
+    """The text after one to four edits, of those that weigh more rather."""
     for _ in range(choose.choice((1, 1, 1, 2, 2, 3, 4))):
-        text = choose.choices(EDITS, WEIGHTS)[0](text, choose)
+        text = choose.choices(EDITS, weights)[0](text, choose)
     return text
+
+
+def _number(text: str, choose: random.Random) -> str:
+    """Another small number, of which many make sense."""
+    return _one(_NUMBER, [str(number) for number in range(10)])(text, choose)
 
 
 def _one(pattern: re.Pattern[str], into: Sequence[str]) -> Edit:
@@ -229,5 +234,7 @@ EDITS: tuple[Edit, ...] = (
     _step,
     _bytes,
     _elements,
+    _number,
 )
-WEIGHTS = (6, 4, 2, 8, 1, 8, 1, 5, 6, 4, 4, 2, 2, 4, 6, 2, 6, 2, 2)
+NETWORK_WEIGHTS = (4, 4, 2, 8, 1, 8, 1, 5, 8, 5, 6, 1, 3, 4, 8, 3, 2, 1, 2, 4)
+PLAN_WEIGHTS = (8, 3, 0, 0, 1, 2, 0, 0, 4, 4, 4, 2, 0, 8, 0, 2, 12, 1, 0, 20)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import hostile_samples
-from hostile_edits import edited
+from hostile_edits import NETWORK_WEIGHTS, PLAN_WEIGHTS, edited
 from hostile_samples import Sample
 
 import lowtide
@@ -109,10 +109,10 @@ def cases(kind: Kind, seed: int, first: int, count: int) -> Iterator[Case]:
         choose = random.Random(f"{kind}:{seed}:{number}")
         name, target = f"{kind}:{seed}:{number}", choose.choice(TARGETS)
         if kind == "network":
-            yield Case(name, edited(choose.choice(networks), choose), "", target)
+            yield Case(name, edited(choose.choice(networks), choose, NETWORK_WEIGHTS), "", target)
         else:
             sample = choose.choice(planned)
-            yield Case(name, sample.network, edited(sample.plan, choose), target)
+            yield Case(name, sample.network, edited(sample.plan, choose, PLAN_WEIGHTS), target)
 
 
 def run(case: Case) -> Verdict:

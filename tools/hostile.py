@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / folder) for folder in ("python", "dialects", "test")]
 
 if TYPE_CHECKING:
-    from hostile_run import Case, Verdict
+    from hostile_run import Case, Kind, Verdict
 
 _SHOWN = 400
 
@@ -39,10 +39,11 @@ def main() -> int:
         "--keep", type=Path, metavar="DIR", help="a folder for the files of cases with faults, or of --only"
     )
     arguments = parser.parse_args()
+    work: list[tuple[Kind, int, int]]
     work = [("network", arguments.first, arguments.count), ("plan", arguments.first, arguments.plans)]
     if arguments.only:
-        kind, number = arguments.only.split(":")
-        work = [(kind, int(number), 1)]
+        kind, _, number = arguments.only.partition(":")
+        work = [("plan" if kind == "plan" else "network", int(number), 1)]
     verdicts: list[Verdict] = []
     start = time.monotonic()
     for kind, first, count in work:

@@ -74,4 +74,5 @@ def isolated_front_end(request: Message) -> Message:
 
 
 def _tensor(fields: Mapping[str, Any]) -> IoTensor:
-    return IoTensor(**{**fields, "shape": tuple(fields["shape"])})
+    shape = tuple(fields["shape"])
+    return IoTensor(fields["name"], shape, fields["dtype"], fields["scale"], fields["zero_point"])

@@ -6,6 +6,7 @@ Whatever is not zero is true when it is read, and true is written as 1.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from lowtide.ir import (
     DenseElementsAttr,
@@ -87,5 +88,5 @@ def _widen_constant(op: Operation) -> None:
             truth = int(bool(getattr(values.get_splat_value(), "value", False)))
             op.attributes["initial_value"] = DenseElementsAttr.get_splat(tensor, IntegerAttr.get(byte, truth))
         else:
-            data = np.array([bool(value) for value in values], np.int8)
-            op.attributes["initial_value"] = DenseElementsAttr.get(data.reshape(tensor.shape), type=tensor)
+            data: npt.NDArray[np.int8] = np.array(values).astype(np.int8)
+            op.attributes["initial_value"] = DenseElementsAttr.get(data.data, type=tensor)

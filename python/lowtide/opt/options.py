@@ -28,6 +28,9 @@ transform scripts:
   --transform-script=FILE applies the sequence @__transform_main of FILE. A module that holds its own
   sequence @__transform_main beside the payload has it applied when the command line asks for nothing
   else; otherwise where --transform-interpreter stands.
+  Scripts and passes may do whatever MLIR can, which includes writing files and running for ever: unlike
+  `lowtide compile --plan`, which takes the steps of a plan alone, lowtide-opt applies them all. Don't run it
+  on a script that you have not read.
 
 examples:
   lowtide-opt net.mlir --lowtide-normalise --lowtide-outline
