@@ -249,6 +249,7 @@ def _report(job: _Job, lowered: Lowered, code: CodegenResult, stages: Stages) ->
         layers=lowered.layers,
         loops=lowered.loops,
         stages=tuple(stages.seconds),
+        search="given" if lowered.plan is None else lowered.plan.search,
     )
 
 

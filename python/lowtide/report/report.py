@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lowtide.errors import InputError
 from lowtide.graph.bound import BoundKind
 from lowtide.graph.program import Loop, Run, Window
 from lowtide.network import IoTensor, LayerAccess, Slot
 from lowtide.output import REPORT, write_file
+from lowtide.plan.watch import Ending
 from lowtide.report.memory_map import PlacedBuffer
 
 
@@ -37,6 +38,7 @@ class Report:
         stages: name and seconds.
         layers: what each layer reads and writes in the arena, and which way it runs.
         loops: which of them run again and again, each time by which rows and columns.
+        search: how the search for the plan ended: "complete", "budget" or "interrupted"; "given" without a search.
     """
 
     model: str
@@ -68,6 +70,7 @@ class Report:
     layers: tuple[LayerAccess, ...] = ()
     loops: tuple[Loop, ...] = ()
     untiled_bound_kind: BoundKind = "between layers"
+    search: Ending | Literal["given"] = "complete"
 
     def to_json(self) -> str:
         """The file's text."""
