@@ -20,6 +20,7 @@ from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel, import_model
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr, parse_module, text_of
 from lowtide.kernels.library import GENERAL, PLAIN, WIDENED, note_lanes
+from lowtide.limits import check_arena
 from lowtide.network import IoTensor, LayerAccess, Network, Slot
 from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.normalise.form import KERNEL
@@ -172,6 +173,7 @@ def lower(
     with stages.stage("allocate", module):
         options = {"alignment": str(target.buffer_alignment), "keep-input": str(int(keep_input))}
         PASSES["lowtide-allocate"].run(module, options)
+    check_arena(_integer(module, allocate.ARENA))
     with stages.stage("kernels", module):
         # the kernels of another core are none for the machine that this runs on
         plain = None if target.family == "host" else _general(_copy(module))

@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from lowtide.cost.data import cost_model
-from lowtide.errors import InputError, UsageError
+from lowtide.errors import InputError
 from lowtide.exploration.point import Task, measure
 from lowtide.exploration.workers import cluster_workers, cores, local_workers
 from lowtide.kernels.library import note_lanes
+from lowtide.limits import MOST_RUNS, check_number
 from lowtide.lower import graph_of, identifier, normalised
 from lowtide.output import EXPLORATION, PAGE, PICTURE, check_replaceable, point_name, replaced, write_file
 from lowtide.plan.planners import plan_front
@@ -91,8 +92,7 @@ def explore_model(
     """
     path = Path(model)
     core = target_named(target)
-    if jobs is not None and jobs < 1:
-        raise UsageError("explore", f"{jobs} processes measure nothing", remedy="give --jobs a number from 1")
+    check_number("explore", jobs, "jobs", 1, MOST_RUNS)
     directory = Path(out) if out is not None else Path(f"{identifier(path.stem)}-{target}-points")
     place = check_replaceable(directory, "explore")
     tasks, ending = _tasks(path, core, tuple(until), keep_input, listen)
@@ -143,7 +143,10 @@ def _tasks(
 
 def _worst(endings: Sequence[Ending]) -> Ending:
     """How a search has ended that was "complete" as long as it had not."""
-    return next((ending for ending in reversed(ENDINGS) if ending in endings), "complete")
+    worst: Ending = "complete"
+    for ending in ENDINGS:
+        worst = ending if ending in endings else worst
+    return worst
 
 
 def _measured(

@@ -61,9 +61,9 @@ ROWS = (Mode(), Mode(direction="backwards"))
 PIXELS = (Mode(1), Mode(1, "backwards"))
 PATCHES = (Mode(1, anew=True), Mode(1, "backwards", anew=True))
 CHANNELS = (Mode(axis="channels", rows=8), Mode(axis="channels"))
-STEPS = 200_000
+STEPS = 400_000
 """Steps that a search takes at most, one for each buffer of each loop that it looks at, more where the loop's layers
-run often: half a minute. MobileNetV1 (30 layers) takes 30,000 with all modes."""
+run often: about a minute. MobileNetV1 (30 layers) takes 30,000 with all modes, MobileNetV2 (64) half of them."""
 RUNS = 10_000
 """Runs of a loop's layers that take as long again as a loop with few of them."""
 SHORT = 8
