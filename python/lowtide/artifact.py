@@ -12,6 +12,7 @@ from lowtide.codegen import CodegenResult, generate
 from lowtide.codegen.iree import scratch_directory
 from lowtide.errors import UsageError
 from lowtide.graph.bound import untiled_bound
+from lowtide.limits import MOST_MEMORY, check_number
 from lowtide.lower import Lowered, identifier, lower
 from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective
@@ -80,10 +81,8 @@ def compile_model(
     """
     path = Path(model)
     core = target_named(target)
-    for name, given in (("RAM", ram), ("flash", flash)):
-        if given is not None and given <= 0:
-            remedy = f"give --{name.lower()} a positive number of bytes"
-            raise UsageError("compile", f"{given} bytes of {name} hold nothing", remedy=remedy)
+    for name, given in (("ram", ram), ("flash", flash)):
+        check_number("compile", given, name, 1, MOST_MEMORY)
     directory = Path(out) if out is not None else Path(f"{identifier(path.stem)}-{target}")
     place = check_replaceable(directory)
     stages = Stages(listen, None if dump_dir is None else _check_dump_dir(Path(dump_dir), place))
@@ -249,6 +248,7 @@ def _report(job: _Job, lowered: Lowered, code: CodegenResult, stages: Stages) ->
         layers=lowered.layers,
         loops=lowered.loops,
         stages=tuple(stages.seconds),
+        search="given" if lowered.plan is None else lowered.plan.search,
     )
 
 

@@ -13,20 +13,8 @@ STACK_RESERVE = 256
 code. Where they turn out larger it plans again with what was measured; where smaller, what is left over is not used."""
 
 
-MOST_ARENA = (1 << 31) - 1
 """Bytes: code for 32-bit cores counts in signed words. It holds for the host as well, so that a network does not
 compile for a machine only to be refused for a core."""
-
-
-def check_arena(arena_bytes: int, where: str | None = None) -> None:
-    """Refuse an arena, or a part of one, that no core can address.
-
-    Raises:
-        InputError: it is larger than `MOST_ARENA`.
-    """
-    if arena_bytes > MOST_ARENA:
-        message = f"the network needs an arena of {arena_bytes:,} bytes, no core addresses more than {MOST_ARENA:,}"
-        raise InputError("allocate", message, where=where, remedy="take a smaller model")
 
 
 def ram_refusal(report: Report, least: Report, ram: int) -> InputError:

@@ -12,7 +12,6 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-from lowtide.budget import check_arena
 from lowtide.bufferise import allocate
 from lowtide.bufferise.accesses import layer_accesses, loops_of
 from lowtide.cost.data import cost_model
@@ -24,6 +23,7 @@ from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr, parse_module, text_of
 from lowtide.kernels.library import GENERAL, PLAIN, WIDENED, note_lanes
+from lowtide.limits import check_arena
 from lowtide.network import IoTensor, LayerAccess, Network, Slot
 from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.normalise.form import KERNEL

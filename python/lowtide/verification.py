@@ -29,6 +29,7 @@ from lowtide.importer.tflite.cut import until as cut_until
 from lowtide.importer.tflite.reader import read
 from lowtide.importer.tflite.repair import unbatch
 from lowtide.importer.tflite.writer import write
+from lowtide.limits import MOST_RUNS, MOST_SEED, check_number
 from lowtide.network import IoTensor
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective
 from lowtide.report.report import Report, update_report
@@ -83,12 +84,22 @@ def run_artifact(
         witness: run it once more, and check that every load from the arena reads what the right layer stored.
 
     Raises:
-        InputError: the folder or an input is refused.
+        InputError: the folder or an input is refused; or the code left its memory, took more stack than the report
+            claims, or a load read what it should not: a folder may come from anybody.
         UsageError: the backend can't run this target, or can't witness.
-        InternalError: the code left its memory, took more stack than the report claims, or a load read what it should
-            not.
     """
-    folder = Path(directory)
+    check_number("run", seed, "seed", 0, MOST_SEED)
+    try:
+        return _run(Path(directory), inputs, seed, backend, kind, witness=witness)
+    except InternalError as error:
+        remedy = "compile the model again; if the new folder fails too, that is a bug of lowtide: report it"
+        raise InputError(error.stage, error.message, where=error.where or str(directory), remedy=remedy) from error
+
+
+def _run(
+    folder: Path, inputs: Sequence[Array | Path], seed: int, backend: str, kind: ArtifactKind, *, witness: bool
+) -> RunResult:
+    """See `run_artifact`; an `InternalError` says what the folder's code did wrong."""
     view = load_artifact(folder)
     tensors = [slot.tensor for slot in view.inputs]
     arrays = _arrays(inputs, tensors) if inputs else random_inputs(tensors, seed)
@@ -182,6 +193,8 @@ def verify_model(
         InputError, UsageError, InternalError: as `compile_model` and `run_artifact`.
         OracleError: neither engine is installed, or neither takes the model.
     """
+    check_number("verify", count, "count", 1, MOST_RUNS)
+    check_number("verify", seed, "seed", 0, MOST_SEED - MOST_RUNS)
     reference = _Stored(Path(golden), count) if golden is not None else _Engines(Path(model), until, count, seed)
     if backend is not None:
         backend_named(backend)

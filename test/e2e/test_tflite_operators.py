@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rewritten_nets as nets
 import pytest
+import rewritten_nets as nets
+from lowtide.emulate.litert import LiteRtReference
 from micro import micro_outputs
 
 from lowtide.artifact import compile_model
-from lowtide.emulate.litert import LiteRtReference
 from lowtide.importer.tflite import import_tflite
 from lowtide.network import IoTensor
 from lowtide.verification import run_artifact

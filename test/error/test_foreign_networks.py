@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lowtide import budget
-from lowtide.budget import MOST_ARENA, check_arena
 from lowtide.errors import InputError
 from lowtide.ir import Attribute, make_context, parse_module
+from lowtide.limits import MOST_ARENA, check_arena
 from lowtide.lower import LONGEST_NAME, Lowered, identifier, lower
 from lowtide.normalise.bounds import objection_to_places
 from lowtide.passes import run_passes

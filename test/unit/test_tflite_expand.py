@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import rewritten_nets as nets
 import pytest
+import rewritten_nets as nets
 from tflite_nets import Net
 
 from lowtide.errors import InputError, UsageError

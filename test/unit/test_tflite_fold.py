@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import rewritten_nets as nets
 import pytest
+import rewritten_nets as nets
 from tflite_nets import Net
 
 from lowtide.errors import InputError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from lowtide.alloc import Problem, Solution, solve
-from lowtide.budget import arena_refusal, check_arena
+from lowtide.budget import arena_refusal
 from lowtide.bufferise.accesses import note_accesses
 from lowtide.bufferise.directions import note_directions
 from lowtide.bufferise.in_place import erase_calls, moves_in_place
@@ -30,6 +30,7 @@ from lowtide.ir import (
     func,
     memref,
 )
+from lowtide.limits import check_arena
 from lowtide.normalise.form import ARENA, outlined_network
 from lowtide.passes import Pass
 from lowtide.report.memory_map import PlacedBuffer

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from lowtide.bench import BENCHMARKS
+from lowtide.limits import MOST_MEMORY, MOST_RUNS, MOST_SEED
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, OBJECTIVES
 from lowtide.targets import TARGETS
 
@@ -65,10 +66,14 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower(), re.ASCII)
     if match is None or match[2] not in _UNITS:
         raise argparse.ArgumentTypeError(f"'{text}' is not a size; write bytes, or 32K, 1.5M")
+    if len(match[1]) > 40:
+        raise argparse.ArgumentTypeError(f"'{text[:20]}…' is more than the {MOST_MEMORY:,} bytes that a core addresses")
     # Not float, which rounds: every byte counts.
     size = Fraction(match[1]) * _UNITS[match[2]]
     if size < 1 or (_UNITS[match[2]] == 1 and size.denominator != 1):
         raise argparse.ArgumentTypeError(f"'{text}' is not a positive number of bytes")
+    if size > MOST_MEMORY:
+        raise argparse.ArgumentTypeError(f"'{text}' is more than the {MOST_MEMORY:,} bytes that a core addresses")
     return int(size)
 
 
@@ -78,8 +83,8 @@ def _natural(least: int, most: int, text: str) -> int:
     return int(text)
 
 
-_count = partial(_natural, 1, 10_000)
-_seed = partial(_natural, 0, 2**64 - 1)
+_count = partial(_natural, 1, MOST_RUNS)
+_seed = partial(_natural, 0, MOST_SEED)
 
 
 def make_parser(version: str) -> argparse.ArgumentParser:

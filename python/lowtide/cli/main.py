@@ -78,7 +78,9 @@ def _guarded(argv: Sequence[str] | None, console: Output, errors: Output, interr
     except Exception:
         interrupts.check()
         return _bug(errors)
-    return 0
+    if interrupts.cut_short:
+        errors.print("lowtide: interrupted: a search was cut short; all is complete, but not of the best plan")
+    return interrupts.exit_code if interrupts.cut_short else 0
 
 
 def _flushed(code: int, console: Output, errors: Output) -> int:

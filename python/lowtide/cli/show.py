@@ -21,6 +21,18 @@ from lowtide.report.pareto import on_front
 from lowtide.report.report import Report
 from lowtide.verification import Verification
 
+_SEARCHES = {
+    "budget": "the search used up its budget of steps: this is the best plan of those it looked at",
+    "interrupted": "the search was interrupted: this is the best plan of those it had looked at",
+}
+"""What to say of a search that did not come to its end."""
+
+
+_EXPLORED = {
+    "budget": "the search used up its budget of steps: there may be more points, and better ones",
+    "interrupted": "the search was interrupted: there may be more points, and better ones",
+}
+
 
 def show_compiled(console: Console, artifact: Artifact) -> None:
     """The figures of a compile and where its files are."""
@@ -44,6 +56,8 @@ def show_compiled(console: Console, artifact: Artifact) -> None:
             f"{report.target} has no FPU and the network is float: there is the .o alone (no .elf), and the firmware's "
             f"compiler library must supply {', '.join(report.external_symbols)}"
         )
+    if report.search in _SEARCHES:
+        console.print(_SEARCHES[report.search])
     console.print(f"written to {artifact.directory}")
 
 
@@ -142,6 +156,8 @@ def show_exploration(console: Console, found: Exploration) -> None:
         rest = ran, f"{point.predicted:,}", str(point.loops)
         table.add_row(*(f"{figure:,}" for figure in figures), *rest, style="" if best else "dim")
     console.print(table)
+    if found.search in _SEARCHES:
+        console.print(_EXPLORED[found.search])
     if found.interrupted:
         console.print(f"interrupted: {len(found.points)} of {found.planned} points were measured")
     console.print(f"written to {found.directory}")

@@ -24,6 +24,7 @@ class Interrupts:
 
     Attributes:
         received: the signal's number, or None.
+        cut_short: a search has been asked to end with what it has.
     """
 
     def __init__(self) -> None:
@@ -31,6 +32,7 @@ class Interrupts:
         self._before: dict[signal.Signals, Any] = {}
         self._asking = False
         self._asked = False
+        self.cut_short = False
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
@@ -48,7 +50,7 @@ class Interrupts:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT and self._asking and not self._asked:
-            self._asked = True
+            self._asked = self.cut_short = True
         elif self.received is None:
             self.received = number
             raise Interrupted

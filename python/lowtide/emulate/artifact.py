@@ -11,9 +11,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from lowtide.errors import InputError, UsageError
-from lowtide.network import DTYPE_BYTES, IoTensor, Slot
+from lowtide.network import Slot
+from lowtide.report import schema
 from lowtide.targets import Target, target_named
 
+_MOST = {
+    "arena_bytes": schema.MOST_BYTES,
+    "stack_bytes": schema.MOST_STACK,
+    "data_bytes": schema.MOST_DATA,
+    "sram_bytes": schema.MOST_BYTES + schema.MOST_STACK + schema.MOST_DATA,
+}
 _REMEDY = "name a folder that `lowtide compile -o DIR` wrote, or compile again"
 
 
@@ -91,9 +98,7 @@ def _view(directory: Path, report: Mapping[str, Any]) -> ArtifactView:
     name = report["name"]
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise ValueError(f"name {name!r} is not a C identifier")
-    arena, stack, data, sram = (
-        _count(report[key], key) for key in ("arena_bytes", "stack_bytes", "data_bytes", "sram_bytes")
-    )
+    arena, stack, data, sram = (schema.whole(report[key], key, 0, most) for key, most in _MOST.items())
     if arena + stack + data != sram:
         raise ValueError(f"sram_bytes {sram} is not arena + stack + data = {arena + stack + data}")
     return ArtifactView(
@@ -113,34 +118,13 @@ def _view(directory: Path, report: Mapping[str, Any]) -> ArtifactView:
 def _slots(entries: object, arena_bytes: int) -> tuple[Slot, ...]:
     if not isinstance(entries, list):
         raise TypeError("inputs and outputs must be lists")
-    return tuple(_slot(_mapping(entry), arena_bytes) for entry in cast("list[object]", entries))
-
-
-def _slot(entry: Mapping[str, Any], arena_bytes: int) -> Slot:
-    dtype = entry["dtype"]
-    if dtype not in DTYPE_BYTES:
-        raise ValueError(f"dtype {dtype!r} is none of {', '.join(DTYPE_BYTES)}")
-    scale, zero_point = entry["scale"], entry["zero_point"]
-    tensor = IoTensor(
-        name=str(entry["name"]),
-        shape=tuple(_count(extent, "shape") for extent in entry["shape"]),
-        dtype=dtype,
-        scale=None if scale is None else float(scale),
-        zero_point=None if zero_point is None else int(zero_point),
+    return tuple(
+        schema.slot(entry, f"tensor {number}", arena_bytes)
+        for number, entry in enumerate(cast("list[object]", entries))
     )
-    offset = _count(entry["offset"], "offset")
-    if offset + tensor.nbytes > arena_bytes:
-        raise ValueError(f"{tensor.name} at offset {offset} ends past the arena's {arena_bytes} bytes")
-    return Slot(tensor, offset)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise TypeError(f"expected an object, found {type(value).__name__}")
     return cast("dict[str, Any]", value)
-
-
-def _count(value: object, key: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{key} {value!r} is not a count of bytes or elements")
-    return value

@@ -11,7 +11,7 @@ from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
 from lowtide.emulate.artifact import ArtifactView
-from lowtide.emulate.image import FLASH_BASE, PAGE, Image, functions_of
+from lowtide.emulate.image import FLASH_BASE, MOST_FLASH, PAGE, Image, functions_of
 from lowtide.emulate.machine import Machine
 from lowtide.errors import InputError, InternalError
 
@@ -19,9 +19,11 @@ _QUERY = "iree_hal_executable_library_query"
 _QUERY_VERSION = 6
 # R_ARM_RELATIVE and R_RISCV_RELATIVE: add the load address, nothing else.
 _RELATIVE = {"EM_ARM": 23, "EM_RISCV": 3}
-_MOST_FLASH = 256 << 20
 # What pyelftools raises, besides its own error, where offsets and types are nonsense.
-_DAMAGED = (ELFError, struct.error, ValueError, TypeError, LookupError, AttributeError, OverflowError)
+DAMAGED = (
+    ELFError, struct.error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError,
+    StopIteration, RuntimeError, MemoryError,
+)  # fmt: skip
 # Offsets in the loader's memory: environment, dispatch state, workgroup state, binding table, 16-byte aligned.
 _ENVIRONMENT, _DISPATCH, _WORKGROUP, _BINDINGS = 0, 256, 384, 448
 # Words of iree_hal_executable_library_v0_t.
@@ -39,8 +41,10 @@ def load_elf(artifact: ArtifactView) -> Image:
     try:
         with path.open("rb") as stream:
             return _place(ELFFile(stream), path)
-    except _DAMAGED as error:
-        raise InputError("run", f"damaged ELF: {error}", where=str(path), remedy="compile again") from error
+    except DAMAGED as error:
+        raise InputError(
+            "run", f"damaged ELF: {str(error) or type(error).__name__}", where=str(path), remedy="compile again"
+        ) from error
 
 
 def call_elf(machine: Machine, query: int) -> int:
@@ -72,13 +76,18 @@ def _place(elf: ELFFile, path: Path) -> Image:
     if not loads or dynamic is None or elf["e_machine"] not in _RELATIVE:
         raise InputError("run", "not an embedded ELF for Arm or RISC-V", where=str(path), remedy="compile again")
     size = max(segment["p_vaddr"] + segment["p_memsz"] for segment in loads)
-    if size > _MOST_FLASH:
+    if size > MOST_FLASH:
         raise InputError("run", f"the ELF spans {size:,} bytes", where=str(path), remedy="compile again")
     alignment = max(1, *(segment["p_align"] for segment in loads))
+    if alignment > MOST_FLASH:
+        raise ValueError(f"a segment is to be aligned to {alignment:,} bytes")
     bias = FLASH_BASE + -size % PAGE // alignment * alignment
     flash = bytearray(size)
     for segment in loads:
-        flash[segment["p_vaddr"] : segment["p_vaddr"] + segment["p_filesz"]] = segment.data()
+        content = segment.data()
+        if len(content) != segment["p_filesz"] or len(content) > segment["p_memsz"]:
+            raise ValueError("a segment reaches past the end of the file, or of its memory")
+        flash[segment["p_vaddr"] : segment["p_vaddr"] + len(content)] = content
     _relocate(flash, dynamic, bias, _RELATIVE[elf["e_machine"]])
     query = next((symbol for symbol in dynamic.iter_symbols() if symbol.name == _QUERY), None)
     if query is None:
@@ -93,6 +102,8 @@ def _relocate(flash: bytearray, dynamic: DynamicSegment, bias: int, relative: in
             offset: int = relocation["r_offset"]
             if relocation["r_info_type"] != relative:
                 raise InternalError("run", f"the embedded ELF has a relocation of type {relocation['r_info_type']}")
+            if not 0 <= offset <= len(flash) - 4:
+                raise ValueError(f"a relocation at 0x{offset:x} is outside of all segments")
             addend = relocation["r_addend"] if table.is_RELA() else struct.unpack_from("<I", flash, offset)[0]
             struct.pack_into("<I", flash, offset, (addend + bias) & 0xFFFF_FFFF)
 

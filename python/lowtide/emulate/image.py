@@ -12,6 +12,7 @@ PAGE = 4096
 # Far apart: a stray access meets unmapped memory first. Below 0x40000000, where M-profile cores have their peripherals.
 FLASH_BASE = 0x0800_0000
 DATA_BASE = 0x2010_0000
+MOST_FLASH = 256 << 20
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from elftools.elf.sections import SymbolTableSection
 
 from lowtide.codegen.iree import tool
 from lowtide.emulate.artifact import ArtifactView
-from lowtide.emulate.image import DATA_BASE, FLASH_BASE, PAGE, Image, functions_of
+from lowtide.emulate.elf_loader import DAMAGED
+from lowtide.emulate.image import DATA_BASE, FLASH_BASE, MOST_FLASH, PAGE, Image, functions_of
 from lowtide.errors import InputError, InternalError
 
 _ALIGNMENT = 16
@@ -51,8 +52,12 @@ def _link(artifact: ArtifactView, source: Path, linked: Path, flash_start: int) 
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         raise _refusal(artifact, done.stderr)
-    with linked.open("rb") as stream:
-        return _read(ELFFile(stream), entry, flash_start)
+    try:
+        with linked.open("rb") as stream:
+            return _read(ELFFile(stream), entry, flash_start)
+    except DAMAGED as error:
+        message = f"the object is damaged: {str(error) or type(error).__name__}"
+        raise InputError("run", message, where=source.name, remedy="compile again") from error
 
 
 def _refusal(artifact: ArtifactView, stderr: str) -> InputError:
@@ -77,7 +82,10 @@ def _read(elf: ELFFile, entry: str, flash_start: int) -> Image:
         if not section["sh_flags"] & _SHF_ALLOC or section["sh_size"] == 0:
             continue
         target, base = (flash, flash_start) if section["sh_addr"] < DATA_BASE else (data, DATA_BASE)
-        target.extend(bytes(section["sh_addr"] - base - len(target)))
+        gap, size = section["sh_addr"] - base - len(target), section["sh_size"]
+        if gap < 0 or len(target) + gap + size > MOST_FLASH:
+            raise ValueError(f"the section {section.name} lies at 0x{section['sh_addr']:x} and has {size:,} bytes")
+        target.extend(bytes(gap))
         target.extend(bytes(section["sh_size"]) if section["sh_type"] == "SHT_NOBITS" else section.data())
     address = _entry_address(elf, entry)
     return Image(flash_start, bytes(flash), bytes(data), address & ~1, functions_of(elf))

@@ -17,6 +17,8 @@ from lowtide.emulate.stray import StrayWatch
 from lowtide.errors import InternalError
 
 _SEED = 0x10E7
+SECONDS = 600
+"""How long a call may take: only code that does not return takes minutes."""
 _READ_WRITE = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
 _READ_EXECUTE = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
 
@@ -119,13 +121,13 @@ class Machine:
         if failure or strays:
             raise StrayAccessError
         if self.uc.reg_read(core.pc) & ~1 != EXIT_ADDRESS:
-            raise InternalError("run", "the emulation stopped before the function returned")
+            raise InternalError("run", f"the emulation stopped before the function returned, within {SECONDS} s")
         return self.uc.reg_read(core.arguments[0])
 
     def _emulate(self, begin: int) -> unicorn.UcError | None:
         # On a thread of its own, so that Ctrl-C reaches this one.
         with ThreadPoolExecutor(max_workers=1) as pool:
-            running = pool.submit(self.uc.emu_start, begin, EXIT_ADDRESS)
+            running = pool.submit(self.uc.emu_start, begin, EXIT_ADDRESS, SECONDS * 1_000_000)
             try:
                 running.result()
             except unicorn.UcError as error:

@@ -12,15 +12,17 @@ from functools import partial
 from pathlib import Path
 
 from lowtide.cost.data import cost_model
-from lowtide.errors import InputError, UsageError
+from lowtide.errors import InputError
 from lowtide.exploration.point import Task, measure
 from lowtide.exploration.workers import cluster_workers, cores, local_workers
 from lowtide.kernels.library import note_lanes
+from lowtide.limits import MOST_RUNS, check_number
 from lowtide.lower import graph_of, identifier, normalised
 from lowtide.output import EXPLORATION, PAGE, PICTURE, check_replaceable, point_name, replaced, write_file
 from lowtide.plan.planners import plan_front
 from lowtide.plan.price import by_instructions
 from lowtide.plan.shares import shares_of
+from lowtide.plan.watch import ENDINGS, Ending
 from lowtide.report.pareto import Point, pareto_page, pareto_svg
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
@@ -37,6 +39,7 @@ class Exploration:
         target: the core's name.
         planned: how many points there are; fewer were measured if it was interrupted.
         points: those that were measured, by number.
+        search: how the search for plans ended: "complete", "budget" or "interrupted".
     """
 
     directory: Path
@@ -44,6 +47,7 @@ class Exploration:
     target: str
     planned: int
     points: tuple[Point, ...]
+    search: Ending = "complete"
 
     @property
     def interrupted(self) -> bool:
@@ -88,14 +92,13 @@ def explore_model(
     """
     path = Path(model)
     core = target_named(target)
-    if jobs is not None and jobs < 1:
-        raise UsageError("explore", f"{jobs} processes measure nothing", remedy="give --jobs a number from 1")
+    check_number("explore", jobs, "jobs", 1, MOST_RUNS)
     directory = Path(out) if out is not None else Path(f"{identifier(path.stem)}-{target}-points")
     place = check_replaceable(directory, "explore")
-    tasks = _tasks(path, core, tuple(until), keep_input, listen)
+    tasks, ending = _tasks(path, core, tuple(until), keep_input, listen)
     workers = cluster_workers(cluster) if cluster is not None else local_workers(min(jobs or cores(), len(tasks)))
     points = _measured(tasks, workers, listen)
-    found = Exploration(directory, path.name, target, len(tasks), points)
+    found = Exploration(directory, path.name, target, len(tasks), points, ending)
     scripts = {task.number: task.script for task in tasks}
     with replaced(place, "explore") as scratch:
         for point in points:
@@ -106,7 +109,8 @@ def explore_model(
 
 def _tasks(
     path: Path, core: Target, until: tuple[str, ...], keep_input: bool, listen: Callable[[str], None]
-) -> tuple[Task, ...]:
+) -> tuple[tuple[Task, ...], Ending]:
+    """What to measure, and how the search for it ended."""
     stages = Stages(listen)
     module = normalised(path, until, stages).module
     note_lanes(module, core.lanes)
@@ -117,7 +121,7 @@ def _tasks(
             partial(graph_of, module, works=True), alignment, keep_input=keep_input, watch=watch, price=price
         )
     content = path.read_bytes()
-    return tuple(
+    tasks = tuple(
         Task(
             number=number,
             file_name=path.name,
@@ -133,6 +137,16 @@ def _tasks(
         )
         for number, priced in enumerate(front, start=1)
     )
+    # plans that were found before the search was cut short are as good as any
+    return tasks, _worst([priced.found.plan.search for priced in front])
+
+
+def _worst(endings: Sequence[Ending]) -> Ending:
+    """How a search has ended that was "complete" as long as it had not."""
+    worst: Ending = "complete"
+    for ending in ENDINGS:
+        worst = ending if ending in endings else worst
+    return worst
 
 
 def _measured(
@@ -163,6 +177,7 @@ def _write_reports(found: Exploration, folder: Path) -> None:
         "model": found.model,
         "target": found.target,
         "planned": found.planned,
+        "search": found.search,
         "points": [asdict(point) for point in found.points],
     }
     write_file(folder / PICTURE, picture, "explore")

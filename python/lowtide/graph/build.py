@@ -17,6 +17,7 @@ from lowtide.ir import Block, BlockArgument, IntegerAttr, Module, Operation, Ran
 from lowtide.kernels.constants import interval_of
 from lowtide.kernels.library import kernel_for, lanes_of
 from lowtide.kernels.work import works_of
+from lowtide.limits import check_tensor
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, is_constant, network_function, role_of
 from lowtide.normalise.form import LAYER, PART
@@ -64,6 +65,7 @@ class _Builder:
         return Graph(tuple(self._layers), self._tensors(), tuple(range(len(block.arguments))), outputs)
 
     def _add(self, value: Value, name: str, producer: int) -> None:
+        check_tensor(bytes_of(value), name)
         self._buffers[value] = len(self._rows)
         self._rows.append({"producer": producer, "last_use": producer})
         self._values.append((value, name))

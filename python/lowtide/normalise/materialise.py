@@ -71,6 +71,8 @@ class _Cutter:
         self.parts: dict[Value, int] = {}
         # of `buffered` as it is: whatever gets a buffer is a source of its own, also of what was looked at before
         self._sources: dict[Value, frozenset[Value]] = {}
+        # what follows a value in its chain, or None; chains are walked from each of their operations
+        self._followers: dict[tuple[Value, bool], Value | None] = {}
         self._depths: dict[Value, int] = {}
 
     def visit(self, op: Operation) -> None:
@@ -97,8 +99,7 @@ class _Cutter:
             self._buffer(op.results[0])
             return
         starts_layer = role is Role.ROOT or (role is Role.REDUCE and not reduces_trailing(op))
-        has_end = any(v in self.buffered for v in self._chain(op.results[0]))
-        if (starts_layer or len(sources) > 1) and not has_end:
+        if (starts_layer or len(sources) > 1) and not self._has_end(op.results[0]):
             end = self._cut(op.results[0], through_reductions=role is Role.REDUCE)
             concat = self._concat_of(end)
             if concat is not None:
@@ -106,11 +107,16 @@ class _Cutter:
             if concat is None or self._numbers[concat] in self._copied:
                 self._buffer(end)
 
+    def _has_end(self, value: Value) -> bool:
+        """True where the layer that the value belongs to has been cut already."""
+        return any(v in self.buffered for v in self._chain(value))
+
     def _buffer(self, value: Value) -> None:
         """Give the value a buffer."""
         if value not in self.buffered:
             self.buffered.add(value)
             self._sources.clear()
+            self._followers.clear()
 
     def _depth(self, value: Value) -> int:
         """Operations between the value and what is in memory."""
@@ -155,11 +161,18 @@ class _Cutter:
     def _chain(self, value: Value, through_reductions: bool = False) -> list[Value]:
         """`value` and what follows it element by element, each the only use of the one before."""
         chain = [value]
-        while True:
-            users = users_of(chain[-1], self._block)
-            if len(users) != 1 or not self._continues(users[0], chain[-1], through_reductions):
-                return chain
-            chain.append(users[0].results[0])
+        while (following := self._follower(chain[-1], through_reductions)) is not None:
+            chain.append(following)
+        return chain
+
+    def _follower(self, value: Value, through_reductions: bool) -> Value | None:
+        """What follows `value` in its chain; None at the chain's end."""
+        key = value, through_reductions
+        if key not in self._followers:
+            users = users_of(value, self._block)
+            continues = len(users) == 1 and self._continues(users[0], value, through_reductions)
+            self._followers[key] = users[0].results[0] if continues else None
+        return self._followers[key]
 
     def _continues(self, user: Operation, value: Value, through_reductions: bool) -> bool:
         role = role_of(user)

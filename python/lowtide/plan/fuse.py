@@ -15,14 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lowtide.alloc import solve
-from lowtide.graph.conflicts import loop_bytes
+from lowtide.graph.conflicts import MOST_RUNS, loop_bytes
+from lowtide.graph.conflicts import problem_of as problem_of_program
 from lowtide.graph.graph import Graph, Layer
-from lowtide.graph.program import Direction, RowAccess, Window, Windows
+from lowtide.graph.program import Direction, Program, RowAccess, Window, Windows
 from lowtide.graph.row_schedule import UnschedulableError
-from lowtide.plan.memory import problem_of, program_of
+from lowtide.plan.memory import program_of
 from lowtide.plan.plan import Axis, Fusion
 from lowtide.plan.price import Price, by_macs
-from lowtide.plan.watch import Progress, Watch, unwatched
+from lowtide.plan.watch import Ending, Progress, Watch, unwatched
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ ROWS = (Mode(), Mode(direction="backwards"))
 PIXELS = (Mode(1), Mode(1, "backwards"))
 PATCHES = (Mode(1, anew=True), Mode(1, "backwards", anew=True))
 CHANNELS = (Mode(axis="channels", rows=8), Mode(axis="channels"))
+STEPS = 400_000
+"""Steps that a search takes at most, one for each buffer of each loop that it looks at, more where the loop's layers
+run often: about a minute. MobileNetV1 (30 layers) takes 30,000 with all modes, MobileNetV2 (64) half of them."""
+RUNS = 10_000
+"""Runs of a loop's layers that take as long again as a loop with few of them."""
 SHORT = 8
 """Layers of the loops that are looked at first; longer ones must then promise less than the best plan of these."""
 
@@ -120,8 +126,31 @@ def fused_plan(
         price: what a loop costs.
         most_cost: what all loops together may cost.
     """
-    search = _search(graph, alignment, keep_input, modes, watch, price, most_cost)
-    return search.turned(search.best())
+    return fused_search(
+        graph, alignment, keep_input=keep_input, modes=modes, watch=watch, price=price, most_cost=most_cost
+    )[0]
+
+
+def fused_search(
+    graph: Graph,
+    alignment: int,
+    *,
+    keep_input: bool = False,
+    modes: Sequence[Mode] = ROWS,
+    watch: Watch = unwatched,
+    price: Price = by_macs,
+    most_cost: float = math.inf,
+    steps: int = STEPS,
+) -> tuple[tuple[Fusion, ...], Ending]:
+    """The loops of `fused_plan`, and how the search for them ended.
+
+    Args:
+        graph, alignment, keep_input, modes, watch, price, most_cost: as for `fused_plan`.
+        steps: how many the search may take; the best plan of those that were looked at until then is the result.
+    """
+    search = _search(graph, alignment, keep_input, modes, watch, price, most_cost, steps=steps)
+    fusions = search.turned(search.best())
+    return fusions, search.ending
 
 
 def fused_front(
@@ -132,16 +161,20 @@ def fused_front(
     modes: Sequence[Mode] = ROWS,
     watch: Watch = unwatched,
     price: Price = by_macs,
-) -> Iterator[tuple[int, tuple[Fusion, ...]]]:
+    steps: int = STEPS,
+) -> Iterator[tuple[int, tuple[Fusion, ...], Ending]]:
     """Cost and loops of the cheapest plans under falling peaks, from whole layers to the least peak; costs never fall.
 
+    With each plan, how the search has ended up to there.
+
     Args:
-        graph, alignment, keep_input, modes, watch: as for `fused_plan`.
+        graph, alignment, keep_input, modes, watch, steps: as for `fused_search`.
         price: what a loop costs.
     """
-    search = _search(graph, alignment, keep_input, modes, watch, price)
+    search = _search(graph, alignment, keep_input, modes, watch, price, steps=steps)
     for chain in search.front():
-        yield sum(segment.cost for segment in chain), search.turned(chain)
+        fusions = search.turned(chain)
+        yield sum(segment.cost for segment in chain), fusions, search.ending
 
 
 def _search(
@@ -152,12 +185,13 @@ def _search(
     watch: Watch,
     price: Price,
     most_cost: float = math.inf,
+    steps: int = STEPS,
 ) -> _Search:
-    search = _Search(graph, alignment, keep_input=keep_input, price=price, most_cost=most_cost)
-    steps = [(mode, range(2, SHORT + 1), mode.axis == "rows" and not mode.anew) for mode in modes]
-    total = sum(1 + long for _, _, long in steps) * len(graph.layers)
+    search = _Search(graph, alignment, keep_input=keep_input, price=price, most_cost=most_cost, steps=steps)
+    turns = [(mode, range(2, SHORT + 1), mode.axis == "rows" and not mode.anew) for mode in modes]
+    total = sum(1 + long for _, _, long in turns) * len(graph.layers)
     search.watched(watch, total)
-    for mode, short, long in steps:
+    for mode, short, long in turns:
         search.add(mode, short)
         if long:
             search.add(mode, range(SHORT + 1, len(graph.layers) + 1))
@@ -165,9 +199,15 @@ def _search(
 
 
 class _Search:
-    """Segments by what they need at least; the allocator is asked only of those that a best plan is made of."""
+    """Segments by what they need at least; the allocator is asked only of those that a best plan is made of.
 
-    def __init__(self, graph: Graph, alignment: int, *, keep_input: bool, price: Price, most_cost: float) -> None:
+    Attributes:
+        ending: how the search has ended; "complete" as long as it has not.
+    """
+
+    def __init__(
+        self, graph: Graph, alignment: int, *, keep_input: bool, price: Price, most_cost: float, steps: int
+    ) -> None:
         self._graph = graph
         self._price = price
         self._most_cost = most_cost
@@ -177,7 +217,8 @@ class _Search:
         self._segments: dict[Fusion, Segment] = {}
         self._watch: Watch = unwatched
         self._done = self._total = 0
-        self._ended = False
+        self._steps_left = steps
+        self.ending: Ending = "complete"
         for number in range(1, self._count + 1):
             whole = Fusion(number, number)
             self._segments[whole] = Segment(whole, self._solved(whole), 0, exact=True)
@@ -187,9 +228,21 @@ class _Search:
         self._watch, self._total = watch, total
 
     def _goes_on(self, best_bytes: int) -> bool:
-        """Whether the watcher has not had enough."""
-        self._ended = self._ended or not self._watch(Progress(self._done, self._total, best_bytes))
-        return not self._ended
+        """Whether there are steps left, and the watcher has not had enough."""
+        if self.ending == "complete" and not self._watch(Progress(self._done, self._total, best_bytes)):
+            self.ending = "interrupted"
+        return self.ending == "complete"
+
+    def _takes(self, program: Program) -> bool:
+        """Count the steps that a program takes; False where there are not as many left, which ends the search."""
+        runs = sum(
+            min(len(loop.runs) * (1 if loop.columns is None else len(loop.columns[0])), MOST_RUNS)
+            for loop in program.loops
+        )
+        self._steps_left -= len(program.buffers) * (RUNS + runs) // RUNS
+        if self._steps_left < 0 and self.ending == "complete":
+            self.ending = "budget"
+        return self.ending == "complete"
 
     def best(self) -> tuple[Segment, ...]:
         """The cheapest chain under the least peak that is to be had for what loops may cost."""
@@ -211,7 +264,7 @@ class _Search:
         """
         while True:
             # a search that is ended asks the allocator no more; whole layers are exact
-            segments = [s for s in self._segments.values() if s.exact or not self._ended]
+            segments = [s for s in self._segments.values() if s.exact or self.ending == "complete"]
             least = least_peak(segments, self._count)
             if limit is not None and least > limit:
                 return None
@@ -250,6 +303,8 @@ class _Search:
             for last in range(first + lengths.start - 1, min(first + lengths.stop - 2, self._count) + 1):
                 if not self._add(first, last, mode, limit):
                     break
+            if self.ending != "complete":
+                return
 
     def _add(self, first: int, last: int, mode: Mode, limit: int) -> bool:
         """Add one loop; False where a longer one can't be of use either."""
@@ -261,6 +316,8 @@ class _Search:
             program = program_of(part, self._alignment, fusions=(_alone(fusion),))
         except UnschedulableError as reason:
             return reason.for_now
+        if not self._takes(program):
+            return False
         if sum(store.nbytes for store in program.buffers if store.name.startswith("ring")) > limit:
             return False
         nbytes = loop_bytes(program)
@@ -286,15 +343,18 @@ class _Search:
 
     def _whole(self, fusions: Sequence[Fusion]) -> int:
         try:
-            problem = problem_of(self._graph, self._alignment, fusions=fusions, keep_input=self._keep_input)
+            program = program_of(self._graph, self._alignment, fusions=fusions, keep_input=self._keep_input)
         except UnschedulableError:
             return 1 << 62
-        return solve(problem, "first-fit").arena_bytes
+        self._takes(program)
+        return solve(problem_of_program(program, overlap=True)[0], "first-fit").arena_bytes
 
     def _solved(self, fusion: Fusion) -> int:
         part = segment_graph(self._graph, fusion.first, fusion.last, self._keep_input)
         fusions = () if fusion.first == fusion.last else (_alone(fusion),)
-        return solve(problem_of(part, self._alignment, fusions=fusions), "first-fit").arena_bytes
+        program = program_of(part, self._alignment, fusions=fusions)
+        self._takes(program)
+        return solve(problem_of_program(program, overlap=True)[0], "first-fit").arena_bytes
 
 
 def _alone(fusion: Fusion) -> Fusion:
@@ -376,11 +436,16 @@ def least_peak(segments: Sequence[Segment], layers: int) -> int:
 
 def cheapest(segments: Sequence[Segment], layers: int, peak: int) -> tuple[Segment, ...]:
     """The segments of the least cost none of which needs more than `peak` bytes; of equals the first found."""
-    best: dict[int, tuple[int, tuple[Segment, ...]]] = {0: (0, ())}
+    costs = {0: 0}
+    ways: dict[int, Segment] = {}
     for segment in sorted(segments, key=lambda s: (s.first, s.last)):
-        if segment.nbytes <= peak and segment.first - 1 in best:
-            cost, chain = best[segment.first - 1]
-            known = best.get(segment.last)
-            if known is None or cost + segment.cost < known[0]:
-                best[segment.last] = cost + segment.cost, (*chain, segment)
-    return best[layers][1]
+        if segment.nbytes <= peak and segment.first - 1 in costs:
+            cost = costs[segment.first - 1] + segment.cost
+            if segment.last not in costs or cost < costs[segment.last]:
+                costs[segment.last], ways[segment.last] = cost, segment
+    # whatever ends before a segment's first layer was settled before the segment was looked at
+    chain: list[Segment] = []
+    while layers:
+        chain.append(ways[layers])
+        layers = chain[-1].first - 1
+    return tuple(reversed(chain))

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from lowtide.errors import UsageError
 from lowtide.graph.program import Direction
+from lowtide.plan.watch import Ending
 
 Objective = Literal["free", "fit", "ram", "untiled"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
@@ -52,6 +53,7 @@ class Plan:
         fusions: in the order of their layers, of which no two share one.
         kernels: layers, numbered from 1 in the plan's order, that a named kernel computes; others choose themselves.
         arena_bytes: what the plan's model of memory says that the arena will be.
+        search: how the search for the loops ended; one that did not come to its end may have missed a better plan.
     """
 
     objective: Objective
@@ -63,6 +65,7 @@ class Plan:
     overlap: bool = True
     budget: int = 0
     kernels: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    search: Ending = "complete"
 
     def __post_init__(self) -> None:
         check_objective(self.objective)

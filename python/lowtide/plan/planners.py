@@ -10,7 +10,7 @@ from typing import Protocol
 from lowtide.alloc import solve
 from lowtide.errors import UsageError
 from lowtide.graph.graph import Graph
-from lowtide.plan.fuse import CHANNELS, PATCHES, PIXELS, ROWS, Mode, fused_front, fused_plan
+from lowtide.plan.fuse import CHANNELS, PATCHES, PIXELS, ROWS, Mode, fused_front, fused_search
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Objective, Plan
 from lowtide.plan.price import Allowance, Price, any_price, by_macs
@@ -85,10 +85,11 @@ def _fused(
 ) -> Untiled:
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.ordered
-    fusions = fused_plan(
-        graph, alignment, keep_input=keep_input, modes=modes, watch=watch, price=price, most_cost=allowance(graph)
+    most = allowance(graph)
+    fusions, ending = fused_search(
+        graph, alignment, keep_input=keep_input, modes=modes, watch=watch, price=price, most_cost=most
     )
-    found = replace(whole.plan, objective=objective, fusions=fusions)
+    found = replace(whole.plan, objective=objective, fusions=fusions, search=ending)
     return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
 
 
@@ -128,8 +129,8 @@ def _candidates(cut: Cut, alignment: int, keep_input: bool, watch: Watch, price:
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.ordered
     front = fused_front(graph, alignment, keep_input=keep_input, modes=ALL, watch=watch, price=price)
-    for cost, fusions in front:
-        plan = replace(whole.plan, objective="ram" if fusions else "untiled", fusions=fusions)
+    for cost, fusions, ending in front:
+        plan = replace(whole.plan, objective="ram" if fusions else "untiled", fusions=fusions, search=ending)
         yield Priced(cost, replace(whole, plan=_predicted(plan, graph, alignment, keep_input)))
 
 
@@ -155,7 +156,8 @@ def plan_fit(
         if priced.arena_bytes <= arena_limit:
             break
     found = min(tried, key=lambda priced: (priced.arena_bytes, priced.cost)).found
-    return replace(found, plan=replace(found.plan, objective="fit"))
+    ending = tried[-1].found.plan.search
+    return replace(found, plan=replace(found.plan, objective="fit", search=ending))
 
 
 def _whole(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> Untiled:

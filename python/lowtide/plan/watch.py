@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Progress:
     def __str__(self) -> str:
         return f"{self.done:,} of {self.total:,} segments, best {self.best_bytes:,} bytes"
 
+
+Ending = Literal["complete", "budget", "interrupted"]
+"""How a search ended: with nothing left to look at, with its steps used up, or by who watched it."""
+ENDINGS: tuple[Ending, ...] = get_args(Ending)
 
 Watch = Callable[[Progress], bool]
 """Called again and again; False ends the search, which then keeps the best plan so far."""

@@ -6,15 +6,30 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from lowtide.errors import InputError
 from lowtide.graph.bound import BoundKind
-from lowtide.graph.program import Loop, Run, Window
-from lowtide.network import IoTensor, LayerAccess, Slot
+from lowtide.graph.program import Loop
+from lowtide.network import LayerAccess, Slot
 from lowtide.output import REPORT, write_file
+from lowtide.plan.watch import ENDINGS, Ending
+from lowtide.report import schema
 from lowtide.report.memory_map import PlacedBuffer
+
+_COUNTS = (
+    "sram_bytes",
+    "baseline_bytes",
+    "untiled_bound_bytes",
+    "allocation_bound_bytes",
+    "flash_bytes",
+    "code_bytes",
+    "weights_bytes",
+    "macs",
+    "baseline_macs",
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,7 @@ class Report:
         stages: name and seconds.
         layers: what each layer reads and writes in the arena, and which way it runs.
         loops: which of them run again and again, each time by which rows and columns.
+        search: how the search for the plan ended: "complete", "budget" or "interrupted"; "given" without a search.
     """
 
     model: str
@@ -68,6 +84,7 @@ class Report:
     layers: tuple[LayerAccess, ...] = ()
     loops: tuple[Loop, ...] = ()
     untiled_bound_kind: BoundKind = "between layers"
+    search: Ending | Literal["given"] = "complete"
 
     def to_json(self) -> str:
         """The file's text."""
@@ -92,11 +109,6 @@ def _slot(slot: Slot) -> dict[str, object]:
     return {**asdict(slot.tensor), "offset": slot.offset}
 
 
-def _read_slot(row: Mapping[str, Any]) -> Slot:
-    tensor = IoTensor(row["name"], tuple(row["shape"]), row["dtype"], row["scale"], row["zero_point"])
-    return Slot(tensor, row["offset"])
-
-
 def _lines(rows: Sequence[object]) -> str:
     return ",".join(f"\n    {json.dumps(row)}" for row in rows) + "\n  " if rows else ""
 
@@ -106,47 +118,89 @@ def _layer(layer: LayerAccess) -> dict[str, object]:
     return {**asdict(layer), "windows": windows}
 
 
-def _read_layer(row: Mapping[str, Any]) -> LayerAccess:
-    words = row["name"], row["function"], row["direction"], tuple(row["inputs"]), row["output"]
-    numbers = row["stored_bytes"], row["in_place_first"], row["in_place_bytes"]
-    windows = tuple((_read_window(rows), _read_window(columns)) for rows, columns in row["windows"])
-    return LayerAccess(*words, *numbers, windows, row["accumulates"], row["macs"])
-
-
-def _read_window(row: Sequence[int] | None) -> Window | None:
-    return None if row is None else Window(*row)
-
-
 def _loop(loop: Loop) -> dict[str, object]:
     return {**asdict(loop), "runs": [astuple(run) for run in loop.runs]}
 
 
-def _read_loop(row: Mapping[str, Any]) -> Loop:
-    runs = tuple(Run(*run) for run in row["runs"])
-    columns = None if row["columns"] is None else tuple(tuple((b, e) for b, e in of_one) for of_one in row["columns"])
-    return Loop(row["first"], row["last"], runs, columns, row["backwards"], row["by_channels"])
-
-
 def read_report(directory: Path) -> Report:
-    """Read a folder's report; `InputError` where it is missing or damaged."""
+    """Read a folder's report; `InputError` where it is missing, or is not what `to_json` can have written."""
     path = directory / REPORT
     remedy = "compile the model again"
     try:
-        row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        row["files"] = tuple(row["files"].items())
-        row["inputs"] = tuple(_read_slot(slot) for slot in row["inputs"])
-        row["outputs"] = tuple(_read_slot(slot) for slot in row["outputs"])
-        row["buffers"] = tuple(PlacedBuffer(**buffer) for buffer in row["buffers"])
-        row["layers"] = tuple(_read_layer(layer) for layer in row.get("layers", ()))
-        row["loops"] = tuple(_read_loop(loop) for loop in row.get("loops", ()))
-        row["stages"] = tuple((stage["name"], stage["seconds"]) for stage in row["stages"])
-        row["external_symbols"] = tuple(row["external_symbols"])
-        row["steps"] = tuple(row["steps"])
-        return Report(**row)
+        return _report(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError("report", f"cannot read it: {error.strerror}", where=str(path), remedy=remedy) from error
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError("report", f"it is damaged: {error}", where=str(path), remedy=remedy) from error
+
+
+def _report(content: object) -> Report:
+    """The report that JSON holds; `ValueError` where it holds something else."""
+    # a report of before these keys came
+    later: dict[str, Any] = {"layers": [], "loops": [], "untiled_bound_kind": "between layers", "search": "complete"}
+    row = {**later, **schema.members(content, "the report", [field.name for field in fields(Report)], later)}
+    arena = schema.whole(row["arena_bytes"], "arena_bytes", 0, schema.MOST_BYTES)
+    stack = schema.whole(row["stack_bytes"], "stack_bytes", 0, schema.MOST_STACK)
+    data = schema.whole(row["data_bytes"], "data_bytes", 0, schema.MOST_DATA)
+    steps = tuple(schema.text(step, "a step") for step in schema.items(row["steps"], "steps"))
+    placed = tuple(schema.buffer(one, arena, len(steps)) for one in schema.items(row["buffers"], "buffers"))
+    buffers = {buffer.name: buffer for buffer in placed}
+    if len(buffers) != len(placed):
+        raise ValueError("two buffers have the same name")
+    layers = tuple(schema.layer(one, buffers) for one in schema.items(row["layers"], "layers"))
+    loops = tuple(schema.loop(one, layers, buffers) for one in schema.items(row["loops"], "loops"))
+    if any(after.first <= before.last for before, after in pairwise(loops)):
+        raise ValueError("the loops are not apart, or not in order")
+    if len(steps) < 2:
+        raise ValueError("the steps lack the arrival of the inputs, or the departure of the outputs")
+    report = Report(
+        model=schema.text(row["model"], "model"),
+        name=schema.identifier(row["name"], "name"),
+        target=schema.text(row["target"], "target"),
+        objective=schema.text(row["objective"], "objective"),
+        arena_bytes=arena,
+        stack_bytes=stack,
+        data_bytes=data,
+        **{key: schema.whole(row[key], key) for key in _COUNTS},
+        instructions=_measured(row, "instructions"),
+        stack_used_bytes=_measured(row, "stack_used_bytes"),
+        keep_input=schema.truth(row["keep_input"], "keep_input"),
+        external_symbols=tuple(
+            schema.text(symbol, "an external symbol")
+            for symbol in schema.items(row["external_symbols"], "external_symbols")
+        ),
+        files=tuple(
+            (name, schema.text(digest, f"the digest of {name}"))
+            for name, digest in schema.members(row["files"], "files").items()
+        ),
+        inputs=_slots(row["inputs"], "input", arena),
+        outputs=_slots(row["outputs"], "output", arena),
+        steps=steps,
+        buffers=placed,
+        stages=tuple(_stage(stage) for stage in schema.items(row["stages"], "stages")),
+        layers=layers,
+        loops=loops,
+        untiled_bound_kind=schema.one_of(row["untiled_bound_kind"], "untiled_bound_kind", get_args(BoundKind)),
+        search=schema.one_of(row["search"], "search", (*ENDINGS, "given")),
+    )
+    if report.arena_bytes + report.stack_bytes + report.data_bytes != report.sram_bytes:
+        raise ValueError("sram_bytes is not arena + stack + data")
+    return report
+
+
+def _measured(row: Mapping[str, Any], key: str) -> int | None:
+    return schema.optional(row[key], lambda value: schema.whole(value, key))
+
+
+def _slots(value: object, name: str, arena_bytes: int) -> tuple[Slot, ...]:
+    return tuple(
+        schema.slot(one, f"{name} {number}", arena_bytes) for number, one in enumerate(schema.items(value, name))
+    )
+
+
+def _stage(value: object) -> tuple[str, float]:
+    row = schema.members(value, "a stage", ("name", "seconds"))
+    return schema.text(row["name"], "a stage's name"), schema.real(row["seconds"], "a stage's seconds")
 
 
 def file_digests(directory: Path) -> tuple[tuple[str, str], ...]:

@@ -8,17 +8,22 @@ from collections.abc import Iterable
 from lowtide.plan.plan import Plan
 
 MAIN = "__transform_main"
+_CUT_SHORT = {
+    "budget": "The search for this plan used up its budget of steps: there may be better ones.",
+    "interrupted": "The search for this plan was interrupted: there may be better ones.",
+}
 
 
 def script_for(plan: Plan) -> str:
     """The script that carries out a plan, in the form in which MLIR itself prints it.
 
     Args:
-        plan: complete; the same plan gives the same text.
+        plan: complete; the same plan gives the same text. A comment says where its search did not come to its end.
     """
     steps = _steps(plan)
     return "\n".join(
         [
+            *([] if plan.search == "complete" else [f"// {_CUT_SHORT[plan.search]}"]),
             "module attributes {transform.with_named_sequence} {",
             f"  transform.named_sequence @{MAIN}(%arg0: !transform.any_op {{transform.readonly}}) {{",
             *(f"    {step}" for step in steps),
