@@ -13,10 +13,6 @@ STACK_RESERVE = 256
 code. Where they turn out larger it plans again with what was measured; where smaller, what is left over is not used."""
 
 
-"""Bytes: code for 32-bit cores counts in signed words. It holds for the host as well, so that a network does not
-compile for a machine only to be refused for a core."""
-
-
 def ram_refusal(report: Report, least: Report, ram: int) -> InputError:
     """What to say of a network that does not fit.
 

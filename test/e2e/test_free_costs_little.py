@@ -118,7 +118,7 @@ def _measured(net: TosaNet, y: Value, target: str, objective: Objective, folder:
     if y.array.dtype == np.int8:
         np.testing.assert_array_equal(outcome.outputs[0], y.array)
     else:
-        np.testing.assert_allclose(outcome.outputs[0], y.array, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(outcome.outputs[0].astype(np.float32), y.array, rtol=1e-4, atol=1e-4)
     assert outcome.instructions is not None
     return outcome.instructions, report.arena_bytes
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rewritten_nets as nets
-from lowtide.emulate.litert import LiteRtReference
-from micro import micro_outputs
+from oracles import needs_micro, needs_oracle
 
 from lowtide.artifact import compile_model
+from lowtide.emulate.oracle import Oracle
 from lowtide.importer.tflite import import_tflite
 from lowtide.network import IoTensor
 from lowtide.verification import run_artifact
@@ -88,13 +88,14 @@ def _drawn(tensor: IoTensor, seed: int) -> Array:
     return random.integers(limits.min, limits.max + 1, tensor.shape).astype(tensor.dtype)
 
 
-def _check(case: nets.Case, folder: Path, *, micro: bool) -> None:
+def _check(case: nets.Case, folder: Path, engine: str) -> None:
     """Compiles for every core that has what the network computes with, and compares runs, one of them witnessed."""
     net, inputs, outputs = case
     model = net.save(folder, inputs, outputs)
     tensors = import_tflite(model).inputs
     runs = [[_drawn(tensor, seed) for tensor in tensors] for seed in range(RUNS)]
-    expected = micro_outputs(model, runs, len(outputs)) if micro else [LiteRtReference(model).run(run) for run in runs]
+    with Oracle([engine]) as oracle:
+        expected = oracle.run(model.read_bytes(), runs).outputs
     for core in CORES:
         compiled = compile_model(model, target=core, out=folder / core)
         if compiled.report.external_symbols:  # a float network on a core without FPU: the object alone does not run
@@ -110,15 +111,16 @@ def _compare(outputs: Sequence[Array], expected: Sequence[Array]) -> None:
         np.testing.assert_allclose(made, right.reshape(made.shape), rtol=0, atol=within)
 
 
+@needs_micro
 @pytest.mark.parametrize("name", MICRO)
 def test_like_litert_micro(name: str, tmp_path: Path) -> None:
-    _check(MICRO[name], tmp_path, micro=True)
+    _check(MICRO[name], tmp_path, "micro")
 
 
+@needs_oracle
 @pytest.mark.parametrize("name", LITERT)
 def test_like_litert(name: str, tmp_path: Path) -> None:
-    pytest.importorskip("ai_edge_litert")
-    _check(LITERT[name], tmp_path, micro=False)
+    _check(LITERT[name], tmp_path, "litert")
 
 
 def test_a_shared_output_has_one_place_and_an_input_keeps_its_bytes(tmp_path: Path) -> None:

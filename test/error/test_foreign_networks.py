@@ -8,7 +8,7 @@ import jit
 import numpy as np
 import pytest
 
-from lowtide import budget
+from lowtide import limits
 from lowtide.errors import InputError
 from lowtide.ir import Attribute, make_context, parse_module
 from lowtide.limits import MOST_ARENA, check_arena
@@ -190,13 +190,13 @@ def test_what_is_inside_has_no_objection() -> None:
         assert objection_to_places(view.operation) == ""
 
 
-def test_an_arena_beyond_what_a_core_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_arena_beyond_what_microcontrollers_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     check_arena(MOST_ARENA)
-    with pytest.raises(InputError, match="no core addresses more than 2,147,483,647"):
+    with pytest.raises(InputError, match="the most that lowtide makes are 67,108,864"):
         check_arena(MOST_ARENA + 1)
-    monkeypatch.setattr(budget, "MOST_ARENA", 15)
+    monkeypatch.setattr(limits, "MOST_ARENA", 15)
     module = parse_module(network(f"%r = tosa.abs %a : ({F}) -> {F}"), make_context())
-    with pytest.raises(InputError, match="an arena of 16 bytes, no core addresses more than 15"):
+    with pytest.raises(InputError, match="an arena of 16 bytes, the most that lowtide makes are 15"):
         run_passes(module, "lowtide-import-tosa,lowtide-normalise,lowtide-outline,lowtide-bufferise,lowtide-allocate")
 
 

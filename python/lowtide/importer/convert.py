@@ -67,7 +67,7 @@ def _bounds(conversion: Conversion) -> tuple[int, int]:
 
 
 def _quantized(x: Value, conversion: Conversion) -> Value:
-    """The quotient x / scale, rounded to the nearest whole number, ties away from zero, plus the zero point, within the type.
+    """The quotient x / scale, rounded to nearest, ties away from zero, plus the zero point, within the type.
 
     LiteRT makes an int32 of the quotient first. What that is for NaN is undefined in C; its builds for the machines
     that models are tested on take the least int32, and that plus a zero point below 0 wraps around to a great number.

@@ -350,8 +350,6 @@ def _contraction(reached: _Reached, loops: tuple[Var, ...], result: Index, x: Fa
     if found[0] is None or found[1] is None or at[0] != Linear():
         return None
     (rows, ky), (columns, kx) = found[0], found[1]
-    if ky is kx:
-        return None  # the window is a diagonal
     flat = row_major(w.shape, apply_map(node.maps[1], dims))
     inner = [v for v in reduced if v not in (ky, kx)]
     channel, multiplier = at[3], 1
@@ -363,7 +361,8 @@ def _contraction(reached: _Reached, loops: tuple[Var, ...], result: Index, x: Fa
         flat = flat.without(halves[0]).without(halves[1]) + Linear.of(loops[3])
     layout = _layout(channel, flat, loops[3], inner, kx)
     used = {loops[3], ky, kx, *inner}
-    if layout is None or flat.const or not flat.variables <= used:
+    # where one variable goes through rows and columns the window is a diagonal
+    if layout is None or ky is kx or flat.const or not flat.variables <= used:
         return None
     channels = inner[0].extent if inner else 1
     strides = flat.coefficient(loops[3]), flat.coefficient(ky), flat.coefficient(kx)
