@@ -41,6 +41,9 @@ def mend(module: Module, notes: Notes) -> None:
             _replace_stand_in(op, notes, name)
         elif op.name == "tosa.avg_pool2d" and name in notes.unsigned_pools:
             _count_from_zero(op)
+        elif op.name == "tosa.table" and name in notes.tables:
+            with op.context, op.location, InsertionPoint(op):
+                op.operands[1] = _make_constant(notes.tables[name], IntegerType.get_signless(8))
         elif op.name == "tosa.rescale":
             _make_multiplier_positive(op)
             _round_twice(op)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from lowtide.network import DType
 
 
@@ -33,7 +36,9 @@ class Notes:
     Attributes:
         conversions: by the name of the product in their stand-in.
         unsigned_pools: names of what average pools make of uint8.
+        tables: by the name of what is looked up in it, a table of LiteRT Micro's for each int8, from -128 on.
     """
 
     conversions: Mapping[str, Conversion]
     unsigned_pools: frozenset[str]
+    tables: Mapping[str, npt.NDArray[np.int8]]

@@ -15,7 +15,8 @@ from tflite import ActivationFunctionType, BuiltinOperator, TensorType
 
 from lowtide.errors import InputError
 from lowtide.importer.tflite.conversions import cast, quantize
-from lowtide.importer.tflite.model import Model, Operator, Tensor
+from lowtide.importer.tflite.fixed_point import logistic_table, tanh_table
+from lowtide.importer.tflite.model import Model, Operator, Quantization, Tensor
 from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.operators import BIASED, EIGHT_BIT_TYPES, SUPPORTED
 from lowtide.importer.tflite.rewrite import Rewrite
@@ -26,6 +27,14 @@ _ACTIVATIONS = {
     ActivationFunctionType.RELU_N1_TO_1: BuiltinOperator.RELU_N1_TO_1,
     ActivationFunctionType.RELU6: BuiltinOperator.RELU6,
 }
+# What activations let through; None where there is no bound.
+_BOUNDS: Mapping[int, tuple[int, int | None]] = {
+    ActivationFunctionType.RELU: (0, None),
+    ActivationFunctionType.RELU_N1_TO_1: (-1, 1),
+    ActivationFunctionType.RELU6: (0, 6),
+}
+_LOGISTIC_OUTPUT = Quantization((1 / 256,), (-128,))
+_TANH_OUTPUT = Quantization((1 / 128,), (0,))
 _EXPORT_AGAIN = "export the model again; exporters give both the same scale"
 
 
@@ -63,12 +72,26 @@ def repair(model: Model, where: str) -> tuple[Model, Notes]:
         if changed is not None:
             rewrite.operators.append(changed)
     repaired = replace(model, tensors=tuple(rewrite.tensors), operators=tuple(rewrite.operators))
-    return repaired, Notes(rewrite.conversions, _unsigned_pools(repaired))
+    return repaired, Notes(rewrite.conversions, _unsigned_pools(repaired), _tables(repaired))
 
 
 def _unsigned_pools(model: Model) -> frozenset[str]:
     made = (model.tensors[op.outputs[0]] for op in model.operators if op.code == BuiltinOperator.AVERAGE_POOL_2D)
     return frozenset(tensor.name for tensor in made if tensor.type == TensorType.UINT8)
+
+
+def _tables(model: Model) -> dict[str, npt.NDArray[np.int8]]:
+    """Of TANH to another scale Micro makes what no scale would give; there the converter's table is right."""
+    found: dict[str, npt.NDArray[np.int8]] = {}
+    for operator in model.operators:
+        given, made = (model.tensors[places[0]] for places in (operator.inputs, operator.outputs))
+        if made.type != TensorType.INT8 or given.quantization is None or made.quantization is None:
+            continue
+        if operator.code == BuiltinOperator.LOGISTIC and made.quantization == _LOGISTIC_OUTPUT:
+            found[made.name] = logistic_table(given.quantization)
+        elif operator.code == BuiltinOperator.TANH and made.quantization == _TANH_OUTPUT:
+            found[made.name] = tanh_table(given.quantization)
+    return found
 
 
 def _unscale(model: Model) -> Model:
@@ -222,6 +245,28 @@ def _split_activation(rewrite: Rewrite, operator: Operator) -> Operator:
     return Operator(operator.index, activation, (pooled,), operator.outputs)
 
 
+def _clamp_integers(rewrite: Rewrite, operator: Operator) -> Operator:
+    """Makes the activation of int32 arithmetic a maximum and a minimum: the converter refuses it there."""
+    made = rewrite.tensors[operator.outputs[0]]
+    low, high = _BOUNDS.get(int(_scalar(operator, "fused_activation_function")), (None, None))
+    if made.type != TensorType.INT32 or low is None:
+        return operator
+    options = {**operator.options, "fused_activation_function": ActivationFunctionType.NONE}
+    value = rewrite.add(made, "unclamped")
+    rewrite.operators.append(replace(operator, outputs=(value,), options=options))
+
+    def bounded(code: int, bound: int) -> Operator:
+        constant = replace(made, shape=(1,) * len(made.shape), data=np.int32(bound).tobytes())
+        return Operator(operator.index, code, (value, rewrite.add(constant, f"bound{bound}")), operator.outputs)
+
+    if high is not None:
+        raised = rewrite.add(made, "raised")
+        rewrite.operators.append(replace(bounded(BuiltinOperator.MAXIMUM, low), outputs=(raised,)))
+        value = raised
+        return bounded(BuiltinOperator.MINIMUM, high)
+    return bounded(BuiltinOperator.MAXIMUM, low)
+
+
 def _scalar(operator: Operator, option: str) -> int | float:
     value = operator.options.get(option, 0)
     return 0 if isinstance(value, tuple) else value
@@ -239,6 +284,7 @@ def _scalar_padding(rewrite: Rewrite, operator: Operator) -> Operator:
 _REPAIRS: Mapping[int, Callable[[Rewrite, Operator], Operator | None]] = {
     **dict.fromkeys(BIASED, _positive_weight_scales),
     BuiltinOperator.CONCATENATION: _requantise_inputs,
+    **dict.fromkeys((BuiltinOperator.ADD, BuiltinOperator.SUB, BuiltinOperator.MUL), _clamp_integers),
     BuiltinOperator.STRIDED_SLICE: _plain_steps,
     BuiltinOperator.GATHER: _axis_from_front,
     BuiltinOperator.AVERAGE_POOL_2D: _split_activation,
