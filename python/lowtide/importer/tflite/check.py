@@ -268,7 +268,7 @@ class _Check:
         assert quantization is not None
         scale, zero_point = quantization.scales[0], quantization.zero_points[0]
         if not math.isclose(scale, _SOFTMAX_SCALE, rel_tol=1e-3) or zero_point != _QUANTISED[output.type][0]:
-            self._refuse_operator(
-                operator, f"its output has the scale {scale:.6g} and the zero point {zero_point}; lowtide takes 1/256 and "
-                f"{_QUANTISED[output.type][0]} there", "export the model again; exporters give softmax that scale",
-            )  # fmt: skip
+            least = _QUANTISED[output.type][0]
+            given = f"its output has the scale {scale:.6g} and the zero point {zero_point}"
+            remedy = "export the model again; exporters give softmax that scale"
+            self._refuse_operator(operator, f"{given}; lowtide takes 1/256 and {least} there", remedy)

@@ -55,7 +55,7 @@ def _product(a: int, b: int) -> int:
 
 
 def _halved(x: int, times: int) -> int:
-    """x / 2^times; ties go away from zero."""
+    """The number over 2^times; ties go away from zero."""
     if times == 0:
         return x
     return (x + (1 << (times - 1)) - (x < 0)) >> times

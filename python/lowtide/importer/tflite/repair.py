@@ -15,8 +15,8 @@ from tflite import ActivationFunctionType, BuiltinOperator, TensorType
 
 from lowtide.errors import InputError
 from lowtide.importer.tflite.conversions import cast, quantize
-from lowtide.importer.tflite.fixed_point import logistic_table, tanh_table
-from lowtide.importer.tflite.model import Model, Operator, Quantization, Tensor
+from lowtide.importer.tflite.exact import multipliers, tables
+from lowtide.importer.tflite.model import Model, Operator, Tensor
 from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.operators import BIASED, EIGHT_BIT_TYPES, SUPPORTED
 from lowtide.importer.tflite.rewrite import Rewrite
@@ -33,8 +33,6 @@ _BOUNDS: Mapping[int, tuple[int, int | None]] = {
     ActivationFunctionType.RELU_N1_TO_1: (-1, 1),
     ActivationFunctionType.RELU6: (0, 6),
 }
-_LOGISTIC_OUTPUT = Quantization((1 / 256,), (-128,))
-_TANH_OUTPUT = Quantization((1 / 128,), (0,))
 _EXPORT_AGAIN = "export the model again; exporters give both the same scale"
 
 
@@ -72,26 +70,12 @@ def repair(model: Model, where: str) -> tuple[Model, Notes]:
         if changed is not None:
             rewrite.operators.append(changed)
     repaired = replace(model, tensors=tuple(rewrite.tensors), operators=tuple(rewrite.operators))
-    return repaired, Notes(rewrite.conversions, _unsigned_pools(repaired), _tables(repaired))
+    return repaired, Notes(rewrite.conversions, _unsigned_pools(repaired), tables(repaired), multipliers(repaired))
 
 
 def _unsigned_pools(model: Model) -> frozenset[str]:
     made = (model.tensors[op.outputs[0]] for op in model.operators if op.code == BuiltinOperator.AVERAGE_POOL_2D)
     return frozenset(tensor.name for tensor in made if tensor.type == TensorType.UINT8)
-
-
-def _tables(model: Model) -> dict[str, npt.NDArray[np.int8]]:
-    """Of TANH to another scale Micro makes what no scale would give; there the converter's table is right."""
-    found: dict[str, npt.NDArray[np.int8]] = {}
-    for operator in model.operators:
-        given, made = (model.tensors[places[0]] for places in (operator.inputs, operator.outputs))
-        if made.type != TensorType.INT8 or given.quantization is None or made.quantization is None:
-            continue
-        if operator.code == BuiltinOperator.LOGISTIC and made.quantization == _LOGISTIC_OUTPUT:
-            found[made.name] = logistic_table(given.quantization)
-        elif operator.code == BuiltinOperator.TANH and made.quantization == _TANH_OUTPUT:
-            found[made.name] = tanh_table(given.quantization)
-    return found
 
 
 def _unscale(model: Model) -> Model:
