@@ -47,8 +47,8 @@ def mend(module: Module, notes: Notes) -> None:
         elif op.name == "tosa.rescale":
             _make_multiplier_positive(op)
             _round_twice(op)
-            if name in notes.multipliers and _is(op.operands[0], "i32"):
-                _set_multiplier(op, *notes.multipliers[name])
+            if name in notes.unsigned_dense and _is(op.operands[0], "i32"):
+                _round_once(op)
     if missing:
         raise InternalError(STAGE, f"the converter left no trace of {min(missing)}")
 
@@ -162,8 +162,7 @@ def _round_twice(rescale: Operation) -> None:
             rescale.attributes["rounding_mode"] = Attribute.parse("#tosa.rounding_mode<DOUBLE_ROUND>")
 
 
-def _set_multiplier(rescale: Operation, multiplier: int, shift: int) -> None:
-    """Give a rescale the multiplier that LiteRT computes; the converter's differs in the last bits."""
-    with rescale.context, rescale.location, InsertionPoint(rescale):
-        rescale.operands[1] = _make_constant(np.array([multiplier], np.int32), IntegerType.get_signless(_INT32_BITS))
-        rescale.operands[2] = _make_constant(np.array([shift], np.int8), IntegerType.get_signless(8))
+def _round_once(rescale: Operation) -> None:
+    """Let what a dense layer makes of uint8 be rounded once, as LiteRT does."""
+    with rescale.context:
+        rescale.attributes["rounding_mode"] = Attribute.parse("#tosa.rounding_mode<SINGLE_ROUND>")

@@ -1,16 +1,13 @@
-"""Numbers of 8-bit operators to the last bit as LiteRT has them, where the converter's are only near."""
+"""Tables of 8-bit operators to the last bit as LiteRT has them, where the converter's are only near."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import numpy.typing as npt
 from tflite import BuiltinOperator, TensorType
 
 from lowtide.importer.tflite.fixed_point import logistic_table, tanh_table
-from lowtide.importer.tflite.model import Model, Operator, Quantization, Tensor
-from lowtide.importer.tflite.operators import BIASED
+from lowtide.importer.tflite.model import Model, Quantization, Tensor
 
 Table = npt.NDArray[np.int8]
 _LOGISTIC_SCALE, _TANH_SCALE = 1 / 256, 1 / 128
@@ -54,27 +51,3 @@ def _unsigned_logistic(given: Quantization) -> Table:
     steps = np.float32(1) / (np.float32(1) + power) * np.float32(1 / _LOGISTIC_SCALE)
     rounded = np.floor(steps.astype(np.float64) + 0.5)
     return (np.clip(rounded, 0, 255) - _SIGN_BIT).astype(np.int8)
-
-
-def multipliers(model: Model) -> dict[str, tuple[int, int]]:
-    """Multiplier and shift of what convolutions and dense layers make of uint8, by its name.
-
-    LiteRT multiplies the scales of input and weights in float32 there, and in float64 elsewhere.
-    """
-    found: dict[str, tuple[int, int]] = {}
-    for operator in model.operators:
-        made = model.tensors[operator.outputs[0]]
-        if operator.code in BIASED and made.type == TensorType.UINT8:
-            found[made.name] = _multiplier(model, operator)
-    return found
-
-
-def _multiplier(model: Model, operator: Operator) -> tuple[int, int]:
-    scales: list[np.float32] = []
-    for index in (operator.inputs[0], operator.inputs[1], operator.outputs[0]):
-        quantization = model.tensors[index].quantization
-        assert quantization is not None
-        scales.append(np.float32(quantization.scales[0]))
-    mantissa, exponent = math.frexp(float(scales[0] * scales[1]) / float(scales[2]))
-    multiplier = math.floor(mantissa * (1 << 31) + 0.5)
-    return (multiplier // 2, 30 - exponent) if multiplier == 1 << 31 else (multiplier, 31 - exponent)

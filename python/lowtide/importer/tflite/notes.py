@@ -37,10 +37,10 @@ class Notes:
         conversions: by the name of the product in their stand-in.
         unsigned_pools: names of what average pools make of uint8.
         tables: by the name of what is looked up in it, LiteRT's table for each int8, from -128 on.
-        multipliers: by the name of what is made, multiplier and shift from the sums of uint8 products to it.
+        unsigned_dense: names of what dense layers make of uint8.
     """
 
     conversions: Mapping[str, Conversion]
     unsigned_pools: frozenset[str]
     tables: Mapping[str, npt.NDArray[np.int8]]
-    multipliers: Mapping[str, tuple[int, int]]
+    unsigned_dense: frozenset[str]

@@ -15,7 +15,7 @@ from tflite import ActivationFunctionType, BuiltinOperator, TensorType
 
 from lowtide.errors import InputError
 from lowtide.importer.tflite.conversions import cast, quantize
-from lowtide.importer.tflite.exact import multipliers, tables
+from lowtide.importer.tflite.exact import tables
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.operators import BIASED, EIGHT_BIT_TYPES, SUPPORTED
@@ -70,11 +70,13 @@ def repair(model: Model, where: str) -> tuple[Model, Notes]:
         if changed is not None:
             rewrite.operators.append(changed)
     repaired = replace(model, tensors=tuple(rewrite.tensors), operators=tuple(rewrite.operators))
-    return repaired, Notes(rewrite.conversions, _unsigned_pools(repaired), tables(repaired), multipliers(repaired))
+    pools = _made_of_uint8(repaired, BuiltinOperator.AVERAGE_POOL_2D)
+    dense = _made_of_uint8(repaired, BuiltinOperator.FULLY_CONNECTED)
+    return repaired, Notes(rewrite.conversions, pools, tables(repaired), dense)
 
 
-def _unsigned_pools(model: Model) -> frozenset[str]:
-    made = (model.tensors[op.outputs[0]] for op in model.operators if op.code == BuiltinOperator.AVERAGE_POOL_2D)
+def _made_of_uint8(model: Model, code: int) -> frozenset[str]:
+    made = (model.tensors[operator.outputs[0]] for operator in model.operators if operator.code == code)
     return frozenset(tensor.name for tensor in made if tensor.type == TensorType.UINT8)
 
 
