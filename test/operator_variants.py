@@ -133,7 +133,7 @@ def _arithmetic(name: str) -> Callable[[Draw, int], int]:
         typical = first * second * 60 if name == "MUL" else max(first, second) * 1.5
         activation = _activation(d) if d.dtype(x) != INT32 or d.chance(0.3) else _NONE
         options = {"fused_activation_function": activation}
-        d.defined |= d.dtype(x) == INT32 and activation != _NONE
+        d.defined |= name == "ADD" and d.dtype(x) == INT32 and activation != _NONE
         return d.operator(name, pair, _made(d, shape, d.dtype(x), typical), options)
 
     return build

@@ -9,8 +9,8 @@ from tflite_nets import Net
 from tflite_run import run_model
 
 from lowtide.emulate.oracle import Oracle
+from lowtide.importer.tflite.fixed_point import logistic_table, tanh_table
 from lowtide.importer.tflite.model import Quantization
-from lowtide.importer.tflite.tables import logistic_table, tanh_table
 from lowtide.importer.tflite.writer import write
 
 ALL = np.arange(-128, 128).astype(np.int8).reshape(1, 256)

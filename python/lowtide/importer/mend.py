@@ -46,6 +46,8 @@ def mend(module: Module, notes: Notes) -> None:
         elif op.name == "tosa.rescale":
             _make_multiplier_positive(op)
             _round_twice(op)
+            if name in notes.unsigned_dense and _is(op.operands[0], "i32"):
+                _round_once(op)
     for name in (*missing, *tables):
         raise InternalError(STAGE, f"the converter left no trace of {name}")
 
@@ -163,3 +165,9 @@ def _round_twice(rescale: Operation) -> None:
     if _is(source, "i8") and _is(rescale.results[0], "i8") and not same.all():
         with rescale.context:
             rescale.attributes["rounding_mode"] = Attribute.parse("#tosa.rounding_mode<DOUBLE_ROUND>")
+
+
+def _round_once(rescale: Operation) -> None:
+    """Let what a dense layer makes of uint8 be rounded once, as LiteRT does."""
+    with rescale.context:
+        rescale.attributes["rounding_mode"] = Attribute.parse("#tosa.rounding_mode<SINGLE_ROUND>")

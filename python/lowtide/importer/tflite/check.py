@@ -48,6 +48,8 @@ _NO_CASTS = {(TensorType.FLOAT32, TensorType.INT64), (TensorType.INT64, TensorTy
 _JOINS = (BuiltinOperator.CONCATENATION, BuiltinOperator.PACK)
 """Operators of any number of inputs, all alike."""
 _NO_SCALE_NEEDED = {BuiltinOperator.CAST}
+_SOFTMAX_SCALE = 1 / 256
+"""The one scale that TOSA's softmax and LiteRT Micro's make 8-bit numbers with; zero points are the least numbers."""
 
 
 def check(model: Model, where: str) -> None:
@@ -203,6 +205,8 @@ class _Check:
             self._refuse_operator(operator, f"lowtide cannot cast {given[0].type_name} to {output.type_name}")
         self._weights(operator, given, output)
         self._scales(operator, spec, {**given, -1: output})
+        if operator.code == BuiltinOperator.SOFTMAX and output.type in _QUANTISED:
+            self._softmax(operator, output)
         self._shapes(operator)
 
     def _shapes(self, operator: Operator) -> None:
@@ -269,3 +273,13 @@ class _Check:
             signed = operator.code in BIASED and position == 1 and tensor.type == TensorType.INT8
             if min(tensor.quantization.scales) <= 0 and not signed:
                 self._refuse_operator(operator, f"the scale of {tensor} is not above 0")
+
+    def _softmax(self, operator: Operator, output: Tensor) -> None:
+        quantization = output.quantization
+        assert quantization is not None
+        scale, zero_point = quantization.scales[0], quantization.zero_points[0]
+        if not math.isclose(scale, _SOFTMAX_SCALE, rel_tol=1e-3) or zero_point != _QUANTISED[output.type][0]:
+            least = _QUANTISED[output.type][0]
+            given = f"its output has the scale {scale:.6g} and the zero point {zero_point}"
+            remedy = "export the model again; exporters give softmax that scale"
+            self._refuse_operator(operator, f"{given}; lowtide takes 1/256 and {least} there", remedy)

@@ -36,9 +36,11 @@ class Notes:
     Attributes:
         conversions: by the name of the product in their stand-in.
         unsigned_pools: names of what average pools make of uint8.
-        tables: the 256 results of a function of int8, from that of -128 on, by the name of what it makes.
+        tables: by the name of what is looked up in it, LiteRT's table for each int8, from -128 on.
+        unsigned_dense: names of what dense layers make of uint8.
     """
 
     conversions: Mapping[str, Conversion]
     unsigned_pools: frozenset[str]
     tables: Mapping[str, npt.NDArray[np.int8]]
+    unsigned_dense: frozenset[str]

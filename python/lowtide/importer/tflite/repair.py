@@ -15,17 +15,23 @@ from tflite import ActivationFunctionType, BuiltinOperator, TensorType
 
 from lowtide.errors import InputError
 from lowtide.importer.tflite.conversions import cast, quantize
+from lowtide.importer.tflite.exact import tables
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.operators import BIASED, EIGHT_BIT_TYPES, SUPPORTED
 from lowtide.importer.tflite.rewrite import Rewrite
 from lowtide.importer.tflite.shapes import strided_steps
-from lowtide.importer.tflite.tables import tables_of
 
 _ACTIVATIONS = {
     ActivationFunctionType.RELU: BuiltinOperator.RELU,
     ActivationFunctionType.RELU_N1_TO_1: BuiltinOperator.RELU_N1_TO_1,
     ActivationFunctionType.RELU6: BuiltinOperator.RELU6,
+}
+# What activations let through; None where there is no bound.
+_BOUNDS: Mapping[int, tuple[int, int | None]] = {
+    ActivationFunctionType.RELU: (0, None),
+    ActivationFunctionType.RELU_N1_TO_1: (-1, 1),
+    ActivationFunctionType.RELU6: (0, 6),
 }
 _EXPORT_AGAIN = "export the model again; exporters give both the same scale"
 
@@ -64,11 +70,13 @@ def repair(model: Model, where: str) -> tuple[Model, Notes]:
         if changed is not None:
             rewrite.operators.append(changed)
     repaired = replace(model, tensors=tuple(rewrite.tensors), operators=tuple(rewrite.operators))
-    return repaired, Notes(rewrite.conversions, _unsigned_pools(repaired), tables_of(repaired))
+    pools = _made_of_uint8(repaired, BuiltinOperator.AVERAGE_POOL_2D)
+    dense = _made_of_uint8(repaired, BuiltinOperator.FULLY_CONNECTED)
+    return repaired, Notes(rewrite.conversions, pools, tables(repaired), dense)
 
 
-def _unsigned_pools(model: Model) -> frozenset[str]:
-    made = (model.tensors[op.outputs[0]] for op in model.operators if op.code == BuiltinOperator.AVERAGE_POOL_2D)
+def _made_of_uint8(model: Model, code: int) -> frozenset[str]:
+    made = (model.tensors[operator.outputs[0]] for operator in model.operators if operator.code == code)
     return frozenset(tensor.name for tensor in made if tensor.type == TensorType.UINT8)
 
 
@@ -223,6 +231,28 @@ def _split_activation(rewrite: Rewrite, operator: Operator) -> Operator:
     return Operator(operator.index, activation, (pooled,), operator.outputs)
 
 
+def _clamp_integers(rewrite: Rewrite, operator: Operator) -> Operator:
+    """Makes the activation of int32 arithmetic a maximum and a minimum: the converter refuses it there."""
+    made = rewrite.tensors[operator.outputs[0]]
+    low, high = _BOUNDS.get(int(_scalar(operator, "fused_activation_function")), (None, None))
+    if made.type != TensorType.INT32 or low is None:
+        return operator
+    options = {**operator.options, "fused_activation_function": ActivationFunctionType.NONE}
+    value = rewrite.add(made, "unclamped")
+    rewrite.operators.append(replace(operator, outputs=(value,), options=options))
+
+    def bounded(code: int, bound: int) -> Operator:
+        constant = replace(made, shape=(1,) * len(made.shape), data=np.int32(bound).tobytes())
+        return Operator(operator.index, code, (value, rewrite.add(constant, f"bound{bound}")), operator.outputs)
+
+    if high is not None:
+        raised = rewrite.add(made, "raised")
+        rewrite.operators.append(replace(bounded(BuiltinOperator.MAXIMUM, low), outputs=(raised,)))
+        value = raised
+        return bounded(BuiltinOperator.MINIMUM, high)
+    return bounded(BuiltinOperator.MAXIMUM, low)
+
+
 def _scalar(operator: Operator, option: str) -> int | float:
     value = operator.options.get(option, 0)
     return 0 if isinstance(value, tuple) else value
@@ -240,6 +270,7 @@ def _scalar_padding(rewrite: Rewrite, operator: Operator) -> Operator:
 _REPAIRS: Mapping[int, Callable[[Rewrite, Operator], Operator | None]] = {
     **dict.fromkeys(BIASED, _positive_weight_scales),
     BuiltinOperator.CONCATENATION: _requantise_inputs,
+    **dict.fromkeys((BuiltinOperator.ADD, BuiltinOperator.SUB, BuiltinOperator.MUL), _clamp_integers),
     BuiltinOperator.STRIDED_SLICE: _plain_steps,
     BuiltinOperator.GATHER: _axis_from_front,
     BuiltinOperator.AVERAGE_POOL_2D: _split_activation,

@@ -1,0 +1,114 @@
+"""LOGISTIC and TANH of int8 as LiteRT Micro computes them, in fixed point: near ties the true value is not enough.
+
+Source: gemmlowp (`fixedpoint/fixedpoint.h`), whose definitions of these functions LiteRT Micro uses. A number with k
+integer bits is an int32 of which 31 - k bits are the fraction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from lowtide.importer.tflite.model import Quantization
+
+_INPUT_BITS = 4
+_GREATEST, _LEAST = (1 << 31) - 1, -(1 << 31)
+_ONE = _GREATEST
+_ONE_OF_TWO_BITS = 1 << 29
+# exp(-2^n) with no integer bits, for n of -2 and up
+_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
+
+
+def logistic_table(given: Quantization) -> npt.NDArray[np.int8]:
+    """What LOGISTIC makes of each int8, from -128 on, in steps of 1/256 from -128."""
+    return _table(given, _logistic, fraction=8, zero_point=-128)
+
+
+def tanh_table(given: Quantization) -> npt.NDArray[np.int8]:
+    """What TANH makes of each int8, from -128 on, in steps of 1/128 around 0."""
+    return _table(given, _tanh, fraction=7, zero_point=0)
+
+
+def _table(
+    given: Quantization, function: Callable[[int], int], *, fraction: int, zero_point: int
+) -> npt.NDArray[np.int8]:
+    mantissa, shift = math.frexp(given.scales[0] * (1 << (31 - _INPUT_BITS)))
+    multiplier = math.floor(mantissa * (1 << 31) + 0.5)
+    radius = math.floor(((1 << _INPUT_BITS) - 1) * 2.0 ** (31 - _INPUT_BITS - shift))
+    made: list[int] = []
+    for stored in range(-128, 128):
+        x = stored - given.zero_points[0]
+        if x <= -radius or x >= radius:
+            made.append(-128 if x <= -radius else 127)
+            continue
+        scaled = _halved(_product(x << max(shift, 0), multiplier), max(-shift, 0))
+        made.append(min(max(_halved(function(scaled), 31 - fraction) + zero_point, -128), 127))
+    return np.array(made, np.int8)
+
+
+def _product(a: int, b: int) -> int:
+    """The product's high word, doubled; ties go up."""
+    return (a * b + (1 << 30)) >> 31
+
+
+def _halved(x: int, times: int) -> int:
+    """The number over 2^times; ties go away from zero."""
+    if times == 0:
+        return x
+    return (x + (1 << (times - 1)) - (x < 0)) >> times
+
+
+def _saturated(x: int) -> int:
+    return min(max(x, _LEAST), _GREATEST)
+
+
+def _exp_near_zero(a: int) -> int:
+    """exp(a) for -1/4 <= a < 0, both with no integer bits: four terms around -1/8."""
+    at_centre, third = 1895147668, 715827883
+    x = a + (1 << 28)
+    x2 = _product(x, x)
+    x3, x4 = _product(x2, x), _product(x2, x2)
+    rest = _halved(_product(_halved(x4, 2) + x3, third) + x2, 1)
+    return at_centre + _product(at_centre, x + rest)
+
+
+def _exp(a: int, bits: int) -> int:
+    """exp(a) for a <= 0 with so many integer bits; the result has none."""
+    if a == 0:
+        return _ONE
+    quarter = 1 << (31 - bits - 2)
+    part = (a & (quarter - 1)) - quarter
+    result = _exp_near_zero(_saturated(part << bits))
+    left = part - a
+    for exponent, power in enumerate(_POWERS, start=-2):
+        if bits > exponent and left & 1 << (31 - bits + exponent):
+            result = _product(result, power)
+    return result
+
+
+def _reciprocal(a: int) -> int:
+    """2 / (1 + a) with two integer bits, for a of 0 to 1 with none: three steps of Newton's."""
+    total = a + _ONE
+    half = (total + 1) // 2
+    x = 1515870810 + _product(half, -1010580540)
+    for _ in range(3):
+        x += _saturated(_product(x, _ONE_OF_TWO_BITS - _product(half, x)) << 2)
+    return x
+
+
+def _logistic(a: int) -> int:
+    if a == 0:
+        return 1 << 30
+    positive = _saturated(_reciprocal(_exp(-abs(a), _INPUT_BITS)) << 1)
+    return positive if a > 0 else _ONE - positive
+
+
+def _tanh(a: int) -> int:
+    if a == 0:
+        return 0
+    # (1 - e) / (1 + e) = 2 / (1 + e) - 1, of e = exp(-2|a|): twice the number is the same int32 with a bit more
+    size = _saturated((_reciprocal(_exp(-abs(a), _INPUT_BITS + 1)) - _ONE_OF_TWO_BITS) << 2)
+    return size if a > 0 else -size
