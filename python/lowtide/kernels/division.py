@@ -1,7 +1,8 @@
 """64-bit divisions without the compiler's library: 32-bit cores have no instruction for them.
 
-TOSA's average pool divides a power of two by the number of elements under the window, once for each output element
-of a padded pool. The object must link alone, so the quotient comes from a function of the network's own. Each kernel
+Scalar code that divides by data needs them; what it divides by an element's place, as padded average pools do, is in
+tables by now (`lowtide.normalise.places`) unless these would be large. The object must link alone, so the quotient
+comes from a function of the network's own. Each kernel
 that divides has a copy: IREE 3.13 walks the calls from the entry, and takes what it meets twice for a recursion.
 """
 
