@@ -6,7 +6,7 @@ No other file imports the bindings, so that another wheel can take their place b
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -194,8 +194,27 @@ def parse_foreign(asm: bytes, context: Context, filename: str, *, stage: str = "
     Raises:
         InputError: not valid IR.
     """
-    reply = run_isolated("read", {"name": filename, "stage": stage}, [asm], stage=stage, where=filename)
-    return parse_module(reply.blobs[0], context, filename, stage=stage)
+    (module,) = parse_parts([asm], context, filename, stage=stage)
+    if isinstance(module, InputError):
+        raise module
+    return module
+
+
+def parse_parts(
+    parts: Sequence[bytes], context: Context, filename: str, *, stage: str = "mlir"
+) -> list[Module | InputError]:
+    """`parse_foreign` of several modules from one file; what is not valid IR gives the error in its place.
+
+    Raises:
+        InputError: one of them crashes MLIR.
+    """
+    reply = run_isolated("read", {"name": filename, "stage": stage}, parts, stage=stage, where=filename)
+    return [
+        parse_module(blob, context, filename, stage=stage)
+        if error is None
+        else InputError(error["stage"], error["message"], where=error["where"], remedy=error["remedy"])
+        for error, blob in zip(reply.header["errors"], reply.blobs, strict=True)
+    ]
 
 
 def bytecode_of(module: Module) -> bytes:
@@ -407,6 +426,7 @@ __all__ = [
     "parse_foreign",
     "parse_module",
     "parse_operation",
+    "parse_parts",
     "place_of",
     "read_bytes",
     "read_module",

@@ -61,8 +61,12 @@ def unpacked(data: bytes) -> Message:
 
 def refusal(error: LowtideError) -> Message:
     """An error as a message."""
-    details = {"stage": error.stage, "message": error.message, "where": error.where, "remedy": error.remedy}
-    return Message({"error": {"kind": type(error).__name__, **details}})
+    return Message({"error": {"kind": type(error).__name__, **details(error)}})
+
+
+def details(error: LowtideError) -> dict[str, str | None]:
+    """What an error says, as JSON holds it."""
+    return {"stage": error.stage, "message": error.message, "where": error.where, "remedy": error.remedy}
 
 
 def run_isolated(

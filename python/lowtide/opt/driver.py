@@ -15,7 +15,7 @@ from lowtide.ir import (
     DiagnosticSeverity,
     Module,
     parse_foreign,
-    parse_module,
+    parse_parts,
     place_of,
     read_module,
 )
@@ -68,9 +68,12 @@ def _drive_parts(options: Options, work: list[Work], context: Context) -> int:
     name = _name(options)
     printed: list[str] = []
     failed = False
-    for part in split_parts(_read(options, name)):
+    parts = [part.encode() for part in split_parts(_read(options, name))]
+    for module in parse_parts(parts, context, name, stage=STAGE):
         try:
-            printed.append(_process(parse_module(part, context, name, stage=STAGE), work, options))
+            if isinstance(module, InputError):
+                raise module
+            printed.append(_process(module, work, options))
         except LowtideError as error:
             if error.exit_code != InputError.exit_code:
                 raise
