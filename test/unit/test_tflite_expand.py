@@ -181,6 +181,7 @@ SHAPES: list[tuple[nets.Case, str]] = [
         "its batch 1 is not",
     ),
     (nets.alone("SPACE_TO_BATCH_ND", "int8", (1, 4, 4, 2), (4, 2, 2, 2), ([0, 2], [[0, 0], [0, 0]])), "do not fit its"),
+    (nets.alone("SPACE_TO_BATCH_ND", "int8", (), (), ([2], [[0, 0]])), "do not fit its input []"),
     (nets.alone("SPACE_TO_DEPTH", "int8", (1, 4, 5, 2), (1, 2, 2, 8), (), {"block_size": 2}), "has no blocks of 2"),
     (nets.alone("DEPTH_TO_SPACE", "int8", (1, 4, 4, 6), (1, 8, 8, 1), (), {"block_size": 2}), "its 6 channels are no"),
     (nets.alone("TILE", "int8", (1, 4), (1, 8), ([1, 0],)), "it makes 0 copies"),
