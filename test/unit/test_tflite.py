@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from tflite_nets import Net, small_cnn
 
+from lowtide.errors import InputError
 from lowtide.importer.tflite import Imported, import_tflite
 from lowtide.importer.tflite.model import Model, Operator
 from lowtide.importer.tflite.reader import read
@@ -329,3 +331,24 @@ def test_padv2_with_its_value_in_a_list(tmp_path: Path) -> None:
     paddings, value = net.constant("paddings", [[0, 0], [1, 1]]), net.constant("value", [3.0], np.float32)
     net.operator("PADV2", (source, paddings, value), result)
     assert operations(parse(import_tflite(net.save(tmp_path, [source], [result])))) == ["tosa.pad"]
+
+
+def test_the_first_subgraph_is_what_runs(tmp_path: Path) -> None:
+    net, image, softmax = small_cnn()
+    file = write(net.model([image], [softmax]))
+    # Offsets point forwards alone, so that the list of two subgraphs goes before a copy of all that it points at.
+    root = struct.unpack_from("<I", file)[0]
+    vtable = root - struct.unpack_from("<i", file, root)[0]
+    field = root + struct.unpack_from("<H", file, vtable + 8)[0]
+    only = field + struct.unpack_from("<I", file, field)[0] + 4
+    graph = only + struct.unpack_from("<I", file, only)[0]
+    start = len(file) + -len(file) % 16
+    copy = start + 16
+    listed = struct.pack("<IIII", 2, copy + graph - (start + 4), copy + graph - (start + 8), 0)
+    several = bytearray(file.ljust(start, b"\0") + listed + file)
+    struct.pack_into("<I", several, field, start - field)
+    path = tmp_path / "net.tflite"
+    path.write_bytes(several)
+    assert import_tflite(path).bytecode == import_tflite(net.save(tmp_path, [image], [softmax])).bytecode
+    with pytest.raises(InputError, match="the model has 2 subgraphs, and this takes one"):
+        read(bytes(several), "test", alone=True)

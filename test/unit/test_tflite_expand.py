@@ -181,6 +181,7 @@ SHAPES: list[tuple[nets.Case, str]] = [
         "its batch 1 is not",
     ),
     (nets.alone("SPACE_TO_BATCH_ND", "int8", (1, 4, 4, 2), (4, 2, 2, 2), ([0, 2], [[0, 0], [0, 0]])), "do not fit its"),
+    (nets.alone("SPACE_TO_BATCH_ND", "int8", (), (), ([2], [[0, 0]])), "do not fit its input []"),
     (nets.alone("SPACE_TO_DEPTH", "int8", (1, 4, 5, 2), (1, 2, 2, 8), (), {"block_size": 2}), "has no blocks of 2"),
     (nets.alone("DEPTH_TO_SPACE", "int8", (1, 4, 4, 6), (1, 8, 8, 1), (), {"block_size": 2}), "its 6 channels are no"),
     (nets.alone("TILE", "int8", (1, 4), (1, 8), ([1, 0],)), "it makes 0 copies"),
@@ -202,3 +203,20 @@ def test_operands_that_do_not_fit_are_refused(case: nets.Case, message: str, tmp
     with pytest.raises(InputError) as caught:
         import_tflite(net.save(tmp_path, inputs, outputs))
     assert message in caught.value.message
+
+
+LIMITS: list[tuple[nets.Case, str]] = [
+    (nets.grouped("int8", 2050, 1025, 1025), "it has 1025 groups of channels, more than 1024"),
+    (
+        nets.alone("RESIZE_NEAREST_NEIGHBOR", "int8", (1, 1, 1, 1), (1, 65537, 1, 1), ([65537, 1],)),
+        "its output has 65537 rows or columns, more than 65536",
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "message"), LIMITS)
+def test_limits_are_named(case: nets.Case, message: str, tmp_path: Path) -> None:
+    net, inputs, outputs = case
+    with pytest.raises(InputError) as caught:
+        import_tflite(net.save(tmp_path, inputs, outputs))
+    assert caught.value.message == message

@@ -134,7 +134,8 @@ def _add_until(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TENSOR",
-        help="make this tensor an output and leave out what follows; may be given several times",
+        help="make this tensor (its name in full or as printed) an output and leave out what follows; may be given "
+        "several times",
     )
 
 

@@ -78,7 +78,7 @@ def _group(model: Model, gather: Operator) -> _Dilated | None:
     scaled_alike = image.quantization == blocked.quantization and made.quantization == result.quantization
     if not scaled_alike or len(image.shape) != _IMAGE + 2 or sizes != gathered or len(sizes) > _IMAGE:
         return None
-    # Three dimensions and one block are a row of an image; there the block is that of the height.
+    # One block alone divides the rows.
     (high, wide) = (*sizes, 1)[:_IMAGE]
     (top, bottom), (left, right) = (
         (before - first, after - last)

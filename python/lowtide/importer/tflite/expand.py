@@ -19,6 +19,9 @@ from lowtide.importer.tflite.operands import axis_of
 from lowtide.importer.tflite.rewrite import Rewrite
 from lowtide.importer.tflite.windows import cut_remainder, int_option, kernel_of
 
+_MOST_GROUPS = 1 << 10
+"""Groups of a convolution: each is a layer."""
+
 
 def expand(model: Model, where: str) -> Model:
     """The model in operators that `repair` and the converter take, for a checked model without shape signatures.
@@ -45,6 +48,8 @@ def _convolution(rewrite: Rewrite, operator: Operator) -> None:
     if groups == 1:
         rewrite.operators.append(operator)
         return
+    if groups > _MOST_GROUPS:
+        rewrite.refuse(operator, f"it has {groups} groups of channels, more than {_MOST_GROUPS}")
     parts: list[int] = []
     for group in range(groups):
         part = part_of(rewrite, operator, group, groups)

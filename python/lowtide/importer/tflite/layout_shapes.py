@@ -28,8 +28,8 @@ def blocks(operator: Operator, inputs: Sequence[Tensor | None]) -> tuple[list[in
 
 
 def space_to_batch(operands: Operands) -> Shape:
-    batch, *shape = operands.shape()
     sizes, paddings = blocks(operands.operator, operands.inputs)
+    batch, *shape = operands.shape()
     for axis, (size, (before, after)) in enumerate(zip(sizes, paddings, strict=True)):
         padded = before + shape[axis] + after
         if padded % size:
@@ -39,8 +39,8 @@ def space_to_batch(operands: Operands) -> Shape:
 
 
 def batch_to_space(operands: Operands) -> Shape:
-    batch, *shape = operands.shape()
     sizes, crops = blocks(operands.operator, operands.inputs)
+    batch, *shape = operands.shape()
     if batch % math.prod(sizes):
         raise ShapeError(f"its batch {batch} is not a multiple of its blocks' size {math.prod(sizes)}")
     for axis, (size, (before, after)) in enumerate(zip(sizes, crops, strict=True)):

@@ -13,12 +13,16 @@ from lowtide.importer.tflite.rewrite import Rewrite
 from lowtide.importer.tflite.windows import int_option
 
 _HALF = np.float32(0.5)
+_MOST = 1 << 16
+"""Rows or columns of an output: no arena holds more, and each is listed here."""
 
 
 def enlarge(rewrite: Rewrite, operator: Operator) -> None:
     """Repeats rows and columns where each is taken equally often, one after the other; else gathers them."""
     source, output = operator.inputs[0], operator.outputs[0]
     (batch, height, width, channels), made = rewrite.tensors[source].shape, rewrite.tensors[output].shape
+    if max(made[1:3]) > _MOST:
+        rewrite.refuse(operator, f"its output has {max(made[1:3])} rows or columns, more than {_MOST}")
     rows, columns = _places(operator, height, made[1]), _places(operator, width, made[2])
     repeats = [_repeats(rows, height), _repeats(columns, width)]
     if repeats[0] and repeats[1]:
@@ -55,4 +59,6 @@ def _places(operator: Operator, inputs: int, outputs: int) -> list[int]:
 def _repeats(places: list[int], inputs: int) -> int:
     """How often each row or column is taken, if all are equally often and in order; else 0."""
     times = len(places) // inputs
+    if times * inputs != len(places):
+        return 0
     return times if places == [place for place in range(inputs) for _ in range(times)] else 0
