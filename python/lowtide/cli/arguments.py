@@ -32,7 +32,8 @@ _RUN = """examples:
   lowtide run model-cortex-m4 --artifact elf --seed 7
 
 The emulated microcontroller has the RAM that report.json claims and not a byte more; any access outside of it is an
-error. --backend host runs NAME.vmfb, native code, in a process with your rights: only for folders that you trust. What was measured (instructions, stack) is written back to report.json."""
+error. --backend host runs NAME.vmfb, which is native code, with your rights: only for folders that you trust. What was
+measured (instructions, stack) is written back to report.json."""
 
 _VERIFY = """examples:
   lowtide verify model.tflite --target cortex-m4 --golden golden.npz
@@ -186,7 +187,7 @@ def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--backend",
         default="unicorn",
         metavar="NAME",
-        help="where to run it: unicorn (default), or host, which runs the folder's native code on this machine: trust it",
+        help="where to run it: unicorn (default), or host, which runs the folder's native code: only if you trust it",
     )
     command.add_argument(
         "--artifact", choices=("o", "elf"), default="o", help="run the object file (default) or the embedded ELF"
