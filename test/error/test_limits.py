@@ -17,10 +17,11 @@ from lowtide.errors import InputError, UsageError
 from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.limits import MOST_ARENA, check_arena
-from lowtide.plan.fuse import ROWS, fused_search
+from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, fused_search
 from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
 
+MODES = (*ROWS, *CHANNELS, *PIXELS)
 ABS = """
 func.func @main(%x: tensor<SHAPExf32>) -> tensor<SHAPExf32> {
   %0 = tosa.abs %x : (tensor<SHAPExf32>) -> tensor<SHAPExf32>
@@ -75,12 +76,12 @@ def graph() -> Graph:
 
 
 def test_a_search_ends_with_its_budget(graph: Graph) -> None:
-    fusions, ending = fused_search(graph, 4, modes=ROWS)
+    fusions, ending = fused_search(graph, 4, modes=MODES)
     assert fusions and ending == "complete"
-    some = [fused_search(graph, 4, modes=ROWS, steps=steps) for steps in (0, 1, 20, 40)]
+    some = [fused_search(graph, 4, modes=MODES, steps=steps) for steps in (0, 1, 20, 40)]
     assert some[0] == ((), "budget")
     assert [ended for _, ended in some] == ["budget"] * 4
-    assert fused_search(graph, 4, modes=ROWS, steps=40) == some[-1], "steps are counted, not seconds"
+    assert fused_search(graph, 4, modes=MODES, steps=40) == some[-1], "steps are counted, not seconds"
 
 
 def test_a_plan_says_that_its_search_was_cut_short() -> None:
