@@ -23,7 +23,7 @@ KEYS = {
     "baseline_macs", "instructions", "stack_used_bytes", "buffers", "stages",
 }  # fmt: skip
 """What others may rely on."""
-MORE_KEYS = {"name", "objective", "keep_input", "external_symbols", "files", "inputs", "outputs", "steps"} | {
+MORE_KEYS = {"name", "objective", "keep_input", "external_symbols", "files", "inputs", "outputs", "steps", "search"} | {
     "untiled_bound_kind", "layers", "loops",
 }  # fmt: skip
 

@@ -32,7 +32,8 @@ _RUN = """examples:
   lowtide run model-cortex-m4 --artifact elf --seed 7
 
 The emulated microcontroller has the RAM that report.json claims and not a byte more; any access outside of it is an
-error. What was measured (instructions, stack) is written back to report.json."""
+error. --backend host runs NAME.vmfb, which is native code, with your rights: only for folders that you trust. What was
+measured (instructions, stack) is written back to report.json."""
 
 _VERIFY = """examples:
   lowtide verify model.tflite --target cortex-m4 --golden golden.npz
@@ -93,7 +94,8 @@ def make_parser(version: str) -> argparse.ArgumentParser:
         prog="lowtide",
         description="Fits trained neural networks into the least SRAM a microcontroller can have, and proves it.",
         epilog="exit codes: 0 done, 1 the input's fault, 2 usage, 3 outputs differ from the reference, "
-        "4 no reference to compare with, 70 a bug of lowtide, 130 interrupted, 143 terminated",
+        "4 no reference to compare with, 70 a bug of lowtide, 130 interrupted (a compile whose search was cut short is "
+        "complete all the same), 143 terminated",
     )
     parser.add_argument("--version", action="version", version=f"lowtide {version}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -184,7 +186,10 @@ def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--seed", type=_seed, default=0, help="of the random input used without --input (default 0)")
     command.add_argument(
-        "--backend", default="unicorn", metavar="NAME", help="where to run it: unicorn (default) or host"
+        "--backend",
+        default="unicorn",
+        metavar="NAME",
+        help="where to run it: unicorn (default), or host, which runs the folder's native code: only if you trust it",
     )
     command.add_argument(
         "--artifact", choices=("o", "elf"), default="o", help="run the object file (default) or the embedded ELF"
