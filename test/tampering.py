@@ -61,7 +61,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
         keys = range(len(cast("list[Any]", value)))
     for key in keys:
         yield value, key
-        yield from _places(value[key])
+        yield from _places(cast("Any", value)[key])
 
 
 def _bytes(data: bytearray, rng: random.Random) -> str:
