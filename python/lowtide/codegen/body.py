@@ -74,14 +74,15 @@ def _prepared(network: Network, text: str) -> tuple[str, str, str]:
     _check_calls(functions)
     _check_memory(module)
     _fence(functions[f"{network.name}_body"])
+    operations = [view.operation for view in module.body.operations]
+    constants = [op for op in operations if op.name == "memref.global"]
+    # for a text in which booleans are no bytes yet
+    declared = [f'memref.global "private" @{_name(op)} : {TypeAttr(op.attributes["type"]).value}' for op in constants]
     booleans_as_bytes(module)
     internal = Attribute.parse("#llvm.linkage<internal>", context)
     for function in functions.values():
         function.attributes["llvm.linkage"] = internal
-    operations = [view.operation for view in module.body.operations]
-    constants = [op for op in operations if op.name == "memref.global"]
     code = [op for op in operations if op.name != "memref.global"]
-    declared = [f'memref.global "private" @{_name(op)} : {TypeAttr(op.attributes["type"]).value}' for op in constants]
     # Generic form: IREE's MLIR is of another day, and its short forms differ in places (memref.alloca's alignment).
     return "\n".join(declared), text_of(constants, generic=True), text_of(code, generic=True)
 
