@@ -511,3 +511,12 @@ def test_every_operator_code_is_refused_or_supported(tmp_path: Path) -> None:
         model = net.model([source], [1])
         path.write_bytes(write(replace(model, operators=(replace(model.operators[0], code=code),))))
         import_or_refuse(path)
+
+
+@pytest.mark.parametrize(("dtype", "scale", "zero_point"), [(np.int8, 0.01, -128), (np.uint8, 1 / 256, 5)])
+def test_softmax_to_another_scale(tmp_path: Path, dtype: type, scale: float, zero_point: int) -> None:
+    net = Net()
+    x = net.tensor("x", (1, 4), dtype, 0.5, 3)
+    net.operator("SOFTMAX", (x,), net.tensor("y", (1, 4), dtype, scale, zero_point), {"beta": 1.0})
+    with pytest.raises(InputError, match="lowtide takes 1/256 and"):
+        import_tflite(net.save(tmp_path, [x], [x + 1]))

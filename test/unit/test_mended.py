@@ -88,3 +88,41 @@ def test_activations_that_change_the_scale(
     )
     wanted = [min(max(multiplied(int(value) - scale[1], stored[0] / stored[1]) + made[1], least), most) for value in x]
     assert run_model(write(net.model([given], [result])), [x])[0].tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "wanted"),
+    [("LOGISTIC", (1 / 256, -128), [-1, 0, 0, 0, 1]), ("TANH", (1 / 128, 0), [-1, -1, 0, 1, 1])],
+)
+def test_tables_of_int8_are_micros_at_ties(name: str, made: tuple[float, int], wanted: list[int]) -> None:
+    """LiteRT Micro's numbers, from its interpreter; the true value rounds the ties differently."""
+    net = Net()
+    x = np.array([-2, -1, 0, 1, 2], np.int8)
+    given = net.tensor("x", (5,), np.int8, 1 / 256, 0)
+    result = net.operator(name, (given,), net.tensor("y", (5,), np.int8, *made))
+    assert run_model(write(net.model([given], [result])), [x])[0].tolist() == wanted
+
+
+@pytest.mark.parametrize("name", ["ADD", "SUB", "MUL"])
+@pytest.mark.parametrize(("activation", "low", "high"), [(1, 0, 1 << 40), (2, -1, 1), (3, 0, 6)])
+def test_activations_of_int32(name: str, activation: int, low: int, high: int) -> None:
+    net = Net()
+    x = np.array([-9, -1, 0, 1, 3, 6, 100], np.int32)
+    first, second = (net.tensor(letter, (7,), np.int32) for letter in "ab")
+    made = net.tensor("y", (7,), np.int32)
+    net.operator(name, (first, second), made, {"fused_activation_function": activation})
+    wanted = {"ADD": x + 2, "SUB": x - 2, "MUL": x * 2}[name]
+    got = run_model(write(net.model([first, second], [made])), [x, np.full(7, 2, np.int32)])[0]
+    assert got.tolist() == np.clip(wanted, low, high).tolist()
+
+
+def test_dense_layers_of_uint8_round_once() -> None:
+    """A sum of 3 at the scale 0.4999998: once rounded 1, twice rounded 2 (1.4999994 is 1.5 in the high word)."""
+    scale = float(np.float32(0.4999998))
+    net = Net()
+    given = net.tensor("x", (1, 1), np.uint8, scale, 0)
+    weights = net.constant("w", [[1]], np.uint8, 1.0)
+    made = net.tensor("y", (1, 1), np.uint8, 1.0, 0)
+    net.operator("FULLY_CONNECTED", (given, weights, -1), made)
+    got = run_model(write(net.model([given], [made])), [np.array([[3]], np.uint8)])[0]
+    assert got.item() == math.floor(3 * scale + 0.5)
