@@ -15,7 +15,8 @@ from typing import Any, cast
 
 ODD: list[Any] = json.loads("""[
     null, true, false, 0, 1, -1, 2, 7, 255, 2147483648, -2147483648, 9223372036854775808,
-    1000000000000000000000000000000, 0.5, -1e308, NaN, "", "x", "rv32imac", "host", "../x", [], [0], [[]], [[null, null]], {}, {"name": 1}
+    1000000000000000000000000000000, 0.5, -1e308, NaN, "", "x",
+    "rv32imac", "host", "../x", [], [0], [[]], [[null, null]], {}, {"name": 1}
 ]""")
 """What a value of a report is replaced by."""
 COMMANDS: tuple[tuple[str, ...], ...] = ((), ("--witness",), ("--artifact", "elf"), ("--backend", "host"))
