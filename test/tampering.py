@@ -15,7 +15,12 @@ from typing import Any, cast
 
 ODD: list[Any] = json.loads("""[
     null, true, false, 0, 1, -1, 2, 7, 255, 2147483648, -2147483648, 9223372036854775808,
+<<<<<<< HEAD
     1000000000000000000000000000000, 0.5, -1e308, NaN, "", "x", "rv32imac", "host", "../x", [], [0], [[]], [[null, null]], {}, {"name": 1}
+=======
+    1000000000000000000000000000000, 0.5, -1e308, NaN, "", "x",
+    "rv32imac", "host", "../x", [], [0], [[]], [[null, null]], {}, {"name": 1}
+>>>>>>> aaf4f2f6b19e1e7c003c2c28523a129fba698c43
 ]""")
 """What a value of a report is replaced by."""
 COMMANDS: tuple[tuple[str, ...], ...] = ((), ("--witness",), ("--artifact", "elf"), ("--backend", "host"))
@@ -31,7 +36,8 @@ def tamper(source: Path, folder: Path, seed: int) -> str:
     report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     kind = rng.randrange(5)
     if kind < 2:
-        holder, key = rng.choice(list(_places(report)))
+        places: list[tuple[Any, Any]] = list(_places(report))
+        holder, key = rng.choice(places)
         value = rng.choice(ODD)
         if isinstance(holder[key], int) and rng.random() < 0.2:
             value = holder[key] + rng.choice((-1, 1, 8))
@@ -54,13 +60,18 @@ def tamper(source: Path, folder: Path, seed: int) -> str:
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every list and object below a value, with each of its keys."""
     keys: Sequence[Any] = ()
     if isinstance(value, dict):
         keys = tuple(cast("dict[str, Any]", value))
     elif isinstance(value, list):
         keys = range(len(cast("list[Any]", value)))
     for key in keys:
+<<<<<<< HEAD
         yield value, key
+=======
+        yield cast("Any", value), key
+>>>>>>> aaf4f2f6b19e1e7c003c2c28523a129fba698c43
         yield from _places(cast("Any", value)[key])
 
 

@@ -248,7 +248,7 @@ def test_reports_are_read_and_damage_is_named(tmp_path: Path, layer: Layer) -> N
     damages: list[tuple[dict[str, Any], str]] = [
         ({"target": "z80"}, "unknown target"),
         ({"sram_bytes": 1}, "is not arena"),
-        ({"arena_bytes": -1}, "not a count"),
+        ({"arena_bytes": -1}, "not a whole number from 0"),
         ({"name": "../net"}, "not a C identifier"),
         ({"inputs": 3}, "must be lists"),
         ({"outputs": [{**report["outputs"][0], "offset": 300}]}, "ends past the arena"),

@@ -147,9 +147,9 @@ def test_the_report_is_held_to(folder: Path) -> None:
     report = json.loads(path.read_text(encoding="utf-8"))
     report["layers"][-1]["inputs"] = ["input_0"]
     path.write_text(json.dumps(report), encoding="utf-8")
-    with pytest.raises(InternalError, match="none of its inputs lies"):
+    with pytest.raises(InputError, match="none of its inputs lies"):
         run_artifact(folder, witness=True)
-    del report["layers"]
+    del report["layers"], report["loops"]
     path.write_text(json.dumps(report), encoding="utf-8")
     with pytest.raises(InputError, match="does not say what the layers read"):
         run_artifact(folder, witness=True)
