@@ -15,12 +15,8 @@ from typing import Any, cast
 
 ODD: list[Any] = json.loads("""[
     null, true, false, 0, 1, -1, 2, 7, 255, 2147483648, -2147483648, 9223372036854775808,
-<<<<<<< HEAD
-    1000000000000000000000000000000, 0.5, -1e308, NaN, "", "x", "rv32imac", "host", "../x", [], [0], [[]], [[null, null]], {}, {"name": 1}
-=======
     1000000000000000000000000000000, 0.5, -1e308, NaN, "", "x",
     "rv32imac", "host", "../x", [], [0], [[]], [[null, null]], {}, {"name": 1}
->>>>>>> aaf4f2f6b19e1e7c003c2c28523a129fba698c43
 ]""")
 """What a value of a report is replaced by."""
 COMMANDS: tuple[tuple[str, ...], ...] = ((), ("--witness",), ("--artifact", "elf"), ("--backend", "host"))
@@ -67,11 +63,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     elif isinstance(value, list):
         keys = range(len(cast("list[Any]", value)))
     for key in keys:
-<<<<<<< HEAD
-        yield value, key
-=======
         yield cast("Any", value), key
->>>>>>> aaf4f2f6b19e1e7c003c2c28523a129fba698c43
         yield from _places(cast("Any", value)[key])
 
 
