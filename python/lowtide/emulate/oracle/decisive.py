@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tflite import BuiltinOperator
+from tflite import ActivationFunctionType, BuiltinOperator, TensorType
 
 from lowtide.emulate.oracle import ENGINES, Answer
 from lowtide.importer.tflite.model import Model, Operator, Quantization
@@ -16,19 +16,26 @@ def decisive_engine(model: Model) -> str | None:
 
 
 def _micro_deviates(model: Model, operator: Operator) -> bool:
+    activation = operator.options.get("fused_activation_function", ActivationFunctionType.NONE)
+    if operator.code == BuiltinOperator.ADD and model.tensors[operator.outputs[0]].type == TensorType.INT32:
+        # Micro leaves the activation out
+        return activation != ActivationFunctionType.NONE
     source, made = (_quantization(model, places) for places in (operator.inputs, operator.outputs))
     if source is None or made is None:
         return False
-    if operator.code == BuiltinOperator.RELU6:
-        # Micro clamps the stored bytes, in the output's scale, and does not rescale them
-        return source != made
-    if operator.code == BuiltinOperator.TANH:
-        # Micro computes in 1/128 whatever the file says of the output
-        return made.scales != (1 / 128,)
-    if operator.code == BuiltinOperator.SPACE_TO_BATCH_ND:
-        # Micro pads with the byte 0, whatever number that stands for
-        return source.zero_points != (0,)
-    return False
+    match operator.code:
+        case BuiltinOperator.RELU6:
+            # Micro clamps the stored bytes and does not rescale them
+            return (source.scales, source.zero_points) != (made.scales, made.zero_points)
+        case BuiltinOperator.TANH:
+            # Micro computes in 1/128 around 0 whatever the file says of the output
+            own = (made.scales, made.zero_points) == ((1 / 128,), (0,))
+            return model.tensors[operator.outputs[0]].type == TensorType.INT8 and not own
+        case BuiltinOperator.SPACE_TO_BATCH_ND:
+            # Micro pads with the byte 0, whatever number that stands for
+            return source.zero_points != (0,)
+        case _:
+            return False
 
 
 def _quantization(model: Model, places: Sequence[int]) -> Quantization | None:

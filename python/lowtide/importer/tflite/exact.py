@@ -41,7 +41,9 @@ def _table(code: int, given: Quantization | None, made: Tensor) -> Table | None:
         return _unsigned_logistic(given) if logistic else None
     if logistic:
         return logistic_table(given)
-    return tanh_table(given) if made.quantization == Quantization((_TANH_SCALE,), (0,)) else None
+    # the axis of a scale for the whole tensor means nothing
+    own = (made.quantization.scales, made.quantization.zero_points) == ((_TANH_SCALE,), (0,))
+    return tanh_table(given) if own else None
 
 
 def _unsigned_logistic(given: Quantization) -> Table:
