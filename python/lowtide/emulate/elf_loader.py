@@ -43,7 +43,7 @@ def load_elf(artifact: ArtifactView) -> Image:
             return _place(ELFFile(stream), path)
     except DAMAGED as error:
         raise InputError(
-            "run", f"damaged ELF: {str(error) or type(error).__name__}", where=str(path), remedy="compile again"
+            "run", f"damaged ELF: {str(error) or 'its parts make no sense'}", where=str(path), remedy="compile again"
         ) from error
 
 
