@@ -64,9 +64,10 @@ ROWS = (Mode(), Mode(direction="backwards"))
 PIXELS = (Mode(1), Mode(1, "backwards"))
 PATCHES = (Mode(1, anew=True), Mode(1, "backwards", anew=True))
 CHANNELS = (Mode(axis="channels", rows=8), Mode(axis="channels"))
-STEPS = 400_000
-"""Steps that a search takes at most, one for each buffer of each loop that it looks at, more where the loop's layers
-run often: about a minute. MobileNetV1 (30 layers) takes 30,000 with all modes, MobileNetV2 (64) half of them."""
+STEPS = 45_000
+"""Steps that a search takes at most for each mode of loops: one for each buffer of each loop that it looks at, more
+where the loop's layers run often. Some 0.15 ms each: MobileNetV2 (64 layers) takes 81,000 with the four modes of
+objective `free`, and 318,000 with all eight."""
 RUNS = 10_000
 """Runs of a loop's layers that take as long again as a loop with few of them."""
 SHORT = 8
@@ -140,13 +141,14 @@ def fused_search(
     watch: Watch = unwatched,
     price: Price = by_macs,
     most_cost: float = math.inf,
-    steps: int = STEPS,
+    steps: int | None = None,
 ) -> tuple[tuple[Fusion, ...], Ending]:
     """The loops of `fused_plan`, and how the search for them ended.
 
     Args:
         graph, alignment, keep_input, modes, watch, price, most_cost: as for `fused_plan`.
-        steps: how many the search may take; the best plan of those that were looked at until then is the result.
+        steps: how many the search may take, `STEPS` a mode where it is not said; the best plan of those that were
+            looked at until then is the result.
     """
     search = _search(graph, alignment, keep_input, modes, watch, price, most_cost, steps=steps)
     fusions = search.turned(search.best())
@@ -161,7 +163,7 @@ def fused_front(
     modes: Sequence[Mode] = ROWS,
     watch: Watch = unwatched,
     price: Price = by_macs,
-    steps: int = STEPS,
+    steps: int | None = None,
 ) -> Iterator[tuple[int, tuple[Fusion, ...], Ending]]:
     """Cost and loops of the cheapest plans under falling peaks, from whole layers to the least peak; costs never fall.
 
@@ -185,9 +187,10 @@ def _search(
     watch: Watch,
     price: Price,
     most_cost: float = math.inf,
-    steps: int = STEPS,
+    steps: int | None = None,
 ) -> _Search:
-    search = _Search(graph, alignment, keep_input=keep_input, price=price, most_cost=most_cost, steps=steps)
+    most = STEPS * len(modes) if steps is None else steps
+    search = _Search(graph, alignment, keep_input=keep_input, price=price, most_cost=most_cost, steps=most)
     turns = [(mode, range(2, SHORT + 1), mode.axis == "rows" and not mode.anew) for mode in modes]
     total = sum(1 + long for _, _, long in turns) * len(graph.layers)
     search.watched(watch, total)
