@@ -61,7 +61,7 @@ def test_a_tensor_that_no_microcontroller_has_room_for(tmp_path: Path) -> None:
 
 def test_an_arena_that_no_microcontroller_has_room_for() -> None:
     check_arena(MOST_ARENA)
-    with pytest.raises(InputError, match="the arena takes 67,108,865 bytes"):
+    with pytest.raises(InputError, match="an arena of 67,108,865 bytes"):
         check_arena(MOST_ARENA + 1)
 
 
