@@ -102,9 +102,9 @@ REFUSED: dict[str, tuple[str, str]] = {
         network("%v = arith.constant dense<0> : vector<4294967296xi8>", returns="%a"),
         "'vector<4294967296xi8>' of arith.constant",
     ),
-    "inputs beyond what a core addresses": (
+    "inputs beyond what microcontrollers have": (
         network(f"%r = arith.constant dense<1.0> : {F}", takes=MANY),
-        "the network needs an arena of 2,684,354,560 bytes, no core addresses more than 2,147,483,647",
+        "the network needs an arena of 2,684,354,560 bytes, the most that lowtide makes are 67,108,864",
     ),
     "a script beside the network": (
         "module attributes {transform.with_named_sequence} {\n"

@@ -177,7 +177,7 @@ class Tally:
         if op.name == _ADDRESS:
             return np.zeros((), np.int64)  # a loop from one address to another: only their distance matters
         operands = [self._value(operand) for operand in op.operands]
-        if op.name in ("arith.index_cast", "arith.extsi", "arith.extui"):
+        if op.name in ("arith.index_cast", "arith.index_castui", "arith.extsi", "arith.extui"):
             return operands[0]
         if op.name == "arith.select":
             return np.where(operands[0] != 0, operands[1], operands[2])
