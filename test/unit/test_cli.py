@@ -33,7 +33,24 @@ def test_sizes(text: str, size: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "K", "-1", "+1", "1e3", "1.5", "0", "0.0001K", "12x", "1 0", "0x10", "١", "inf", "1,000", "4294967297", "9" * 30],
+    [
+        "",
+        "K",
+        "-1",
+        "+1",
+        "1e3",
+        "1.5",
+        "0",
+        "0.0001K",
+        "12x",
+        "1 0",
+        "0x10",
+        "١",
+        "inf",
+        "1,000",
+        "4294967297",
+        "9" * 30,
+    ],
 )
 def test_no_sizes(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
