@@ -37,7 +37,7 @@ from lowtide.isolated_child import answer
 Kind = Literal["network", "plan"]
 TARGETS = ("cortex-m4", "cortex-m4", "cortex-m4", "rv32imac", "cortex-m55")
 SECONDS = 60
-"""Of processor time that a case may take, and its processes with it."""
+"""Processor time that a case may take, together with its processes."""
 MEMORY_BYTES = 4 << 30
 _PATIENCE = 900
 _LONGEST_OUTPUT = 20_000

@@ -110,7 +110,7 @@ class Builder:
         return 1 + sum(factor * (self.extents[name] - 1) for name, factor in subscript.terms)
 
     def extent(self, subscript: Subscript) -> int:
-        """Of the tensor without its pads."""
+        """Shape of the tensor without its pads."""
         return self.reach(subscript) - subscript.low - subscript.high + subscript.spare
 
     def shuffled(self, subscripts: Sequence[Subscript]) -> list[Subscript]:

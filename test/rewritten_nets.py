@@ -14,7 +14,7 @@ from lowtide.importer.tflite.model import OptionValue
 Case = tuple[Net, list[int], list[int]]
 """A network, its inputs and its outputs."""
 SCALES: Mapping[str, tuple[float | None, int]] = {"int8": (0.05, -7), "uint8": (0.05, 121), "float32": (None, 0)}
-"""Of activations, with their zero points."""
+"""Scales of activations, with their zero points."""
 LOWEST: Mapping[str, int] = {"int8": -128, "uint8": 0, "float32": -128}
 SAME, VALID = 0, 1
 

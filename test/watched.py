@@ -54,7 +54,7 @@ class Watched(Shifted):
         return Module.parse(text, module.context)
 
     def run(self, inputs: list[Array], like: Array, number: int, shift: int) -> Array:
-        """See `Shifted`; the bytes that were touched are held against those of the tensors."""
+        """Run as `Shifted` does, and hold the bytes that were touched against those of the tensors."""
         self._notes[0] = 0
         found = super().run(inputs, like, number, shift)
         count = int(self._notes[0, 0])

@@ -20,7 +20,7 @@ from typing import Any
 from lowtide.errors import InputError, InternalError, LowtideError, UsageError
 
 SECONDS = 40
-"""Of processor time, for one task."""
+"""Processor time that one task may take."""
 _PATIENCE = 600
 """Seconds on the clock after which a task is given up: other processes may take the processor."""
 MEMORY_BYTES = 4 << 30

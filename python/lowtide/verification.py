@@ -99,7 +99,7 @@ def run_artifact(
 def _run(
     folder: Path, inputs: Sequence[Array | Path], seed: int, backend: str, kind: ArtifactKind, *, witness: bool
 ) -> RunResult:
-    """See `run_artifact`; an `InternalError` says what the folder's code did wrong."""
+    """Do what `run_artifact` says; an `InternalError` tells what the folder's code did wrong."""
     view = load_artifact(folder)
     tensors = [slot.tensor for slot in view.inputs]
     arrays = _arrays(inputs, tensors) if inputs else random_inputs(tensors, seed)

@@ -21,7 +21,7 @@ from lowtide.verification import run_artifact
 CORES = ("cortex-m4", "rv32imac")
 RUNS = 3
 FLOAT_TOLERANCE = 1e-6
-"""Of the range: sums are in another order."""
+"""Largest difference of a float, as a fraction of the range: sums are in another order."""
 IMAGE = (1, 4, 6, 3)
 Array = npt.NDArray[Any]
 

@@ -16,7 +16,7 @@ from lowtide.cli.signals import Interrupted, Interrupts
 from lowtide.cli.streams import Output
 from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
-from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, fused_plan
+from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, fused_search
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Fusion
 from lowtide.plan.planners import plan_front, plan_ram
@@ -47,7 +47,7 @@ def test_a_watched_search_tells_how_far_it_is_and_finds_the_same(graph: Graph) -
         told.append(now)
         return True
 
-    assert fused_plan(graph, 4, modes=MODES, watch=watch) == fused_plan(graph, 4, modes=MODES)
+    assert fused_search(graph, 4, modes=MODES, watch=watch) == fused_search(graph, 4, modes=MODES)
     assert [now.done for now in told] == sorted(now.done for now in told)
     assert told[-1].total - 1 <= told[-1].done <= told[-1].total
     assert told[0].best_bytes >= told[-1].best_bytes
@@ -55,7 +55,7 @@ def test_a_watched_search_tells_how_far_it_is_and_finds_the_same(graph: Graph) -
 
 
 def test_a_search_can_be_ended_at_any_moment(graph: Graph) -> None:
-    whole, best = arena(graph, ()), arena(graph, fused_plan(graph, 4, modes=MODES))
+    whole, best = arena(graph, ()), arena(graph, fused_search(graph, 4, modes=MODES)[0])
     count = 0
 
     def count_up(_: Progress) -> bool:
@@ -63,7 +63,7 @@ def test_a_search_can_be_ended_at_any_moment(graph: Graph) -> None:
         count += 1
         return True
 
-    fused_plan(graph, 4, modes=MODES, watch=count_up)
+    fused_search(graph, 4, modes=MODES, watch=count_up)
     found: list[int] = []
     for end in (*range(0, count, max(1, count // 10)), count):
         asked: list[bool] = []
@@ -72,7 +72,7 @@ def test_a_search_can_be_ended_at_any_moment(graph: Graph) -> None:
             asked.append(len(asked) < end)
             return asked[-1]
 
-        found.append(arena(graph, fused_plan(graph, 4, modes=MODES, watch=watch)))
+        found.append(arena(graph, fused_search(graph, 4, modes=MODES, watch=watch)[0]))
         assert asked.count(False) <= 1, "a search that was ended asks no more"
     assert found[0] == whole and found[-1] == best < whole
     assert max(found) <= whole

@@ -68,7 +68,7 @@ def _check_sizes(module: Module, where: str) -> None:
 
 
 def _elements(type_: Type) -> int:
-    """Of a tensor, vector or buffer whose size is known; 0 of anything else."""
+    """Number of elements of a tensor, vector or buffer whose size is known; 0 for any other type."""
     return math.prod(type_.shape) if isinstance(type_, ShapedType) and type_.has_static_shape else 0
 
 

@@ -33,7 +33,7 @@ from lowtide.normalise.evaluate import DIVISIONS, Integers, calculated
 MOST_PLACES = 1 << 18
 """Places of a result at the most, for which code is computed."""
 MOST_BYTES = 4096
-"""Of the tables of one operation at the most."""
+"""Most bytes that the tables of one operation may take together."""
 MOST_TESTS = 6
 """Comparisons that find out the kind of a row or column, at the most; with more each row has its own."""
 _WIDTHS = (8, 32, 64)

@@ -106,32 +106,6 @@ class Segment:
         return () if self.first == self.last else (self.fusion,)
 
 
-def fused_plan(
-    graph: Graph,
-    alignment: int,
-    *,
-    keep_input: bool = False,
-    modes: Sequence[Mode] = ROWS,
-    watch: Watch = unwatched,
-    price: Price = by_macs,
-    most_cost: float = math.inf,
-) -> tuple[Fusion, ...]:
-    """The loops of the plan with the least peak, and of several those of the least cost.
-
-    Args:
-        graph: layers in the order in which they run.
-        alignment: least alignment of a buffer, in bytes.
-        keep_input: inputs stay intact up to the end.
-        modes: how loops may go.
-        watch: may end the search.
-        price: what a loop costs.
-        most_cost: what all loops together may cost.
-    """
-    return fused_search(
-        graph, alignment, keep_input=keep_input, modes=modes, watch=watch, price=price, most_cost=most_cost
-    )[0]
-
-
 def fused_search(
     graph: Graph,
     alignment: int,
@@ -143,10 +117,16 @@ def fused_search(
     most_cost: float = math.inf,
     steps: int | None = None,
 ) -> tuple[tuple[Fusion, ...], Ending]:
-    """The loops of `fused_plan`, and how the search for them ended.
+    """The loops of the plan with the least peak, and of several those of the least cost; and how the search ended.
 
     Args:
-        graph, alignment, keep_input, modes, watch, price, most_cost: as for `fused_plan`.
+        graph: layers in the order in which they run.
+        alignment: least alignment of a buffer, in bytes.
+        keep_input: inputs stay intact up to the end.
+        modes: how loops may go.
+        watch: may end the search.
+        price: what a loop costs.
+        most_cost: what all loops together may cost.
         steps: how many the search may take, `STEPS` a mode where it is not said; the best plan of those that were
             looked at until then is the result.
     """

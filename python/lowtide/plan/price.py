@@ -15,7 +15,7 @@ Price = Callable[[Graph, Fusion], int]
 Allowance = Callable[[Graph], float]
 """What all loops of a graph's plan together may cost, by the price that goes with it."""
 MOST_PAID = 0.05
-"""Of the untiled network's instructions, the share that objective `free` pays for fewer bytes, at most."""
+"""The share of the untiled network's instructions that objective `free` pays at most for fewer bytes."""
 
 
 def by_macs(graph: Graph, fusion: Fusion) -> int:

@@ -17,7 +17,7 @@ from lowtide.network import DTYPE_BYTES, IoTensor, LayerAccess, Slot
 from lowtide.report.memory_map import PlacedBuffer
 
 MOST_BYTES = 1 << 28
-"""Of an arena; an emulated microcontroller has no room for more."""
+"""Most bytes of an arena: an emulated microcontroller has no room for more."""
 MOST_STACK, MOST_DATA = 1 << 24, 1 << 20
 """Bytes of stack and of .data and .bss, for the same reason."""
 MOST_RUNS = 1 << 20
