@@ -305,7 +305,11 @@ class _Search:
             return False
         nbytes = loop_bytes(program)
         if nbytes < limit:
-            self._segments[fusion] = Segment(fusion, nbytes, self._price(part, _alone(fusion)))
+            # The two directions do the same work: what a price makes of their order is noise. It must not decide, or
+            # loops are turned round that the kernels are slower for.
+            twin = self._segments.get(replace(fusion, direction="forwards"))
+            cost = self._price(part, _alone(fusion)) if twin is None else twin.cost
+            self._segments[fusion] = Segment(fusion, nbytes, cost)
         return True
 
     def turned(self, chain: Sequence[Segment]) -> tuple[Fusion, ...]:
