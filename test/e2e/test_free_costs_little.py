@@ -1,4 +1,8 @@
-"""Objective `free` never pays more than 5 % of the untiled network's instructions for its bytes, as the core counts."""
+"""Objective `free` pays at most 5 % of the untiled network's instructions for its bytes, or 20,000 of a small network.
+
+It goes by predicted instructions. The core's count is held to that with room for what the cost model errs: it says up
+to 6 % too much of one layer whole (a 3x3 convolution of 8 channels), and is a fifth off on the smallest loops.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,10 @@ from tosa_nets import Pair, TosaNet, Value, Window
 
 import lowtide
 from lowtide.plan.plan import Objective
+from lowtide.plan.price import FEW_INSTRUCTIONS, MOST_PAID
 
-MOST = 1.05
+MODEL_ERRS = 0.06
+FEW = 1.25 * FEW_INSTRUCTIONS
 SAME = ((1, 1), (1, 1))
 HALVING = Window((3, 3), ((0, 1), (0, 1)), (2, 2))
 
@@ -128,7 +134,7 @@ def _check(build: Builder, shape: tuple[int, int, int], kind: str, target: str, 
     net = TosaNet(np.random.default_rng(1))
     y = build(net, net.input((1, *shape), kind))
     free, untiled = (_measured(net, y, target, objective, folder / objective) for objective in ("free", "untiled"))
-    assert free[0] <= MOST * untiled[0], (free, untiled)
+    assert free[0] <= untiled[0] + max((MOST_PAID + MODEL_ERRS) * untiled[0], FEW), (free, untiled)
     assert free[1] <= untiled[1], (free, untiled)
     return free[1], untiled[1]
 

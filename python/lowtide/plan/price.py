@@ -16,6 +16,12 @@ Allowance = Callable[[Graph], float]
 """What all loops of a graph's plan together may cost, by the price that goes with it."""
 MOST_PAID = 0.05
 """The share of the untiled network's instructions that objective `free` pays at most for fewer bytes."""
+FEW_INSTRUCTIONS = 20_000
+"""What `free` may always pay: a fifth of a millisecond at 100 MHz.
+
+Of a network that runs in less than a few milliseconds 5 % is a hundred or a thousand instructions, which no loop costs
+less than; nobody would trade half of such a network's RAM for them.
+"""
 
 
 def by_macs(graph: Graph, fusion: Fusion) -> int:
@@ -41,6 +47,6 @@ def any_price(graph: Graph) -> float:
     return math.inf
 
 
-def share_of_instructions(model: CostModel, share: float = MOST_PAID) -> Allowance:
-    """The allowance that goes with `by_instructions`: a share of what the layers take whole."""
-    return lambda graph: share * model.total(shares_of(graph)).instructions
+def share_of_instructions(model: CostModel, share: float = MOST_PAID, least: int = FEW_INSTRUCTIONS) -> Allowance:
+    """The allowance that goes with `by_instructions`: a share of what the layers take whole, or `least` if more."""
+    return lambda graph: max(least, share * model.total(shares_of(graph)).instructions)
