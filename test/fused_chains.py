@@ -13,19 +13,20 @@ from tosa_nets import TosaNet, Value, Window
 from lowtide.alloc import solve
 from lowtide.bufferise import allocate
 from lowtide.errors import InputError
-from lowtide.graph.build import build_graph
+from lowtide.bound.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import IntegerAttr, Module
 from lowtide.kernels.library import PLAIN
 from lowtide.passes import run_passes
 from lowtide.plan.memory import problem_of, schedule_of
-from lowtide.plan.plan import Fusion, Plan
+from lowtide.graph.fusion import Fusion
+from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
 from lowtide.transform.interpreter import apply_script
 
 FRONT = "lowtide-import-tosa,lowtide-normalise,lowtide-outline"
-BACK = "lowtide-bufferise,lowtide-allocate{alignment=8},lowtide-kernels"
+BACK = "lowtide-allocate{alignment=8},lowtide-kernels"
 ENDS = ("none", "none", "mean", "global pool", "dense")
 
 

@@ -30,7 +30,7 @@ from lowtide.passes import run_passes
 from lowtide.transform.interpreter import make_transform_context
 
 Array = NDArray[Any]
-PASSES = "lowtide-normalise,lowtide-outline,lowtide-bufferise,lowtide-allocate{alignment=8},lowtide-kernels"
+PASSES = "lowtide-normalise,lowtide-outline,lowtide-allocate{alignment=8},lowtide-kernels"
 TO_LLVM = (
     "builtin.module(expand-strided-metadata,lower-affine,convert-scf-to-cf,convert-math-to-llvm,convert-math-to-libm,"
     "arith-expand,convert-to-llvm,reconcile-unrealized-casts)"

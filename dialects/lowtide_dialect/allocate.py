@@ -8,22 +8,24 @@ from functools import partial
 from lowtide.bufferise.allocate import BUDGET, OVERLAP, STRATEGY
 from lowtide.ir import (
     BoolAttr,
-    IntegerAttr,
     StringAttr,
     ext,
     transform,
 )
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import MOST_BYTES, enclosing_module, make_executable, number_in, refuse
+from lowtide_dialect.payload import MOST_BYTES, enclosing_module, make_executable, number_in, refuse, unknown_attribute
+
+KNOWN = {STRATEGY: "strategy", OVERLAP: "overlap", BUDGET: "budget"}
+"""Attributes of the operation by those of the module."""
 
 
 class AllocateOp(ext.Operation, dialect=LowtideDialect, name="allocate"):
-    """Reads a handle to a module, or to anything inside one, and notes on that module how it is to be allocated."""
+    """Reads a handle to a module, or to anything inside one, and notes on that module how it is to be allocated.
+
+    Attributes that need not be there: `strategy` ("auto"), `overlap` (true), `budget` in bytes (0: none).
+    """
 
     target: ext.Operand[transform.AnyOpType | transform.OperationType]
-    strategy: StringAttr
-    overlap: IntegerAttr
-    budget: IntegerAttr
 
 
 def attach(strategies: Sequence[str]) -> None:
@@ -48,19 +50,28 @@ def _apply(
         module = enclosing_module(target.operation)
         if module is None:
             return refuse(op, f"'{target.name}' is not inside a module")
-        for name, attribute in ((STRATEGY, "strategy"), (OVERLAP, "overlap"), (BUDGET, "budget")):
-            module.attributes[name] = op.attributes[attribute]
+        for name, attribute in KNOWN.items():
+            if attribute in op.attributes:
+                module.attributes[name] = op.attributes[attribute]
     return transform.DiagnosedSilenceableFailure.Success
 
 
 def _objection(op: AllocateOp, strategies: Sequence[str]) -> str:
     """What is wrong with the attributes; empty where nothing is."""
-    if op.strategy.value not in strategies:
-        return f"unknown strategy '{op.strategy.value}'; choose one of {', '.join(strategies)}"
-    if not isinstance(op.attributes["overlap"], BoolAttr):
-        return f"overlap is true or false, not {op.overlap}"
-    if number_in(op.budget, MOST_BYTES) is None:
-        return f"the budget is a number of bytes, not {op.budget}"
-    if op.budget.value < 0:
-        return f"a budget of {op.budget.value} bytes; 1 or more are wanted, or 0 for none"
+    objection, attributes = unknown_attribute(op, tuple(KNOWN.values())), op.attributes
+    if objection:
+        return objection
+    if "strategy" in attributes:
+        strategy = attributes["strategy"]
+        if not isinstance(strategy, StringAttr) or strategy.value not in strategies:
+            shown = f"'{strategy.value}'" if isinstance(strategy, StringAttr) else str(strategy)
+            return f"unknown strategy {shown}; choose one of {', '.join(strategies)}"
+    if "overlap" in attributes and not isinstance(attributes["overlap"], BoolAttr):
+        return f"overlap is true or false, not {attributes['overlap']}"
+    if "budget" in attributes:
+        budget = number_in(attributes["budget"], MOST_BYTES)
+        if budget is None:
+            return f"the budget is a number of bytes, not {attributes['budget']}"
+        if budget < 0:
+            return f"a budget of {budget} bytes; 1 or more are wanted, or 0 for none"
     return ""

@@ -7,7 +7,7 @@ from lowtide.ir import (
     ext,
     transform,
 )
-from lowtide.normalise.form import is_outlined
+from lowtide.normalise.form import is_cut
 from lowtide.normalise.outline import COPIED
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import enclosing_module, make_executable, module_of, numbers_in, refuse
@@ -40,7 +40,7 @@ def _apply(
         module = enclosing_module(target.operation)
         if module is None:
             return refuse(op, f"'{target.name}' is not inside a module")
-        if is_outlined(module_of(module)):
+        if is_cut(module_of(module)):
             return refuse(op, "the network has been cut into layers already; this comes before other steps")
         module.attributes[COPIED] = op.copied
     return transform.DiagnosedSilenceableFailure.Success

@@ -1,12 +1,5 @@
-"""The transform dialect `lowtide`; its operations join it by their class keyword `dialect=`."""
+"""The dialect `lowtide`: its payload operations are `lowtide.payload`'s, the operations of scripts join it here."""
 
-from lowtide.ir import Module, ext
+from lowtide.payload.operations import LowtideDialect
 
-
-class LowtideDialect(ext.Dialect, name="lowtide"):
-    """Steps of a plan: what lowtide's search decides, as operations of a transform script."""
-
-    @classmethod
-    def definition(cls) -> Module:
-        """The dialect in IRDL, from the operations' annotations; needs a current context."""
-        return cls._emit_module()
+__all__ = ["LowtideDialect"]

@@ -4,89 +4,114 @@
 
 from collections.abc import Sequence
 
+from lowtide.graph.fusion import Fusion
 from lowtide.graph.program import DIRECTIONS
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
     ArrayAttr,
+    Attribute,
     IntegerAttr,
     StringAttr,
     ext,
     transform,
 )
-from lowtide.transform.fuse import fuse_rows
+from lowtide.transform.fuse import fuse
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import (
-    in_order,
+    binder_of,
+    decline,
+    layers_behind,
     make_executable,
     network_of,
+    number_in,
     numbers_in,
     objection_to_chain,
     objection_to_number,
     refuse,
+    unknown_attribute,
 )
 
 HALOS = ("cache", "recompute")
+KNOWN = ("rows", "columns", "halo", "again", "direction")
 
 
 class FuseSpatialOp(ext.Operation, dialect=LowtideDialect, name="fuse_spatial"):
-    """Consumes a handle to layers, fuses them in one loop by rows, and gives a handle to the loop."""
+    """Reads a handle to layers, puts them into one loop by rows, and gives a handle to the loop.
+
+    Attributes that need not be there: `columns` (0), `halo` ("cache"), `again` (none), `direction` ("forwards").
+    """
 
     chain: ext.Operand[transform.AnyOpType]
-    again: ArrayAttr
-    halo: StringAttr
     rows: IntegerAttr
-    columns: IntegerAttr
-    direction: StringAttr
     loop: ext.Result[transform.AnyOpType]
 
 
 def attach() -> None:
     """Make the operation executable in the current context."""
-    make_executable(FuseSpatialOp, _apply, consumes=True)
+    make_executable(FuseSpatialOp, _apply)
 
 
 def _apply(
     op: FuseSpatialOp, results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
-    chosen = [view.operation for view in state.get_payload_ops(op.chain)]
-    objection = _objection(op) or objection_to_chain(chosen)
+    objection = unknown_attribute(op, KNOWN) or _objection(op)
     if objection:
         return refuse(op, objection)
-    again = _anew(op, len(chosen))
-    objection = _objection_to_anew(again, len(chosen))
+    layers = layers_behind([view.operation for view in state.get_payload_ops(op.chain)], "fuse")
+    objection = layers if isinstance(layers, str) else objection_to_chain(layers)
+    if isinstance(layers, str) or objection:
+        return decline(op, objection)
+    again = _anew(op, len(layers))
+    objection = _objection_to_anew(again, len(layers))
     if objection:
-        return refuse(op, objection)
+        return decline(op, objection)
+    module = network_of(layers[0])
+    direction = DIRECTIONS[_word(op, "direction", DIRECTIONS[0]) == DIRECTIONS[1]]
+    columns = number_in(op.attributes["columns"]) if "columns" in op.attributes else 0
+    wanted = Fusion(1, len(layers), op.rows.value, columns or 0, direction, again=tuple(p + 1 for p in again))
     try:
-        loop = fuse_rows(
-            network_of(chosen[0]),
-            in_order(chosen),
-            op.rows.value,
-            op.columns.value,
-            again=again,
-            backwards=op.direction.value == DIRECTIONS[1],
-        )
+        loop = fuse(module, layers, wanted, binder_of(module))
     except UnschedulableError as reason:
-        return refuse(op, str(reason))
+        return decline(op, str(reason))
     results.set_ops(op.loop, [loop])
     return transform.DiagnosedSilenceableFailure.Success
 
 
+def _word(op: FuseSpatialOp, name: str, default: str) -> str | None:
+    """An attribute that is a word; None where it is something else."""
+    if name not in op.attributes:
+        return default
+    value = op.attributes[name]
+    return value.value if isinstance(value, StringAttr) else None
+
+
+def _again(op: FuseSpatialOp) -> list[int] | None:
+    if "again" not in op.attributes:
+        return []
+    value = op.attributes["again"]
+    return numbers_in(value) if isinstance(value, ArrayAttr) else None
+
+
 def _objection(op: FuseSpatialOp) -> str:
     """What is wrong with the attributes; empty where nothing is."""
-    if op.halo.value not in HALOS:
-        return f"unknown halo '{op.halo.value}'; choose one of {', '.join(HALOS)}"
-    if op.direction.value not in DIRECTIONS:
-        return f"unknown direction '{op.direction.value}'; choose one of {', '.join(DIRECTIONS)}"
-    if numbers_in(op.again) is None:
+    for name, words in (("halo", HALOS), ("direction", DIRECTIONS)):
+        word = _word(op, name, words[0])
+        if word not in words:
+            shown = f"'{word}'" if word is not None else str(op.attributes[name])
+            return f"unknown {name} {shown}; choose one of {', '.join(words)}"
+    if _again(op) is None:
         return "the layers to compute again are not a list of integers"
-    rows = objection_to_number(op.rows, "rows an iteration")
-    return rows or objection_to_number(op.columns, "columns at a time", zero="whole rows")
+    columns: Attribute = op.attributes["columns"] if "columns" in op.attributes else op.rows
+    zero = "whole rows" if "columns" in op.attributes else ""
+    return objection_to_number(op.rows, "rows an iteration") or objection_to_number(
+        columns, "columns at a time", zero=zero
+    )
 
 
 def _anew(op: FuseSpatialOp, count: int) -> list[int]:
     """Positions in the chain, from 0, of the layers that are computed anew: those listed, or all but the last."""
-    listed = [number - 1 for number in numbers_in(op.again) or ()]
-    return listed if op.halo.value == "cache" else list(range(count - 1))
+    listed = [number - 1 for number in _again(op) or ()]
+    return listed if _word(op, "halo", HALOS[0]) == "cache" else list(range(count - 1))
 
 
 def _objection_to_anew(again: Sequence[int], count: int) -> str:

@@ -3,17 +3,23 @@
 # No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
 
 from lowtide.errors import InputError
-from lowtide.graph.read import layer_bodies
 from lowtide.ir import (
-    FlatSymbolRefAttr,
     StringAttr,
     ext,
     transform,
 )
-from lowtide.kernels.library import KERNELS, kernel_name
-from lowtide.normalise.form import KERNEL, LAYER, body_names
+from lowtide.kernels.library import KERNELS
+from lowtide.normalise.form import KERNEL, label_of
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import make_executable, network_of, objection_to_layers, refuse
+from lowtide_dialect.payload import (
+    binder_of,
+    decline,
+    layers_behind,
+    make_executable,
+    network_of,
+    refuse,
+    unknown_attribute,
+)
 
 
 class KernelOp(ext.Operation, dialect=LowtideDialect, name="kernel"):
@@ -32,19 +38,18 @@ def _apply(
     op: KernelOp, _results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
     kernel = op.kernel.value
-    if kernel not in KERNELS:
-        return refuse(op, f"unknown kernel '{kernel}'; choose one of {', '.join(KERNELS)}")
-    chosen = [view.operation for view in state.get_payload_ops(op.layers)]
-    objection = objection_to_layers(chosen, "pick a kernel for")
-    if objection:
-        return refuse(op, objection)
-    network = network_of(chosen[0])
-    bodies, names = layer_bodies(network, "transform"), body_names(network)
-    for layer in chosen:
+    objection = unknown_attribute(op, ("kernel",))
+    if objection or kernel not in KERNELS:
+        return refuse(op, objection or f"unknown kernel '{kernel}'; choose one of {', '.join(KERNELS)}")
+    layers = layers_behind([view.operation for view in state.get_payload_ops(op.layers)], "pick a kernel for")
+    if isinstance(layers, str):
+        return decline(op, layers)
+    binder = binder_of(network_of(layers[0]))
+    for layer in layers:
         try:
-            kernel_name(bodies[names[FlatSymbolRefAttr(layer.attributes["callee"]).value]], kernel)
+            binder.bind(layer).kernel(kernel)
         except InputError as reason:
-            name = StringAttr(layer.attributes[LAYER]).value
-            return refuse(op, f"layer '{name}': {reason.message}; {reason.remedy}")
+            return decline(op, f"layer '{label_of(layer)}': {reason.message}; {reason.remedy}")
+    for layer in layers:
         layer.attributes[KERNEL] = StringAttr.get(kernel, layer.context)
     return transform.DiagnosedSilenceableFailure.Success

@@ -5,21 +5,37 @@
 from lowtide.errors import LowtideError
 from lowtide.ir import (
     ArrayAttr,
+    Attribute,
     Module,
+    Operation,
+    StringAttr,
     ext,
     transform,
 )
-from lowtide.normalise.form import network_calls
+from lowtide.normalise.form import label_of, network_layers
 from lowtide.normalise.outline import outline_once
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, make_executable, module_of, numbers_in, refuse
+from lowtide_dialect.payload import (
+    decline,
+    enclosing_module,
+    make_executable,
+    module_of,
+    numbers_in,
+    refuse,
+    unknown_attribute,
+)
+
+KNOWN = ("numbers", "names", "kinds")
 
 
 class LayersOp(ext.Operation, dialect=LowtideDialect, name="layers"):
-    """Cuts the network of a module into layers, where that has not been done, and gives a handle to some of them."""
+    """Cuts the network of a module into layers, where that has not been done, and gives a handle to some of them.
+
+    One attribute says which: `numbers` in the network's order, from 1, those in loops counted too; `names`; `kinds`
+    (conv, depthwise, dense, pool, gather, concat, reduce, map). Without one, all.
+    """
 
     target: ext.Operand[transform.AnyOpType | transform.OperationType]
-    numbers: ArrayAttr
     layers: ext.Result[transform.AnyOpType]
 
 
@@ -31,9 +47,11 @@ def attach() -> None:
 def _apply(
     op: LayersOp, results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
-    numbers = numbers_in(op.numbers)
-    if numbers is None:
-        return refuse(op, "the numbers are not a list of integers")
+    given = [name for name in KNOWN if name in op.attributes]
+    objection = unknown_attribute(op, KNOWN) or ("give one of numbers, names, kinds" if len(given) > 1 else "")
+    wanted = _wanted(given[0], op.attributes[given[0]]) if given else []
+    if objection or wanted is None:
+        return refuse(op, objection or f"the {given[0]} are not a list of {_LISTED[given[0]]}")
     targets = state.get_payload_ops(op.target)
     if len(targets) != 1:
         return refuse(op, f"the handle has {len(targets)} operations; one module is wanted")
@@ -43,11 +61,49 @@ def _apply(
     try:
         module: Module = module_of(operation)
         outline_once(module)
-        calls = network_calls(module, "transform")
+        layers = network_layers(module, "transform")
     except LowtideError as error:
         return refuse(op, str(error))
-    for number in numbers:
-        if not 1 <= number <= len(calls):
-            return refuse(op, f"there is no layer {number}: the network has {len(calls)} that are still whole")
-    results.set_ops(op.layers, [calls[number - 1] for number in numbers])
+    if not given:
+        results.set_ops(op.layers, layers)
+        return transform.DiagnosedSilenceableFailure.Success
+    chosen: list[Operation] = []
+    for word in wanted:
+        found = [layer for number, layer in enumerate(layers, start=1) if _matches(given[0], word, number, layer)]
+        if not found:
+            return decline(op, f"there is no layer {word!r}: the network has {_there_are(given[0], layers)}")
+        chosen += found
+    results.set_ops(op.layers, chosen)
     return transform.DiagnosedSilenceableFailure.Success
+
+
+_LISTED = {"numbers": "integers", "names": "texts", "kinds": "texts"}
+
+
+def _wanted(name: str, attribute: Attribute) -> list[int] | list[str] | None:
+    if not isinstance(attribute, ArrayAttr):
+        return None
+    if name == "numbers":
+        return numbers_in(attribute)
+    words = [element.value for element in attribute if isinstance(element, StringAttr)]
+    return words if len(words) == len(attribute) else None
+
+
+def _matches(name: str, word: int | str, number: int, layer: Operation) -> bool:
+    match name:
+        case "numbers":
+            return number == word
+        case "names":
+            return label_of(layer) == word
+        case _:
+            return StringAttr(layer.attributes["kind"]).value == word
+
+
+def _there_are(name: str, layers: list[Operation]) -> str:
+    match name:
+        case "numbers":
+            return f"{len(layers)}"
+        case "names":
+            return ", ".join(f"'{label_of(layer)}'" for layer in layers)
+        case _:
+            return ", ".join(sorted({StringAttr(layer.attributes["kind"]).value for layer in layers}))

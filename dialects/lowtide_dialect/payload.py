@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, cast
 
+from lowtide.bound.bind import Binder
+from lowtide.errors import LowtideError
 from lowtide.ir import (
     ArrayAttr,
     Attribute,
@@ -16,11 +21,13 @@ from lowtide.ir import (
     Module,
     Operation,
     OpView,
-    StringAttr,
     ext,
+    place_of,
     transform,
 )
-from lowtide.normalise.form import LAYER, network_calls
+from lowtide.kernels.library import lanes_of
+from lowtide.normalise.form import FUSED, LAYER, body_of, label_of, layers_in, network_layers
+from lowtide.normalise.outline import outline_once
 
 MOST = (1 << 31) - 1
 """That a number of rows, channels or layers can be: kernels count in 32 bits."""
@@ -64,19 +71,18 @@ def objection_to_number(attribute: Attribute, what: str, *, zero: str = "") -> s
     return ""
 
 
-def make_executable(kind: type[ext.Operation], apply: Apply, *, consumes: bool = False) -> None:
+def make_executable(kind: type[ext.Operation], apply: Apply) -> None:
     """Give an operation its transform interface in the current context.
 
     Args:
-        kind: the operation's class; it changes the payload.
+        kind: the operation's class; it changes the payload, and its handles go on meaning what they did.
         apply: what it does.
-        consumes: its handles mean nothing afterwards.
     """
 
     class Effects(MemoryEffectsOpInterface):
         @staticmethod
         def get_effects(op: OpView, effects: MemoryEffectInstancesList) -> None:
-            (transform.consumes_handle if consumes else transform.only_reads_handle)(op.op_operands, effects)
+            transform.only_reads_handle(op.op_operands, effects)
             transform.produces_handle(op.results, effects)
             transform.modifies_payload(effects)
 
@@ -107,9 +113,58 @@ def enclosing_module(op: Operation) -> Operation | None:
 
 
 def refuse(op: OpView, message: str) -> transform.DiagnosedSilenceableFailure:
-    """Stop the script with a message at the operation's place in it."""
+    """Stop the script with a message at the operation's place in it: the script itself is wrong."""
     op.location.emit_error(f"'{op.name}': {message}")
     return transform.DiagnosedSilenceableFailure.DefiniteFailure
+
+
+def decline(op: OpView, message: str) -> transform.DiagnosedSilenceableFailure:
+    """Refuse a payload, which is as it was: `transform.alternatives` and `failures(suppress)` recover from it.
+
+    MLIR has no message for it; where nothing recovers, who applies the script says the session's last one.
+    """
+    session().refusals.append(f"{place_of(op.location)}: error: '{op.name}': {message}")
+    return transform.DiagnosedSilenceableFailure.SilenceableFailure
+
+
+@dataclass
+class Session:
+    """What the operations of one script share.
+
+    Attributes:
+        binder: the distinct layers of the network; None until the first operation needs it.
+        refusals: messages of those that `decline`.
+    """
+
+    binder: Binder | None = None
+    refusals: list[str] = field(default_factory=list[str])
+
+
+_SESSION: ContextVar[Session | None] = ContextVar("session", default=None)
+
+
+@contextmanager
+def new_session(binder: Binder | None) -> Generator[Session]:
+    """Apply one script inside the `with`; its layers are those of this binder."""
+    made = Session(binder)
+    token = _SESSION.set(made)
+    try:
+        yield made
+    finally:
+        _SESSION.reset(token)
+
+
+def session() -> Session:
+    """That of the script which is being applied; a new one where MLIR applies it by itself."""
+    return _SESSION.get() or Session()
+
+
+def binder_of(module: Module) -> Binder:
+    """The distinct layers of a network that a script rewrites."""
+    current = session()
+    if current.binder is None:
+        current.binder = Binder(lanes_of(module))
+    return current.binder
 
 
 def module_of(op: Operation) -> Module:
@@ -117,35 +172,66 @@ def module_of(op: Operation) -> Module:
     return cast(Module, op.opview)
 
 
-def network_of(layer: Operation) -> Module:
-    """The module of an outlined network's layer."""
-    module = enclosing_module(layer)
+def network_of(op: Operation) -> Module:
+    """The module around an operation of a network."""
+    module = enclosing_module(op)
     assert module is not None, "functions are in modules"
     return module_of(module)
 
 
-def objection_to_layers(chosen: Sequence[Operation], purpose: str) -> str:
-    """What is wrong with a handle that should have layers for some purpose; empty where nothing is."""
+def unknown_attribute(op: OpView, known: Collection[str]) -> str:
+    """What is wrong where an operation has an attribute that means nothing to it; empty where nothing is."""
+    wrong = [name for name in op.attributes if name not in known]
+    return f"unknown attribute '{wrong[0]}'; it has {', '.join(sorted(known))}" if wrong else ""
+
+
+def layers_behind(chosen: Sequence[Operation], purpose: str) -> list[Operation] | str:
+    """The layers that the operations of a handle are, or belong to, each once, in the network's order.
+
+    A network that has not been cut into layers is cut; its operations stay what they were, inside of layers.
+
+    Args:
+        chosen: layers, fused loops (which stand for their layers), or linalg operations and what is around them.
+        purpose: what the layers are wanted for.
+
+    Returns:
+        what is wrong, where there are none.
+    """
     if not chosen:
         return f"the handle is empty: there is no layer to {purpose}"
-    if any(LAYER not in layer.attributes or layer.name != "func.call" for layer in chosen):
-        return "the handle has other operations than layers; take them from lowtide.layers"
-    return ""
+    modules = [enclosing_module(op) for op in chosen]
+    module = modules[0]
+    if module is None or any(other != module for other in modules):
+        return "the handle has operations of several modules, or one outside of all"
+    try:
+        outline_once(module_of(module))
+        layers = network_layers(module_of(module), "transform")
+    except LowtideError as error:
+        return str(error)
+    wanted: set[Operation] = set()
+    for op in chosen:
+        if op.name == FUSED:
+            wanted.update(layers_in(body_of(op)))
+            continue
+        layer = _enclosing_layer(op)
+        if layer is None:
+            return f"the handle has '{op.name}', which is no layer and in none"
+        wanted.add(layer)
+    return [layer for layer in layers if layer in wanted]
 
 
-def objection_to_chain(chosen: Sequence[Operation]) -> str:
+def _enclosing_layer(op: Operation) -> Operation | None:
+    inside: Operation | None = op
+    while inside is not None and inside.name != LAYER:
+        parent = inside.parent
+        inside = None if parent is None else parent.operation
+    return inside
+
+
+def objection_to_chain(layers: Sequence[Operation]) -> str:
     """What is wrong with layers that are to be fused; empty where nothing is."""
-    objection = objection_to_layers(chosen, "fuse")
-    if objection:
-        return objection
-    if any(layer.block != chosen[0].block for layer in chosen):
-        return "the handle has layers of several networks, or some that are in a loop already"
-    if chosen[0].parent is not None and chosen[0].parent.name != "func.func":
-        return f"layer '{StringAttr(chosen[0].attributes[LAYER]).value}' is in a loop already"
+    for layer in layers:
+        parent = layer.parent
+        if parent is None or parent.name != "func.func":
+            return f"layer '{label_of(layer)}' is in a loop already"
     return ""
-
-
-def in_order(chosen: Sequence[Operation]) -> list[Operation]:
-    """Layers of one network in the order in which it calls them, each once."""
-    wanted = set(chosen)
-    return [call for call in network_calls(network_of(chosen[0]), "transform") if call in wanted]

@@ -12,12 +12,14 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-from lowtide.bufferise import allocate
-from lowtide.bufferise.accesses import layer_accesses, loops_of
+from lowtide.bound.bind import Binder
+from lowtide.bound.build import build_graph
+from lowtide.bufferise.allocate import allocate
+from lowtide.bufferise.placement import Placement
 from lowtide.cost.data import cost_model
-from lowtide.errors import InputError, InternalError
+from lowtide.emission.emit import emit
+from lowtide.errors import InputError
 from lowtide.front import normalised
-from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel
@@ -25,10 +27,7 @@ from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, S
 from lowtide.kernels.library import GENERAL, PLAIN, WIDENED, note_lanes
 from lowtide.limits import check_arena
 from lowtide.network import IoTensor, LayerAccess, Network, Slot
-from lowtide.normalise.analysis import calls_in, network_function
-from lowtide.normalise.form import KERNEL
 from lowtide.normalise.outline import COPIED, outline_once
-from lowtide.passes import PASSES
 from lowtide.plan.flash import widened_layers
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
 from lowtide.plan.planners import Planner, planner_for
@@ -98,7 +97,8 @@ def inspect_model(
         InputError, UsageError: the model is refused.
     """
     module = normalised(Path(path), until, Stages(listen)).module
-    return _outlined_graph(module)
+    outline_once(module)
+    return build_graph(module)
 
 
 def _copy(module: Module) -> Module:
@@ -107,7 +107,7 @@ def _copy(module: Module) -> Module:
     return parse_module(buffer.getvalue(), module.context)
 
 
-def graph_of(module: Module, copied: Sequence[int], *, works: bool = False) -> Graph:
+def graph_of(module: Module, binder: Binder, copied: Sequence[int], *, works: bool = False) -> Graph:
     """The graph of a normalised module with these parts of concats copied; the module stays as it is.
 
     With `works` it says what the kernels do, for the cost model.
@@ -116,12 +116,8 @@ def graph_of(module: Module, copied: Sequence[int], *, works: bool = False) -> G
     with module.context:
         numbers = [IntegerAttr.get(IntegerType.get_signless(64), number) for number in copied]
         outlined.operation.attributes[COPIED] = ArrayAttr.get(numbers)
-    return _outlined_graph(outlined, works=works)
-
-
-def _outlined_graph(module: Module, *, works: bool = False) -> Graph:
-    PASSES["lowtide-outline"].run(module, {})
-    return build_graph(module, works=works)
+    outline_once(outlined)
+    return build_graph(outlined, binder, works=works)
 
 
 def lower(
@@ -156,11 +152,11 @@ def lower(
     model = normalised(path, until, stages)
     for ends in (model.inputs, model.outputs):
         check_arena(sum(tensor.nbytes for tensor in ends), str(path))
-    module = model.module
+    module, binder = model.module, Binder(target.lanes)
     note_lanes(module, target.lanes)
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        cut = partial(graph_of, module, works=counted)
+        cut = partial(graph_of, module, binder, works=counted)
         with stages.search() if objective != "untiled" and plan is None else nullcontext(unwatched) as watch:
             found = search(cut, target.buffer_alignment, keep_input=keep_input, watch=watch)
         decided = _budgeted(found.plan, arena_limit)
@@ -172,40 +168,47 @@ def lower(
         script = script_for(decided) if plan is None else _read_script(plan)
     with stages.stage("transform"):
         if plan is None:
-            apply_script(module, script, name="plan")
+            apply_script(module, script, name="plan", binder=binder)
         else:
             module = apply_plan(module, script, str(plan))
     stages.dump("transform", module)
     with stages.stage("outline", module):
         outline_once(module)
-    with stages.stage("graph"):
-        graph = found.ordered
-    with stages.stage("bufferise", module):
-        PASSES["lowtide-bufferise"].run(module, {})
     with stages.stage("allocate", module):
         options = {"alignment": str(target.buffer_alignment), "keep-input": str(int(keep_input))}
-        PASSES["lowtide-allocate"].run(module, options)
-    with stages.stage("kernels", module):
-        # the kernels of another core are none for the machine that this runs on
-        plain = None if target.family == "host" else _general(_copy(module))
-        PASSES["lowtide-kernels"].run(module, {})
-    if plan is None:
-        _check_prediction(decided, module)
+        placement = allocate(module, binder, options)
+    if plan is None and decided.arena_bytes is not None:
+        assert decided.arena_bytes == placement.arena_bytes, "planner and code make one program of the same data"
     name = identifier(path.stem)
-    network = _network(module, plain, name, model, keep_input)
+    with stages.stage("kernels"):
+        code, functions = _emitted(placement, name, target.lanes)
+        # the kernels of another core are none for the machine that this runs on; any order that an arena allows
+        # allows the general kernel's
+        host = target.family == "host"
+        plain = None if host else _emitted(placement, name, PLAIN, GENERAL)[0]
+    stages.dump("kernels", code)
     return Lowered(
-        network=network,
-        graph=graph,
+        network=_network(code, plain, name, model, placement, keep_input),
+        graph=found.ordered,
         found=found,
         baseline_bytes=found.baseline_bytes,
         plan=decided if plan is None else None,
         script=script,
-        buffers=placed_buffers(module),
-        bound_bytes=_integer(module, allocate.BOUND),
-        layers=layer_accesses(module),
-        loops=loops_of(module),
-        macs=_integer(module, allocate.MACS),
+        buffers=placement.buffers,
+        bound_bytes=placement.bound_bytes,
+        layers=placement.accesses(functions),
+        loops=placement.actual.loops,
+        macs=placement.macs,
     )
+
+
+def _emitted(placement: Placement, name: str, lanes: str, kernel: str | None = None) -> tuple[Module, tuple[str, ...]]:
+    """The network's code in a module of its own, and the function of each call."""
+    operation = placement.network.layers[0].op
+    with operation.context, operation.location:
+        module = Module.create()
+    functions = emit(placement, module, f"{name}_body", lanes, kernel)
+    return module, functions
 
 
 def _budgeted(plan: Plan, arena_limit: int | None) -> Plan:
@@ -222,70 +225,29 @@ def _read_script(path: Path) -> str:
         raise InputError("transform", f"cannot read the plan: {reason}", where=str(path)) from None
 
 
-def _check_prediction(plan: Plan, module: Module) -> None:
-    """The plan's peak is the arena, byte for byte."""
-    arena = _integer(module, allocate.ARENA)
-    if plan.arena_bytes is not None and plan.arena_bytes != arena:
-        message = f"the plan predicted an arena of {plan.arena_bytes:,} bytes, the network has one of {arena:,}"
-        raise InternalError("plan", message)
-
-
-def _general(module: Module) -> Module:
-    """The allocated module with the general kernel for every layer: any order that an arena allows allows its."""
-    with module.context:
-        for call in calls_in(network_function(module, "lower")):
-            call.operation.attributes[KERNEL] = StringAttr.get(GENERAL)
-    note_lanes(module, PLAIN)
-    PASSES["lowtide-kernels"].run(module, {})
-    return module
-
-
-def _network(module: Module, plain: Module | None, name: str, model: ImportedModel, keep_input: bool) -> Network:
-    body = _body(module, name)
-    portable = [] if plain is None else [op for op in _body(plain, name) if op.name == "func.func"]
+def _network(
+    code: Module, plain: Module | None, name: str, model: ImportedModel, placement: Placement, keep_input: bool
+) -> Network:
+    portable = [] if plain is None else [op for op in _operations(plain) if op.name == "func.func"]
     return Network(
         name=name,
-        body=text_of(body),
-        arena_bytes=_integer(module, allocate.ARENA),
-        inputs=_slots(model.inputs, _integers(module, allocate.INPUTS)),
-        outputs=_slots(model.outputs, _integers(module, allocate.OUTPUTS)),
+        body=text_of(_operations(code)),
+        arena_bytes=placement.arena_bytes,
+        inputs=_slots(model.inputs, placement.inputs),
+        outputs=_slots(model.outputs, placement.outputs),
         keep_input=keep_input,
         portable=text_of(portable),
     )
 
 
-def _body(module: Module, name: str) -> list[Operation]:
-    """The operations of the module, the entry under the name that codegen wants."""
-    main = network_function(module, "lower")
+def _operations(module: Module) -> list[Operation]:
+    """The operations of the module, all of them private."""
+    operations = [view.operation for view in module.body.operations]
     with module.context:
-        main.operation.attributes["sym_name"] = StringAttr.get(f"{name}_body")
-        main.operation.attributes["sym_visibility"] = StringAttr.get("private")
-    return [view.operation for view in module.body.operations]
+        for op in operations:
+            op.attributes["sym_visibility"] = StringAttr.get("private")
+    return operations
 
 
 def _slots(tensors: Sequence[IoTensor], offsets: Sequence[int]) -> tuple[Slot, ...]:
     return tuple(Slot(tensor, offset) for tensor, offset in zip(tensors, offsets, strict=True))
-
-
-def _integer(module: Module, name: str) -> int:
-    attribute = module.operation.attributes[name]
-    assert isinstance(attribute, IntegerAttr)
-    return attribute.value
-
-
-def _integers(module: Module, name: str) -> tuple[int, ...]:
-    attribute = module.operation.attributes[name]
-    assert isinstance(attribute, ArrayAttr)
-    return tuple(IntegerAttr(element).value for element in attribute)
-
-
-def placed_buffers(module: Module) -> tuple[PlacedBuffer, ...]:
-    """Where the allocator has put each buffer of the module."""
-    rows = module.operation.attributes[allocate.BUFFERS]
-    assert isinstance(rows, ArrayAttr)
-    placed: list[PlacedBuffer] = []
-    for row in rows:
-        name, numbers = ArrayAttr(row)
-        values = (IntegerAttr(number).value for number in ArrayAttr(numbers))
-        placed.append(PlacedBuffer(StringAttr(name).value, *values))
-    return tuple(placed)

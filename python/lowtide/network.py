@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
+from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.graph.program import Window
-
-DType = Literal["int8", "uint8", "int16", "uint16", "int32", "int64", "float32", "bool"]
-
-DTYPE_BYTES: dict[DType, int] = {
-    "int8": 1,
-    "uint8": 1,
-    "int16": 2,
-    "uint16": 2,
-    "int32": 4,
-    "int64": 8,
-    "float32": 4,
-    "bool": 1,
-}
 
 
 @dataclass(frozen=True)

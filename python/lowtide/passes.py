@@ -24,9 +24,8 @@ _WHERE = {
     "lowtide-normalise": "lowtide.normalise.normalise:PASS",
     "lowtide-outline": "lowtide.normalise.outline:PASS",
     "lowtide-schedule": "lowtide.normalise.schedule:PASS",
-    "lowtide-bufferise": "lowtide.bufferise.bufferise:PASS",
     "lowtide-allocate": "lowtide.bufferise.allocate:PASS",
-    "lowtide-kernels": "lowtide.kernels.emit:PASS",
+    "lowtide-kernels": "lowtide.emission.emit:PASS",
 }
 
 

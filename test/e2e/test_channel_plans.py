@@ -9,7 +9,8 @@ import pytest
 from shared_models import MODELS, SHARED
 
 import lowtide
-from lowtide.plan.plan import Fusion, Plan
+from lowtide.graph.fusion import Fusion
+from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
 
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the real models are not beside the repository (../shared)")

@@ -19,7 +19,7 @@ from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.kernels.blocked.accumulated import AccumulatedEmitter
 from lowtide.kernels.library import LANES
 from lowtide.plan.memory import schedule_of
-from lowtide.plan.plan import Fusion
+from lowtide.graph.fusion import Fusion
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
 

@@ -26,7 +26,7 @@ from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.kernels.library import FLOATS, LANES, PLAIN
 from lowtide.normalise.form import network_calls
 from lowtide.plan.memory import schedule_of
-from lowtide.plan.plan import Fusion
+from lowtide.graph.fusion import Fusion
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
 FLOAT_LANES = (PLAIN, "dsp")

@@ -19,7 +19,7 @@ from lowtide.ir import func, make_context, parse_module
 from lowtide.kernels.library import note_lanes
 from lowtide.kernels.work import Tally
 from lowtide.lower import graph_of, normalised
-from lowtide.plan.plan import Fusion
+from lowtide.graph.fusion import Fusion
 from lowtide.plan.planners import plan_fit, plan_free, plan_front
 from lowtide.plan.price import by_instructions, by_macs, share_of_instructions
 from lowtide.plan.shares import shares_of

@@ -24,7 +24,8 @@ from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.normalise.form import KERNEL, network_calls
 from lowtide.passes import run_passes
 from lowtide.plan.flash import most_gain, widened_layers
-from lowtide.plan.plan import Fusion, Plan
+from lowtide.graph.fusion import Fusion
+from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
 from lowtide.targets import TARGETS
@@ -32,7 +33,7 @@ from lowtide.transform.interpreter import apply_script, make_transform_context
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
 FRONT = "lowtide-import-tosa,lowtide-normalise,lowtide-outline"
-BACK = "lowtide-bufferise,lowtide-allocate{alignment=8},lowtide-kernels"
+BACK = "lowtide-allocate{alignment=8},lowtide-kernels"
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 common = settings(database=None, deadline=None, phases=[Phase.generate], print_blob=True, suppress_health_check=SLOW)
 

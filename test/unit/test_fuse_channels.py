@@ -13,18 +13,19 @@ from tosa_nets import Array, TosaNet, Value, Window
 
 from lowtide.alloc import solve
 from lowtide.errors import InputError
-from lowtide.graph.build import build_graph
+from lowtide.bound.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import IntegerAttr, Module, parse_module
 from lowtide.passes import run_passes
 from lowtide.plan.memory import problem_of
-from lowtide.plan.plan import Fusion, Plan
+from lowtide.graph.fusion import Fusion
+from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
 from lowtide.transform.interpreter import apply_script, make_transform_context
 
 FRONT = "lowtide-import-tosa,lowtide-normalise"
-BACK = "lowtide-outline,lowtide-bufferise,lowtide-allocate{alignment=8},lowtide-kernels"
+BACK = "lowtide-outline,lowtide-allocate{alignment=8},lowtide-kernels"
 POINT = Window((1, 1))
 CASES = 8
 

@@ -12,7 +12,7 @@ from tosa_nets import TosaNet, Value, Window
 
 from lowtide.alloc import solve
 from lowtide.plan.memory import problem_of
-from lowtide.plan.plan import Fusion
+from lowtide.graph.fusion import Fusion
 
 CASES = 60
 # seeds that found: a convolution whose kernel is as high as its input taken for a sum over rows, loops from the end

@@ -10,7 +10,7 @@ import pytest
 from tosa_nets import TosaNet, Window
 
 from lowtide.errors import InputError
-from lowtide.graph.build import build_graph
+from lowtide.bound.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.ir import make_context, parse_module
 

@@ -23,7 +23,7 @@ from lowtide.passes import run_passes
 from lowtide.transform.interpreter import apply_script, make_transform_context
 
 FRONT = "lowtide-import-tosa,lowtide-normalise"
-BACK = "lowtide-outline,lowtide-bufferise,lowtide-allocate{alignment=1},lowtide-kernels"
+BACK = "lowtide-outline,lowtide-allocate{alignment=1},lowtide-kernels"
 CONVS = Path(__file__).parents[1] / "lit" / "passes" / "Inputs" / "convs.mlir"
 AROUND = Window((3, 3), ((1, 1), (1, 1)))
 HEADER = """module attributes {transform.with_named_sequence} {

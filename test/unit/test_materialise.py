@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tosa_nets import TosaNet, Value, Window
 
-from lowtide.graph.build import build_graph
+from lowtide.bound.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.normalise.materialise import DEPTH
 

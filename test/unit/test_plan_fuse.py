@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from lowtide.plan.fuse import Segment, cheapest, least_peak
-from lowtide.plan.plan import Fusion
+from lowtide.graph.fusion import Fusion
 
 CASES = 200
 

@@ -14,7 +14,7 @@ from lowtide.alloc import solve
 from lowtide.artifact import compile_model
 from lowtide.errors import InputError
 from lowtide.graph.bound import step_bytes, untiled_bound
-from lowtide.graph.build import build_graph
+from lowtide.bound.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.ir import IntegerAttr
 from lowtide.lower import inspect_model, lower
@@ -26,7 +26,7 @@ from lowtide.targets import TARGETS
 
 SHARED = Path(__file__).parents[3] / "shared"
 FRONT = "lowtide-import-tosa,lowtide-normalise,lowtide-outline"
-BACK = "lowtide-bufferise,lowtide-allocate{alignment=8},lowtide-kernels"
+BACK = "lowtide-allocate{alignment=8},lowtide-kernels"
 CASES = 25
 
 

@@ -1,47 +1,38 @@
-"""Gives every buffer an offset in one arena: `memref.alloc` becomes `memref.view`, arguments become views too."""
+"""Gives every buffer of a network an offset in one arena: `lowtide.arena`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from lowtide.alloc import Problem, Solution, solve
+from lowtide.alloc import Solution, solve
+from lowtide.bound.bind import Binder
+from lowtide.bound.build import read_network
 from lowtide.budget import arena_refusal
-from lowtide.bufferise.accesses import note_accesses
-from lowtide.bufferise.directions import note_directions
-from lowtide.bufferise.in_place import erase_calls, moves_in_place
-from lowtide.bufferise.program import Bufferised, read_program
+from lowtide.bufferise.placement import Placement, place
 from lowtide.errors import InputError, UsageError
 from lowtide.graph.conflicts import problem_of
-from lowtide.graph.read import layer_bodies
+from lowtide.graph.program import DIRECTIONS
 from lowtide.ir import (
     ArrayAttr,
+    Attribute,
     BoolAttr,
-    FunctionType,
-    IndexType,
+    DictAttr,
     InsertionPoint,
     IntegerAttr,
     IntegerType,
-    MemRefType,
     Module,
-    OpResult,
+    Operation,
     StringAttr,
-    TypeAttr,
-    arith,
-    func,
-    memref,
 )
+from lowtide.kernels.library import lanes_of
 from lowtide.limits import check_arena
-from lowtide.normalise.form import ARENA, outlined_network
+from lowtide.normalise.form import DIRECTION, text_in
 from lowtide.passes import Pass
-from lowtide.report.memory_map import PlacedBuffer
+from lowtide.payload.operations import ArenaOp
+from lowtide.plan.memory import program_of
 from lowtide.report.report import step_names
 
 STAGE = "allocate"
-BOUND = "lowtide.allocation_bound_bytes"
-INPUTS = "lowtide.input_offsets"
-OUTPUTS = "lowtide.output_offsets"
-BUFFERS = "lowtide.buffers"
-MACS = "lowtide.macs"
 STRATEGY = "lowtide.strategy"
 KEEP_INPUT = "lowtide.keep_input"
 ALIGNMENT = "lowtide.buffer_alignment"
@@ -50,40 +41,8 @@ BUDGET = "lowtide.budget"
 
 
 def run(module: Module, options: Mapping[str, str]) -> None:
-    """Allocate the arena.
-
-    Options, which override the module's attributes: `strategy`; `alignment` in bytes; `keep-input` (0 or 1); `overlap`
-    (1: a layer may write over the part of a dying input that it no longer reads; 0: buffers share no byte at any step);
-    `budget`, the bytes that the arena must fit in (0: none).
-
-    Raises:
-        UsageError: a value that is none for its option.
-        InputError: the module is not what `lowtide-bufferise` gives, an attribute of it is wrong, or the arena is
-            larger than its budget.
-    """
-    with module.context, module.operation.location:
-        function = outlined_network(module, STAGE, on="buffers")
-        alignment = _number(module, options, "alignment", ALIGNMENT, 4)
-        if alignment < 1:
-            raise UsageError(STAGE, f"an alignment of {alignment} bytes", remedy="give 1 or more")
-        keep = bool(_number(module, options, "keep-input", KEEP_INPUT, 0))
-        strategy = options.get("strategy", _strategy(module))
-        overlap = bool(_number(module, options, "overlap", OVERLAP, 1))
-        budget = _number(module, options, "budget", BUDGET, 0)
-        bodies = layer_bodies(module, STAGE)
-        read = read_program(module, function, bodies, alignment, keep_input=keep)
-        problem, layers = problem_of(read.program, overlap=overlap)
-        solution = solve(problem, strategy)
-        check_arena(solution.arena_bytes)
-        if 0 < budget < solution.arena_bytes:
-            steps = step_names([call.name for call in read.program.calls])
-            placed = placed_in(problem, solution)
-            raise arena_refusal(solution.arena_bytes, solution.bound_bytes, budget, placed, steps, overlap=overlap)
-        note_directions(read.calls, layers, solution.choices)
-        moves = moves_in_place(read, bodies, solution.offsets)
-        note_accesses(module, read, moves)
-        erase_calls(read, moves)
-        apply_solution(module, function, read, problem, solution)
+    """Allocate the arena; see `allocate`."""
+    allocate(module, Binder(lanes_of(module)), options)
 
 
 PASS = Pass(
@@ -92,6 +51,104 @@ PASS = Pass(
     run,
     options=("strategy", "alignment", "keep-input", "overlap", "budget"),
 )
+
+
+def allocate(module: Module, binder: Binder, options: Mapping[str, str]) -> Placement:
+    """Place the buffers of a network that has been cut into layers, and note where on the module.
+
+    Args:
+        module: gets a `lowtide.arena`; its layers are told their directions.
+        binder: of the target.
+        options: which override the module's attributes: `strategy`; `alignment` in bytes; `keep-input` (0 or 1);
+            `overlap` (1: a layer may write over the part of a dying input that it no longer reads; 0: buffers share no
+            byte at any step); `budget`, the bytes that the arena must fit in (0: none).
+
+    Raises:
+        UsageError: a value that is none for its option.
+        InputError: the network has not been cut into layers, an attribute of the module is wrong, or the arena is
+            larger than its budget.
+    """
+    if arena_of(module) is not None:
+        raise InputError(STAGE, "the arena is allocated already", remedy="run this pass once")
+    alignment = _number(module, options, "alignment", ALIGNMENT, 4)
+    if alignment < 1:
+        raise UsageError(STAGE, f"an alignment of {alignment} bytes", remedy="give 1 or more")
+    keep = bool(_number(module, options, "keep-input", KEEP_INPUT, 0))
+    strategy = options.get("strategy", _strategy(module))
+    overlap = bool(_number(module, options, "overlap", OVERLAP, 1))
+    budget = _number(module, options, "budget", BUDGET, 0)
+    network = read_network(module, binder)
+    program = program_of(network.graph, alignment, fusions=network.fusions, keep_input=keep)
+    problem, calls = problem_of(program, overlap=overlap)
+    solution = solve(problem, strategy)
+    check_arena(solution.arena_bytes)
+    lives = [(buffer.first, buffer.last) for buffer in problem.buffers]
+    choices = zip(calls, solution.choices, strict=True)
+    placement = place(network, program, lives, solution, {call: pick for call, pick in choices if call is not None})
+    if 0 < budget < solution.arena_bytes:
+        steps = step_names([call.name for call in program.calls])
+        bytes_ = solution.arena_bytes, solution.bound_bytes
+        raise arena_refusal(*bytes_, budget, placement.buffers, steps, overlap=overlap)
+    _note(module, placement, alignment, keep=keep)
+    return placement
+
+
+def arena_of(module: Module) -> Operation | None:
+    """The module's `lowtide.arena`."""
+    operations = (view.operation for view in module.body.operations)
+    return next((op for op in operations if op.name == ArenaOp.OPERATION_NAME), None)
+
+
+def placement_of(module: Module, binder: Binder) -> Placement:
+    """What `allocate` gave, read off a module that it has been over.
+
+    Raises:
+        InputError: it has not.
+    """
+    arena = arena_of(module)
+    if arena is None:
+        raise InputError("kernels", "the network has no arena", remedy="run lowtide-allocate first")
+    network = read_network(module, binder)
+    keep = BoolAttr(arena.attributes["keep_input"]).value
+    alignment = IntegerAttr(arena.attributes["alignment"]).value
+    program = program_of(network.graph, alignment, fusions=network.fusions, keep_input=keep)
+    rows = [DictAttr(row) for row in ArrayAttr(arena.attributes["buffers"])]
+    offsets, firsts, lasts = ([IntegerAttr(row[name]).value for row in rows] for name in ("offset", "first", "last"))
+    sizes = (IntegerAttr(arena.attributes[name]).value for name in ("bytes", "bound"))
+    chosen = {
+        number: DIRECTIONS.index(DIRECTIONS[text_in(network.layers[call.layer - 1].op, DIRECTION) == DIRECTIONS[1]])
+        for number, call in enumerate(program.calls)
+        if program.loop_of(number) is None and not call.part
+    }
+    solution = Solution(tuple(offsets), (), *sizes, "")
+    return place(network, program, list(zip(firsts, lasts, strict=True)), solution, chosen)
+
+
+def _note(module: Module, placement: Placement, alignment: int, *, keep: bool) -> None:
+    """Make the `lowtide.arena`, and tell the layers their directions."""
+    with module.context, module.operation.location, InsertionPoint.at_block_begin(module.body):
+        i64 = IntegerType.get_signless(64)
+
+        def number(value: int) -> IntegerAttr:
+            return IntegerAttr.get(i64, value)
+
+        rows: list[Attribute] = []
+        for buffer in placement.buffers:
+            sizes = {"offset": buffer.offset, "bytes": buffer.size, "first": buffer.first, "last": buffer.last}
+            words = {name: number(value) for name, value in sizes.items()}
+            rows.append(DictAttr.get({"name": StringAttr.get(buffer.name), **words}))
+        attributes = {
+            "bytes": number(placement.arena_bytes),
+            "bound": number(placement.bound_bytes),
+            "alignment": number(alignment),
+            "keep_input": BoolAttr.get(keep),
+            "buffers": ArrayAttr.get(rows),
+        }
+        Operation.create(ArenaOp.OPERATION_NAME, attributes=attributes)
+        for call, direction in zip(placement.program.calls, placement.directions, strict=True):
+            if direction == DIRECTIONS[1]:
+                layer = placement.network.layers[call.layer - 1].op
+                layer.attributes[DIRECTION] = StringAttr.get(direction)
 
 
 def _number(module: Module, options: Mapping[str, str], option: str, attribute: str, default: int) -> int:
@@ -116,55 +173,3 @@ def _strategy(module: Module) -> str:
     if not isinstance(value, StringAttr):
         raise InputError(STAGE, f"the module's attribute {STRATEGY} is no name: {value}")
     return value.value
-
-
-def placed_in(problem: Problem, solution: Solution) -> tuple[PlacedBuffer, ...]:
-    """Each buffer of a problem at the place that a solution gives it."""
-    pairs = zip(problem.buffers, solution.offsets, strict=True)
-    return tuple(PlacedBuffer(b.name, b.size, offset, b.first, b.last) for b, offset in pairs)
-
-
-def apply_solution(
-    module: Module, function: func.FuncOp, read: Bufferised, problem: Problem, solution: Solution
-) -> None:
-    """Rewrite the function to take the arena alone, and note offsets and sizes as attributes of the module."""
-    block = function.regions[0].blocks[0]
-    terminator = block.operations[len(block.operations) - 1].operation
-    _note(module, read, problem, solution)
-    arena = block.add_argument(MemRefType.get([solution.arena_bytes], IntegerType.get_signless(8)), function.location)
-    with InsertionPoint.at_block_begin(block):
-        for value, place in zip(read.values, solution.offsets, strict=True):
-            offset = arith.constant(IndexType.get(), place)
-            value.replace_all_uses_with(memref.view(value.type, arena, offset, []))
-    for value in read.values:
-        if isinstance(value, OpResult):
-            OpResult(value).owner.operation.erase()
-    with InsertionPoint(terminator), function.location:
-        func.ReturnOp([])
-    terminator.erase()
-    for _ in read.program.inputs:
-        block.erase_argument(0)
-    function.operation.attributes["function_type"] = TypeAttr.get(FunctionType.get([arena.type], []))
-    for name in ("arg_attrs", "res_attrs"):
-        if name in function.operation.attributes:
-            del function.operation.attributes[name]
-
-
-def _note(module: Module, read: Bufferised, problem: Problem, solution: Solution) -> None:
-    i64 = IntegerType.get_signless(64)
-    attributes = module.operation.attributes
-
-    def numbers(values: Iterable[int]) -> ArrayAttr:
-        return ArrayAttr.get([IntegerAttr.get(i64, value) for value in values])
-
-    attributes[MACS] = IntegerAttr.get(i64, sum(read.macs))
-    attributes[ARENA] = IntegerAttr.get(i64, solution.arena_bytes)
-    attributes[BOUND] = IntegerAttr.get(i64, solution.bound_bytes)
-    attributes[INPUTS] = numbers(solution.offsets[buffer] for buffer in read.program.inputs)
-    attributes[OUTPUTS] = numbers(solution.offsets[buffer] for buffer in read.program.outputs)
-    rows: list[ArrayAttr | StringAttr] = []
-    stores = zip(read.program.buffers, read.innermost, strict=True)
-    for (store, innermost), b, offset in zip(stores, problem.buffers, solution.offsets, strict=True):
-        values = [b.size, offset, b.first, b.last, store.pixels, store.columns, store.shift, store.block, *innermost]
-        rows.append(ArrayAttr.get([StringAttr.get(b.name), numbers(values)]))
-    attributes[BUFFERS] = ArrayAttr.get(rows)

@@ -72,14 +72,19 @@ class Accumulator:
     """The running result of a layer that takes its input by rows.
 
     Attributes:
-        nbytes, alignment: of the buffer, in bytes.
+        shape, dtype: of the buffer.
         forwards, backwards: D and D' between the accumulator and the output computed from it at the end.
     """
 
-    nbytes: int
-    alignment: int
+    shape: tuple[int, ...]
+    dtype: DType
     forwards: int
     backwards: int
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,8 @@ class Layer:
         channels: how it can go by channels of its output or of an input.
         channel_accumulator: of a layer that can take its input by channels.
         works: what its kernels do; None where that was not asked for.
+        stored_bytes: what it writes, each byte once: a part of the tensor where that is a concat.
+        move: where it only moves bytes, the tensor they are of, the first of them there and in its output, and how many.
     """
 
     step: int
@@ -121,6 +128,8 @@ class Layer:
     channels: RowAccess = field(default_factory=RowAccess)
     channel_accumulator: Accumulator | None = None
     works: Works | None = None
+    stored_bytes: int = 0
+    move: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from lowtide.dtypes import DType
+
 Direction = Literal["forwards", "backwards"]
 """Of a loop: from the first row and column to the last, or from the last to the first."""
 DIRECTIONS: tuple[Direction, Direction] = get_args(Direction)
@@ -77,12 +79,14 @@ class Read:
         window: which rows, in a loop by rows; None where any row may be read.
         columns: which columns, in a loop by rows and columns.
         overlap: D and D' in bytes of the whole layer (see `lowtide.graph.profile`), None where it was not asked.
+        tensor: of the graph, whose rows those are; -1 for an accumulator.
     """
 
     buffer: int
     window: Window | None = None
     overlap: tuple[int, int] | None = None
     columns: Window | None = None
+    tensor: int = -1
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,21 @@ class Call:
         reads: one for each buffer.
         writes: position in `Program.buffers`.
         accumulates: in a loop the rows that it goes by are those of its input, and what it writes is there before.
+        layer: number of the layer, from 1.
+        macs: multiply-accumulates in one inference, recomputation included.
+        stored_bytes: what one run stores, each byte once; of a call that goes by rows of its output, what it stores of
+            one pixel (a row at one column).
+        part: of a layer that a loop sums up: "start" fills its accumulator, "finish" computes the output from it.
     """
 
     name: str
     reads: tuple[Read, ...]
     writes: int
     accumulates: bool = False
+    layer: int = 0
+    macs: int = 0
+    stored_bytes: int = 0
+    part: Literal["", "start", "finish"] = ""
 
 
 @dataclass(frozen=True)
@@ -137,7 +150,7 @@ class Store:
     """A buffer.
 
     Attributes:
-        name: unique.
+        name: unique; the model's of the tensor, with a number where several buffers are of one.
         rows, row_bytes: rows that it holds at a time, and their size; row y lies at y modulo `rows`.
         alignment: in bytes.
         temporary: it holds nothing from one iteration of its loop to the next.
@@ -147,6 +160,8 @@ class Store:
         shift: of a ring that fills from its end: pixel p lies at p + shift, modulo.
         block: columns of a block of rows and columns that is made anew each time, where row and column are each taken
             modulo the block's; 0 for a ring.
+        shape, dtype: of what it holds at a time, as the code sees it.
+        innermost: channels of the tensor.
     """
 
     name: str
@@ -158,6 +173,9 @@ class Store:
     capacity: int | None = None
     shift: int = 0
     block: int = 0
+    shape: tuple[int, ...] = ()
+    dtype: DType = "int8"
+    innermost: int = 1
 
     @property
     def pixel_bytes(self) -> int:

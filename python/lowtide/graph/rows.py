@@ -220,10 +220,27 @@ class _Substitution:
                 return node
 
 
+def starting_body(body: LayerBody, accumulation: Accumulation) -> tuple[LayerBody, tuple[int, ...]]:
+    """What fills the accumulator: from those arguments alone, whose numbers in the layer it gives, in their order."""
+    node = accumulation.node
+    used = tuple(sorted(arguments_of(node.init)))
+    own = {
+        operand: Operand(used.index(operand.argument), operand.shape)
+        for operand in reachable(node.init)
+        if isinstance(operand, Operand)
+    }
+    arguments = (*(body.arguments[a] for a in used), node.op.results[0].type)
+    none, all_of_them = (0,) * len(node.shape), (1,) * len(node.shape)
+    result = _Substitution(dict[Node, Node](own)).of(node.init)
+    return LayerBody(arguments, result, none, all_of_them, node.shape), used
+
+
 def finishing_body(body: LayerBody, accumulation: Accumulation) -> LayerBody:
-    """What is left to do once the reduction is complete: its result is argument 0 in the place of the activation."""
+    """What is left to do once the reduction is complete: its result takes the activation's place."""
     result = substitute(body.result, accumulation.node, Operand(accumulation.argument, accumulation.node.shape))
-    return LayerBody(body.arguments, result, body.offsets, body.strides, body.destination)
+    arguments = list(body.arguments)
+    arguments[accumulation.argument] = accumulation.node.op.results[0].type
+    return replace(body, arguments=tuple(arguments), result=result)
 
 
 def accumulating_body(body: LayerBody, accumulation: Accumulation) -> LayerBody:

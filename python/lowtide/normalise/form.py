@@ -1,138 +1,144 @@
-"""The form that a module is in between `lowtide-outline` and `lowtide-kernels`, and refusals of modules in another.
-
-The network's function only calls layers, on tensors first and on buffers from `lowtide-bufferise` on. The nested module
-`@layers` holds the layers' bodies, on tensors throughout.
-"""
+"""Reads a network that has been cut into layers: its layers and loops in order, and what is said of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
 
 from lowtide.errors import InputError
-from lowtide.ir import (
-    ArrayAttr,
-    FlatSymbolRefAttr,
-    IntegerAttr,
-    IntegerType,
-    MemRefType,
-    Module,
-    Operation,
-    RankedTensorType,
-    StringAttr,
-    func,
-)
-from lowtide.normalise.analysis import network_function
+from lowtide.ir import Block, IntegerAttr, Module, Operation, StringAttr, Type, Value, func
+from lowtide.normalise.analysis import defining, operands_of
+from lowtide.payload.operations import FusedOp, LayerOp, OutputOp, YieldOp
 
-LAYERS = "layers"
-LAYER = "lowtide.layer"
-KERNEL = "lowtide.kernel"
-"""On a layer's call: which kernel computes it, where a script has picked one."""
-PART = "lowtide.part"
-ARENA = "lowtide.arena_bytes"
-BODY = "lowtide.body"
-"""On a declaration: which function of `@layers` it stands for, where the name is another."""
-REDUCTION = "lowtide.reduction"
-BACKWARDS = "lowtide.from_the_end"
-"""On a declaration: rings fill from their end, in a fused loop that goes backwards."""
-CHANNELS = "lowtide.by_channels"
-"""On a declaration: its last two operands cut channels, in a fused loop by channels."""
-FLAT = "lowtide.flat"
-"""On a declaration: see `Reduction`."""
-_BEFORE = {"tensors": "lowtide-outline", "buffers": "lowtide-bufferise"}
+LAYER, YIELD = LayerOp.OPERATION_NAME, YieldOp.OPERATION_NAME
+FUSED, OUTPUT = FusedOp.OPERATION_NAME, OutputOp.OPERATION_NAME
+KERNEL = "kernel"
+"""Of a layer: which kernel computes it, where a script has picked one."""
+DIRECTION = "direction"
+"""Of a layer outside of loops: the allocator's choice, one of `DIRECTIONS`; the first where nothing is said."""
+PART = "part"
+"""Of a layer that writes a part of a concat which could have a buffer of its own: the part's number."""
 
 
-def layers_of(module: Module, stage: str) -> Operation:
-    """The nested module with the layers' bodies.
-
-    Raises:
-        InputError: there is none.
-    """
-    for op in (view.operation for view in module.body.operations):
-        if _is_layers(op):
-            return op
-    raise InputError(stage, "the module has no outlined layers", remedy="run lowtide-outline first, and this pass once")
+def layers_in(block: Block) -> Iterator[Operation]:
+    """The layers of a network's block in the order in which they run, those in loops, too."""
+    for view in block.operations:
+        op = view.operation
+        if op.name == LAYER:
+            yield op
+        elif op.name == FUSED:
+            yield from layers_in(op.regions[0].blocks[0])
 
 
-def body_name(declaration: func.FuncOp) -> str:
-    """The function of `@layers` that a declaration at the top level stands for."""
-    attributes = declaration.operation.attributes
-    return FlatSymbolRefAttr(attributes[BODY]).value if BODY in attributes else declaration.name.value
+def public_functions(module: Module) -> list[func.FuncOp]:
+    """The module's functions with a body that are not private."""
+    functions = [view for view in module.body.operations if isinstance(view, func.FuncOp) and not view.is_external]
+    return [f for f in functions if _is_public(f.operation)]
 
 
-@dataclass(frozen=True)
-class Reduction:
-    """How an accumulating call of a fused loop cuts its reduction.
-
-    Attributes:
-        dimensions: of the body's iteration space: that of the input's rows, and that of its columns; none for a call
-            that does not accumulate.
-        flat: columns and channels of the input, where one dimension goes over all of its elements.
-    """
-
-    dimensions: tuple[int, ...] = ()
-    flat: tuple[int, int] | None = None
+def _is_public(op: Operation) -> bool:
+    name = "sym_visibility"
+    return name not in op.attributes or StringAttr(op.attributes[name]).value == "public"
 
 
-def note_reduction(declaration: func.FuncOp, reduction: Reduction) -> None:
-    """Note it on the declaration."""
-    i64 = IntegerType.get_signless(64, declaration.operation.context)
-    for name, numbers in ((REDUCTION, reduction.dimensions), (FLAT, reduction.flat)):
-        if numbers:
-            attribute = ArrayAttr.get([IntegerAttr.get(i64, n) for n in numbers], declaration.operation.context)
-            declaration.operation.attributes[name] = attribute
+def is_cut(module: Module) -> bool:
+    """Whether `lowtide-outline` has cut the network into layers."""
+    blocks = (function.regions[0].blocks[0] for function in public_functions(module))
+    return any(True for block in blocks for _ in layers_in(block))
 
 
-def reduction_of(declaration: func.FuncOp) -> Reduction:
-    """What `note_reduction` noted."""
-    attributes = declaration.operation.attributes
-    if REDUCTION not in attributes:
-        return Reduction()
-    dimensions = tuple(IntegerAttr(n).value for n in ArrayAttr(attributes[REDUCTION]))
-    if FLAT not in attributes:
-        return Reduction(dimensions)
-    columns, channels = (IntegerAttr(n).value for n in ArrayAttr(attributes[FLAT]))
-    return Reduction(dimensions, (columns, channels))
-
-
-def picked_kernel(call: Operation) -> str | None:
-    """The kernel that a script has picked for a layer's call."""
-    return StringAttr(call.attributes[KERNEL]).value if KERNEL in call.attributes else None
-
-
-def body_names(module: Module) -> dict[str, str]:
-    """`body_name` of every declaration, by its own name."""
-    return {f.name.value: body_name(f) for f in module.body.operations if isinstance(f, func.FuncOp)}
-
-
-def outlined_network(module: Module, stage: str, on: Literal["tensors", "buffers"]) -> func.FuncOp:
-    """The network's function, which calls layers on tensors or on buffers.
+def network_block(module: Module, stage: str) -> Block:
+    """The block of the network, which has been cut into layers.
 
     Raises:
-        InputError: the module is in another form.
+        InputError: it has not.
     """
-    layers_of(module, stage)
-    function = network_function(module, stage)
-    kind = RankedTensorType if on == "tensors" else MemRefType
-    if ARENA in module.operation.attributes and stage == "allocate":
-        raise InputError(stage, "the arena is allocated already", remedy="run this pass once")
-    types = (*function.type.inputs, *function.type.results)
-    if not all(isinstance(type_, kind) for type_ in types):
-        raise InputError(stage, f"the network's function is not on {on}", remedy=f"run this pass after {_BEFORE[on]}")
-    return function
+    functions = public_functions(module)
+    if len(functions) != 1 or not is_cut(module):
+        raise InputError(stage, "the network has not been cut into layers", remedy="run lowtide-outline first")
+    return functions[0].regions[0].blocks[0]
 
 
-def is_outlined(module: Module) -> bool:
-    """Whether `lowtide-outline` has been over the module."""
-    return any(_is_layers(view.operation) for view in module.body.operations)
+def network_layers(module: Module, stage: str) -> list[Operation]:
+    """`layers_in` of the network; errors as for `network_block`."""
+    return list(layers_in(network_block(module, stage)))
 
 
-def network_calls(module: Module, stage: str) -> list[Operation]:
-    """The calls of whole layers in the network's function, in its order."""
-    operations = network_function(module, stage).regions[0].blocks[0].operations
-    return [view.operation for view in operations if view.operation.name == "func.call"]
+def label_of(layer: Operation) -> str:
+    """The model's name of what a layer computes."""
+    return StringAttr(layer.attributes["label"]).value
 
 
-def _is_layers(op: Operation) -> bool:
-    named = op.name == "builtin.module" and "sym_name" in op.attributes
-    return named and StringAttr(op.attributes["sym_name"]).value == LAYERS
+def text_in(op: Operation, name: str) -> str | None:
+    """An attribute that is a text and need not be there."""
+    return StringAttr(op.attributes[name]).value if name in op.attributes else None
+
+
+def number_in(op: Operation, name: str) -> int:
+    """An attribute that is a number and need not be there: 0 then."""
+    return IntegerAttr(op.attributes[name]).value if name in op.attributes else 0
+
+
+def body_of(op: Operation) -> Block:
+    """The block of a layer or a loop."""
+    return op.regions[0].blocks[0]
+
+
+def terminator_of(block: Block) -> Operation:
+    """The last operation of a block."""
+    return block.operations[len(block.operations) - 1].operation
+
+
+def create_layer(destination: Value, result: Type, kind: str, label: str) -> Operation:
+    """A layer at the current insertion point, whose block is to be filled."""
+    attributes = {"kind": StringAttr.get(kind), "label": StringAttr.get(label)}
+    layer = Operation.create(LAYER, results=[result], operands=[destination], attributes=attributes, regions=1)
+    layer.regions[0].blocks.append()
+    return layer
+
+
+def destination_of(layer: Operation) -> Value:
+    """The tensor whose place a layer's result takes."""
+    return layer.operands[0]
+
+
+def inputs_of(layer: Operation) -> list[Value]:
+    """What a layer reads, each once, in the order in which operands lead to them from its result.
+
+    So equal layers have their inputs in the same order, whatever moved in the program.
+    """
+    block = body_of(layer)
+    found: dict[Value, None] = {}
+    seen: set[Value] = set()
+
+    def visit(value: Value) -> None:
+        op = defining(value)
+        if op is None or not is_within(op, block):
+            found[value] = None
+        elif value not in seen:
+            seen.add(value)
+            for position, operand in enumerate(operands_of(op)):
+                if op.name != "tensor.insert_slice" or position != 1:
+                    visit(operand)
+
+    visit(terminator_of(block).operands[0])
+    return list(found)
+
+
+def is_within(op: Operation, block: Block) -> bool:
+    """Whether an operation is in a block, or in what is nested in it."""
+    inside = op
+    while inside.block != block:
+        parent = inside.parent
+        # the bindings crash where the block of a module is asked for, which is in none
+        if parent is None or parent.parent is None:
+            return False
+        inside = parent.operation
+    return True
+
+
+def output_of(op: Operation) -> Value:
+    """The tensor that a `lowtide.output` stands for."""
+    loop = defining(op.operands[0])
+    assert loop is not None, "it is the result of a loop"
+    layers = list(layers_in(body_of(loop)))
+    return layers[number_in(op, "layer") - 1].results[0]

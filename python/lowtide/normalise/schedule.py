@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lowtide.errors import InputError
-from lowtide.ir import Block, Module, Operation, StringAttr
-from lowtide.normalise.analysis import defining, network_function
-from lowtide.normalise.outline import LAYER
+from lowtide.ir import Block, Module, Operation
+from lowtide.normalise.analysis import defining, network_function, operands_of
+from lowtide.normalise.form import LAYER, label_of
 from lowtide.passes import Pass
 
 STAGE = "schedule"
@@ -51,7 +51,7 @@ def _numbers(text: str) -> list[int]:
 
 def _reorder(block: Block, order: list[int]) -> None:
     operations = [view.operation for view in block.operations]
-    calls = [op for op in operations if op.name == "func.call"]
+    calls = [op for op in operations if op.name == LAYER]
     if sorted(order) != list(range(1, len(calls) + 1)):
         raise InputError(STAGE, f"the order is not one of the network's {len(calls)} layers", where=str(order))
     _check(calls, order)
@@ -74,7 +74,7 @@ def _check(calls: list[Operation], order: list[int]) -> None:
                 raise InputError(
                     STAGE,
                     f"layer {number} comes before layer {needed}, which it needs",
-                    where=f"'{StringAttr(calls[number - 1].attributes[LAYER]).value}'",
+                    where=f"'{label_of(calls[number - 1])}'",
                 )
         done.add(number)
 
@@ -84,11 +84,11 @@ def _computed_from(op: Operation) -> list[Operation]:
     found: list[Operation] = []
     pending = [op]
     while pending:
-        for operand in pending.pop().operands:
+        for operand in operands_of(pending.pop()):
             owner = defining(operand)
             if owner is not None:
                 found.append(owner)
-                if owner.name != "func.call":
+                if owner.name != LAYER:
                     pending.append(owner)
     return found
 
@@ -98,7 +98,7 @@ def _place(op: Operation, terminator: Operation, placed: set[Operation]) -> None
     if op in placed:
         return
     placed.add(op)
-    for operand in op.operands:
+    for operand in operands_of(op):
         owner = defining(operand)
         if owner is not None:
             _place(owner, terminator, placed)

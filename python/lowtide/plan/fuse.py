@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import MOST_RUNS, loop_bytes
 from lowtide.graph.conflicts import problem_of as problem_of_program
+from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Graph, Layer
 from lowtide.graph.program import Direction, Program, RowAccess, Window, Windows
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.plan.memory import program_of
-from lowtide.plan.plan import Axis, Fusion
 from lowtide.plan.price import Price, by_macs
 from lowtide.plan.watch import Ending, Progress, Watch, unwatched
 

@@ -1,18 +1,23 @@
-"""A graph and a plan's fusions as the program that bufferisation will find, buffer for buffer."""
+"""The allocator's program of a network with some of its layers in loops: for the planner, and for the code."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from lowtide.alloc import Problem
+from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.graph.conflicts import problem_of as program_problem
-from lowtide.graph.graph import Accumulator, Graph, Layer, Tensor
+from lowtide.graph.fusion import Axis, Fusion
+from lowtide.graph.graph import Accumulator, Graph, Layer
 from lowtide.graph.loop_schedule import LoopSchedule, schedule_loop
-from lowtide.graph.program import Call, Loop, Program, Read, Run, Store
+from lowtide.graph.nest import Shape
+from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, mirrored
 from lowtide.graph.row_schedule import Kept, Stage, UnschedulableError, stage_of
-from lowtide.network import DTYPE_BYTES
-from lowtide.plan.plan import Axis, Fusion
+from lowtide.graph.rows import extents_of, row_dimension
 
 
 def problem_of(
@@ -99,6 +104,7 @@ class _Maker:
     calls: list[Call] = field(default_factory=list[Call])
     loops: list[Loop] = field(default_factory=list[Loop])
     buffers: dict[int, int] = field(default_factory=dict[int, int])
+    names: set[str] = field(default_factory=set[str])
 
     def make(self, fusions: dict[int, Fusion], *, keep_input: bool) -> Program:
         for index in self.graph.inputs:
@@ -117,31 +123,38 @@ class _Maker:
         return Program(tuple(self.stores), tuple(self.calls), tuple(self.loops), inputs, outputs, kept)
 
     def _whole(self, index: int) -> int:
+        """The buffer of all of a tensor: a new one where it has none."""
         if index not in self.buffers:
-            self.buffers[index] = self._kept(self.graph.tensors[index], None)
+            tensor = self.graph.tensors[index]
+            name = tensor.name if tensor.producer else f"input_{index}"
+            self.buffers[index] = self._add(name, tensor.shape, tensor.shape, tensor.dtype)
         return self.buffers[index]
 
-    def _kept(self, tensor: Tensor, kept: Kept | None, *, pixels: bool = False) -> int:
-        """A buffer for the tensor, or for the rows or pixels of it that exist at a time."""
-        name = f"{'tensor' if kept is None else 'ring' if kept.carried else 'rows'} {len(self.stores)}"
-        rows = tensor.rows if kept is None or pixels else kept.rows
-        alignment = max(self.alignment, DTYPE_BYTES[tensor.dtype])
-        capacity = kept.rows * (kept.columns or 1) if kept is not None and pixels else None
-        temporary = kept is not None and not kept.carried
-        self.stores.append(Store(name, rows, tensor.row_bytes, alignment, temporary, tensor.columns, capacity))
-        return len(self.stores) - 1
-
-    def _slice(self, tensor: Tensor, kept: Kept) -> int:
-        """A buffer for some channels of the tensor."""
-        nbytes = tensor.nbytes // tensor.shape[-1] * kept.rows
-        alignment = max(self.alignment, DTYPE_BYTES[tensor.dtype])
-        self.stores.append(Store(f"slice {len(self.stores)}", 1, nbytes, alignment, not kept.carried))
+    def _add(
+        self,
+        name: str,
+        whole: Shape,
+        kept: Shape,
+        dtype: DType,
+        *,
+        temporary: bool = False,
+        backwards: bool = False,
+    ) -> int:
+        numbered = (f"{name or 'buffer'}#{number}" for number in itertools.count(2))
+        unique = name if name and name not in self.names else next(n for n in numbered if n not in self.names)
+        self.names.add(unique)
+        alignment = self.alignment
+        self.stores.append(store_of(unique, whole, kept, dtype, alignment, temporary=temporary, backwards=backwards))
         return len(self.stores) - 1
 
     def _layer(self, layer: Layer) -> None:
         distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
-        reads = tuple(Read(self.buffers[index], None, distances.get(index)) for index in layer.inputs)
-        self.calls.append(Call(layer.name, reads, self._whole(layer.output)))
+        reads = tuple(
+            Read(self.buffers[index], None, distances.get(index), tensor=index) for index in layer.inputs
+        )
+        self.calls.append(
+            Call(layer.name, reads, self._whole(layer.output), False, layer.step, layer.macs, layer.stored_bytes)
+        )
 
     def _fused(self, fusion: Fusion) -> None:
         layers = self.graph.layers[fusion.first - 1 : fusion.last]
@@ -153,45 +166,44 @@ class _Maker:
         summed = None if accumulator is None else self._start(last, accumulator)
         first_call = len(self.calls)
         for layer, stage in zip(layers, schedule.stages, strict=True):
-            self._stage(layer, stage, schedule, summed if layer is last else None, by_channels=by_channels)
+            into = summed if layer is last else None
+            self._stage(layer, stage, schedule, into, fusion)
         runs = tuple(Run(first_call + stage, i, begin, end) for i, stage, begin, end in schedule.rows.runs())
         columns = None if schedule.columns is None else schedule.columns.turns()
-        self.loops.append(
-            Loop(first_call, len(self.calls) - 1, runs, columns, fusion.direction == "backwards", by_channels)
-        )
+        backwards = fusion.direction == "backwards"
+        self.loops.append(Loop(first_call, len(self.calls) - 1, runs, columns, backwards, by_channels))
+        self._count_macs(self.loops[-1], schedule)
         if accumulator is not None and summed is not None:
             read = Read(summed, None, (accumulator.forwards, accumulator.backwards))
-            self.calls.append(Call(last.name, (read,), self._whole(last.output)))
+            written = self._whole(last.output)
+            self.calls.append(Call(last.name, (read,), written, False, last.step, 0, last.stored_bytes, "finish"))
 
     def _start(self, layer: Layer, accumulator: Accumulator) -> int:
-        summed = len(self.stores)
-        alignment = max(self.alignment, accumulator.alignment)
-        self.stores.append(Store(f"sum {summed}", 1, accumulator.nbytes, alignment))
-        self.calls.append(Call(layer.name, (), summed))
+        summed = self._add(layer.name, accumulator.shape, accumulator.shape, accumulator.dtype)
+        self.calls.append(Call(layer.name, (), summed, False, layer.step, 0, accumulator.nbytes, "start"))
         return summed
 
     def _stage(
-        self,
-        layer: Layer,
-        stage: Stage,
-        schedule: LoopSchedule,
-        summed: int | None,
-        *,
-        by_channels: bool,
+        self, layer: Layer, stage: Stage, schedule: LoopSchedule, summed: int | None, fusion: Fusion
     ) -> None:
         distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
         across = {} if schedule.columns is None else dict(stage.column_inputs)
+        stored = layer.stored_bytes
         if summed is None:
-            kept = schedule.kept.get(layer.output)
-            tensor = self.graph.tensors[layer.output]
+            tensor, kept = self.graph.tensors[layer.output], schedule.kept.get(layer.output)
             if kept is None:
                 self._whole(layer.output)
             else:
-                self.buffers[layer.output] = (
-                    self._slice(tensor, kept)
-                    if by_channels
-                    else self._kept(tensor, kept, pixels=schedule.columns is not None)
+                shape = kept_shape(tensor.shape, kept, fusion)
+                self.buffers[layer.output] = self._add(
+                    tensor.name,
+                    tensor.shape,
+                    shape,
+                    tensor.dtype,
+                    temporary=not kept.carried,
+                    backwards=fusion.direction == "backwards",
                 )
+            stored //= tensor.rows * tensor.columns
         # a line buffer as large as the tensor is the tensor
         whole = (
             summed is None and self.stores[self.buffers[layer.output]].nbytes == self.graph.tensors[layer.output].nbytes
@@ -199,12 +211,114 @@ class _Maker:
         reads = tuple(
             Read(
                 self.buffers[index],
-                None if by_channels else window,
+                window,
                 distances.get(index) if whole and index not in schedule.kept else None,
                 across.get(index),
+                index,
             )
             for index, window in stage.inputs
         )
-        self.calls.append(
-            Call(layer.name, reads, self.buffers[layer.output] if summed is None else summed, summed is not None)
+        written = self.buffers[layer.output] if summed is None else summed
+        stored = stored if summed is None else self.stores[summed].nbytes
+        self.calls.append(Call(layer.name, reads, written, summed is not None, layer.step, layer.macs, stored))
+
+    def _count_macs(self, loop: Loop, schedule: LoopSchedule) -> None:
+        """Of the calls of a loop: of as many rows and columns as they go through."""
+        for stage, number in zip(schedule.stages, range(loop.first, loop.last + 1), strict=True):
+            rows = sum(run.end - run.begin for run in loop.runs if run.call == number)
+            turns = ((0, 1),) if loop.columns is None else loop.columns[number - loop.first]
+            columns = sum(end - begin for begin, end in turns)
+            whole = stage.rows * (1 if loop.columns is None else stage.columns or 1)
+            call = self.calls[number]
+            self.calls[number] = replace(call, macs=call.macs * rows * columns // whole)
+
+
+def kept_shape(shape: Shape, kept: Kept, fusion: Fusion) -> Shape:
+    """Of a tensor inside a loop, the shape of the rows, pixels or channels that exist at a time."""
+    if fusion.axis == "channels":
+        return (*shape[:-1], kept.rows)
+    row = row_dimension(shape)
+    if not fusion.columns:
+        return (*shape[:row], kept.rows, *shape[row + 1 :])
+    block = (1, kept.rows) if kept.columns is None else (kept.rows, kept.columns)
+    return (*shape[:row], *block, *shape[row + 2 :])
+
+
+def store_of(
+    name: str, whole: Shape, kept: Shape, dtype: DType, alignment: int, *, temporary: bool, backwards: bool
+) -> Store:
+    """A buffer for a tensor of the shape `whole`, or for the rows, pixels or channels of it that exist at a time.
+
+    Args:
+        name: the model's of the tensor.
+        whole, kept: shapes of all of it and of what there is at a time.
+        dtype: of the elements.
+        alignment: least, in bytes.
+        temporary: nothing in it outlives an iteration.
+        backwards: it fills from its end.
+    """
+    element = DTYPE_BYTES[dtype]
+    rows, columns = extents_of(whole)
+    sizes = name, max(alignment, element)
+    innermost = whole[-1] if whole else 1
+    make = partial(Store, shape=kept, dtype=dtype, innermost=innermost)
+    if whole and kept[-1] < whole[-1] and len(whole) - 1 != row_dimension(whole):
+        # a slice: channel c at c modulo what is kept, at each place of the tensor
+        places = math.prod(whole) // innermost
+        capacity = places * kept[-1]
+        return make(sizes[0], places, innermost * element, sizes[1], temporary, innermost, capacity, block=kept[-1])
+    row_bytes = math.prod(whole) * element // rows
+    height = kept[row_dimension(whole)] if whole else 1
+    across = kept[row_dimension(whole) + 1] if columns > 1 else 1
+    shift = (height - rows) % height * columns if backwards else 0
+    if height < rows and across != columns:
+        capacity, block = height * across, across if height > 1 else 0
+        if backwards:
+            shift = (capacity - rows * columns) % capacity
+            shift = (height - rows) % height * columns + (across - columns) % across if block else shift
+        return make(sizes[0], rows, row_bytes, sizes[1], temporary, columns, capacity, shift, block)
+    return make(sizes[0], height, row_bytes, sizes[1], temporary, columns, None, shift)
+
+
+def counted_from_the_start(program: Program, graph: Graph) -> Program:
+    """The program with rows, columns and windows of the loops that go backwards as they lie in memory."""
+    calls, loops = list(program.calls), list(program.loops)
+    for position, loop in enumerate(program.loops):
+        if not loop.backwards:
+            continue
+        numbers = range(loop.first, loop.last + 1)
+        extents = {number: _extents(program, number, graph) for number in numbers}
+        for number in numbers:
+            calls[number] = replace(calls[number], reads=_turned(program, number, graph))
+        runs = (replace(r, begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in loop.runs)
+        columns = loop.columns and tuple(
+            tuple((extents[number][1] - end, extents[number][1] - begin) for begin, end in turns)
+            for number, turns in zip(numbers, loop.columns, strict=True)
         )
+        loops[position] = replace(loop, runs=tuple(runs), columns=columns, backwards=False)
+    return replace(program, calls=tuple(calls), loops=tuple(loops))
+
+
+def _extents(program: Program, number: int, graph: Graph) -> tuple[int, int]:
+    """Rows and columns that a call of a loop goes through in all: of its output, or of its input."""
+    call = program.calls[number]
+    layer = graph.layers[call.layer - 1]
+    tensor = graph.tensors[layer.inputs[0] if call.accumulates else layer.output]
+    return tensor.rows, tensor.columns
+
+
+def _turned(program: Program, number: int, graph: Graph) -> tuple[Read, ...]:
+    call = program.calls[number]
+    if call.accumulates:
+        return call.reads
+    layer = graph.layers[call.layer - 1]
+    output = graph.tensors[layer.output]
+    inputs = [(read, graph.tensors[read.tensor]) for read in call.reads]
+    return tuple(
+        replace(
+            read,
+            window=mirrored(read.window, tensor.rows, output.rows),
+            columns=mirrored(read.columns, tensor.columns, output.columns),
+        )
+        for read, tensor in inputs
+    )

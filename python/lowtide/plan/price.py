@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 from lowtide.cost.model import CostModel
+from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
-from lowtide.plan.plan import Fusion
 from lowtide.plan.shares import loop_shares, shares_of
 
 Price = Callable[[Graph, Fusion], int]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from lowtide.cost.work import SUMS, Share, Works
 from lowtide.errors import InternalError
+from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph, Layer
 from lowtide.graph.loop_schedule import LoopSchedule
 from lowtide.plan.memory import schedule_of
-from lowtide.plan.plan import Fusion
 
 
 def shares_of(graph: Graph, fusions: Sequence[Fusion] = ()) -> list[Share]:

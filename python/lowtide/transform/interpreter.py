@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lowtide_dialect
 from lowtide.alloc import STRATEGIES
+from lowtide.bound.bind import Binder
 from lowtide.errors import InputError
 from lowtide.ir import (
     Context,
@@ -22,9 +23,11 @@ from lowtide.ir import (
     transform_diagnostics,
     verify,
 )
+from lowtide_dialect.payload import Session, new_session
 
 STAGE = "transform"
 MAIN = "__transform_main"
+_SILENCEABLE = "silenceable failure"
 _WITH_SEQUENCES = "transform.with_named_sequence"
 
 
@@ -46,6 +49,7 @@ def apply_script(
     *,
     name: str = "<script>",
     check: Callable[[Operation], None] = lambda _: None,
+    binder: Binder | None = None,
 ) -> None:
     """Apply the sequence `@__transform_main` of a script to a module, in place; the result is verified.
 
@@ -54,6 +58,7 @@ def apply_script(
         script: the text, or the file that holds it.
         name: how messages call a script that is text.
         check: raises an error where it does not want the script's module to be applied.
+        binder: of the target; a new one where there is none.
 
     Raises:
         InputError: the script can't be read or isn't valid, has no `@__transform_main`, or one of its steps fails.
@@ -63,10 +68,11 @@ def apply_script(
     place = str(script) if isinstance(script, Path) else name
     check(script_module)
     sequence = _main_sequence(script_module, place)
-    try:
-        interpreter.apply_named_sequence(module, sequence, script_module)
-    except ValueError as error:
-        raise InputError(STAGE, transform_diagnostics(error)) from None
+    with new_session(binder) as session:
+        try:
+            interpreter.apply_named_sequence(module, sequence, script_module)
+        except ValueError as error:
+            raise InputError(STAGE, _reason(transform_diagnostics(error), session)) from None
     verify(module, stage=STAGE)
 
 
@@ -85,7 +91,16 @@ def apply_embedded_script(module: Module) -> None:
         InputError: a step fails.
     """
     register(module.context)
-    run_pipeline(module, "builtin.module(transform-interpreter)", stage=STAGE)
+    with new_session(None) as session:
+        try:
+            run_pipeline(module, "builtin.module(transform-interpreter)", stage=STAGE)
+        except InputError as error:
+            raise InputError(STAGE, _reason(error.message, session)) from None
+
+
+def _reason(diagnostics: str, session: Session) -> str:
+    """MLIR's messages; where a refusal that nothing recovered from has none there, what the operation says."""
+    return session.refusals[-1] if session.refusals and _SILENCEABLE in diagnostics else diagnostics
 
 
 def _load(context: Context, script: str | Path, name: str) -> Operation:

@@ -1,20 +1,25 @@
-"""Replaces each layer's declaration by loops, which the picked kernel emits, or the first that accepts the layer."""
+"""Emits a network's code: its function, and each layer's kernel in the directions that its calls ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lowtide.bufferise.bufferise import declared_functions, detach_layers
-from lowtide.bufferise.directions import DIRECTION, DIRECTIONS
+from lowtide.bound.bind import Binder
+from lowtide.bufferise.allocate import arena_of, placement_of
+from lowtide.bufferise.placement import Placement
+from lowtide.emission.calls import Declared, LayerCall, emit_calls
 from lowtide.errors import InternalError
-from lowtide.graph.nest import LayerBody, Shape
-from lowtide.graph.read import read_layer
+from lowtide.graph.nest import LayerBody
+from lowtide.graph.program import DIRECTIONS
 from lowtide.graph.rows import row_dimension
 from lowtide.ir import (
+    ArrayAttr,
     FlatSymbolRefAttr,
     FunctionType,
     InsertionPoint,
+    IntegerAttr,
+    IntegerType,
     MemRefType,
     Module,
     StringAttr,
@@ -30,50 +35,83 @@ from lowtide.kernels.element import Part
 from lowtide.kernels.flags import widen_flags
 from lowtide.kernels.library import GENERAL, KERNELS, How, Kernel, kernel_name, lanes_of
 from lowtide.kernels.scalar import index_constant
-from lowtide.normalise.analysis import calls_in
-from lowtide.normalise.form import BACKWARDS, CHANNELS, body_name, outlined_network, picked_kernel, reduction_of
+from lowtide.normalise.form import public_functions
 from lowtide.passes import Pass
 
 STAGE = "kernels"
-CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh}),canonicalize,cse)"
+ARENA = "lowtide.arena_bytes"
+INPUTS = "lowtide.input_offsets"
+OUTPUTS = "lowtide.output_offsets"
+MACS = "lowtide.macs"
+CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh},canonicalize,cse))"
 # IREE's inliner honours only this spelling
 NO_INLINE = "llvm.no_inline"
 
 
 def run(module: Module, _: Mapping[str, str]) -> None:
-    """Emit every layer's kernel in the directions its callers ask for; several callers share one function."""
+    """Put the code of a network that has an arena in its place, and note offsets and sizes on the module.
+
+    Raises:
+        InputError: it has none.
+    """
     lanes = lanes_of(module)
     with module.context, module.operation.location:
-        outlined_network(module, STAGE, on="buffers")
-        layers = detach_layers(module, STAGE)
-        block = layers.regions[0].blocks[0]
-        bodies = {view.name.value: view for view in block.operations if isinstance(view, func.FuncOp)}
-        callers, constants = _callers(module), Globals(module)
-        for declaration in declared_functions(module):
-            name = declaration.name.value
-            if body_name(declaration) not in bodies:
-                raise InternalError(STAGE, f"layer '{name}' has no body")
-            _define_all(declaration, bodies[body_name(declaration)], callers.get(name, []), lanes, constants)
-            declaration.operation.erase()
+        placement = placement_of(module, Binder(lanes))
+        (network,) = public_functions(module)
+        name, arena = network.name.value, arena_of(module)
+        emit(placement, module, "lowtide_network", lanes)
+        for op in (network.operation, arena):
+            assert op is not None
+            op.erase()
+        rename(module, name)
+
+
+PASS = Pass("lowtide-kernels", "replace the network by code on its arena", run)
+
+
+def emit(placement: Placement, module: Module, name: str, lanes: str, kernel: str | None = None) -> tuple[str, ...]:
+    """Emit the code of a network.
+
+    Args:
+        placement: the network on its arena.
+        module: what the code is added to, and offsets and sizes are noted on; of the network's context.
+        name: of the network's function.
+        lanes: how the core multiplies.
+        kernel: the one for every layer; None for those that were picked, or are best.
+
+    Returns:
+        the function of each call of the placement's program.
+    """
+    with module.context, module.operation.location:
+        code = emit_calls(placement, module, name)
+        constants = Globals(module)
+        for declared in code.declared:
+            _define_all(module, declared, lanes, constants, kernel)
+        _note(module, placement)
         widen_flags(module)
         replace_divisions(module)
         run_pipeline(module, CLEAN_UP, stage=STAGE, error=InternalError)
+    return code.functions
 
 
-PASS = Pass("lowtide-kernels", "replace each layer by its kernel's loops", run)
+def _note(module: Module, placement: Placement) -> None:
+    i64 = IntegerType.get_signless(64)
+    for name, value in ((ARENA, placement.arena_bytes), (MACS, placement.macs)):
+        module.operation.attributes[name] = IntegerAttr.get(i64, value)
+    for name, offsets in ((INPUTS, placement.inputs), (OUTPUTS, placement.outputs)):
+        module.operation.attributes[name] = ArrayAttr.get([IntegerAttr.get(i64, offset) for offset in offsets])
 
 
-def _define_all(
-    declaration: func.FuncOp, layer: func.FuncOp, calls: Sequence[func.CallOp], lanes: str, constants: Globals
-) -> None:
-    """Each kernel in each direction that these callers ask for."""
-    body = read_layer(layer)
-    found: dict[tuple[str, str], list[func.CallOp]] = {}
-    for call in calls:
-        found.setdefault((kernel_name(body, picked_kernel(call.operation)), _direction(call)), []).append(call)
-    for (kernel, direction), alike in sorted(found.items(), key=lambda item: _rank(*item[0])):
-        how = How(lanes, direction == DIRECTIONS[1], constants=constants.intervals(alike))
-        _define(declaration, layer, kernel, how, _Callers(alike, constants))
+def _define_all(module: Module, declared: Declared, lanes: str, constants: Globals, kernel: str | None) -> None:
+    """Each kernel in each direction that its calls ask for."""
+    found: dict[tuple[str, str], list[LayerCall]] = {}
+    for call in declared.calls:
+        picked = kernel_name(declared.body, kernel or call.kernel)
+        found.setdefault((picked, call.direction), []).append(call)
+    for (picked, direction), alike in sorted(found.items(), key=lambda item: _rank(*item[0])):
+        calls = [call.op for call in alike]
+        how = How(lanes, direction == DIRECTIONS[1], constants=constants.intervals(calls))
+        _define(module, declared, picked, how, _Callers(calls, constants))
 
 
 def _rank(kernel: str, direction: str) -> tuple[int, int]:
@@ -108,38 +146,37 @@ class _Callers:
             op.erase()
 
 
-def _define(declaration: func.FuncOp, layer: func.FuncOp, kernel: str, how: How, callers: _Callers) -> None:
+def _define(module: Module, declared: Declared, kernel: str, how: How, callers: _Callers) -> None:
     """One kernel in one direction, for these callers."""
-    body = read_layer(layer)
-    name = declaration.name.value + ("" if kernel == kernel_name(body) else f"_{kernel}")
+    body, location = declared.body, callers.calls[0].location
+    name = declared.name + ("" if kernel == kernel_name(body) else f"_{kernel}")
     name += "_backwards" if how.backwards else ""
     derived = callers.derived(KERNELS[kernel], body, how.lanes)
-    with InsertionPoint(declaration), layer.location:
+    with InsertionPoint.at_block_begin(module.body), location:
         more = [type_of(value) for value in derived[0]]
-        kind = FunctionType.get([*declaration.type.inputs, *more], list(declaration.type.results))
-        function = func.FuncOp(name, kind, visibility="private")
+        function = func.FuncOp(name, FunctionType.get([*declared.types, *more], []), visibility="private")
     # a blocked kernel keeps registers and a frame of its own: half the stack, and as fast as inlined
     if len(callers.calls) > 1 or kernel != GENERAL:
         function.operation.attributes[NO_INLINE] = UnitAttr.get()
     block = function.add_entry_block()
     arguments = list(block.arguments)
     own, made = arguments[: len(arguments) - len(more)], arguments[len(arguments) - len(more) :]
-    with InsertionPoint(block), layer.location:
+    with InsertionPoint(block), location:
         memrefs = [argument for argument in own if isinstance(argument.type, MemRefType)]
-        part = _part(declaration, own, body.destination)
+        part = _part(declared, own)
         values = tuple(zip(*derived, strict=True))
         KERNELS[kernel].emit(body, memrefs, replace(how, part=part, derived=made, values=values))
         func.ReturnOp([])
     callers.call(name, derived)
 
 
-def _part(declaration: func.FuncOp, arguments: Sequence[Value], destination: Shape) -> Part | None:
+def _part(declared: Declared, arguments: Sequence[Value]) -> Part | None:
     """What a call of this function goes through, if it is one of a fused loop."""
     bounds = [argument for argument in arguments if not isinstance(argument.type, MemRefType)]
     if not bounds:
         return None
     pairs = list(zip(bounds[::2], bounds[1::2], strict=True))
-    reduction, unit = reduction_of(declaration), 1
+    reduction, unit = declared.reduction, 1
     if reduction.flat is not None:
         columns, channels = reduction.flat
         unit = channels if len(pairs) > 1 else columns * channels
@@ -147,10 +184,10 @@ def _part(declaration: func.FuncOp, arguments: Sequence[Value], destination: Sha
     elif reduction.dimensions:
         ranges = dict(zip(reduction.dimensions, pairs, strict=True))
     else:
-        by_channels = CHANNELS in declaration.operation.attributes
-        row = len(destination) - 1 if by_channels else row_dimension(destination)
+        destination = declared.body.destination
+        row = len(destination) - 1 if declared.by_channels else row_dimension(destination)
         ranges = {row + position: pair for position, pair in enumerate(pairs)}
-    return Part(ranges, bool(reduction.dimensions), BACKWARDS in declaration.operation.attributes, unit)
+    return Part(ranges, bool(reduction.dimensions), declared.backwards, unit)
 
 
 def _flat(pairs: Sequence[tuple[Value, Value]], columns: int, channels: int) -> tuple[Value, Value]:
@@ -165,16 +202,7 @@ def _flat(pairs: Sequence[tuple[Value, Value]], columns: int, channels: int) -> 
     return first, arith.addi(first, count)
 
 
-def _callers(module: Module) -> dict[str, list[func.CallOp]]:
-    """The calls by function name."""
-    found: dict[str, list[func.CallOp]] = {}
-    for view in module.body.operations:
-        if isinstance(view, func.FuncOp) and not view.is_external:
-            for call in calls_in(view):
-                found.setdefault(call.callee.value, []).append(call)
-    return found
-
-
-def _direction(call: func.CallOp) -> str:
-    attributes = call.operation.attributes
-    return StringAttr(attributes[DIRECTION]).value if DIRECTION in attributes else DIRECTIONS[0]
+def rename(module: Module, name: str) -> None:
+    """Give the network's function its name."""
+    (network,) = public_functions(module)
+    network.operation.attributes["sym_name"] = StringAttr.get(name)

@@ -1,10 +1,9 @@
-"""Building blocks of fused loops: the rows of an iteration as code, and the types of what is kept of a tensor."""
+"""The rows of an iteration of a fused loop as code."""
 
 from __future__ import annotations
 
 from lowtide.graph.row_schedule import Reread, RowRange, RowSchedule
-from lowtide.graph.rows import row_dimension
-from lowtide.ir import RankedTensorType, Value, arith
+from lowtide.ir import Value, arith
 from lowtide.kernels.scalar import index_constant
 
 
@@ -46,23 +45,3 @@ def _row_value(rows: RowRange, iteration: Value, back: int) -> Value:
     if rows.divisor > 1:
         linear = arith.divui(linear, index_constant(rows.divisor))
     return arith.minsi(linear, index_constant(rows.rows))
-
-
-def with_rows(kind: RankedTensorType, rows: int) -> RankedTensorType:
-    """The type of a ring of so many rows."""
-    shape = list(kind.shape)
-    shape[row_dimension(shape)] = rows
-    return RankedTensorType.get(shape, kind.element_type)
-
-
-def with_channels(kind: RankedTensorType, channels: int) -> RankedTensorType:
-    """The type of a slice of so many channels."""
-    return RankedTensorType.get([*kind.shape[:-1], channels], kind.element_type)
-
-
-def with_block(kind: RankedTensorType, rows: int, columns: int) -> RankedTensorType:
-    """The type of a block of rows and columns; of one row, the type of a ring of pixels."""
-    shape = list(kind.shape)
-    row = row_dimension(shape)
-    shape[row : row + 2] = rows, columns
-    return RankedTensorType.get(shape, kind.element_type)

@@ -1,0 +1,132 @@
+"""Binds layers to what they compute: equal ones are one object, read and matched once for all plans of a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from lowtide.cost.work import Works
+from lowtide.errors import InternalError
+from lowtide.graph.macs import macs_of
+from lowtide.graph.move import Move, move_of
+from lowtide.graph.nest import LayerBody
+from lowtide.graph.profile import Profile
+from lowtide.graph.read import read_layer
+from lowtide.ir import (
+    FunctionType,
+    InsertionPoint,
+    Location,
+    Module,
+    Operation,
+    StringAttr,
+    func,
+    run_pipeline,
+    text_of,
+)
+from lowtide.kernels.library import PLAIN, kernel_for, kernel_name
+from lowtide.normalise.form import body_of, destination_of, inputs_of
+from lowtide.normalise.outline import remap
+
+# Scalar operands inlined, so that kernels see zero points and fill values as the constants they are.
+_Asked = tuple[int, str | None, int, int]
+"""Argument, kernel, bytes of the argument, bytes of the output."""
+_GENERALISE = "func.func(linalg-generalize-named-ops,linalg-inline-scalar-operands)"
+
+
+@dataclass(frozen=True, eq=False)
+class BoundLayer:
+    """What a layer computes, for one target.
+
+    Attributes:
+        name: of its function in the code; equal layers share one.
+        kind: conv, depthwise, dense, pool, gather, concat, reduce or map.
+        body: its loop description.
+        lanes: how the target multiplies.
+    """
+
+    name: str
+    kind: str
+    body: LayerBody
+    lanes: str
+    _profiles: dict[_Asked, Profile] = field(default_factory=dict["_Asked", Profile])
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates, taps in the padding counted as if they ran."""
+        return macs_of(self.body.result)
+
+    @cached_property
+    def move(self) -> Move | None:
+        """Where it only moves bytes, which."""
+        return move_of(self.body)
+
+    def kernel(self, picked: str | None = None) -> str:
+        """The name of the kernel that computes it; arguments and errors as for `kernel_name`."""
+        return kernel_name(self.body, picked)
+
+    def profile(self, argument: int, kernel: str | None, input_bytes: int, output_bytes: int) -> Profile:
+        """How far the output may run into an argument, with the kernel picked for it or its own."""
+        key = argument, kernel, input_bytes, output_bytes
+        if key not in self._profiles:
+            found = kernel_for(self.body, kernel)
+            self._profiles[key] = found.profile(self.body, argument, input_bytes, output_bytes, self.lanes)
+        return self._profiles[key]
+
+
+class Binder:
+    """The distinct layers of the networks that are lowered for one target, whatever the plan.
+
+    Args:
+        lanes: how the target multiplies.
+    """
+
+    def __init__(self, lanes: str = PLAIN) -> None:
+        self.lanes = lanes
+        self.works: dict[BoundLayer, Works] = {}
+        """What their kernels do, of those of which that was asked."""
+        self._bound: dict[str, BoundLayer] = {}
+        self._kinds: dict[str, int] = {}
+        self._module: Module | None = None
+
+    def bind(self, layer: Operation) -> BoundLayer:
+        """The layer as a kernel sees it; equal ones give the same object.
+
+        Args:
+            layer: a `lowtide.layer`; it stays as it is. All of a binder's are of one context.
+        """
+        if self._module is None:
+            with layer.context, Location.unknown():
+                self._module = Module.create()
+        kind = StringAttr(layer.attributes["kind"]).value
+        function = _function_of(layer, self._module)
+        text = f"{kind}: {text_of([function.operation])}"
+        if text in self._bound:
+            function.operation.erase()
+            return self._bound[text]
+        run_pipeline(function, _GENERALISE, stage="graph", error=InternalError)
+        number = self._kinds[kind] = self._kinds.get(kind, -1) + 1
+        self._bound[text] = BoundLayer(f"{kind}_{number}", kind, read_layer(function), self.lanes)
+        return self._bound[text]
+
+    @property
+    def layers(self) -> tuple[BoundLayer, ...]:
+        """Those seen so far, in that order."""
+        return tuple(self._bound.values())
+
+
+def _function_of(layer: Operation, module: Module) -> func.FuncOp:
+    """A function that computes what the layer does; reading it is to leave the network as it is."""
+    operands = [*inputs_of(layer), destination_of(layer)]
+    with layer.context, InsertionPoint(module.body), layer.location:
+        kind = FunctionType.get([value.type for value in operands], [layer.results[0].type])
+        function = func.FuncOp("layer", kind, visibility="private")
+        block = function.add_entry_block()
+        mapping = dict(zip(operands, block.arguments, strict=True))
+        operations = [view.operation for view in body_of(layer).operations]
+        with InsertionPoint(block):
+            for op in operations[:-1]:
+                copy = op.clone(InsertionPoint.current)
+                remap(copy, mapping)
+                mapping.update(zip(op.results, copy.results, strict=True))
+            func.ReturnOp([mapping[operations[-1].operands[0]]])
+    return function

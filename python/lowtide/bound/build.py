@@ -1,0 +1,245 @@
+"""Reads the graph and the fused loops off a network that has been cut into layers; the IR is not changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lowtide.bound.bind import Binder, BoundLayer
+from lowtide.cost.work import Works
+from lowtide.graph.fusion import Axis, Fusion
+from lowtide.graph.graph import Accumulator, Graph, Layer, Overlap, Tensor
+from lowtide.graph.nest import Shape
+from lowtide.graph.program import DIRECTIONS, RowAccess
+from lowtide.graph.rows import accumulation_of, channel_access, finishing_body, row_access
+from lowtide.ir import ArrayAttr, Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, Value
+from lowtide.kernels.constants import interval_of
+from lowtide.kernels.library import kernel_for, lanes_of
+from lowtide.kernels.work import works_of
+from lowtide.limits import check_tensor
+from lowtide.network import DTYPE_BYTES
+from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, role_of
+from lowtide.normalise.form import (
+    FUSED,
+    KERNEL,
+    LAYER,
+    OUTPUT,
+    PART,
+    body_of,
+    destination_of,
+    inputs_of,
+    label_of,
+    layers_in,
+    network_block,
+    number_in,
+    output_of,
+    terminator_of,
+    text_in,
+)
+
+
+@dataclass(frozen=True)
+class PlacedLayer:
+    """A layer of a network.
+
+    Attributes:
+        op: the `lowtide.layer`.
+        bound: what it computes.
+        inputs: what it reads, in the order of its arguments; the destination comes after them.
+    """
+
+    op: Operation
+    bound: BoundLayer
+    inputs: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class BoundNetwork:
+    """A network that has been cut into layers, as data, with the operations that it was read off.
+
+    Attributes:
+        graph: layers and tensors in the network's order.
+        fusions: its fused loops.
+        layers: in the same order.
+        tensors: number in the graph of the tensor that each value is, or is a view of.
+    """
+
+    graph: Graph
+    fusions: tuple[Fusion, ...]
+    layers: tuple[PlacedLayer, ...]
+    tensors: Mapping[Value, int]
+
+
+def build_graph(module: Module, binder: Binder | None = None, *, works: bool = False) -> Graph:
+    """The graph of a module that `lowtide-outline` has processed; arguments as for `read_network`."""
+    return read_network(module, binder, works=works).graph
+
+
+def read_network(module: Module, binder: Binder | None = None, *, works: bool = False) -> BoundNetwork:
+    """The network of a module that `lowtide-outline` has processed.
+
+    Args:
+        module: stays as it is.
+        binder: of the target; a new one for the module's lanes where there is none.
+        works: also count what the kernels' loops do, which takes about as long as all else.
+    """
+    reader = _Reader(binder or Binder(lanes_of(module)), works=works)
+    return reader.read(network_block(module, "graph"))
+
+
+class _Reader:
+    def __init__(self, binder: Binder, *, works: bool) -> None:
+        self._binder = binder
+        self._works = works
+        self._buffers: dict[Value, int] = {}
+        self._rows: list[dict[str, int]] = []
+        self._values: list[tuple[Value, str]] = []
+        self._layers: list[Layer] = []
+        self._bound: list[PlacedLayer] = []
+        self._fusions: list[Fusion] = []
+
+    def read(self, block: Block) -> BoundNetwork:
+        for argument in block.arguments:
+            self._add(argument, f"input {argument.arg_number}", producer=0)
+        self._read_block(block)
+        outputs = tuple(self._buffers[value] for value in terminator_of(block).operands)
+        for index in outputs:
+            self._rows[index]["last_use"] = len(self._layers) + 1
+        graph = Graph(tuple(self._layers), self._tensors(), tuple(range(len(block.arguments))), outputs)
+        return BoundNetwork(graph, tuple(self._fusions), tuple(self._bound), self._buffers)
+
+    def _read_block(self, block: Block) -> None:
+        for view in block.operations:
+            op = view.operation
+            if op.name == LAYER:
+                self._layer(op)
+            elif op.name == FUSED:
+                self._fused(op)
+            elif op.name == OUTPUT:
+                self._buffers[op.results[0]] = self._buffers[output_of(op)]
+            elif role_of(op) is Role.RESHAPE and op.operands[0] in self._buffers:
+                self._buffers[op.results[0]] = self._buffers[op.operands[0]]
+
+    def _fused(self, op: Operation) -> None:
+        first = len(self._layers) + 1
+        self._read_block(body_of(op))
+        self._fusions.append(fusion_of(op, first))
+
+    def _add(self, value: Value, name: str, producer: int) -> None:
+        check_tensor(bytes_of(value), name)
+        self._buffers[value] = len(self._rows)
+        self._rows.append({"producer": producer, "last_use": producer})
+        self._values.append((value, name))
+
+    def _layer(self, op: Operation) -> None:
+        step, operands = len(self._layers) + 1, [*inputs_of(op), destination_of(op)]
+        read = {argument: self._buffers[v] for argument, v in enumerate(operands[:-1]) if v in self._buffers}
+        for index in read.values():
+            self._rows[index]["last_use"] = step
+        bound, name = self._binder.bind(op), label_of(op)
+        overlaps: tuple[Overlap, ...] = ()
+        access = channels = RowAccess()
+        destination, result = operands[-1], op.results[0]
+        if destination in self._buffers:  # another part of a tensor that an earlier layer began
+            index = self._buffers[destination]
+            self._buffers[result] = index
+            self._rows[index]["last_use"] = step
+        else:
+            self._add(result, name, producer=step)
+            overlaps = self._overlaps(bound, text_in(op, KERNEL), operands)
+            found = {argument: (index, self._shape(index)) for argument, index in read.items()}
+            access, channels = row_access(bound.body, found), channel_access(bound.body, found)
+        move = bound.move
+        element = DTYPE_BYTES[element_dtype(RankedTensorType(result.type).element_type)]
+        self._bound.append(PlacedLayer(op, bound, tuple(operands[:-1])))
+        self._layers.append(
+            Layer(
+                step=step,
+                name=name,
+                kind=bound.kind,
+                function=bound.name,
+                inputs=tuple(dict.fromkeys(read.values())),
+                output=self._buffers[result],
+                macs=bound.macs,
+                weights_bytes=sum(bytes_of(v) for v in operands[:-1] if _is_weight(v)),
+                overlaps=overlaps,
+                rows=access,
+                accumulator=None if access.accumulates is None else _accumulator(bound, list(read), "rows"),
+                channels=channels,
+                channel_accumulator=None
+                if channels.accumulates is None
+                else _accumulator(bound, list(read), "channels"),
+                works=self._works_of(bound, operands) if self._works else None,
+                part=number_in(op, PART),
+                stored_bytes=math.prod(bound.body.result.shape) * element,
+                move=None
+                if move is None or move.argument not in read
+                else (read[move.argument], move.source * element, move.target * element, move.count * element),
+            )
+        )
+
+    def _shape(self, index: int) -> Shape:
+        return tuple(RankedTensorType(self._values[index][0].type).shape)
+
+    def _overlaps(self, bound: BoundLayer, kernel: str | None, operands: list[Value]) -> tuple[Overlap, ...]:
+        """What the kernel allows of each tensor that it reads; of one it takes twice, the stricter distances."""
+        found: dict[int, Overlap] = {}
+        for argument, operand in enumerate(operands[:-1]):
+            if operand in self._buffers:
+                profile = bound.profile(argument, kernel, bytes_of(operand), bytes_of(operands[-1]))
+                index = self._buffers[operand]
+                seen = found.get(index, Overlap(index, profile.forwards, profile.backwards))
+                distances = max(seen.forwards, profile.forwards), max(seen.backwards, profile.backwards)
+                found[index] = Overlap(index, *distances)
+        return tuple(found.values())
+
+    def _works_of(self, bound: BoundLayer, operands: list[Value]) -> Works:
+        """Counted on the loops of its kernels, with the constants of the first layer that is equal."""
+        if bound not in self._binder.works:
+            fixed = {number: value for number, value in enumerate(operands[:-1]) if _is_weight(value)}
+            known = {number: interval_of(value) for number, value in fixed.items()}
+            constants = {number: interval for number, interval in known.items() if interval is not None}
+            self._binder.works[bound] = works_of(bound.body, bound.lanes, constants, fixed)
+        return self._binder.works[bound]
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        found: list[Tensor] = []
+        for index, ((value, name), row) in enumerate(zip(self._values, self._rows, strict=True)):
+            tensor = RankedTensorType(value.type)
+            dtype = element_dtype(tensor.element_type)
+            found.append(Tensor(index, name, tuple(tensor.shape), dtype, row["producer"], row["last_use"]))
+        return tuple(found)
+
+
+def _accumulator(bound: BoundLayer, activations: list[int], axis: Axis) -> Accumulator:
+    """What is kept between the rows, and how far the output may run into it at the end."""
+    accumulation = accumulation_of(bound.body, activations, axis)
+    assert accumulation is not None
+    kind = RankedTensorType(accumulation.node.op.results[0].type)
+    dtype, shape = element_dtype(kind.element_type), tuple(kind.shape)
+    finish, destination = finishing_body(bound.body, accumulation), RankedTensorType(bound.body.arguments[-1])
+    sizes = [math.prod(t.shape) * DTYPE_BYTES[element_dtype(t.element_type)] for t in (kind, destination)]
+    profile = kernel_for(finish).profile(finish, accumulation.argument, sizes[0], sizes[1], bound.lanes)
+    return Accumulator(shape, dtype, profile.forwards, profile.backwards)
+
+
+def fusion_of(op: Operation, first: int) -> Fusion:
+    """What a `lowtide.fused` says, its first layer having this number."""
+    rows, columns = number_in(op, "rows"), number_in(op, "columns")
+    direction = DIRECTIONS[text_in(op, "direction") == DIRECTIONS[1]]
+    axis: Axis = "channels" if text_in(op, "axis") == "channels" else "rows"
+    again = tuple(IntegerAttr(number).value for number in ArrayAttr(op.attributes["recompute"]))
+    last = first + sum(1 for _ in layers_in(body_of(op))) - 1
+    return Fusion(first, last, rows, columns, direction, axis, again)
+
+
+def _is_weight(value: Value) -> bool:
+    """A constant, or a view of one."""
+    while not isinstance(value, BlockArgument):
+        op = defining(value)
+        assert op is not None
+        if role_of(op) is not Role.RESHAPE:
+            return role_of(op) is Role.CONSTANT
+        value = op.operands[0]
+    return False

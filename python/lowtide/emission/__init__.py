@@ -1,0 +1,1 @@
+"""The code of a network: loops on one arena."""
