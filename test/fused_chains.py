@@ -11,16 +11,16 @@ import numpy as np
 from tosa_nets import TosaNet, Value, Window
 
 from lowtide.alloc import solve
-from lowtide.bufferise import allocate
-from lowtide.errors import InputError
 from lowtide.bound.build import build_graph
+from lowtide.emission import emit
+from lowtide.errors import InputError
+from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import IntegerAttr, Module
 from lowtide.kernels.library import PLAIN
 from lowtide.passes import run_passes
 from lowtide.plan.memory import problem_of, schedule_of
-from lowtide.graph.fusion import Fusion
 from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
 from lowtide.transform.interpreter import apply_script
@@ -189,7 +189,7 @@ def check(chain: Chain, graph: Graph, fusions: tuple[Fusion, ...], label: str, l
         lanes: how the core multiplies.
     """
     module = lowered(chain, fusions, lanes)
-    arena, macs = (_number(module, name) for name in (allocate.ARENA, allocate.MACS))
+    arena, macs = (_number(module, name) for name in (emit.ARENA, emit.MACS))
     assert solve(problem_of(graph, 8, fusions=fusions)).arena_bytes == arena, label
     if not any(fusion.again for fusion in fusions):
         assert macs <= graph.macs, label

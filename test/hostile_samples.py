@@ -9,9 +9,9 @@ from command import DIGITS, ROOT
 
 from lowtide.errors import InputError
 from lowtide.front import normalised
+from lowtide.graph.fusion import Fusion
 from lowtide.ir import make_context, parse_module
 from lowtide.passes import run_passes
-from lowtide.graph.fusion import Fusion
 from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages

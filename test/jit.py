@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from portable import expand_intrinsics
 
-from lowtide.bufferise import allocate
+from lowtide.emission import emit
 from lowtide.ir import (
     ArrayAttr,
     ExecutionEngine,
@@ -52,8 +52,8 @@ def run(module: Module, inputs: Sequence[Array], outputs: Sequence[Array]) -> li
 
     Arm's DSP instructions become plain arithmetic.
     """
-    arena_bytes = _integers(module, allocate.ARENA)[0]
-    input_offsets, output_offsets = _integers(module, allocate.INPUTS), _integers(module, allocate.OUTPUTS)
+    arena_bytes = _integers(module, emit.ARENA)[0]
+    input_offsets, output_offsets = _integers(module, emit.INPUTS), _integers(module, emit.OUTPUTS)
     main = network_function(module, "test")
     slots = [(offset, like.shape, like.dtype) for offset, like in zip(output_offsets, outputs, strict=True)]
     return _execute(module, main, arena_bytes, list(zip(input_offsets, inputs, strict=True)), slots)

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowtide.alloc import Buffer, Forbidden, Problem, Solution
-from lowtide.bufferise import allocate
-from lowtide.bufferise.accesses import layer_accesses, loops_of, note_accesses
-from lowtide.bufferise.directions import note_directions
-from lowtide.bufferise.in_place import erase_calls, moves_in_place
-from lowtide.bufferise.program import Bufferised, read_program
+from lowtide.bound.bind import Binder
+from lowtide.bound.build import BoundNetwork, read_network
+from lowtide.bufferise.placement import Placement, place
 from lowtide.codegen.body import prepare_body
 from lowtide.codegen.object import build_object
+from lowtide.emission.emit import emit
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.inputs import random_inputs
 from lowtide.emulate.trace import Trace
@@ -25,15 +24,11 @@ from lowtide.emulate.unicorn_backend import UnicornBackend
 from lowtide.emulate.witness import Witnessed, check_trace
 from lowtide.errors import InternalError
 from lowtide.graph.conflicts import problem_of
-from lowtide.graph.program import Loop
-from lowtide.graph.read import layer_bodies
-from lowtide.ir import ArrayAttr, IntegerAttr, MemRefType, Module, StringAttr
-from lowtide.kernels.library import note_lanes
-from lowtide.lower import placed_buffers
+from lowtide.graph.program import Loop, Program
+from lowtide.ir import Module, StringAttr
 from lowtide.network import IoTensor, Network, Slot
-from lowtide.normalise.analysis import element_dtype, network_function, operations_in
-from lowtide.normalise.form import KERNEL
-from lowtide.passes import run_passes
+from lowtide.normalise.form import KERNEL, network_layers
+from lowtide.plan.memory import program_of
 from lowtide.targets import TARGETS
 
 Array = NDArray[Any]
@@ -70,9 +65,8 @@ class Seen:
 def pulled(module: Module) -> Module:
     """The module with the general kernel picked for all layers: only its profile is the least that holds."""
     with module.context:
-        for op in operations_in(network_function(module, "test").regions[0].blocks[0]):
-            if op.name == "func.call":
-                op.attributes[KERNEL] = StringAttr.get("pull")
+        for layer in network_layers(module, "test"):
+            layer.attributes[KERNEL] = StringAttr.get("pull")
     return module
 
 
@@ -83,17 +77,16 @@ def trace(text: str) -> Trace:
     return Trace(offsets, np.ones(len(words), np.int64), np.array([word[0] == "s" for word in words]))
 
 
-def _problem(module: Module) -> tuple[Bufferised, Problem, tuple[int | None, ...]]:
-    function = network_function(module, "test")
-    note_lanes(module, TARGET.lanes)
-    read = read_program(module, function, layer_bodies(module), 1, keep_input=False)
-    return read, *problem_of(read.program)
+def _problem(module: Module) -> tuple[BoundNetwork, Program, Problem, tuple[int | None, ...]]:
+    network = read_network(module, Binder(TARGET.lanes))
+    program = program_of(network.graph, 1, fusions=network.fusions)
+    return network, program, *problem_of(program)
 
 
 def overlaps(module: Module) -> list[Overlap]:
-    """What a bufferised network allows, where the two buffers then share bytes."""
+    """What a network that has been cut into layers allows, where the two buffers then share bytes."""
     with module.context:
-        _, problem, layers = _problem(module)
+        _, _, problem, layers = _problem(module)
     sizes = {buffer.name: buffer.size for buffer in problem.buffers}
     found: list[Overlap] = []
     for layer, (number, choice) in enumerate(zip(layers, problem.choices, strict=True)):
@@ -107,7 +100,7 @@ def overlaps(module: Module) -> list[Overlap]:
 
 
 def witness(module: Module, overlap: Overlap, shift: int, folder: Path) -> Witnessed:
-    """Compile a bufferised network, whose module this changes, with two buffers `shift` bytes apart, and witness a run.
+    """Compile a network that has been cut into layers with two buffers `shift` bytes apart, and witness a run.
 
     All other buffers share no byte with any.
     """
@@ -133,26 +126,17 @@ def run(
 
     Inputs are random where none are given.
     """
-    with module.context, module.operation.location:
-        function = network_function(module, "test")
-        bodies = layer_bodies(module)
-        read, problem, layers = _problem(module)
-        direction = {} if overlap is None else {overlap.layer: overlap.direction}
-        picked = tuple(direction.get(number, 0) for number in range(len(problem.choices)))
-        note_directions(read.calls, layers, picked)
-        close = {} if overlap is None else _close(overlap.forbidden, shift)
-        places = _places(problem.buffers, close)
-        offsets = tuple(places[buffer.name] for buffer in problem.buffers)
-        moves = moves_in_place(read, bodies, offsets)
-        note_accesses(module, read, moves)
-        erase_calls(read, moves)
-        arena = max(offset + buffer.size for offset, buffer in zip(offsets, problem.buffers, strict=True))
-        block = function.regions[0].blocks[0]
-        tensors = [_tensor(MemRefType(argument.type)) for argument in block.arguments]
-        results = [_tensor(MemRefType(value.type)) for value in block.operations[len(block.operations) - 1].operands]
-        allocate.apply_solution(module, function, read, problem, Solution(offsets, picked, arena, 0, "given"))
-    arrays = list(inputs) or random_inputs(tensors, 0)
-    return _run(module, arrays, tensors, results, arena, folder, report)
+    network, program, problem, layers = _problem(module)
+    direction = {} if overlap is None else {overlap.layer: overlap.direction}
+    picked = tuple(direction.get(number, 0) for number in range(len(problem.choices)))
+    close = {} if overlap is None else _close(overlap.forbidden, shift)
+    places = _places(problem.buffers, close)
+    offsets = tuple(places[buffer.name] for buffer in problem.buffers)
+    arena = max(offset + buffer.size for offset, buffer in zip(offsets, problem.buffers, strict=True))
+    solution = Solution(offsets, picked, arena, 0, "given")
+    chosen = {call: pick for call, pick in zip(layers, picked, strict=True) if call is not None}
+    lives = [(buffer.first, buffer.last) for buffer in problem.buffers]
+    return _run(place(network, program, lives, solution, chosen), module, list(inputs), folder, report)
 
 
 def _close(forbidden: Forbidden, shift: int) -> dict[str, int]:
@@ -170,40 +154,33 @@ def _places(buffers: Sequence[Buffer], close: dict[str, int]) -> dict[str, int]:
     return places
 
 
-def _tensor(memref: MemRefType) -> IoTensor:
-    return IoTensor("x", tuple(memref.shape), element_dtype(memref.element_type))
+def _slots(placement: Placement, tensors: Sequence[int], offsets: Sequence[int]) -> tuple[Slot, ...]:
+    found = [placement.network.graph.tensors[index] for index in tensors]
+    ends = [IoTensor("x", tensor.shape, tensor.dtype) for tensor in found]
+    return tuple(Slot(tensor, start) for tensor, start in zip(ends, offsets, strict=True))
 
 
-def _slots(module: Module, tensors: Sequence[IoTensor], name: str) -> tuple[Slot, ...]:
-    starts = [IntegerAttr(item).value for item in ArrayAttr(module.operation.attributes[name])]
-    return tuple(Slot(tensor, start) for tensor, start in zip(tensors, starts, strict=True))
-
-
-def _run(
-    module: Module,
-    arrays: Sequence[Array],
-    tensors: Sequence[IoTensor],
-    results: Sequence[IoTensor],
-    arena: int,
-    folder: Path,
-    report: Change,
-) -> Seen:
-    run_passes(module, "lowtide-kernels")
-    inputs, outputs = _slots(module, tensors, allocate.INPUTS), _slots(module, results, allocate.OUTPUTS)
+def _run(placement: Placement, network: Module, arrays: list[Array], folder: Path, report: Change) -> Seen:
+    graph, arena = placement.network.graph, placement.arena_bytes
+    inputs = _slots(placement, graph.inputs, placement.inputs)
+    outputs = _slots(placement, graph.outputs, placement.outputs)
+    arrays = arrays or random_inputs([slot.tensor for slot in inputs], 0)
+    with network.context, network.operation.location:
+        module = Module.create()
+    functions = emit(placement, module, "net_body", TARGET.lanes)
     with module.context:
-        main = network_function(module, "test")
-        main.operation.attributes["sym_name"] = StringAttr.get("net_body")
-        main.operation.attributes["sym_visibility"] = StringAttr.get("private")
+        for view in module.body.operations:
+            view.operation.attributes["sym_visibility"] = StringAttr.get("private")
     body = "\n".join(view.operation.get_asm(enable_debug_info=False) for view in module.body.operations)
-    network = Network("net", body, arena, inputs, outputs, False)
+    compiled = Network("net", body, arena, inputs, outputs, False)
     folder.mkdir()
-    code, _ = build_object(network, TARGET, prepare_body(network).own, folder)
+    code, _ = build_object(compiled, TARGET, prepare_body(compiled).own, folder)
     (folder / "net.o").write_bytes(code)
     view = ArtifactView(folder, "net", TARGET, arena, STACK, 0, arena + STACK, inputs, outputs)
     result, trace = UnicornBackend().open(view).trace(arrays)
     given = tuple(output.tobytes() for output in result.outputs)
-    loops = report(loops_of(module))
+    loops = report(placement.actual.loops)
     try:
-        return Seen(given, check_trace(trace, layer_accesses(module), placed_buffers(module), arena, loops))
+        return Seen(given, check_trace(trace, placement.accesses(functions), placement.buffers, arena, loops))
     except InternalError as error:
         return Seen(given, error)

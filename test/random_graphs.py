@@ -15,9 +15,11 @@ import layout_steps
 import numpy as np
 from tosa_nets import Array, TosaNet, Value, Window
 
-from lowtide.bufferise import allocate
-from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module
+from lowtide.bufferise.allocate import arena_of
+from lowtide.emission import emit
+from lowtide.ir import ArrayAttr, DictAttr, IntegerAttr, IntegerType, Module
 from lowtide.normalise.analysis import network_function
+from lowtide.normalise.form import network_layers
 from lowtide.normalise.materialise import numbered_parts
 from lowtide.normalise.outline import COPIED
 
@@ -25,7 +27,7 @@ LIMIT = 1200
 """No tensor has more elements."""
 ROOTS = 6
 """Layers at least: operators that no other layer swallows."""
-FRONT, BACK = "lowtide-import-tosa,lowtide-normalise", "lowtide-outline,lowtide-bufferise"
+FRONT, BACK = "lowtide-import-tosa,lowtide-normalise", "lowtide-outline"
 
 
 class Chooser(Protocol):
@@ -326,10 +328,11 @@ def run(graph: Graph) -> Outcome:
     module = jit.lowered(graph.net.text(outputs), FRONT)
     _copy_parts(graph, module)
     jit.run_passes(module, BACK)
-    layers = str(module).count(" call @")
-    jit.run_passes(module, f"lowtide-allocate{{alignment={alignment} keep-input={int(keep)}}},lowtide-kernels")
+    layers = len(network_layers(module, "test"))
+    jit.run_passes(module, f"lowtide-allocate{{alignment={alignment} keep-input={int(keep)}}}")
     rows = _buffers(module)
-    arena = IntegerAttr(module.operation.attributes[allocate.ARENA]).value
+    jit.run_passes(module, "lowtide-kernels")
+    arena = IntegerAttr(module.operation.attributes[emit.ARENA]).value
     steps = range(max(row[3] for row in rows) + 1)
     wanted = [value.array for value in outputs]
     got = jit.run(module, [value.array for value in graph.net.inputs], wanted)
@@ -354,13 +357,16 @@ def _copy_parts(graph: Graph, module: Module) -> None:
 
 
 Row = tuple[int, int, int, int]
+FIELDS = ("bytes", "offset", "first", "last")
 
 
 def _buffers(module: Module) -> list[Row]:
     """Size, offset, first and last step of each buffer."""
     found: list[Row] = []
-    for row in ArrayAttr(module.operation.attributes[allocate.BUFFERS]):
-        size, offset, first, last, *_ = (IntegerAttr(number).value for number in ArrayAttr(ArrayAttr(row)[1]))
+    arena = arena_of(module)
+    assert arena is not None
+    for row in ArrayAttr(arena.attributes["buffers"]):
+        size, offset, first, last = (IntegerAttr(DictAttr(row)[name]).value for name in FIELDS)
         found.append((size, offset, first, last))
     return found
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import jit
 import numpy as np
+from layers import layer_bodies
 from numpy.typing import NDArray
 from portable import expand_intrinsics
 
-from lowtide.bufferise import allocate
-from lowtide.bufferise.directions import DIRECTION
+from lowtide.emission import emit
 from lowtide.graph.profile import Profile
-from lowtide.graph.read import layer_bodies
 from lowtide.ir import (
     ArrayAttr,
     ExecutionEngine,
@@ -32,10 +31,11 @@ from lowtide.ir import (
 )
 from lowtide.kernels.library import PLAIN, kernel_for, kernel_name
 from lowtide.normalise.analysis import network_function
+from lowtide.normalise.form import DIRECTION, inputs_of, network_layers
 from lowtide.passes import run_passes
 
 Array = NDArray[Any]
-BUFFERS = "lowtide-import-tosa,lowtide-normalise,lowtide-outline,lowtide-bufferise"
+BUFFERS = "lowtide-import-tosa,lowtide-normalise,lowtide-outline"
 
 
 def operations(module: Module, name: str) -> list[Operation]:
@@ -47,11 +47,10 @@ def operations(module: Module, name: str) -> list[Operation]:
 def profiles(text: str, sizes: list[int], output_bytes: int, lanes: str = PLAIN) -> list[Profile]:
     """What the only layer of a network allows of each of the network's inputs, `sizes` bytes large, for these lanes."""
     module = jit.lowered(text, BUFFERS)
-    (call,) = operations(module, "func.call")
-    ((name, body),) = layer_bodies(module).items()
-    assert name == str(call.attributes["callee"]).removeprefix("@")
+    (layer,) = network_layers(module, "test")
+    (body,) = layer_bodies(module).values()
     arguments = list(network_function(module, "test").regions[0].blocks[0].arguments)
-    places = [_root(operand) for operand in call.operands]
+    places = [_root(value) for value in inputs_of(layer)]
     return [
         kernel_for(body).profile(body, places.index(argument), size, output_bytes, lanes)
         for argument, size in zip(arguments, sizes, strict=True)
@@ -94,8 +93,8 @@ class Shifted:
         module = jit.lowered(text, BUFFERS, lanes)
         run_passes(module, "lowtide-allocate{overlap=0 alignment=1}")
         with module.context:
-            for call in operations(module, "func.call"):
-                call.attributes[DIRECTION] = StringAttr.get(direction)
+            for layer in network_layers(module, "test"):
+                layer.attributes[DIRECTION] = StringAttr.get(direction)
         run_passes(module, "lowtide-kernels")
         _take_offsets(module)
         with module.context:
@@ -136,7 +135,7 @@ def _take_offsets(module: Module) -> None:
     """Make the offsets of the inputs and of the output arguments of the network's function."""
     attributes = module.operation.attributes
     places = [
-        IntegerAttr(item).value for name in (allocate.INPUTS, allocate.OUTPUTS) for item in ArrayAttr(attributes[name])
+        IntegerAttr(item).value for name in (emit.INPUTS, emit.OUTPUTS) for item in ArrayAttr(attributes[name])
     ]
     assert len(set(places)) == len(places)
     main = network_function(module, "test")

@@ -197,7 +197,7 @@ def test_an_arena_beyond_what_microcontrollers_have_is_refused(monkeypatch: pyte
     monkeypatch.setattr(limits, "MOST_ARENA", 15)
     module = parse_module(network(f"%r = tosa.abs %a : ({F}) -> {F}"), make_context())
     with pytest.raises(InputError, match="an arena of 16 bytes, the most that lowtide makes are 15"):
-        run_passes(module, "lowtide-import-tosa,lowtide-normalise,lowtide-outline,lowtide-bufferise,lowtide-allocate")
+        run_passes(module, "lowtide-import-tosa,lowtide-normalise,lowtide-outline,lowtide-allocate")
 
 
 def test_long_names_of_models_are_shortened_and_stay_apart() -> None:

@@ -12,9 +12,9 @@ import pytest
 from tosa_nets import TosaNet, Value, Window
 
 import lowtide
+from lowtide.bound.build import build_graph
 from lowtide.cli.arguments import parse_size
 from lowtide.errors import InputError, UsageError
-from lowtide.bound.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.limits import MOST_ARENA, check_arena
 from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, fused_search

@@ -8,8 +8,8 @@ import pytest
 from command import DIGITS, refused
 
 from lowtide.errors import InputError
-from lowtide.ir import Module, make_context, parse_module, parse_operation
 from lowtide.graph.fusion import Fusion
+from lowtide.ir import Module, make_context, parse_module, parse_operation
 from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
 from lowtide.transform.interpreter import apply_script, make_transform_context

@@ -15,11 +15,11 @@ from convolutions import extreme
 from fused_chains import Chain, graph_of
 from tosa_nets import TosaNet, Window
 
+from lowtide.graph.fusion import Fusion
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.kernels.blocked.accumulated import AccumulatedEmitter
 from lowtide.kernels.library import LANES
 from lowtide.plan.memory import schedule_of
-from lowtide.graph.fusion import Fusion
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
 

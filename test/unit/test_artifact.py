@@ -70,7 +70,7 @@ def test_the_dump_holds_every_stage_with_ir_in_order(tmp_path: Path) -> None:
     compile_model(DIGITS, target="cortex-m4", out=tmp_path / "out", dump_dir=dumps)
     names = sorted(path.name for path in dumps.iterdir())
     assert [name[3:] for name in names] == [
-        "import.mlir", "normalise.mlir", "transform.mlir", "outline.mlir", "bufferise.mlir", "allocate.mlir",
+        "import.mlir", "normalise.mlir", "transform.mlir", "outline.mlir", "allocate.mlir",
         "kernels.mlir",
     ]  # fmt: skip
     assert all("module" in (dumps / name).read_text() for name in names)

@@ -22,11 +22,11 @@ from shifted import Shifted, kernel_of, profiles
 from tosa_nets import TosaNet, Window
 
 import lowtide
+from lowtide.graph.fusion import Fusion
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.kernels.library import FLOATS, LANES, PLAIN
-from lowtide.normalise.form import network_calls
+from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.plan.memory import schedule_of
-from lowtide.graph.fusion import Fusion
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
 FLOAT_LANES = (PLAIN, "dsp")
@@ -123,7 +123,7 @@ def test_a_depthwise_layer_of_channels_that_are_pads() -> None:
     window = Window((3, 3), ((0, 0), (1, 1)))
     y = net.rescale(net.depthwise(wide, net.random((3, 3, 5, 1), "int8"), window, -5))
     module = jit.lowered(net.text([y]))
-    assert len(network_calls(module, "test")) == 1
+    assert len(calls_in(network_function(module, "test"))) == 1
     np.testing.assert_array_equal(jit.run(module, [x.array], [y.array])[0], y.array)
 
 
@@ -136,7 +136,7 @@ def test_a_dense_layer_with_a_result_of_two_dimensions(lanes: str, outputs: int)
     y = net.clamp(net.reshape(made, [1, outputs]), -30, 40)
     assert kernel_of(net.text([y])) == "blocked"
     module = jit.lowered(net.text([y]), lanes=lanes)
-    assert len(network_calls(module, "test")) == 1
+    assert len(calls_in(network_function(module, "test"))) == 1
     np.testing.assert_array_equal(jit.run(module, [x.array], [y.array])[0], y.array)
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from jit import lowered
+from layers import layer_bodies
 from shifted import BUFFERS
 from single_layers import Single, conv, dense, depthwise, pool
 from tosa_nets import TosaNet, Window
 
 from lowtide.graph.nest import LayerBody
-from lowtide.graph.read import layer_bodies, read_layer
+from lowtide.graph.read import read_layer
 from lowtide.ir import Module, func, parse_module
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Axis, Contraction, contraction_of

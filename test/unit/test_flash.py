@@ -12,19 +12,18 @@ import numpy as np
 import pytest
 from convolutions import KINDS, Convolution, convolutions
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from layers import layer_bodies
 from tosa_nets import TosaNet, Window
 
 from lowtide.cost.data import cost_model
+from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
-from lowtide.graph.read import layer_bodies
 from lowtide.ir import StringAttr, parse_module
 from lowtide.kernels.library import KERNELS, LANES, WIDENED, note_lanes
 from lowtide.lower import graph_of, normalised
-from lowtide.normalise.analysis import calls_in, network_function
-from lowtide.normalise.form import KERNEL, network_calls
+from lowtide.normalise.form import KERNEL, network_layers
 from lowtide.passes import run_passes
 from lowtide.plan.flash import most_gain, widened_layers
-from lowtide.graph.fusion import Fusion
 from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
@@ -46,7 +45,7 @@ def _is_widened(layer: Convolution, lanes: str) -> bool | None:
     run_passes(module, FRONT)
     if not all(map(KERNELS[WIDENED].accepts, layer_bodies(module).values())):
         return None
-    for call in network_calls(module, "test"):
+    for call in network_layers(module, "test"):
         call.attributes[KERNEL] = StringAttr.get(WIDENED, module.context)
     run_passes(module, BACK)
     widened = re.search(r"memref<\d+xi16>", str(module)) is not None
@@ -122,5 +121,5 @@ def test_the_script_says_it_before_the_loops(tmp_path: Path) -> None:
     plan = Plan("free", fusions=(Fusion(1, 2),), kernels=((WIDENED, (1, 4)),))
     module = normalised(tmp_path / "net.mlir", (), Stages()).module
     apply_script(module, script_for(plan))
-    picked = [KERNEL in call.operation.attributes for call in calls_in(network_function(module, "test"))]
+    picked = [KERNEL in layer.attributes for layer in network_layers(module, "test")]
     assert picked == [True, False, False, True]

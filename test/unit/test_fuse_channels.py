@@ -12,14 +12,14 @@ import pytest
 from tosa_nets import Array, TosaNet, Value, Window
 
 from lowtide.alloc import solve
-from lowtide.errors import InputError
 from lowtide.bound.build import build_graph
+from lowtide.errors import InputError
+from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import IntegerAttr, Module, parse_module
 from lowtide.passes import run_passes
 from lowtide.plan.memory import problem_of
-from lowtide.graph.fusion import Fusion
 from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
 from lowtide.transform.interpreter import apply_script, make_transform_context

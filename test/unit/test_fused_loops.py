@@ -11,8 +11,8 @@ from fused_chains import Chain, check, check_refused, graph_of, random_chain, ra
 from tosa_nets import TosaNet, Value, Window
 
 from lowtide.alloc import solve
-from lowtide.plan.memory import problem_of
 from lowtide.graph.fusion import Fusion
+from lowtide.plan.memory import problem_of
 
 CASES = 60
 # seeds that found: a convolution whose kernel is as high as its input taken for a sum over rows, loops from the end

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from tosa_nets import TosaNet, Window
 
-from lowtide.errors import InputError
 from lowtide.bound.build import build_graph
+from lowtide.errors import InputError
 from lowtide.graph.graph import Graph
 from lowtide.ir import make_context, parse_module
 

@@ -18,7 +18,8 @@ from lowtide.graph.profile import Profile
 from lowtide.ir import Module, StringAttr, Value, func, parse_module
 from lowtide.kernels.element import Part
 from lowtide.kernels.library import KERNELS, PLAIN, How, Pull
-from lowtide.normalise.form import KERNEL, network_calls
+from lowtide.normalise.analysis import calls_in, network_function
+from lowtide.normalise.form import KERNEL, network_layers
 from lowtide.passes import run_passes
 from lowtide.transform.interpreter import apply_script, make_transform_context
 
@@ -120,7 +121,7 @@ def test_the_picked_kernel_emits_and_gives_the_overlap(careful: Careful) -> None
 def test_equal_layers_with_different_kernels_are_functions_of_their_own(careful: Careful) -> None:
     text = CONVS.read_text()
     module, _ = arena(text, layers("one", [2]), pick("one", "careful"))
-    calls = [str(call.attributes["callee"]).removesuffix("_backwards") for call in network_calls(module, "test")]
+    calls = [str(call.callee).removesuffix("_backwards") for call in calls_in(network_function(module, "test"))]
     assert calls == ["@conv_0", "@conv_0_careful"]
     module, _ = arena(text, layers("both", [1, 2]), pick("both", "careful"))
     assert {"conv_0", "conv_0_backwards"}.isdisjoint(functions(module))
@@ -165,7 +166,7 @@ def test_a_kernel_that_does_not_accept_the_layer_is_refused() -> None:
 def test_a_note_of_no_kernel_is_refused_behind_the_script() -> None:
     net, y = convs()
     module = scripted(net.text([y]), layers("pool", [4]), pick("pool", "pull"))
-    network_calls(module, "test")[3].attributes[KERNEL] = StringAttr.get("quick", module.context)
+    network_layers(module, "test")[3].attributes[KERNEL] = StringAttr.get("quick", module.context)
     with pytest.raises(InputError, match="unknown kernel 'quick'") as caught:
         run_passes(module, BACK)
     assert caught.value.remedy == "choose one of blocked, widened, map, pool, pull"

@@ -8,10 +8,10 @@ from pathlib import Path
 import jit
 import numpy as np
 import pytest
+from layers import layer_bodies
 from tosa_nets import TosaNet, Value
 
 from lowtide.graph.move import Move, move_of
-from lowtide.graph.read import layer_bodies
 from lowtide.lower import normalised
 from lowtide.passes import run_passes
 from lowtide.stages import Stages

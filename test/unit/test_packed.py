@@ -8,9 +8,9 @@ import jit
 import numpy as np
 import pytest
 from jit import Array
+from layers import layer_bodies
 from tosa_nets import TosaNet, Window
 
-from lowtide.graph.read import layer_bodies
 from lowtide.kernels.blocked import sums
 from lowtide.kernels.blocked.contraction import Contraction, contraction_of
 from lowtide.kernels.blocked.packed import span_of
@@ -69,7 +69,7 @@ def _found(kernel: tuple[int, int], channels: int, group: int) -> Contraction:
     x = net.input((1, kernel[0], kernel[1] + 2, channels), "int8")
     y = net.conv(x, net.random((group, *kernel, channels), "int8"), Window(kernel))
     module = jit.lowered(net.text([net.rescale(y)]), "lowtide-import-tosa,lowtide-normalise,lowtide-outline")
-    (body,) = layer_bodies(module, "test").values()
+    (body,) = layer_bodies(module).values()
     found = contraction_of(body)
     assert found is not None
     return as_groups(found, group)

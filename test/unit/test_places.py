@@ -11,7 +11,7 @@ from tosa_nets import Array, TosaNet, Value, Window
 
 import lowtide
 from lowtide.ir import Module
-from lowtide.normalise.form import network_calls
+from lowtide.normalise.analysis import calls_in, network_function
 
 PASSES = "lowtide-import-tosa,lowtide-normalise"
 WINDOWS = {
@@ -44,7 +44,7 @@ def test_average_pools_divide_nowhere(name: str, kind: str) -> None:
     module = jit.lowered(net.text([y]), PASSES)
     assert not _divisions(module)
     whole = jit.lowered(net.text([y]))
-    assert len(network_calls(whole, "test")) == 1
+    assert len(calls_in(network_function(whole, "test"))) == 1
     (got,) = jit.run(whole, [net.inputs[0].array], [y.array])
     if kind == "int8":
         np.testing.assert_array_equal(got, y.array)

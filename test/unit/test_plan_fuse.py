@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from lowtide.plan.fuse import Segment, cheapest, least_peak
 from lowtide.graph.fusion import Fusion
+from lowtide.plan.fuse import Segment, cheapest, least_peak
 
 CASES = 200
 

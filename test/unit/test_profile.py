@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import jit
 import numpy as np
 import pytest
+from layers import layer_bodies
 from numpy.typing import NDArray
 from shifted import BUFFERS, Array, Shifted, profiles
 from single_layers import PADDED_BEHIND, Single, all_layers, conv, depthwise
 from tosa_nets import Window
 
 from lowtide.graph.program import DIRECTIONS
-from lowtide.graph.read import layer_bodies
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import contraction_of
 from lowtide.kernels.library import LANES, PLAIN, kernel_name, lanes_for

@@ -10,6 +10,7 @@ import jit
 import numpy as np
 import pytest
 from convolutions import Convolution
+from layers import layer_bodies
 from numpy.typing import NDArray
 from portable import expand_intrinsics
 from rescaled import rescaled
@@ -17,7 +18,6 @@ from shifted import BUFFERS
 from tosa_nets import TosaNet, Window
 
 from lowtide.errors import InternalError
-from lowtide.graph.read import layer_bodies
 from lowtide.ir import (
     ExecutionEngine,
     InsertionPoint,

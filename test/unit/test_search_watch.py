@@ -11,14 +11,14 @@ import pytest
 from tosa_nets import TosaNet, Value, Window
 
 from lowtide.alloc import solve
+from lowtide.bound.build import build_graph
 from lowtide.cli.progress import progress
 from lowtide.cli.signals import Interrupted, Interrupts
 from lowtide.cli.streams import Output
-from lowtide.bound.build import build_graph
+from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
 from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, fused_search
 from lowtide.plan.memory import problem_of
-from lowtide.graph.fusion import Fusion
 from lowtide.plan.planners import plan_front, plan_ram
 from lowtide.plan.watch import Progress
 

@@ -251,7 +251,7 @@ def test_one_byte_too_far_is_seen_in_a_softmax(tmp_path: Path) -> None:
 
 def _outlined(model: Path) -> jit.Module:
     module = normalised(model, (), Stages()).module
-    run_passes(module, "lowtide-outline,lowtide-bufferise")
+    run_passes(module, "lowtide-outline")
     return module
 
 

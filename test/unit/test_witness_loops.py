@@ -13,18 +13,19 @@ import pytest
 from mutants import trace
 from tosa_nets import TosaNet, Value, Window
 
+from lowtide.bound.bind import Binder
 from lowtide.emulate.witness import Witnessed, check_trace
 from lowtide.errors import InternalError
 from lowtide.graph import loop_schedule, program
+from lowtide.graph.fusion import Fusion
 from lowtide.graph.pixel_schedule import PixelSchedule
 from lowtide.graph.program import Loop
 from lowtide.graph.row_schedule import Kept, RowRange, RowSchedule, Stage
 from lowtide.ir import Module
 from lowtide.network import LayerAccess
-from lowtide.normalise.analysis import network_function, operations_in
-from lowtide.passes import run_passes
+from lowtide.normalise.form import network_layers
 from lowtide.report.memory_map import PlacedBuffer
-from lowtide.transform import fuse
+from lowtide.transform.fuse import fuse
 
 # x: 3 rows of 2 bytes → a: ring of 2 rows → b: y, 2 rows, each of two rows of the ring
 X = PlacedBuffer("x", 6, 0, 0, 2, pixels=3)
@@ -109,11 +110,9 @@ def _fused(columns: int, *, backwards: bool = False) -> Module:
     """The network in one loop."""
     net, output = NET
     module = jit.lowered(net.text([output]), "lowtide-import-tosa,lowtide-normalise,lowtide-outline")
-    with module.context, module.operation.location:
-        block = network_function(module, "test").regions[0].blocks[0]
-        calls = [op for op in operations_in(block) if op.name == "func.call"]
-        fuse.fuse_rows(module, calls, 1, columns, backwards=backwards)
-    run_passes(module, "lowtide-bufferise")
+    direction = "backwards" if backwards else "forwards"
+    layers = network_layers(module, "test")
+    fuse(module, layers, Fusion(1, len(layers), 1, columns, direction), Binder())
     return module
 
 
@@ -141,11 +140,8 @@ def test_loops_by_channels_are_followed(layers: int, slice_size: int, tmp_path: 
 
     def run(change: mutants.Change) -> mutants.Seen:
         module = jit.lowered(net.text([output]), "lowtide-import-tosa,lowtide-normalise,lowtide-outline")
-        with module.context, module.operation.location:
-            block = network_function(module, "test").regions[0].blocks[0]
-            calls = [op for op in operations_in(block) if op.name == "func.call"]
-            fuse.fuse_by_channels(module, calls[:layers], slice_size)
-        run_passes(module, "lowtide-bufferise")
+        chain = network_layers(module, "test")[:layers]
+        fuse(module, chain, Fusion(1, layers, slice_size, axis="channels"), Binder())
         inputs = [value.array for value in net.inputs]
         return mutants.run(module, tmp_path / f"{len(list(tmp_path.iterdir()))}", inputs=inputs, report=change)
 

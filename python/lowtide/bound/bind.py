@@ -42,12 +42,14 @@ class BoundLayer:
         kind: conv, depthwise, dense, pool, gather, concat, reduce or map.
         body: its loop description.
         lanes: how the target multiplies.
+        module: what the operations behind the body are in; they go with it.
     """
 
     name: str
     kind: str
     body: LayerBody
     lanes: str
+    module: Module
     _profiles: dict[_Asked, Profile] = field(default_factory=dict["_Asked", Profile])
 
     @cached_property
@@ -105,7 +107,7 @@ class Binder:
             return self._bound[text]
         run_pipeline(function, _GENERALISE, stage="graph", error=InternalError)
         number = self._kinds[kind] = self._kinds.get(kind, -1) + 1
-        self._bound[text] = BoundLayer(f"{kind}_{number}", kind, read_layer(function), self.lanes)
+        self._bound[text] = BoundLayer(f"{kind}_{number}", kind, read_layer(function), self.lanes, self._module)
         return self._bound[text]
 
     @property

@@ -15,7 +15,7 @@ from lowtide.graph.program import DIRECTIONS, RowAccess
 from lowtide.graph.rows import accumulation_of, channel_access, finishing_body, row_access
 from lowtide.ir import ArrayAttr, Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, Value
 from lowtide.kernels.constants import interval_of
-from lowtide.kernels.library import kernel_for, lanes_of
+from lowtide.kernels.library import kernel_for, kernel_for_part, lanes_of
 from lowtide.kernels.work import works_of
 from lowtide.limits import check_tensor
 from lowtide.network import DTYPE_BYTES
@@ -137,7 +137,7 @@ class _Reader:
         read = {argument: self._buffers[v] for argument, v in enumerate(operands[:-1]) if v in self._buffers}
         for index in read.values():
             self._rows[index]["last_use"] = step
-        bound, name = self._binder.bind(op), label_of(op)
+        bound, name, kernel = self._binder.bind(op), label_of(op), text_in(op, KERNEL)
         overlaps: tuple[Overlap, ...] = ()
         access = channels = RowAccess()
         destination, result = operands[-1], op.results[0]
@@ -147,7 +147,7 @@ class _Reader:
             self._rows[index]["last_use"] = step
         else:
             self._add(result, name, producer=step)
-            overlaps = self._overlaps(bound, text_in(op, KERNEL), operands)
+            overlaps = self._overlaps(bound, kernel, operands)
             found = {argument: (index, self._shape(index)) for argument, index in read.items()}
             access, channels = row_access(bound.body, found), channel_access(bound.body, found)
         move = bound.move
@@ -165,11 +165,11 @@ class _Reader:
                 weights_bytes=sum(bytes_of(v) for v in operands[:-1] if _is_weight(v)),
                 overlaps=overlaps,
                 rows=access,
-                accumulator=None if access.accumulates is None else _accumulator(bound, list(read), "rows"),
+                accumulator=None if access.accumulates is None else _accumulator(bound, kernel, list(read), "rows"),
                 channels=channels,
                 channel_accumulator=None
                 if channels.accumulates is None
-                else _accumulator(bound, list(read), "channels"),
+                else _accumulator(bound, kernel, list(read), "channels"),
                 works=self._works_of(bound, operands) if self._works else None,
                 part=number_in(op, PART),
                 stored_bytes=math.prod(bound.body.result.shape) * element,
@@ -212,7 +212,7 @@ class _Reader:
         return tuple(found)
 
 
-def _accumulator(bound: BoundLayer, activations: list[int], axis: Axis) -> Accumulator:
+def _accumulator(bound: BoundLayer, kernel: str | None, activations: list[int], axis: Axis) -> Accumulator:
     """What is kept between the rows, and how far the output may run into it at the end."""
     accumulation = accumulation_of(bound.body, activations, axis)
     assert accumulation is not None
@@ -220,7 +220,8 @@ def _accumulator(bound: BoundLayer, activations: list[int], axis: Axis) -> Accum
     dtype, shape = element_dtype(kind.element_type), tuple(kind.shape)
     finish, destination = finishing_body(bound.body, accumulation), RankedTensorType(bound.body.arguments[-1])
     sizes = [math.prod(t.shape) * DTYPE_BYTES[element_dtype(t.element_type)] for t in (kind, destination)]
-    profile = kernel_for(finish).profile(finish, accumulation.argument, sizes[0], sizes[1], bound.lanes)
+    picked = kernel_for(finish, kernel_for_part(finish, kernel))
+    profile = picked.profile(finish, accumulation.argument, sizes[0], sizes[1], bound.lanes)
     return Accumulator(shape, dtype, profile.forwards, profile.backwards)
 
 

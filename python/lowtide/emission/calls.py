@@ -47,6 +47,7 @@ from lowtide.ir import (
     memref,
     scf,
 )
+from lowtide.kernels.library import kernel_for_part
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import ELEMENTS, defining, is_constant
 from lowtide.normalise.form import KERNEL, text_in
@@ -191,14 +192,16 @@ class _Emitter:
         if call.part == "start":
             body, used = starting_body(bound.body, accumulation)
             taken = [self._operand(operands[a], call) for a in used]
-            self._call(number, f"{bound.name}_start", body, [*taken, buffer], [])
+            kernel = kernel_for_part(body, _kernel(layer))
+            self._call(number, f"{bound.name}_start", body, [*taken, buffer], [], kernel=kernel)
             return
         taken = [
             self._whole_view(call.reads[0].buffer) if a == accumulation.argument else self._operand(operand, call)
             for a, operand in enumerate(operands)
         ]
         body = finishing_body(bound.body, accumulation)
-        self._call(number, f"{bound.name}_finish", body, [*taken, buffer], [])
+        kernel = kernel_for_part(body, _kernel(layer))
+        self._call(number, f"{bound.name}_finish", body, [*taken, buffer], [], kernel=kernel)
 
     def _sums_channels(self, number: int) -> bool:
         """Whether the loop that follows a "start", or comes before a "finish", goes by channels."""

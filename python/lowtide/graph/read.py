@@ -29,25 +29,17 @@ from lowtide.ir import (
     BlockArgument,
     DenseElementsAttr,
     DenseI64ArrayAttr,
-    Module,
     Operation,
     ShapedType,
     Value,
     func,
 )
 from lowtide.normalise.analysis import defining, is_constant
-from lowtide.normalise.form import layers_of
 
 
 def shape_of(value: Value) -> Shape:
     """Static shape of a tensor or memref value; () for a scalar."""
     return tuple(value.type.shape) if isinstance(value.type, ShapedType) else ()
-
-
-def layer_bodies(module: Module, stage: str = "graph") -> dict[str, LayerBody]:
-    """The loop descriptions of the layers that `lowtide-outline` put into the module, by function name."""
-    functions = layers_of(module, stage).regions[0].blocks[0].operations
-    return {f.name.value: read_layer(f) for f in functions if isinstance(f, func.FuncOp)}
 
 
 def read_layer(function: func.FuncOp) -> LayerBody:

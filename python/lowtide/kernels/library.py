@@ -373,6 +373,11 @@ def kernel_name(body: LayerBody, picked: str | None = None) -> str:
     return picked
 
 
+def kernel_for_part(body: LayerBody, picked: str | None) -> str | None:
+    """The kernel picked for a layer, for what comes before or after its loop; None where it does not accept that."""
+    return picked if picked in KERNELS and KERNELS[picked].accepts(body) else None
+
+
 def lanes_of(module: Module) -> str:
     """How the core multiplies that the module is for: what its attribute says, plain integers without one.
 

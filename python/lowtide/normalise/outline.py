@@ -26,7 +26,7 @@ from lowtide.ir import (
 )
 from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
 from lowtide.normalise.check import check_network
-from lowtide.normalise.form import LAYER, PART, YIELD, body_of, create_layer, is_cut
+from lowtide.normalise.form import LAYER, PART, YIELD, body_of, create_layer, destination_of, is_cut
 from lowtide.normalise.materialise import Cut, cut, numbered_parts
 from lowtide.normalise.naming import kind_of, layer_name
 from lowtide.normalise.own import separate
@@ -108,9 +108,10 @@ def _layer(value: Value, part: _Slice) -> Operation:
     root = defining(value)
     assert root is not None
     with InsertionPoint(root), root.location:
-        if root.name == "tensor.insert_slice":
-            destination = root.operands[1]
-        else:
+        destination = root.operands[1] if root.name == "tensor.insert_slice" else None
+        owner = None if destination is None else defining(destination)
+        if destination is None or (owner is not None and role_of(owner) is Role.EMPTY):
+            # its own: an empty tensor that others use too may move into one of them
             kind = RankedTensorType(value.type)
             destination = tensor.empty(kind.shape, kind.element_type)
         return create_layer(destination, value.type, kind_of(list(part.operations)), layer_name(root))
@@ -129,6 +130,8 @@ def _fill(layer: Operation, value: Value, part: _Slice, owners: Mapping[Value, V
             held = op.clone(InsertionPoint(block))
             copies[result] = held.results[0]
         remap(held, copies)
+        if held.name == "tensor.insert_slice":
+            held.operands[1] = destination_of(layer)
     with InsertionPoint(block), layer.location:
         Operation.create(YIELD, operands=[value])
 
