@@ -43,6 +43,7 @@ ARENA = "lowtide.arena_bytes"
 INPUTS = "lowtide.input_offsets"
 OUTPUTS = "lowtide.output_offsets"
 MACS = "lowtide.macs"
+BOUND = "lowtide.allocation_bound_bytes"
 CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh},canonicalize,cse))"
 # IREE's inliner honours only this spelling
 NO_INLINE = "llvm.no_inline"
@@ -96,7 +97,8 @@ def emit(placement: Placement, module: Module, name: str, lanes: str, kernel: st
 
 def _note(module: Module, placement: Placement) -> None:
     i64 = IntegerType.get_signless(64)
-    for name, value in ((ARENA, placement.arena_bytes), (MACS, placement.macs)):
+    sizes = (ARENA, placement.arena_bytes), (BOUND, placement.bound_bytes), (MACS, placement.macs)
+    for name, value in sizes:
         module.operation.attributes[name] = IntegerAttr.get(i64, value)
     for name, offsets in ((INPUTS, placement.inputs), (OUTPUTS, placement.outputs)):
         module.operation.attributes[name] = ArrayAttr.get([IntegerAttr.get(i64, offset) for offset in offsets])
