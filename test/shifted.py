@@ -134,9 +134,7 @@ class Shifted:
 def _take_offsets(module: Module) -> None:
     """Make the offsets of the inputs and of the output arguments of the network's function."""
     attributes = module.operation.attributes
-    places = [
-        IntegerAttr(item).value for name in (emit.INPUTS, emit.OUTPUTS) for item in ArrayAttr(attributes[name])
-    ]
+    places = [IntegerAttr(item).value for name in (emit.INPUTS, emit.OUTPUTS) for item in ArrayAttr(attributes[name])]
     assert len(set(places)) == len(places)
     main = network_function(module, "test")
     block = main.regions[0].blocks[0]

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from lowtide.cost.work import Works
+from lowtide.dtypes import DTYPE_BYTES
 from lowtide.errors import InternalError
+from lowtide.graph.fusion import Axis
+from lowtide.graph.graph import Accumulator
 from lowtide.graph.macs import macs_of
 from lowtide.graph.move import Move, move_of
-from lowtide.graph.nest import LayerBody
+from lowtide.graph.nest import LayerBody, Shape
 from lowtide.graph.profile import Profile
+from lowtide.graph.program import RowAccess, Windows
 from lowtide.graph.read import read_layer
+from lowtide.graph.rows import accumulation_of, channel_access, finishing_body, row_access
 from lowtide.ir import (
     FunctionType,
     InsertionPoint,
     Location,
     Module,
     Operation,
+    RankedTensorType,
     StringAttr,
     func,
     run_pipeline,
     text_of,
 )
-from lowtide.kernels.library import PLAIN, kernel_for, kernel_name
+from lowtide.kernels.library import PLAIN, kernel_for, kernel_for_part, kernel_name
+from lowtide.normalise.analysis import element_dtype
 from lowtide.normalise.form import body_of, destination_of, inputs_of
 from lowtide.normalise.outline import remap
 
 # Scalar operands inlined, so that kernels see zero points and fill values as the constants they are.
 _Asked = tuple[int, str | None, int, int]
 """Argument, kernel, bytes of the argument, bytes of the output."""
+_Operands = tuple[Axis, tuple[tuple[int, tuple[int, Shape]], ...]]
+_Summed = tuple[str | None, tuple[int, ...], Axis]
 _GENERALISE = "func.func(linalg-generalize-named-ops,linalg-inline-scalar-operands)"
 
 
@@ -51,6 +62,8 @@ class BoundLayer:
     lanes: str
     module: Module
     _profiles: dict[_Asked, Profile] = field(default_factory=dict["_Asked", Profile])
+    _accesses: dict[_Operands, RowAccess] = field(default_factory=dict["_Operands", RowAccess])
+    _accumulators: dict[_Summed, Accumulator] = field(default_factory=dict["_Summed", Accumulator])
 
     @cached_property
     def macs(self) -> int:
@@ -73,6 +86,59 @@ class BoundLayer:
             found = kernel_for(self.body, kernel)
             self._profiles[key] = found.profile(self.body, argument, input_bytes, output_bytes, self.lanes)
         return self._profiles[key]
+
+    def access(self, operands: Mapping[int, tuple[int, Shape]], axis: Axis) -> RowAccess:
+        """How it can go by rows (and columns), or by channels, of the tensors behind its arguments.
+
+        Args:
+            operands: by number of the argument (activations only) the tensor behind it, and that tensor's shape.
+            axis: rows or channels.
+        """
+        # what counts is which arguments are one tensor: the first of them stands for it
+        first: dict[int, int] = {}
+        for argument, (tensor, _) in operands.items():
+            first.setdefault(tensor, argument)
+        alike = {argument: (first[tensor], shape) for argument, (tensor, shape) in operands.items()}
+        key = axis, tuple(alike.items())
+        if key not in self._accesses:
+            find = row_access if axis == "rows" else channel_access
+            self._accesses[key] = find(self.body, alike)
+        tensors = {argument: tensor for tensor, argument in first.items()}
+        return _renumbered(self._accesses[key], tensors)
+
+    def accumulator(self, kernel: str | None, activations: Sequence[int], axis: Axis) -> Accumulator:
+        """What is kept between the rows (or channels) of its one activation, where it can take it by those.
+
+        Args:
+            kernel: the one picked for the layer, if any.
+            activations: numbers of the arguments that are tensors of the network.
+            axis: rows or channels.
+        """
+        key = kernel, tuple(activations), axis
+        if key not in self._accumulators:
+            self._accumulators[key] = self._accumulator(kernel, activations, axis)
+        return self._accumulators[key]
+
+    def _accumulator(self, kernel: str | None, activations: Sequence[int], axis: Axis) -> Accumulator:
+        accumulation = accumulation_of(self.body, activations, axis)
+        assert accumulation is not None
+        kind = RankedTensorType(accumulation.node.op.results[0].type)
+        finish, destination = finishing_body(self.body, accumulation), RankedTensorType(self.body.arguments[-1])
+        sizes = [math.prod(t.shape) * DTYPE_BYTES[element_dtype(t.element_type)] for t in (kind, destination)]
+        found = kernel_for(finish, kernel_for_part(finish, kernel))
+        profile = found.profile(finish, accumulation.argument, sizes[0], sizes[1], self.lanes)
+        dtype = element_dtype(kind.element_type)
+        return Accumulator(tuple(kind.shape), dtype, profile.forwards, profile.backwards)
+
+
+def _renumbered(access: RowAccess, tensors: Mapping[int, int]) -> RowAccess:
+    """The access with the tensors that stand behind arguments."""
+
+    def windows(found: Windows) -> Windows:
+        return None if found is None else tuple((tensors[argument], window) for argument, window in found)
+
+    accumulates = None if access.accumulates is None else tensors[access.accumulates]
+    return RowAccess(windows(access.windows), accumulates, windows(access.columns), access.by_columns)
 
 
 class Binder:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from lowtide.bound.bind import Binder, BoundLayer
 from lowtide.cost.work import Works
 from lowtide.graph.fusion import Axis, Fusion
-from lowtide.graph.graph import Accumulator, Graph, Layer, Overlap, Tensor
+from lowtide.graph.graph import Graph, Layer, Overlap, Tensor
 from lowtide.graph.nest import Shape
 from lowtide.graph.program import DIRECTIONS, RowAccess
-from lowtide.graph.rows import accumulation_of, channel_access, finishing_body, row_access
 from lowtide.ir import ArrayAttr, Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, Value
 from lowtide.kernels.constants import interval_of
-from lowtide.kernels.library import kernel_for, kernel_for_part, lanes_of
+from lowtide.kernels.library import lanes_of
 from lowtide.kernels.work import works_of
 from lowtide.limits import check_tensor
 from lowtide.network import DTYPE_BYTES
@@ -149,7 +148,7 @@ class _Reader:
             self._add(result, name, producer=step)
             overlaps = self._overlaps(bound, kernel, operands)
             found = {argument: (index, self._shape(index)) for argument, index in read.items()}
-            access, channels = row_access(bound.body, found), channel_access(bound.body, found)
+            access, channels = bound.access(found, "rows"), bound.access(found, "channels")
         move = bound.move
         element = DTYPE_BYTES[element_dtype(RankedTensorType(result.type).element_type)]
         self._bound.append(PlacedLayer(op, bound, tuple(operands[:-1])))
@@ -165,11 +164,11 @@ class _Reader:
                 weights_bytes=sum(bytes_of(v) for v in operands[:-1] if _is_weight(v)),
                 overlaps=overlaps,
                 rows=access,
-                accumulator=None if access.accumulates is None else _accumulator(bound, kernel, list(read), "rows"),
+                accumulator=None if access.accumulates is None else bound.accumulator(kernel, list(read), "rows"),
                 channels=channels,
                 channel_accumulator=None
                 if channels.accumulates is None
-                else _accumulator(bound, kernel, list(read), "channels"),
+                else bound.accumulator(kernel, list(read), "channels"),
                 works=self._works_of(bound, operands) if self._works else None,
                 part=number_in(op, PART),
                 stored_bytes=math.prod(bound.body.result.shape) * element,
@@ -210,19 +209,6 @@ class _Reader:
             dtype = element_dtype(tensor.element_type)
             found.append(Tensor(index, name, tuple(tensor.shape), dtype, row["producer"], row["last_use"]))
         return tuple(found)
-
-
-def _accumulator(bound: BoundLayer, kernel: str | None, activations: list[int], axis: Axis) -> Accumulator:
-    """What is kept between the rows, and how far the output may run into it at the end."""
-    accumulation = accumulation_of(bound.body, activations, axis)
-    assert accumulation is not None
-    kind = RankedTensorType(accumulation.node.op.results[0].type)
-    dtype, shape = element_dtype(kind.element_type), tuple(kind.shape)
-    finish, destination = finishing_body(bound.body, accumulation), RankedTensorType(bound.body.arguments[-1])
-    sizes = [math.prod(t.shape) * DTYPE_BYTES[element_dtype(t.element_type)] for t in (kind, destination)]
-    picked = kernel_for(finish, kernel_for_part(finish, kernel))
-    profile = picked.profile(finish, accumulation.argument, sizes[0], sizes[1], bound.lanes)
-    return Accumulator(shape, dtype, profile.forwards, profile.backwards)
 
 
 def fusion_of(op: Operation, first: int) -> Fusion:

@@ -320,7 +320,9 @@ class _Emitter:
         tensor = self._network.tensors[operand]
         buffer = next(read.buffer for read in call.reads if read.tensor == tensor)
         shape = tuple(RankedTensorType(operand.type).shape)
-        return self._view(buffer, _viewed(shape, self._network.graph.tensors[tensor].shape, self._store(buffer), fusion))
+        return self._view(
+            buffer, _viewed(shape, self._network.graph.tensors[tensor].shape, self._store(buffer), fusion)
+        )
 
     def _store(self, buffer: int) -> Store:
         return self._program.buffers[buffer]

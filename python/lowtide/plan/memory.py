@@ -149,9 +149,7 @@ class _Maker:
 
     def _layer(self, layer: Layer) -> None:
         distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
-        reads = tuple(
-            Read(self.buffers[index], None, distances.get(index), tensor=index) for index in layer.inputs
-        )
+        reads = tuple(Read(self.buffers[index], None, distances.get(index), tensor=index) for index in layer.inputs)
         self.calls.append(
             Call(layer.name, reads, self._whole(layer.output), False, layer.step, layer.macs, layer.stored_bytes)
         )
@@ -183,9 +181,7 @@ class _Maker:
         self.calls.append(Call(layer.name, (), summed, False, layer.step, 0, accumulator.nbytes, "start"))
         return summed
 
-    def _stage(
-        self, layer: Layer, stage: Stage, schedule: LoopSchedule, summed: int | None, fusion: Fusion
-    ) -> None:
+    def _stage(self, layer: Layer, stage: Stage, schedule: LoopSchedule, summed: int | None, fusion: Fusion) -> None:
         distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
         across = {} if schedule.columns is None else dict(stage.column_inputs)
         stored = layer.stored_bytes
