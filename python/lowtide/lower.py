@@ -107,7 +107,7 @@ def _copy(module: Module) -> Module:
     return parse_module(buffer.getvalue(), module.context)
 
 
-def graph_of(module: Module, binder: Binder, copied: Sequence[int], *, works: bool = False) -> Graph:
+def graph_of(module: Module, copied: Sequence[int], *, works: bool = False, binder: Binder | None = None) -> Graph:
     """The graph of a normalised module with these parts of concats copied; the module stays as it is.
 
     With `works` it says what the kernels do, for the cost model.
@@ -156,7 +156,7 @@ def lower(
     note_lanes(module, target.lanes)
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        cut = partial(graph_of, module, binder, works=counted)
+        cut = partial(graph_of, module, works=counted, binder=binder)
         with stages.search() if objective != "untiled" and plan is None else nullcontext(unwatched) as watch:
             found = search(cut, target.buffer_alignment, keep_input=keep_input, watch=watch)
         decided = _budgeted(found.plan, arena_limit)

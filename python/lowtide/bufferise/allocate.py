@@ -118,7 +118,7 @@ def placement_of(module: Module, binder: Binder) -> Placement:
     chosen = {
         number: DIRECTIONS.index(DIRECTIONS[text_in(network.layers[call.layer - 1].op, DIRECTION) == DIRECTIONS[1]])
         for number, call in enumerate(program.calls)
-        if program.loop_of(number) is None and not call.part
+        if program.loop_of(number) is None and call.part != "start"
     }
     solution = Solution(tuple(offsets), (), *sizes, "")
     return place(network, program, list(zip(firsts, lasts, strict=True)), solution, chosen)
