@@ -17,25 +17,25 @@ from lowtide.bufferise.accesses import layer_accesses, loops_of
 from lowtide.cost.data import cost_model
 from lowtide.errors import InputError, InternalError
 from lowtide.front import normalised
-from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr, parse_module, text_of
+from lowtide.kernels.graph import build_graph
 from lowtide.kernels.library import GENERAL, PLAIN, WIDENED, note_lanes
 from lowtide.limits import check_arena
-from lowtide.network import IoTensor, LayerAccess, Network, Slot
+from lowtide.network import IoTensor, Network, Slot
 from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.normalise.form import KERNEL
 from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.passes import PASSES
+from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.plan.flash import widened_layers
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
 from lowtide.plan.planners import Planner, planner_for
 from lowtide.plan.price import by_instructions, share_of_instructions
 from lowtide.plan.untiled import Untiled
 from lowtide.plan.watch import unwatched
-from lowtide.report.memory_map import PlacedBuffer
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
 from lowtide.targets import Target

@@ -26,7 +26,7 @@ _WHERE = {
     "lowtide-schedule": "lowtide.normalise.schedule:PASS",
     "lowtide-bufferise": "lowtide.bufferise.bufferise:PASS",
     "lowtide-allocate": "lowtide.bufferise.allocate:PASS",
-    "lowtide-kernels": "lowtide.kernels.emit:PASS",
+    "lowtide-kernels": "lowtide.emission.emit:PASS",
 }
 
 

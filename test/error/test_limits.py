@@ -14,8 +14,8 @@ from tosa_nets import TosaNet, Value, Window
 import lowtide
 from lowtide.cli.arguments import parse_size
 from lowtide.errors import InputError, UsageError
-from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
+from lowtide.kernels.graph import build_graph
 from lowtide.limits import MOST_ARENA, check_arena
 from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, fused_search
 from lowtide.plan.plan import Plan

@@ -13,10 +13,10 @@ from tosa_nets import Array, TosaNet, Value, Window
 
 from lowtide.alloc import solve
 from lowtide.errors import InputError
-from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import IntegerAttr, Module, parse_module
+from lowtide.kernels.graph import build_graph
 from lowtide.passes import run_passes
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Fusion, Plan

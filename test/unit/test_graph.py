@@ -10,9 +10,9 @@ import pytest
 from tosa_nets import TosaNet, Window
 
 from lowtide.errors import InputError
-from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.ir import make_context, parse_module
+from lowtide.kernels.graph import build_graph
 
 OUTLINE = "lowtide-import-tosa,lowtide-normalise,lowtide-outline"
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import jit
 import numpy as np
 import pytest
-from tosa_nets import TosaNet, Window
-from tosa_nets import Value as Tensor
+from tosa_nets import TosaNet, Value as Tensor, Window
 
 from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from tosa_nets import TosaNet, Value, Window
 
-from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
+from lowtide.kernels.graph import build_graph
 from lowtide.normalise.materialise import DEPTH
 
 Build = Callable[[TosaNet, Value], Value]

@@ -14,9 +14,9 @@ from lowtide.alloc import solve
 from lowtide.artifact import compile_model
 from lowtide.errors import InputError
 from lowtide.graph.bound import step_bytes, untiled_bound
-from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
 from lowtide.ir import IntegerAttr
+from lowtide.kernels.graph import build_graph
 from lowtide.lower import inspect_model, lower
 from lowtide.opt.main import main as lowtide_opt
 from lowtide.plan.memory import problem_of

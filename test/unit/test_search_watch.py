@@ -14,8 +14,8 @@ from lowtide.alloc import solve
 from lowtide.cli.progress import progress
 from lowtide.cli.signals import Interrupted, Interrupts
 from lowtide.cli.streams import Output
-from lowtide.graph.build import build_graph
 from lowtide.graph.graph import Graph
+from lowtide.kernels.graph import build_graph
 from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, fused_search
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Fusion

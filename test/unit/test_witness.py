@@ -27,9 +27,8 @@ from lowtide.emulate.unicorn_backend import UnicornBackend
 from lowtide.emulate.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.lower import normalised
-from lowtide.network import LayerAccess
 from lowtide.passes import run_passes
-from lowtide.report.memory_map import PlacedBuffer
+from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.stages import Stages
 from lowtide.verification import run_artifact
 

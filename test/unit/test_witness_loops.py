@@ -20,10 +20,9 @@ from lowtide.graph.pixel_schedule import PixelSchedule
 from lowtide.graph.program import Loop
 from lowtide.graph.row_schedule import Kept, RowRange, RowSchedule, Stage
 from lowtide.ir import Module
-from lowtide.network import LayerAccess
 from lowtide.normalise.analysis import network_function, operations_in
 from lowtide.passes import run_passes
-from lowtide.report.memory_map import PlacedBuffer
+from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.transform import fuse
 
 # x: 3 rows of 2 bytes → a: ring of 2 rows → b: y, 2 rows, each of two rows of the ring

@@ -17,7 +17,7 @@ from lowtide.ir import (
     Module,
     StringAttr,
 )
-from lowtide.network import LayerAccess
+from lowtide.placement import LayerAccess
 
 ACCESSES = "lowtide.accesses"
 LOOPS = "lowtide.loops"

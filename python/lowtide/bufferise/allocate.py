@@ -33,8 +33,7 @@ from lowtide.ir import (
 from lowtide.limits import check_arena
 from lowtide.normalise.form import ARENA, outlined_network
 from lowtide.passes import Pass
-from lowtide.report.memory_map import PlacedBuffer
-from lowtide.report.report import step_names
+from lowtide.placement import PlacedBuffer, step_names
 
 STAGE = "allocate"
 BOUND = "lowtide.allocation_bound_bytes"

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import unicorn
-from unicorn import arm_const as arm
-from unicorn import riscv_const as riscv
+from unicorn import arm_const as arm, riscv_const as riscv
 
 from lowtide.errors import UsageError
 from lowtide.targets import Target

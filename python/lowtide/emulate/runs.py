@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.graph.program import Loop, Window
-from lowtide.network import LayerAccess
-from lowtide.report.memory_map import PlacedBuffer
+from lowtide.placement import LayerAccess, PlacedBuffer
 
 Indices = npt.NDArray[np.int64]
 _PIXELS = 1 << 40

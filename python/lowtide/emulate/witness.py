@@ -33,8 +33,7 @@ from lowtide.emulate.runs import Indices, LayerRun, Layout, runs_of
 from lowtide.emulate.trace import Trace
 from lowtide.errors import InternalError
 from lowtide.graph.program import Loop
-from lowtide.network import LayerAccess
-from lowtide.report.memory_map import PlacedBuffer
+from lowtide.placement import LayerAccess, PlacedBuffer
 
 _NOBODY = -1
 _SHARED = -2

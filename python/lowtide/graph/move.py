@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     LayerBody,
     Node,
@@ -18,7 +17,8 @@ from lowtide.graph.nest import (
     output_dimensions,
     row_major,
 )
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.subscripts import apply_map
 from lowtide.ir import BlockArgument
 
 

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from lowtide.graph.linear import Index, Linear, Var
-from lowtide.graph.subscripts import dimension_of
+from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.subscripts import dimension_of
 from lowtide.ir import AffineMap, Operation, Type, Value
 
 Shape = tuple[int, ...]

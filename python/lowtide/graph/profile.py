@@ -17,7 +17,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     Filled,
     LayerBody,
@@ -34,7 +33,8 @@ from lowtide.graph.nest import (
     output_dimensions,
     row_major,
 )
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.subscripts import apply_map
 from lowtide.ir import BlockArgument
 
 Elements = npt.NDArray[np.int64]

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     Filled,
     LayerBody,
@@ -29,7 +28,8 @@ from lowtide.graph.nest import (
 )
 from lowtide.graph.profile import Access, accesses, arguments_of
 from lowtide.graph.program import RowAccess, Window, hull
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.subscripts import apply_map
 from lowtide.ir import IntegerType, RankedTensorType, ShapedType, Value
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     LayerBody,
     Node,
@@ -22,7 +21,8 @@ from lowtide.graph.nest import (
     output_dimensions,
     row_major,
 )
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.subscripts import apply_map
 from lowtide.kernels.elementwise import element_of, lies, reads_of, width_of
 from lowtide.kernels.neutral import pad_is_neutral
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lowtide.errors import InternalError
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     Filled,
     LayerBody,
@@ -30,7 +29,8 @@ from lowtide.graph.nest import (
     row_major,
 )
 from lowtide.graph.rows import row_dimension
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.subscripts import apply_map
 from lowtide.ir import (
     BlockArgument,
     DenseElementsAttr,

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     Filled,
     LayerBody,
@@ -28,7 +27,8 @@ from lowtide.graph.nest import (
     output_dimensions,
     row_major,
 )
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.subscripts import apply_map
 from lowtide.ir import IntegerType, RankedTensorType, Type
 from lowtide.kernels.affine import BYTES, Affine, affine_of, values_of_bytes
 from lowtide.kernels.tabulate import Integers, tabulated

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from lowtide.graph.linear import Var
 from lowtide.graph.nest import LayerBody
+from lowtide.indexing.linear import Var
 from lowtide.ir import (
     DenseElementsAttr,
     IntegerAttr,

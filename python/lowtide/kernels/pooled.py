@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import reduce
 
-from lowtide.graph.linear import Var
 from lowtide.graph.nest import LayerBody
+from lowtide.indexing.linear import Var
 from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, arith, scf
 from lowtide.kernels.blocked.memory import load, store
 from lowtide.kernels.blocked.wide import WideEmitter

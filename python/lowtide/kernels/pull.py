@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import LayerBody, Node
+from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.ir import InsertionPoint, Value, arith, memref, scf
 from lowtide.kernels.element import ElementEmitter, Part
 from lowtide.kernels.intervals import NOTHING_KNOWN, Interval

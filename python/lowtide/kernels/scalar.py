@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from lowtide.errors import InternalError
-from lowtide.graph.linear import Linear, Var
+from lowtide.indexing.linear import Linear, Var
 from lowtide.ir import (
     Block,
     IndexType,

@@ -13,11 +13,11 @@ from typing import Any, Literal, get_args
 from lowtide.errors import InputError
 from lowtide.graph.bound import BoundKind
 from lowtide.graph.program import Loop
-from lowtide.network import LayerAccess, Slot
+from lowtide.network import Slot
 from lowtide.output import REPORT, write_file
+from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.plan.watch import ENDINGS, Ending
 from lowtide.report import schema
-from lowtide.report.memory_map import PlacedBuffer
 
 _COUNTS = (
     "sram_bytes",
@@ -212,8 +212,3 @@ def file_digests(directory: Path) -> tuple[tuple[str, str], ...]:
 def update_report(directory: Path, report: Report) -> None:
     """Replace a folder's report in one step."""
     write_file(directory / REPORT, report.to_json(), "report")
-
-
-def step_names(layers: Sequence[str]) -> tuple[str, ...]:
-    """Names of the steps of a network with these layers."""
-    return ("input", *layers, "output")

@@ -13,8 +13,8 @@ from dataclasses import Field, fields
 from typing import Any, TypeVar, cast
 
 from lowtide.graph.program import DIRECTIONS, Loop, Run, Window
-from lowtide.network import DTYPE_BYTES, IoTensor, LayerAccess, Slot
-from lowtide.report.memory_map import PlacedBuffer
+from lowtide.network import DTYPE_BYTES, IoTensor, Slot
+from lowtide.placement import LayerAccess, PlacedBuffer
 
 MOST_BYTES = 1 << 28
 """Most bytes of an arena: an emulated microcontroller has no room for more."""

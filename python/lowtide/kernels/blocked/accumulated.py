@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import LayerBody
+from lowtide.indexing.linear import Linear, Var
 from lowtide.ir import InsertionPoint, MemRefType, Value, arith, memref, scf
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.lanes import Lanes

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     LayerBody,
     Node,
@@ -23,7 +22,8 @@ from lowtide.graph.nest import (
     row_major,
     split,
 )
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.subscripts import apply_map
 from lowtide.ir import Block, F32Type, IntegerType, Operation, Value
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.normalise.analysis import defining

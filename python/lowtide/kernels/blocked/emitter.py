@@ -14,8 +14,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import LayerBody, row_major
+from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.ir import (
     F32Type,
     IndexType,

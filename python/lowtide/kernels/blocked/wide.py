@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from lowtide.errors import InternalError
-from lowtide.graph.linear import Index, Var
 from lowtide.graph.nest import (
     Filled,
     Node,
@@ -22,7 +21,8 @@ from lowtide.graph.nest import (
     iteration_space,
     output_dimensions,
 )
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Var
+from lowtide.indexing.subscripts import apply_map
 from lowtide.ir import (
     Block,
     BlockArgument,

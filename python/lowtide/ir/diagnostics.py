@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lowtide.ir import DiagnosticInfo, Location, MLIRError
+    from torch_mlir.ir import DiagnosticInfo, Location, MLIRError
 
 _LONGEST_MESSAGE = 600
 # What MLIR calls a module that was parsed from memory.

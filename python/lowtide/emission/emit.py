@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from lowtide.bufferise.bufferise import declared_functions, detach_layers
 from lowtide.bufferise.directions import DIRECTION, DIRECTIONS
+from lowtide.emission.division import replace_divisions
+from lowtide.emission.flags import widen_flags
 from lowtide.errors import InternalError
 from lowtide.graph.nest import LayerBody, Shape
 from lowtide.graph.read import read_layer
@@ -25,9 +27,7 @@ from lowtide.ir import (
     run_pipeline,
 )
 from lowtide.kernels.constants import Globals, Numbers, type_of
-from lowtide.kernels.division import replace_divisions
 from lowtide.kernels.element import Part
-from lowtide.kernels.flags import widen_flags
 from lowtide.kernels.library import GENERAL, KERNELS, How, Kernel, kernel_name, lanes_of
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import calls_in

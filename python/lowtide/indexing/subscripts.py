@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lowtide.errors import InternalError
-from lowtide.graph.linear import Index, Linear
+from lowtide.indexing.linear import Index, Linear
 from lowtide.ir import (
     AffineAddExpr,
     AffineConstantExpr,
