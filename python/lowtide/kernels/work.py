@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
+from lowtide.arithmetic import DIVISIONS, Integers, calculated
 from lowtide.cost.work import BY_PIXELS, Work, Works
 from lowtide.errors import InternalError
 from lowtide.graph.nest import LayerBody
@@ -49,39 +49,6 @@ from lowtide.normalise.analysis import defining
 _CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh},loop-invariant-code-motion,canonicalize,cse))"
 _ADDRESS = "memref.extract_aligned_pointer_as_index"
 NOTHING_CUT: Mapping[int, int] = MappingProxyType({})
-Integers = npt.NDArray[np.int64]
-
-_ARITHMETIC: Mapping[str, Callable[[Integers, Integers], Integers]] = {
-    "arith.addi": np.add,
-    "arith.subi": np.subtract,
-    "arith.muli": np.multiply,
-    "arith.divui": np.floor_divide,
-    "arith.divsi": lambda a, b: np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b)),
-    "arith.remui": np.remainder,
-    "arith.remsi": np.fmod,
-    "arith.ceildivsi": lambda a, b: -(-a // b),
-    "arith.floordivsi": np.floor_divide,
-    "arith.minsi": np.minimum,
-    "arith.minui": np.minimum,
-    "arith.maxsi": np.maximum,
-    "arith.maxui": np.maximum,
-    "arith.andi": np.bitwise_and,
-    "arith.ori": np.bitwise_or,
-    "arith.xori": np.bitwise_xor,
-}
-_COMPARISONS: Sequence[Callable[[Integers, Integers], npt.NDArray[np.bool_]]] = (
-    np.equal,
-    np.not_equal,
-    np.less,
-    np.less_equal,
-    np.greater,
-    np.greater_equal,
-    lambda a, b: a.view(np.uint64) < b.view(np.uint64),
-    lambda a, b: a.view(np.uint64) <= b.view(np.uint64),
-    lambda a, b: a.view(np.uint64) > b.view(np.uint64),
-    lambda a, b: a.view(np.uint64) >= b.view(np.uint64),
-)
-"""By the number of `arith.cmpi`'s predicate."""
 
 
 @dataclass(frozen=True)
@@ -176,17 +143,10 @@ class Tally:
             return self._constant(op.results[0])[1]
         if op.name == _ADDRESS:
             return np.zeros((), np.int64)  # a loop from one address to another: only their distance matters
-        operands = [self._value(operand) for operand in op.operands]
-        if op.name in ("arith.index_cast", "arith.index_castui", "arith.extsi", "arith.extui"):
-            return operands[0]
-        if op.name == "arith.select":
-            return np.where(operands[0] != 0, operands[1], operands[2])
-        if op.name == "arith.cmpi":
-            compare = _COMPARISONS[IntegerAttr(op.attributes["predicate"]).value]
-            return compare(np.asarray(operands[0], np.int64), np.asarray(operands[1], np.int64)).astype(np.int64)
-        if op.name not in _ARITHMETIC:
+        made = calculated(op, [self._value(operand) for operand in op.operands])
+        if made is None:
             raise InternalError("cost", f"control depends on a value of '{op.name}'")
-        return _ARITHMETIC[op.name](*operands)
+        return made
 
 
 def _controlling(block: Block) -> set[Value]:
@@ -238,7 +198,6 @@ _HARD_FLOATS = ("divf", "remf", "sitofp", "uitofp", "fptosi", "fptoui")
 WIDE = 64
 """Bits of what takes two registers."""
 _CHOICES = frozenset(f"arith.{name}" for name in ("cmpi", "select", "minsi", "maxsi", "minui", "maxui"))
-_DIVISIONS = frozenset(f"arith.{name}" for name in ("divui", "divsi", "remui", "remsi", "ceildivsi", "floordivsi"))
 _EASY_FLOATS = frozenset(
     (
         *("arith.addf", "arith.subf", "arith.mulf", "arith.negf", "arith.cmpf", "math.fma"),
@@ -263,12 +222,12 @@ def kind_of(op: Operation) -> str | None:
     if any(isinstance(kind, VectorType) for kind in types):
         return "vectors"
     if types and isinstance(types[0], IndexType):
-        return "choices" if name in _CHOICES else "divisions" if name in _DIVISIONS else "indices"
+        return "choices" if name in _CHOICES else "divisions" if name in DIVISIONS else "indices"
     wide = any(isinstance(kind, IntegerType) and kind.width == WIDE for kind in types)
     word = name.partition(".")[2]
     tests = {
         ("wide_" if wide or word != "muli" else "") + "products": word in _PRODUCTS,
-        ("wide_" if wide else "") + "divisions": name in _DIVISIONS,
+        ("wide_" if wide else "") + "divisions": name in DIVISIONS,
         "floats": name in _EASY_FLOATS,
         "float_divisions": name.startswith("math.") or word in _HARD_FLOATS,
         "rotations": name == "llvm.intr.fshr",
