@@ -16,20 +16,18 @@ from lowtide.graph.nest import (
     LayerBody,
     Node,
     Operand,
-    Padded,
-    Reshaped,
     Shape,
-    Sliced,
     Structured,
     iteration_space,
     output_dimensions,
     reachable,
+    sources_at,
     split,
+    substitute,
 )
 from lowtide.graph.profile import Access, accesses, arguments_of
 from lowtide.graph.program import RowAccess, Window, hull
 from lowtide.indexing.linear import Index, Linear, Var
-from lowtide.indexing.subscripts import apply_map
 from lowtide.ir import IntegerType, RankedTensorType, ShapedType, Value
 
 
@@ -162,12 +160,8 @@ def _accesses_near_zero(node: Structured, argument: int, space: tuple[Var, ...])
     found: list[Access] = []
     for step in [None, *(d for d, extent in enumerate(node.shape) if extent > 1)]:
         element = tuple(Linear((), int(d == step)) for d in range(len(node.shape)))
-        dims = output_dimensions(node, element, space)
-        here = [
-            access
-            for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
-            for access in accesses(source, apply_map(amap, dims), argument, None, padded=False)
-        ]
+        sources = sources_at(node, output_dimensions(node, element, space))[:-1]
+        here = [access for source in sources for access in accesses(*source, argument, None, padded=False)]
         if len(here) != 1 or here[0] is None or not here[0].shape:
             return []
         found.append(here[0])
@@ -194,30 +188,6 @@ def _rows(shape: Shape) -> int:
 def _without(node: Node, reduction: Structured) -> Node:
     """The node with the result of the reduction in the place of what it is computed from."""
     return substitute(node, reduction, Filled(reduction.shape, None))
-
-
-def substitute(node: Node, old: Node, new: Node) -> Node:
-    """A copy of the graph with `new` in the place of `old`; what is shared stays shared."""
-    return _Substitution({old: new}).of(node)
-
-
-class _Substitution:
-    def __init__(self, done: dict[Node, Node]) -> None:
-        self._done = done
-
-    def of(self, node: Node) -> Node:
-        if node not in self._done:
-            self._done[node] = self._copy(node)
-        return self._done[node]
-
-    def _copy(self, node: Node) -> Node:
-        match node:
-            case Padded() | Sliced() | Reshaped():
-                return replace(node, source=self.of(node.source))
-            case Structured():
-                return replace(node, inputs=tuple(map(self.of, node.inputs)), init=self.of(node.init))
-            case _:
-                return node
 
 
 def finishing_body(body: LayerBody, accumulation: Accumulation) -> LayerBody:

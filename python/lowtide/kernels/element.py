@@ -23,10 +23,12 @@ from lowtide.graph.nest import (
     Sliced,
     Structured,
     Undefined,
-    delinearize,
     iteration_space,
     output_dimensions,
     row_major,
+    source_index,
+    sources_at,
+    sources_of,
 )
 from lowtide.graph.rows import row_dimension
 from lowtide.indexing.linear import Index, Linear, Var
@@ -187,9 +189,9 @@ class ElementEmitter:
                 if node.is_reduction and all(self.indices.is_bound(v) for i in index for v in i.variables):
                     self.value(node, index)
                     continue
-                self.hoist(self._sources(node, output_dimensions(node, index, iteration_space(node))))
+                self.hoist(sources_of(node, index)[:-1])
             elif isinstance(node, Reshaped | Sliced):
-                inner = self._through(node, index)
+                inner = source_index(node, index)
                 if inner is not None:
                     self.hoist([(node.source, inner)])
 
@@ -213,7 +215,7 @@ class ElementEmitter:
             case Padded():
                 return self._padded(node, index)
             case Sliced() | Reshaped():
-                inner = self._through(node, index)
+                inner = source_index(node, index)
                 return self.value(node.source, inner if inner is not None else self._divided(node, index))
             case Structured() if node.is_reduction:
                 return self._reduction(node, index)
@@ -228,12 +230,6 @@ class ElementEmitter:
         assert node.splat is not None
         splat = DenseElementsAttr(node.splat.attributes["value"]).get_splat_value()
         return arith.constant(RankedTensorType(node.splat.results[0].type).element_type, splat)
-
-    def _through(self, node: Sliced | Reshaped, index: Index) -> Index | None:
-        """Subscripts into the source; None where they are not linear."""
-        if isinstance(node, Sliced):
-            return tuple(i * s + o for i, s, o in zip(index, node.strides, node.offsets, strict=True))
-        return delinearize(row_major(node.shape, index), node.source.shape)
 
     def _divided(self, node: Sliced | Reshaped, index: Index) -> Index:
         """Subscripts of a reshape's source by division, for shapes that no linear expression relates."""
@@ -271,14 +267,6 @@ class ElementEmitter:
 
     # -- structured ops ---------------------------------------------------------------------------------------
 
-    def _sources(self, node: Structured, dims: Index) -> list[tuple[Node, Index]]:
-        """The inputs with their subscripts at one point of the iteration space."""
-        return [
-            (source, apply_map(amap, dims))
-            for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
-            if not isinstance(source, Undefined)
-        ]
-
     def _pointwise(self, node: Structured, index: Index) -> Value:
         dims = output_dimensions(node, index, iteration_space(node))
         return self._region(node, dims, lambda: self.value(node.init, index))
@@ -302,7 +290,7 @@ class ElementEmitter:
         ranges: dict[Var, tuple[Value, Value]],
         accumulator: Value,
     ) -> Value:
-        self.hoist(self._sources(node, dims))
+        self.hoist(sources_at(node, dims)[:-1])
         if not loops:
             return self._region(node, dims, lambda: accumulator)
         var = loops[0]
@@ -361,9 +349,9 @@ class ElementEmitter:
         """The scalar code at one point of the iteration space."""
         block = node.op.regions[0].blocks[0]
         arguments: list[Value] = []
-        for argument, source, amap in zip(list(block.arguments)[:-1], node.inputs, node.maps[:-1], strict=True):
+        for argument, (source, inner) in zip(list(block.arguments)[:-1], sources_at(node, dims)[:-1], strict=True):
             used = next(iter(argument.uses), None) is not None
-            arguments.append(self.value(source, apply_map(amap, dims)) if used else argument)
+            arguments.append(self.value(source, inner) if used else argument)
         last = block.arguments[len(block.arguments) - 1]
         arguments.append(accumulator() if next(iter(last.uses), None) is not None else last)
 

@@ -16,10 +16,12 @@ from lowtide.graph.nest import (
     Shape,
     Sliced,
     Structured,
-    delinearize,
     iteration_space,
     output_dimensions,
+    reachable,
     row_major,
+    source_index,
+    sources_of,
     split,
 )
 from lowtide.indexing.linear import Index, Linear, Var
@@ -222,33 +224,22 @@ def _reductions(node: Node, index: Index) -> Iterator[_Reached | None]:
             if node.is_reduction:
                 yield _Reached(node, index, node, index)
                 return
-            dims = output_dimensions(node, index, iteration_space(node))
-            for source, amap in zip((*node.inputs, node.init), node.maps, strict=True):
-                yield from _reductions(source, apply_map(amap, dims))
+            for source, inner in sources_of(node, index):
+                yield from _reductions(source, inner)
         case Reshaped():
-            flat = row_major(node.shape, index)
-            through = delinearize(flat, node.source.shape)
+            through = source_index(node, index)
             if through is not None:
                 yield from _reductions(node.source, through)
             elif isinstance(node.source, Structured) and node.source.is_reduction:
-                halves = split(flat, node.source.shape)
+                halves = split(row_major(node.shape, index), node.source.shape)
                 yield None if halves is None else _Reached(node.source, halves, node, index)
             elif not isinstance(node.source, Operand):
                 yield None
         case Operand():
             pass
         case _:
-            if any(True for _ in _below(node)):
+            if any(isinstance(below, Structured) for below in reachable(node)):
                 yield None
-
-
-def _below(node: Node) -> Iterator[Structured]:
-    """Reductions under a pad or slice."""
-    source = getattr(node, "source", None)
-    if isinstance(source, Structured):
-        yield source
-    elif source is not None:
-        yield from _below(source)
 
 
 def _factors(node: Structured) -> tuple[Factor, Factor] | None:
