@@ -19,10 +19,10 @@ from lowtide.bufferise.program import Bufferised, read_program
 from lowtide.codegen.body import prepare_body
 from lowtide.codegen.object import build_object
 from lowtide.emulate.artifact import ArtifactView
+from lowtide.emulate.backends.unicorn import UnicornBackend
 from lowtide.emulate.inputs import random_inputs
-from lowtide.emulate.trace import Trace
-from lowtide.emulate.unicorn_backend import UnicornBackend
-from lowtide.emulate.witness import Witnessed, check_trace
+from lowtide.emulate.machine.trace import Trace
+from lowtide.emulate.witness.witness import Witnessed, check_trace
 from lowtide.errors import InternalError
 from lowtide.graph.conflicts import problem_of
 from lowtide.graph.program import Loop

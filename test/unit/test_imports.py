@@ -40,12 +40,13 @@ def _edges() -> Edges:
 def _imports(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Line and parts below the package of each name that a file imports from it."""
     for node in ast.walk(ast.parse(path.read_text())):
-        names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: a relative import"
             names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
         for name in names:
             package, *parts = name.split(".")
             if package == PACKAGE:

@@ -13,7 +13,7 @@ import pytest
 from mutants import trace
 from tosa_nets import TosaNet, Value, Window
 
-from lowtide.emulate.witness import Witnessed, check_trace
+from lowtide.emulate.witness.witness import Witnessed, check_trace
 from lowtide.errors import InternalError
 from lowtide.graph import loop_schedule, program
 from lowtide.graph.pixel_schedule import PixelSchedule

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from lowtide.emulate.kinds import OTHER, Decoded
+from lowtide.emulate.measure.kinds import OTHER, Decoded
 
 _MULTIPLY = Decoded("multiply")
 _VECTOR_WORDS = 4

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import unicorn
 from unicorn.unicorn_py3.unicorn import uclib
 
-from lowtide.emulate.image import PAGE
-from lowtide.emulate.machine import Machine
-from lowtide.emulate.memory import Region
-from lowtide.emulate.native import hook_handle
+from lowtide.emulate.image.image import PAGE
+from lowtide.emulate.machine.machine import Machine
+from lowtide.emulate.machine.memory import Region
+from lowtide.emulate.machine.native import hook_handle
 from lowtide.errors import InternalError, UsageError
 from lowtide.ir import ExecutionEngine, make_context, parse_module
 

@@ -29,8 +29,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lowtide.emulate.runs import Indices, LayerRun, Layout, runs_of
-from lowtide.emulate.trace import Trace
+from lowtide.emulate.machine.trace import Trace
+from lowtide.emulate.witness.runs import Indices, LayerRun, Layout, runs_of
 from lowtide.errors import InternalError
 from lowtide.graph.program import Loop
 from lowtide.placement import LayerAccess, PlacedBuffer

@@ -10,10 +10,10 @@ from elftools.elf.elffile import ELFFile
 
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.backend import Array
-from lowtide.emulate.counting import Executed, executed_instructions
-from lowtide.emulate.image import Function, Image, functions_of
-from lowtide.emulate.profile import Profile
-from lowtide.emulate.qemu_backend import QemuSession
+from lowtide.emulate.backends.qemu import QemuSession
+from lowtide.emulate.image.image import Function, Image, functions_of
+from lowtide.emulate.measure.counting import Executed, executed_instructions
+from lowtide.emulate.measure.profile import Profile
 from lowtide.errors import InternalError
 
 

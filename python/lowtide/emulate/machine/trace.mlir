@@ -1,4 +1,4 @@
-// Unicorn's callbacks for loads and stores of a watched arena, compiled when a run is witnessed (lowtide.emulate.trace).
+// Unicorn's callbacks for loads and stores of a watched arena, compiled when a run is witnessed (see trace.py).
 module {
   // { entries: ptr, count: i64, capacity: i64, low: i64, bytes: i64, host: ptr, stop: ptr }: the arena is the `bytes` from
   // offset `low` of the mapping, and lies at `host`. Each access is noted as one i32, which `Trace` reads: offset << 5 |

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicorn
 
-from lowtide.emulate.cores import Core
-from lowtide.emulate.image import PAGE, Image
-from lowtide.emulate.memory import Layout, Region
+from lowtide.emulate.image.image import PAGE, Image
+from lowtide.emulate.machine.cores import Core
+from lowtide.emulate.machine.memory import Layout, Region
 from lowtide.errors import InternalError
 
 _WIDEST = 8

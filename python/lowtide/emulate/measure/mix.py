@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
-from lowtide.emulate.counting import Executed, Isa
-from lowtide.emulate.decode import decode
-from lowtide.emulate.kinds import Decoded, Kind
+from lowtide.emulate.measure.counting import Executed, Isa
+from lowtide.emulate.measure.decode import decode
+from lowtide.emulate.measure.kinds import Decoded, Kind
 
 
 @dataclass(frozen=True)

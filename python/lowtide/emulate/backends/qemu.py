@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.backend import Array, RunResult, check_inputs
-from lowtide.emulate.blocks import BlockLog
-from lowtide.emulate.counting import Isa
-from lowtide.emulate.firmware import Board, board_of, build_runner
+from lowtide.emulate.backends.firmware import Board, board_of, build_runner
+from lowtide.emulate.measure.blocks import BlockLog
+from lowtide.emulate.measure.counting import Isa
 from lowtide.errors import InternalError, UsageError
 
 ArtifactKind = Literal["object", "elf"]

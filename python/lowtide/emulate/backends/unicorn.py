@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.backend import Array, RunResult, check_inputs
-from lowtide.emulate.cores import core_of
-from lowtide.emulate.elf_loader import call_elf, load_elf
-from lowtide.emulate.link import link_object
-from lowtide.emulate.machine import Machine, StrayAccessError
-from lowtide.emulate.memory import Layout, make_layout
-from lowtide.emulate.profile import Profile
-from lowtide.emulate.trace import LoadHook, Recorder, Trace
+from lowtide.emulate.image.elf_loader import call_elf, load_elf
+from lowtide.emulate.image.link import link_object
+from lowtide.emulate.machine.cores import core_of
+from lowtide.emulate.machine.machine import Machine, StrayAccessError
+from lowtide.emulate.machine.memory import Layout, make_layout
+from lowtide.emulate.machine.trace import LoadHook, Recorder, Trace
+from lowtide.emulate.measure.profile import Profile
 from lowtide.errors import InternalError, UsageError
 
 ArtifactKind = Literal["object", "elf"]

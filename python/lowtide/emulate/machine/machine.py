@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import unicorn
 
-from lowtide.emulate.cores import Core
-from lowtide.emulate.counting import Executed, executed_instructions
-from lowtide.emulate.image import PAGE, Image
-from lowtide.emulate.memory import EXIT_ADDRESS, Bytes, Layout, Ram, Region, garbage
-from lowtide.emulate.native import BlockCounter, EdgePage, hook_blocks, map_edge
-from lowtide.emulate.stray import StrayWatch
+from lowtide.emulate.image.image import PAGE, Image
+from lowtide.emulate.machine.cores import Core
+from lowtide.emulate.machine.memory import EXIT_ADDRESS, Bytes, Layout, Ram, Region, garbage
+from lowtide.emulate.machine.native import BlockCounter, EdgePage, hook_blocks, map_edge
+from lowtide.emulate.machine.stray import StrayWatch
+from lowtide.emulate.measure.counting import Executed, executed_instructions
 from lowtide.errors import InternalError
 
 _SEED = 0x10E7

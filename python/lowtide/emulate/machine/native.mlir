@@ -1,5 +1,5 @@
 // The callbacks that Unicorn calls often, compiled when a session opens: in Python each call would cost about a
-// microsecond. Each gets the engine, and as its last argument a structure that lowtide.emulate.native describes.
+// microsecond. Each gets the engine, and as its last argument a structure that `native.py` describes.
 module {
   // { base: i64, counts: ptr }: one i64 per halfword from `base`. A block adds 1 at its first halfword and takes 1 off
   // behind its last, so that the running sum is how often each halfword was executed.

@@ -56,7 +56,7 @@ class Compiler:
 
 def firmware_directory() -> Path:
     """The folder with the C sources: the checkout's, or that of the installed package `lowtide_firmware`."""
-    checkout = Path(__file__).parents[3] / "firmware" / "lowtide_firmware"
+    checkout = Path(__file__).parents[4] / "firmware" / "lowtide_firmware"
     if (checkout / "boards.json").is_file():
         return checkout
     spec = importlib.util.find_spec("lowtide_firmware")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lowtide.emulate.kinds import OTHER, Decoded
+from lowtide.emulate.measure.kinds import OTHER, Decoded
 
 _LOAD_FP, _STORE_FP, _OP_V = 0x07, 0x27, 0x57
 _VECTOR_WIDTHS = (0, 5, 6, 7)

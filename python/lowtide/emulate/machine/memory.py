@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.emulate.image import DATA_BASE, PAGE, Image
+from lowtide.emulate.image.image import DATA_BASE, PAGE, Image
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -12,8 +12,8 @@ from elftools.elf.sections import SymbolTableSection
 
 from lowtide.codegen.iree import tool
 from lowtide.emulate.artifact import ArtifactView
-from lowtide.emulate.elf_loader import DAMAGED
-from lowtide.emulate.image import DATA_BASE, FLASH_BASE, MOST_FLASH, PAGE, Image, functions_of
+from lowtide.emulate.image.elf_loader import DAMAGED
+from lowtide.emulate.image.image import DATA_BASE, FLASH_BASE, MOST_FLASH, PAGE, Image, functions_of
 from lowtide.errors import InputError, InternalError
 
 _ALIGNMENT = 16

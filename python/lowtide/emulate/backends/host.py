@@ -20,7 +20,7 @@ import numpy as np
 
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.backend import Array, RunResult, check_inputs
-from lowtide.emulate.host_child import LENGTH, write_frames
+from lowtide.emulate.backends.host_child import LENGTH, write_frames
 from lowtide.errors import InputError, InternalError
 from lowtide.network import Slot
 
@@ -56,7 +56,7 @@ class HostSession:
         except OSError as error:
             raise InputError("run", f"can't be read: {error.strerror}", where=str(path), remedy=_REMEDY) from error
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "lowtide.emulate.host_child"],
+            [sys.executable, "-P", "-m", "lowtide.emulate.backends.host_child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -11,8 +11,8 @@ from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
 from lowtide.emulate.artifact import ArtifactView
-from lowtide.emulate.image import FLASH_BASE, MOST_FLASH, PAGE, Image, functions_of
-from lowtide.emulate.machine import Machine
+from lowtide.emulate.image.image import FLASH_BASE, MOST_FLASH, PAGE, Image, functions_of
+from lowtide.emulate.machine.machine import Machine
 from lowtide.errors import InputError, InternalError
 
 _QUERY = "iree_hal_executable_library_query"

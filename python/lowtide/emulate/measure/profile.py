@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lowtide.emulate.backend import RunResult
-from lowtide.emulate.counting import Executed, Isa
-from lowtide.emulate.image import Image
+from lowtide.emulate.image.image import Image
+from lowtide.emulate.measure.counting import Executed, Isa
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from functools import cache
 
 import capstone
 
-from lowtide.emulate.counting import Isa
-from lowtide.emulate.helium import decode_helium
-from lowtide.emulate.kinds import Decoded, Kind
-from lowtide.emulate.rvv import decode_rvv
+from lowtide.emulate.measure.counting import Isa
+from lowtide.emulate.measure.helium import decode_helium
+from lowtide.emulate.measure.kinds import Decoded, Kind
+from lowtide.emulate.measure.rvv import decode_rvv
 from lowtide.errors import InternalError
 
 _CONDITION = "(?:eq|ne|[hc]s|[lc][oc]|mi|pl|v[sc]|hi|ls|ge|lt|gt|le)"
