@@ -5,7 +5,6 @@ The file is native code, and the process has the rights of who started it: a fol
 
 from __future__ import annotations
 
-import json
 import os
 import selectors
 import signal
@@ -20,8 +19,8 @@ import numpy as np
 
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.backend import Array, RunResult, check_inputs
-from lowtide.emulate.backends.host_child import LENGTH, write_frames
 from lowtide.errors import InputError, InternalError
+from lowtide.messages import Message, TooLongError, received, send, with_arrays
 from lowtide.network import Slot
 
 SECONDS = 600.0
@@ -63,10 +62,8 @@ class HostSession:
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         weakref.finalize(self, _end, self._process)
-        kinds = [(_signless(slot).str, list(slot.tensor.shape)) for slot in artifact.inputs]
-        self._send([json.dumps(kinds).encode(), module])
-        refusal = self._frame(_LONGEST_MESSAGE).decode("utf-8", "replace")
-        if refusal:
+        refusal = self._asked(Message({}, (module,))).header.get("error")
+        if refusal is not None:
             message = f"IREE's runtime can't load it: {refusal.splitlines()[0]}"
             raise InputError("run", message, where=str(path), remedy=_REMEDY)
 
@@ -78,36 +75,35 @@ class HostSession:
             InternalError: IREE's runtime refused the inputs, or gave other outputs than the network has.
         """
         check_inputs(self._artifact.inputs, inputs)
-        self._send([np.ascontiguousarray(array).tobytes() for array in inputs] or [b""])
-        answer = json.loads(self._frame(_LONGEST_MESSAGE))
-        if "error" in answer:
-            raise InternalError("run", f"IREE's runtime failed: {answer['error']}", where=str(self._artifact.directory))
+        arrays = map(_signless, inputs, self._artifact.inputs)
+        answer = self._asked(with_arrays({}, list(arrays)))
+        if "error" in answer.header:
+            message = f"IREE's runtime failed: {answer.header['error']}"
+            raise InternalError("run", message, where=str(self._artifact.directory))
         outputs = self._artifact.outputs
-        if answer["outputs"] != len(outputs):
-            raise InternalError("run", f"{answer['outputs']} results, but {len(outputs)} outputs")
-        return RunResult(tuple(self._output(slot) for slot in outputs), None, None, None, 0)
+        if len(answer.blobs) != len(outputs):
+            raise InternalError("run", f"{len(answer.blobs)} results, but {len(outputs)} outputs")
+        return RunResult(tuple(map(self._output, answer.blobs, outputs)), None, None, None, 0)
 
-    def _output(self, slot: Slot) -> Array:
-        data = self._frame(slot.tensor.nbytes)
+    def _output(self, data: bytes, slot: Slot) -> Array:
         if len(data) != slot.tensor.nbytes:
             message = f"the code gives {len(data)} bytes of {slot.tensor.name}, the report says {slot.tensor.nbytes}"
             raise InternalError("run", message, where=str(self._artifact.directory))
         return np.frombuffer(data, np.uint8).copy().view(slot.tensor.dtype).reshape(slot.tensor.shape)
 
-    def _send(self, frames: Sequence[bytes]) -> None:
+    def _asked(self, request: Message) -> Message:
+        """The answer to a request."""
         try:
-            write_frames(cast("IO[bytes]", self._process.stdin), frames)
+            send(cast("IO[bytes]", self._process.stdin), request)
         except BrokenPipeError:
             raise self._crash() from None
-
-    def _frame(self, most: int) -> bytes:
-        """The next frame of the answer, which is of `most` bytes at most."""
         deadline = time.monotonic() + SECONDS
-        (size,) = LENGTH.unpack(self._bytes(LENGTH.size, deadline))
-        if size > most:
-            message = f"the code gives {size:,} bytes where {most:,} are expected at most"
-            raise InputError("run", message, where=str(self._artifact.directory), remedy=_REMEDY)
-        return self._bytes(size, deadline)
+        most = max(_LONGEST_MESSAGE, *(slot.tensor.nbytes for slot in self._artifact.outputs))
+        try:
+            return received(lambda size: self._bytes(size, deadline), most)
+        except TooLongError as error:
+            message = f"the code gives {error.size:,} bytes where {most:,} are expected at most"
+            raise InputError("run", message, where=str(self._artifact.directory), remedy=_REMEDY) from None
 
     def _bytes(self, size: int, deadline: float) -> bytes:
         descriptor = cast("IO[bytes]", self._process.stdout).fileno()
@@ -144,7 +140,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 continue
 
 
-def _signless(slot: Slot) -> np.dtype[np.generic]:
+def _signless(array: Array, slot: Slot) -> Array:
     """IREE's integers have no sign: unsigned tensors travel as signed ones of the same width."""
     kind = np.dtype(slot.tensor.dtype)
-    return np.dtype(f"i{kind.itemsize}") if kind.kind == "u" else kind
+    signless = np.dtype(f"i{kind.itemsize}") if kind.kind == "u" else kind
+    return np.ascontiguousarray(array).view(signless).reshape(slot.tensor.shape)
