@@ -17,7 +17,7 @@ from lowtide.graph.graph import Graph
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import IntegerAttr, Module
 from lowtide.kernels.graph import build_graph
-from lowtide.kernels.library import PLAIN
+from lowtide.kernels.lanes import PLAIN
 from lowtide.passes import run_passes
 from lowtide.plan.memory import problem_of, schedule_of
 from lowtide.plan.plan import Fusion, Plan

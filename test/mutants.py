@@ -28,7 +28,7 @@ from lowtide.graph.conflicts import problem_of
 from lowtide.graph.program import Loop
 from lowtide.graph.read import layer_bodies
 from lowtide.ir import ArrayAttr, IntegerAttr, MemRefType, Module, StringAttr
-from lowtide.kernels.library import note_lanes
+from lowtide.kernels.lanes import note_lanes
 from lowtide.lower import placed_buffers
 from lowtide.network import IoTensor, Network, Slot
 from lowtide.normalise.analysis import element_dtype, network_function, operations_in

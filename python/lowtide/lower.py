@@ -22,7 +22,8 @@ from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr, parse_module, text_of
 from lowtide.kernels.graph import build_graph
-from lowtide.kernels.library import GENERAL, PLAIN, WIDENED, note_lanes
+from lowtide.kernels.lanes import PLAIN, note_lanes
+from lowtide.kernels.library import GENERAL, WIDENED
 from lowtide.limits import check_arena
 from lowtide.network import IoTensor, Network, Slot
 from lowtide.normalise.analysis import calls_in, network_function

@@ -17,7 +17,7 @@ from tosa_nets import TosaNet, Window
 
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.kernels.blocked.accumulated import AccumulatedEmitter
-from lowtide.kernels.library import LANES
+from lowtide.kernels.lanes import LANES
 from lowtide.plan.memory import schedule_of
 from lowtide.plan.plan import Fusion
 

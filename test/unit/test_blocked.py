@@ -23,7 +23,7 @@ from tosa_nets import TosaNet, Window
 
 import lowtide
 from lowtide.graph.row_schedule import UnschedulableError
-from lowtide.kernels.library import FLOATS, LANES, PLAIN
+from lowtide.kernels.lanes import FLOATS, LANES, PLAIN
 from lowtide.normalise.form import network_calls
 from lowtide.plan.memory import schedule_of
 from lowtide.plan.plan import Fusion

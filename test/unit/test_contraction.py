@@ -17,7 +17,7 @@ from lowtide.ir import Module, func, parse_module
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Axis, Contraction, contraction_of
 from lowtide.kernels.blocked.weights import fold
-from lowtide.kernels.library import PLAIN, lanes_for
+from lowtide.kernels.lanes import PLAIN, lanes_for
 from lowtide.transform.interpreter import make_transform_context
 
 SAME = ((1, 1), (1, 1))

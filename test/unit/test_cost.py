@@ -16,7 +16,7 @@ from lowtide.cost.work import BY_PIXELS, FEATURES, KINDS, Share, Work
 from lowtide.errors import InternalError
 from lowtide.graph.graph import Graph
 from lowtide.ir import func, make_context, parse_module
-from lowtide.kernels.library import note_lanes
+from lowtide.kernels.lanes import note_lanes
 from lowtide.kernels.work import Tally
 from lowtide.lower import graph_of, normalised
 from lowtide.plan.plan import Fusion

@@ -15,7 +15,8 @@ from lowtide.graph.nest import LayerBody, Shape
 from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window, hull, mirrored
 from lowtide.graph.rows import axis_dimension, channels_of, extents_of, row_dimension, windows_of
 from lowtide.ir import MemRefType, Module, Operation, Value, func
-from lowtide.kernels.library import kernel_for, lanes_of
+from lowtide.kernels.lanes import lanes_of
+from lowtide.kernels.library import kernel_for
 from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import calls_in, defining, element_dtype, operations_in
 

@@ -28,7 +28,9 @@ from lowtide.ir import (
 )
 from lowtide.kernels.constants import Globals, Numbers, type_of
 from lowtide.kernels.element import Part
-from lowtide.kernels.library import GENERAL, KERNELS, How, Kernel, kernel_name, lanes_of
+from lowtide.kernels.kernel import How, Kernel
+from lowtide.kernels.lanes import lanes_of
+from lowtide.kernels.library import GENERAL, KERNELS, kernel_name
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import calls_in
 from lowtide.normalise.form import BACKWARDS, CHANNELS, body_name, outlined_network, picked_kernel, reduction_of

@@ -15,7 +15,8 @@ from lowtide.graph.read import layer_bodies
 from lowtide.graph.rows import Axis, accumulation_of, channel_access, finishing_body, row_access
 from lowtide.ir import Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, StringAttr, Value
 from lowtide.kernels.constants import interval_of
-from lowtide.kernels.library import kernel_for, lanes_of
+from lowtide.kernels.lanes import lanes_of
+from lowtide.kernels.library import kernel_for
 from lowtide.kernels.work import works_of
 from lowtide.limits import check_tensor
 from lowtide.network import DTYPE_BYTES

@@ -42,7 +42,8 @@ from lowtide.ir import (
 from lowtide.kernels.constants import Numbers, type_of
 from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
-from lowtide.kernels.library import GENERAL, KERNELS, WIDENED, How, kernel_name
+from lowtide.kernels.kernel import How
+from lowtide.kernels.library import GENERAL, KERNELS, WIDENED, kernel_name
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import defining
 
