@@ -17,7 +17,7 @@ from lowtide.errors import InternalError
 from lowtide.graph.graph import Graph
 from lowtide.ir import func, make_context, parse_module
 from lowtide.kernels.lanes import note_lanes
-from lowtide.kernels.work import Tally
+from lowtide.kernels.tally import Tally
 from lowtide.lower import graph_of, normalised
 from lowtide.plan.plan import Fusion
 from lowtide.plan.planners import plan_fit, plan_free, plan_front

@@ -15,10 +15,10 @@ from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile
 from lowtide.ir import Module, StringAttr, Value, func, parse_module
-from lowtide.kernels.element import Part
 from lowtide.kernels.kernel import How
 from lowtide.kernels.lanes import PLAIN
 from lowtide.kernels.library import KERNELS
+from lowtide.kernels.loops import Part
 from lowtide.kernels.pull import Pull
 from lowtide.normalise.form import KERNEL, network_calls
 from lowtide.passes import run_passes

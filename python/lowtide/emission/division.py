@@ -10,14 +10,7 @@ from __future__ import annotations
 
 import itertools
 
-from lowtide.ir import (
-    FlatSymbolRefAttr,
-    InsertionPoint,
-    IntegerType,
-    Module,
-    StringAttr,
-    func,
-)
+from lowtide.ir import FlatSymbolRefAttr, InsertionPoint, IntegerType, Module, StringAttr, func
 from lowtide.normalise.analysis import operations_in
 
 DIVIDE = "lowtide_divide_u64"

@@ -27,10 +27,10 @@ from lowtide.ir import (
     run_pipeline,
 )
 from lowtide.kernels.constants import Globals, Numbers, type_of
-from lowtide.kernels.element import Part
 from lowtide.kernels.kernel import How, Kernel
 from lowtide.kernels.lanes import lanes_of
 from lowtide.kernels.library import GENERAL, KERNELS, kernel_name
+from lowtide.kernels.loops import Part
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.analysis import calls_in
 from lowtide.normalise.form import BACKWARDS, CHANNELS, body_name, outlined_network, picked_kernel, reduction_of

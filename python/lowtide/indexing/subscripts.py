@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from lowtide.errors import InternalError
 from lowtide.indexing.linear import Index, Linear
-from lowtide.ir import (
-    AffineAddExpr,
-    AffineConstantExpr,
-    AffineDimExpr,
-    AffineExpr,
-    AffineMap,
-    AffineMulExpr,
-)
+from lowtide.ir import AffineAddExpr, AffineConstantExpr, AffineDimExpr, AffineExpr, AffineMap, AffineMulExpr
 
 
 def apply_map(amap: AffineMap, dims: Index) -> Index:

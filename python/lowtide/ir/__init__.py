@@ -25,13 +25,8 @@ from torch_mlir.dialects import (
     ub as ub,
     vector as vector,
 )
-from torch_mlir.dialects.transform import (
-    interpreter as interpreter,
-    structured as structured,
-)
-from torch_mlir.execution_engine import (
-    ExecutionEngine as ExecutionEngine,
-)
+from torch_mlir.dialects.transform import interpreter as interpreter, structured as structured
+from torch_mlir.execution_engine import ExecutionEngine as ExecutionEngine
 from torch_mlir.ir import (
     AffineAddExpr as AffineAddExpr,
     AffineBinaryExpr as AffineBinaryExpr,
@@ -111,9 +106,7 @@ from torch_mlir.ir import (
     get_ops_of_type as get_ops_of_type,
     get_parent_of_type as get_parent_of_type,
 )
-from torch_mlir.passmanager import (
-    PassManager as PassManager,
-)
+from torch_mlir.passmanager import PassManager as PassManager
 
 from lowtide.ir.diagnostics import (
     diagnostics_of as diagnostics_of,

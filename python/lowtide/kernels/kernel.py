@@ -14,9 +14,9 @@ from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import Value
 from lowtide.kernels.constants import Numbers
-from lowtide.kernels.element import Part
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.lanes import PLAIN
+from lowtide.kernels.loops import Part
 
 
 @dataclass(frozen=True)

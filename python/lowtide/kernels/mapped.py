@@ -11,26 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lowtide.graph.nest import LayerBody
 from lowtide.indexing.linear import Var
-from lowtide.ir import (
-    DenseElementsAttr,
-    IntegerAttr,
-    IntegerType,
-    MemRefType,
-    Type,
-    Value,
-    VectorType,
-    arith,
-    vector,
-)
+from lowtide.ir import DenseElementsAttr, IntegerAttr, IntegerType, MemRefType, Type, Value, VectorType, arith, vector
 from lowtide.kernels.affine import Affine
 from lowtide.kernels.blocked.lanes import Wide
 from lowtide.kernels.blocked.memory import Address, advanced, load, scaled, store
 from lowtide.kernels.blocked.wide import WideEmitter
-from lowtide.kernels.element import Memo, Part
 from lowtide.kernels.elementwise import Elementwise, Read, elementwise_of, lies
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.kernel import How, Kernel
 from lowtide.kernels.lanes import LANES
+from lowtide.kernels.loops import Memo, Part
 from lowtide.kernels.pull import Pull
 from lowtide.kernels.scalar import index_constant
 

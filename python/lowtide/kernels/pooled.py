@@ -16,10 +16,10 @@ from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, arith, sc
 from lowtide.kernels.blocked.memory import load, store
 from lowtide.kernels.blocked.wide import WideEmitter
 from lowtide.kernels.channelwise import Channelwise, channelwise_of
-from lowtide.kernels.element import Part
 from lowtide.kernels.elementwise import lies
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.kernel import How, Kernel
+from lowtide.kernels.loops import Part
 from lowtide.kernels.pull import Pull
 from lowtide.kernels.scalar import index_constant
 

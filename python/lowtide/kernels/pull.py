@@ -9,10 +9,11 @@ from functools import reduce
 from lowtide.graph.nest import LayerBody, Node
 from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.ir import F32Type, InsertionPoint, RankedTensorType, Value, arith, memref, scf
-from lowtide.kernels.element import ElementEmitter, Part
+from lowtide.kernels.element import ElementEmitter
 from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
 from lowtide.kernels.kernel import How, Kernel
 from lowtide.kernels.lanes import FLOATS, LANES
+from lowtide.kernels.loops import Part
 from lowtide.kernels.scalar import index_constant
 
 

@@ -16,8 +16,9 @@ from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.lanes import Lanes
 from lowtide.kernels.blocked.memory import WORD, Address, address_of, advanced, scaled
 from lowtide.kernels.blocked.sums import looped
-from lowtide.kernels.element import ElementEmitter, Part
+from lowtide.kernels.element import ElementEmitter
 from lowtide.kernels.intervals import Interval
+from lowtide.kernels.loops import Part
 from lowtide.kernels.scalar import index_constant
 
 _PAIRS = 2

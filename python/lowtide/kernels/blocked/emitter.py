@@ -38,8 +38,8 @@ from lowtide.kernels.blocked.memory import Address, Grid, address_of, scaled, st
 from lowtide.kernels.blocked.patches import Patches
 from lowtide.kernels.blocked.sums import Columns, Pixels, Runs, SumEmitter, zeros
 from lowtide.kernels.blocked.wide import WideEmitter, lies
-from lowtide.kernels.element import Memo, Part
 from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
+from lowtide.kernels.loops import Memo, Part
 from lowtide.kernels.scalar import index_constant
 
 Item = TypeVar("Item")

@@ -11,8 +11,9 @@ from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import Value
 from lowtide.kernels.blocked.accumulated import AccumulatedEmitter, is_accumulated
 from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.contraction import Contraction, contraction_of
+from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.emitter import BlockedEmitter, is_blocked
+from lowtide.kernels.blocked.recognise import contraction_of
 from lowtide.kernels.blocked.shifts import as_words, shift_arguments
 from lowtide.kernels.blocked.weights import as_groups, as_runs, as_widened, fold, in_groups, in_runs, widened
 from lowtide.kernels.kernel import Derived, How, Kernel

@@ -10,17 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from lowtide.errors import InternalError
-from lowtide.graph.nest import (
-    Filled,
-    Node,
-    Operand,
-    Reshaped,
-    Shape,
-    Sliced,
-    Structured,
-    source_index,
-    sources_of,
-)
+from lowtide.graph.nest import Filled, Node, Operand, Reshaped, Shape, Sliced, Structured, source_index, sources_of
 from lowtide.indexing.linear import Index, Var
 from lowtide.ir import (
     Block,
@@ -39,7 +29,8 @@ from lowtide.ir import (
 )
 from lowtide.kernels.blocked.lanes import Wide
 from lowtide.kernels.blocked.memory import Address, address_of, advanced, anew, load, scaled
-from lowtide.kernels.element import ElementEmitter, Memo
+from lowtide.kernels.element import ElementEmitter
+from lowtide.kernels.loops import Memo
 from lowtide.kernels.neutral import constant_of
 from lowtide.kernels.rescale import Rescale
 from lowtide.normalise.analysis import defining
