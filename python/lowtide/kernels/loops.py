@@ -6,21 +6,10 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lowtide.graph.nest import (
-    LayerBody,
-    Node,
-    Shape,
-)
+from lowtide.graph.nest import LayerBody, Node, Shape
 from lowtide.graph.rows import row_dimension
 from lowtide.indexing.linear import Index, Linear, Var
-from lowtide.ir import (
-    InsertionPoint,
-    MemRefType,
-    Value,
-    arith,
-    memref,
-    scf,
-)
+from lowtide.ir import InsertionPoint, MemRefType, Value, arith, memref, scf
 from lowtide.kernels.scalar import Indices, index_constant
 
 Memo = dict[tuple[Node, Index], Value]

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from lowtide.arithmetic import DIVISIONS
-from lowtide.ir import (
-    IndexType,
-    IntegerType,
-    Operation,
-    StringAttr,
-    VectorType,
-)
+from lowtide.ir import IndexType, IntegerType, Operation, StringAttr, VectorType
 
 ADDRESS = "memref.extract_aligned_pointer_as_index"
 _FREE = frozenset(

@@ -13,12 +13,7 @@ import numpy as np
 
 from lowtide.arithmetic import Integers, calculated
 from lowtide.errors import InternalError
-from lowtide.ir import (
-    Block,
-    IntegerAttr,
-    Operation,
-    Value,
-)
+from lowtide.ir import Block, IntegerAttr, Operation, Value
 from lowtide.kernels.operation_kinds import ADDRESS, kind_of
 from lowtide.normalise.analysis import defining
 
