@@ -18,7 +18,7 @@ from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import IntegerAttr, Module
-from lowtide.kernels.library import PLAIN
+from lowtide.kernels.lanes import PLAIN
 from lowtide.passes import run_passes
 from lowtide.plan.memory import problem_of, schedule_of
 from lowtide.plan.plan import Plan

@@ -23,7 +23,7 @@ from lowtide.ir import (
     parse_module,
     run_pipeline,
 )
-from lowtide.kernels.library import PLAIN, note_lanes
+from lowtide.kernels.lanes import PLAIN, note_lanes
 from lowtide.network import Network
 from lowtide.normalise.analysis import network_function
 from lowtide.passes import run_passes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lowtide.bound.bind import Binder
 from lowtide.graph.nest import LayerBody
 from lowtide.ir import Module
-from lowtide.kernels.library import lanes_of
+from lowtide.kernels.lanes import lanes_of
 from lowtide.normalise.form import network_layers
 
 _ALIVE: list[Binder] = []

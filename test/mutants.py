@@ -18,10 +18,10 @@ from lowtide.codegen.body import prepare_body
 from lowtide.codegen.object import build_object
 from lowtide.emission.emit import emit
 from lowtide.emulate.artifact import ArtifactView
+from lowtide.emulate.backends.unicorn import UnicornBackend
 from lowtide.emulate.inputs import random_inputs
-from lowtide.emulate.trace import Trace
-from lowtide.emulate.unicorn_backend import UnicornBackend
-from lowtide.emulate.witness import Witnessed, check_trace
+from lowtide.emulate.machine.trace import Trace
+from lowtide.emulate.witness.witness import Witnessed, check_trace
 from lowtide.errors import InternalError
 from lowtide.graph.conflicts import problem_of
 from lowtide.graph.program import Loop, Program
@@ -164,7 +164,7 @@ def _run(placement: Placement, network: Module, arrays: list[Array], folder: Pat
     graph, arena = placement.network.graph, placement.arena_bytes
     inputs = _slots(placement, graph.inputs, placement.inputs)
     outputs = _slots(placement, graph.outputs, placement.outputs)
-    arrays = arrays or random_inputs([slot.tensor for slot in inputs], 0)
+    arrays = arrays or list(random_inputs([slot.tensor for slot in inputs], 0))
     with network.context, network.operation.location:
         module = Module.create()
     functions = emit(placement, module, "net_body", TARGET.lanes)

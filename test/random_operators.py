@@ -15,8 +15,8 @@ from tflite_run import lowered
 
 from lowtide.artifact import compile_model
 from lowtide.emulate import load_artifact
+from lowtide.emulate.backends.unicorn import UnicornBackend
 from lowtide.emulate.oracle import Oracle
-from lowtide.emulate.unicorn_backend import UnicornBackend
 from lowtide.errors import InputError, OracleError
 
 HOST = "host"

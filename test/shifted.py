@@ -29,7 +29,8 @@ from lowtide.ir import (
     Value,
     run_pipeline,
 )
-from lowtide.kernels.library import PLAIN, kernel_for, kernel_name
+from lowtide.kernels.lanes import PLAIN
+from lowtide.kernels.library import kernel_for, kernel_name
 from lowtide.normalise.analysis import network_function
 from lowtide.normalise.form import DIRECTION, inputs_of, network_layers
 from lowtide.passes import run_passes

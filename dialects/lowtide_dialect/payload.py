@@ -25,7 +25,7 @@ from lowtide.ir import (
     place_of,
     transform,
 )
-from lowtide.kernels.library import lanes_of
+from lowtide.kernels.lanes import lanes_of
 from lowtide.normalise.form import FUSED, LAYER, body_of, label_of, layers_in, network_layers
 from lowtide.normalise.outline import outline_once
 

@@ -12,24 +12,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from lowtide.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from lowtide.artifact import Artifact, load
-    from lowtide.artifact import compile_model as compile
+    from lowtide.artifact import Artifact, compile_model as compile, load
     from lowtide.emulate import RunResult
     from lowtide.errors import InputError, InternalError, LowtideError, MismatchError, UsageError
-    from lowtide.exploration.explore import Exploration
-    from lowtide.exploration.explore import explore_model as explore
+    from lowtide.exploration.explore import Exploration, explore_model as explore
     from lowtide.graph.graph import Graph, Layer, Tensor
     from lowtide.lower import inspect_model as inspect
     from lowtide.plan_tflite import OfflinePlan, plan_tflite
     from lowtide.report.pareto import Point
     from lowtide.report.report import Report
     from lowtide.targets import TARGETS, Target
-    from lowtide.verification import Verification
-    from lowtide.verification import run_artifact as run
-    from lowtide.verification import verify_model as verify
-
-__version__ = "0.1.0"
+    from lowtide.verification import Verification, run_artifact as run, verify_model as verify
 
 _WHERE = {
     "TARGETS": "lowtide.targets:TARGETS",

@@ -15,12 +15,13 @@ from lowtide.graph.bound import untiled_bound
 from lowtide.limits import MOST_MEMORY, check_number
 from lowtide.lower import Lowered, identifier, lower
 from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
+from lowtide.placement import step_names
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective
 from lowtide.plan.planners import Cut, Planner
 from lowtide.plan.untiled import Untiled
 from lowtide.plan.watch import Watch, unwatched
 from lowtide.report.memory_map import memory_map_svg
-from lowtide.report.report import Report, file_digests, read_report, step_names
+from lowtide.report.report import Report, file_digests, read_report
 from lowtide.stages import Stages
 from lowtide.targets import Target, target_named
 

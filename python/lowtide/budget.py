@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.errors import InputError
-from lowtide.report.memory_map import PlacedBuffer, taken_bytes
+from lowtide.placement import PlacedBuffer, taken_bytes
 from lowtide.report.report import Report
 
 STACK_RESERVE = 256

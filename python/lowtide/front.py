@@ -14,7 +14,8 @@ from typing import Any
 
 from lowtide.importer import FOREIGN, ImportedModel, import_model
 from lowtide.ir import Context, bytecode_of, make_context, parse_module
-from lowtide.isolated import Message, run_isolated
+from lowtide.isolated import run_isolated
+from lowtide.messages import Message
 from lowtide.network import IoTensor
 from lowtide.passes import PASSES
 from lowtide.stages import Stages

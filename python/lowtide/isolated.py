@@ -7,17 +7,16 @@ that IR, it does in `isolated_child`, under limits. What comes back is bytecode 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from lowtide.errors import InputError, InternalError, LowtideError, UsageError
+from lowtide.messages import Message, unpacked
 
 SECONDS = 40
 """Processor time that one task may take."""
@@ -28,35 +27,6 @@ MEMORY_BYTES = 4 << 30
 _REMEDY = "reduce the file to what is needed, or write it again with the tool that made it"
 _REASON = re.compile(r"^LLVM ERROR: (?P<reason>.*)|what\(\):\s*(?P<thrown>.*)", re.MULTILINE)
 _ERRORS: Mapping[str, type[LowtideError]] = {kind.__name__: kind for kind in (InputError, UsageError, InternalError)}
-
-
-@dataclass(frozen=True)
-class Message:
-    """What goes to a task and comes back: never a pickle, as the other side may have been led astray by its input.
-
-    Attributes:
-        header: anything that JSON holds.
-        blobs: bytes that follow it.
-    """
-
-    header: Mapping[str, Any]
-    blobs: tuple[bytes, ...] = field(default=())
-
-    def packed(self) -> bytes:
-        """One line of JSON, then the blobs."""
-        line = json.dumps({"header": self.header, "lengths": [len(blob) for blob in self.blobs]})
-        return b"".join((line.encode(), b"\n", *self.blobs))
-
-
-def unpacked(data: bytes) -> Message:
-    """The inverse of `Message.packed`."""
-    line, _, rest = data.partition(b"\n")
-    head = json.loads(line)
-    blobs: list[bytes] = []
-    for length in head["lengths"]:
-        blobs.append(rest[:length])
-        rest = rest[length:]
-    return Message(head["header"], tuple(blobs))
 
 
 def refusal(error: LowtideError) -> Message:

@@ -8,8 +8,9 @@ import sys
 from typing import NoReturn
 
 from lowtide.errors import InputError, LowtideError
-from lowtide.isolated import MEMORY_BYTES, SECONDS, Message, refusal, unpacked
+from lowtide.isolated import MEMORY_BYTES, SECONDS, refusal
 from lowtide.isolated_tasks import TASKS
+from lowtide.messages import Message, unpacked
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lowtide.isolated import Message
+from lowtide.messages import Message
 
 Task = Callable[[Message], Message]
 

@@ -24,17 +24,18 @@ from lowtide.graph.graph import Graph
 from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr, parse_module, text_of
-from lowtide.kernels.library import GENERAL, PLAIN, WIDENED, note_lanes
+from lowtide.kernels.lanes import PLAIN, note_lanes
+from lowtide.kernels.library import GENERAL, WIDENED
 from lowtide.limits import check_arena
-from lowtide.network import IoTensor, LayerAccess, Network, Slot
+from lowtide.network import IoTensor, Network, Slot
 from lowtide.normalise.outline import COPIED, outline_once
+from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.plan.flash import widened_layers
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
 from lowtide.plan.planners import Planner, planner_for
 from lowtide.plan.price import by_instructions, share_of_instructions
 from lowtide.plan.untiled import Untiled
 from lowtide.plan.watch import unwatched
-from lowtide.report.memory_map import PlacedBuffer
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
 from lowtide.targets import Target

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 from lowtide.dtypes import DTYPE_BYTES, DType
-from lowtide.graph.program import Window
 
 
 @dataclass(frozen=True)
@@ -60,36 +59,3 @@ class Network:
     outputs: tuple[Slot, ...]
     keep_input: bool
     portable: str = ""
-
-
-@dataclass(frozen=True)
-class LayerAccess:
-    """What one layer of a lowered network, or a part of one, reads and writes in the arena.
-
-    Attributes:
-        name: the model's name of its output.
-        function: its kernel.
-        direction: forwards or backwards: which way the kernel goes through its output.
-        inputs: names of the buffers that it reads.
-        output: name of the buffer that it writes.
-        stored_bytes: how much of the output a run writes, each byte once; in a loop, unless it accumulates, how much
-            of each pixel (one row at one column).
-        in_place_first, in_place_bytes: the part of the output that lies there already, since the allocator put the
-            input that is to be copied in that place; the layer then has no code.
-        windows: for each input the rows, and the columns, that those of the output need, None for any, as always
-            outside loops.
-        accumulates: it goes by the rows of its input, and reads what it writes.
-        macs: multiply-accumulates of all its runs in one inference, recomputation included.
-    """
-
-    name: str
-    function: str
-    direction: str
-    inputs: tuple[str, ...]
-    output: str
-    stored_bytes: int
-    in_place_first: int = 0
-    in_place_bytes: int = 0
-    windows: tuple[tuple[Window | None, Window | None], ...] = ()
-    accumulates: bool = False
-    macs: int = 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lowtide.errors import InputError
 from lowtide.ir import Context, bytecode_of, make_context, parse_file
-from lowtide.isolated import Message, details
+from lowtide.isolated import details
+from lowtide.messages import Message
 
 _DIALECT = b"lowtide"
 _PRINTED = 16

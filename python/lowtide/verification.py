@@ -13,15 +13,15 @@ from lowtide.artifact import Artifact, compile_model, load
 from lowtide.codegen.iree import scratch_directory
 from lowtide.emulate import backend_named, load_artifact
 from lowtide.emulate.backend import Array, Backend, RunResult, Session
+from lowtide.emulate.backends.qemu import QemuBackend
+from lowtide.emulate.backends.unicorn import UnicornBackend, UnicornSession
 from lowtide.emulate.compare import Difference, compare_runs
 from lowtide.emulate.inputs import fit_input, load_arrays, load_inputs, random_inputs
 from lowtide.emulate.oracle import Oracle
 from lowtide.emulate.oracle.decisive import decisive_engine, explained
 from lowtide.emulate.oracle.domains import domains
 from lowtide.emulate.oracle.draw import draw
-from lowtide.emulate.qemu_backend import QemuBackend
-from lowtide.emulate.unicorn_backend import UnicornBackend, UnicornSession
-from lowtide.emulate.witness import check_trace
+from lowtide.emulate.witness.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.importer import IMPORTERS
 from lowtide.importer.tflite import contents

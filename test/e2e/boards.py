@@ -11,7 +11,7 @@ import pytest
 from command import DIGITS_GOLDEN
 
 from lowtide.emulate.backend import Array
-from lowtide.emulate.firmware import Board, board_of, find_compiler
+from lowtide.emulate.backends.firmware import Board, board_of, find_compiler
 from lowtide.errors import UsageError
 from lowtide.targets import TARGETS
 

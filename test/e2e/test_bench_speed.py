@@ -16,9 +16,9 @@ from lowtide.bench._published import LITERT_MICRO
 from lowtide.codegen import generate
 from lowtide.emulate import load_artifact
 from lowtide.emulate.artifact import ArtifactView
-from lowtide.emulate.mix import mix_of
-from lowtide.emulate.qemu_profile import profile_in_qemu
-from lowtide.emulate.unicorn_backend import UnicornSession
+from lowtide.emulate.backends.unicorn import UnicornSession
+from lowtide.emulate.measure.mix import mix_of
+from lowtide.emulate.measure.qemu_profile import profile_in_qemu
 from lowtide.network import IoTensor, Network, Slot
 from lowtide.targets import TARGETS
 from lowtide.verification import run_artifact

@@ -71,7 +71,7 @@ def test_lowtide_opt_works_from_there(installed: Path, tmp_path: Path) -> None:
 
 
 def test_the_firmware_is_found_there(installed: Path, tmp_path: Path) -> None:
-    code = "from lowtide.emulate.firmware import firmware_directory; print(firmware_directory())"
+    code = "from lowtide.emulate.backends.firmware import firmware_directory; print(firmware_directory())"
     done = _run(installed, tmp_path, [sys.executable, "-c", code])
     assert done.stdout.strip() == str(installed / "lowtide_firmware"), done.stderr
 

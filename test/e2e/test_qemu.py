@@ -13,8 +13,8 @@ from command import DIGITS, lowtide, refused
 
 from lowtide.artifact import Artifact, compile_model
 from lowtide.emulate import ArtifactView, load_artifact
-from lowtide.emulate.qemu_backend import QemuBackend
-from lowtide.emulate.unicorn_backend import UnicornBackend
+from lowtide.emulate.backends.qemu import QemuBackend
+from lowtide.emulate.backends.unicorn import UnicornBackend
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.targets import TARGETS
 

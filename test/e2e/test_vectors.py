@@ -14,7 +14,7 @@ from tosa_nets import TosaNet, Value, Window
 
 from lowtide.artifact import compile_model
 from lowtide.emulate import load_artifact
-from lowtide.emulate.qemu_backend import QemuBackend
+from lowtide.emulate.backends.qemu import QemuBackend
 
 TARGET = "rv32gcv"
 AROUND = Window((3, 3), ((1, 1), (1, 1)))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lowtide.alloc import main as tool
-from lowtide.alloc.main import main
+from lowtide.cli import alloc as tool
+from lowtide.cli.alloc import main
 
 HEADER = "id,lower,upper,size\n"
 

@@ -11,7 +11,8 @@ import pytest
 from lowtide import isolated
 from lowtide.errors import InputError, InternalError
 from lowtide.ir import BYTECODE_MAGIC, bytecode_of, make_context, parse_file, parse_foreign, parse_module, read_module
-from lowtide.isolated import Message, run_isolated, unpacked
+from lowtide.isolated import run_isolated
+from lowtide.messages import Message, unpacked
 
 SEED = 7
 SOUND = "func.func @f(%a: i32) -> i32 {\n  return %a : i32\n}"

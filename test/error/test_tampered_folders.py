@@ -33,7 +33,7 @@ def test_what_was_written_is_read(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("arena_bytes", 1 << 40, "arena_bytes is 1099511627776, not a whole number from 0 to 268435456"),
+        ("arena_bytes", 1 << 40, "arena_bytes is 1099511627776, not a whole number from 0 to 67108864"),
         ("loops", [{"first": "rv32imac"}], "a loop has no 'backwards'"),
         ("layers", {}, "layers is {}, not a list"),
         ("buffers", [], "is none of"),

@@ -18,7 +18,7 @@ from tosa_nets import TosaNet, Window
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.kernels.blocked.accumulated import AccumulatedEmitter
-from lowtide.kernels.library import LANES
+from lowtide.kernels.lanes import LANES
 from lowtide.plan.memory import schedule_of
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))

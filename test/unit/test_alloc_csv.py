@@ -13,7 +13,7 @@ import pytest
 
 from lowtide.alloc import STRATEGIES, Buffer, Solution
 from lowtide.alloc.csv import capacity_in, read_table, solution_text
-from lowtide.alloc.main import main
+from lowtide.cli.alloc import main
 
 ROWS = "id,lower,upper,size\nb1,0,3,4\nb2,3,9,4\nb3,0,9,4\nb4,9,21,4\nb5,0,21,4\n"
 TOOL = Path(__file__).parents[2] / "tools" / "lowtide-alloc"

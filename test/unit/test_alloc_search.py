@@ -11,8 +11,7 @@ from typing import TypeVar
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
 from lowtide.alloc import STRATEGIES, Buffer, Choice, Forbidden, Problem, Solution, arena_bound, solve, validate

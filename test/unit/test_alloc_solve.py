@@ -7,8 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from lowtide.alloc import STRATEGIES, Buffer, Choice, Forbidden, Problem, arena_bound, live_bound, solve, validate
 from lowtide.errors import InternalError

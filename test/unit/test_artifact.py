@@ -17,8 +17,8 @@ from command import DIGITS
 import lowtide
 from lowtide.artifact import Artifact, compile_model, load
 from lowtide.emulate import load_artifact
+from lowtide.emulate.backends.unicorn import UnicornSession
 from lowtide.emulate.inputs import random_inputs
-from lowtide.emulate.unicorn_backend import UnicornSession
 from lowtide.errors import InputError, UsageError
 from lowtide.output import check_replaceable, replaced, write_file
 from lowtide.plan.plan import Objective

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from lowtide.emulate.blocks import BlockLog
-from lowtide.emulate.counting import executed_instructions
+from lowtide.emulate.measure.blocks import BlockLog
+from lowtide.emulate.measure.counting import executed_instructions
 from lowtide.errors import InternalError
 
 # ldr; then a vector load that QEMU's disassembler has no word for; then a block of one branch.

@@ -24,7 +24,7 @@ from tosa_nets import TosaNet, Window
 import lowtide
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.row_schedule import UnschedulableError
-from lowtide.kernels.library import FLOATS, LANES, PLAIN
+from lowtide.kernels.lanes import FLOATS, LANES, PLAIN
 from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.plan.memory import schedule_of
 

@@ -16,7 +16,7 @@ from lowtide.artifact import Artifact, compile_model
 from lowtide.bench import BENCHMARKS
 from lowtide.bench._radar import radar_gestures
 from lowtide.cli.arguments import parse_size
-from lowtide.cli.table import Column, middle_cut, table_lines
+from lowtide.report.table import Column, middle_cut, table_lines
 from lowtide.verification import run_artifact
 
 

@@ -16,9 +16,10 @@ from lowtide.graph.nest import LayerBody
 from lowtide.graph.read import read_layer
 from lowtide.ir import Module, func, parse_module
 from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.contraction import Axis, Contraction, contraction_of
+from lowtide.kernels.blocked.contraction import Axis, Contraction
+from lowtide.kernels.blocked.recognise import contraction_of
 from lowtide.kernels.blocked.weights import fold
-from lowtide.kernels.library import PLAIN, lanes_for
+from lowtide.kernels.lanes import PLAIN, lanes_for
 from lowtide.transform.interpreter import make_transform_context
 
 SAME = ((1, 1), (1, 1))

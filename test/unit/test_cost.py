@@ -17,8 +17,8 @@ from lowtide.errors import InternalError
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
 from lowtide.ir import func, make_context, parse_module
-from lowtide.kernels.library import note_lanes
-from lowtide.kernels.work import Tally
+from lowtide.kernels.lanes import note_lanes
+from lowtide.kernels.tally import Tally
 from lowtide.lower import graph_of, normalised
 from lowtide.plan.planners import plan_fit, plan_free, plan_front
 from lowtide.plan.price import by_instructions, by_macs, share_of_instructions

@@ -19,7 +19,8 @@ from lowtide.cost.data import cost_model
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
 from lowtide.ir import StringAttr, parse_module
-from lowtide.kernels.library import KERNELS, LANES, WIDENED, note_lanes
+from lowtide.kernels.lanes import LANES, note_lanes
+from lowtide.kernels.library import KERNELS, WIDENED
 from lowtide.lower import graph_of, normalised
 from lowtide.normalise.form import KERNEL, network_layers
 from lowtide.passes import run_passes

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lowtide.emulate.counting import Executed, Isa, executed_instructions
-from lowtide.emulate.decode import decode
-from lowtide.emulate.mix import Mix, mix_of
+from lowtide.emulate.measure.counting import Executed, Isa, executed_instructions
+from lowtide.emulate.measure.decode import decode
+from lowtide.emulate.measure.mix import Mix, mix_of
 from lowtide.errors import InternalError
 
 # Bytes as an assembler wrote them, kind, registers of 32 bits that are loaded or stored, and what it is.

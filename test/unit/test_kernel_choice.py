@@ -9,15 +9,17 @@ from pathlib import Path
 import jit
 import numpy as np
 import pytest
-from tosa_nets import TosaNet, Window
-from tosa_nets import Value as Tensor
+from tosa_nets import TosaNet, Value as Tensor, Window
 
 from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile
 from lowtide.ir import Module, StringAttr, Value, func, parse_module
-from lowtide.kernels.element import Part
-from lowtide.kernels.library import KERNELS, PLAIN, How, Pull
+from lowtide.kernels.kernel import How
+from lowtide.kernels.lanes import PLAIN
+from lowtide.kernels.library import KERNELS
+from lowtide.kernels.loops import Part
+from lowtide.kernels.pull import Pull
 from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.normalise.form import KERNEL, network_layers
 from lowtide.passes import run_passes

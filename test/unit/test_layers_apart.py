@@ -12,9 +12,9 @@ from lowtide.codegen import generate
 from lowtide.codegen.apart import layers_apart
 from lowtide.codegen.elf import read_elf
 from lowtide.emulate.artifact import ArtifactView
-from lowtide.emulate.image import functions_of
+from lowtide.emulate.backends.unicorn import UnicornSession
+from lowtide.emulate.image.image import functions_of
 from lowtide.emulate.inputs import random_inputs
-from lowtide.emulate.unicorn_backend import UnicornSession
 from lowtide.network import Network
 from lowtide.targets import TARGETS
 

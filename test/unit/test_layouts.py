@@ -18,7 +18,7 @@ from shifted import kernel_of, profiles
 from tosa_nets import TosaNet, Value, Window
 from watched import Watched
 
-from lowtide.kernels.library import LANES
+from lowtide.kernels.lanes import LANES
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
 

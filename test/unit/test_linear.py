@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, note, seed, settings
 
-from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import delinearize, row_major, split
+from lowtide.indexing.linear import Linear, Var
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
 common = settings(database=None, deadline=None, max_examples=150, print_blob=True)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from shifted import Shifted, kernel_of, profiles
 from tosa_nets import TosaNet, Value, Window
 
-from lowtide.kernels.library import LANES
+from lowtide.kernels.lanes import LANES
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)

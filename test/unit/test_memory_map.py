@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from lowtide.errors import InternalError
-from lowtide.report.memory_map import PlacedBuffer, memory_map_svg
+from lowtide.placement import PlacedBuffer
+from lowtide.report.memory_map import memory_map_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 STEPS = ("load", "conv", "dense")

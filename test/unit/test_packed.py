@@ -12,8 +12,9 @@ from layers import layer_bodies
 from tosa_nets import TosaNet, Window
 
 from lowtide.kernels.blocked import sums
-from lowtide.kernels.blocked.contraction import Contraction, contraction_of
+from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.packed import span_of
+from lowtide.kernels.blocked.recognise import contraction_of
 from lowtide.kernels.blocked.weights import as_groups, from_groups, in_groups
 
 HEAVIEST = 8191

@@ -22,8 +22,9 @@ from tosa_nets import Window
 
 from lowtide.graph.program import DIRECTIONS
 from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.contraction import contraction_of
-from lowtide.kernels.library import LANES, PLAIN, kernel_name, lanes_for
+from lowtide.kernels.blocked.recognise import contraction_of
+from lowtide.kernels.lanes import LANES, PLAIN, lanes_for
+from lowtide.kernels.library import kernel_name
 
 LAYERS = all_layers()
 

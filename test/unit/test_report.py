@@ -14,7 +14,8 @@ from command import lowtide, refused
 
 from lowtide.artifact import Artifact, load
 from lowtide.errors import InputError
-from lowtide.report.report import Report, read_report, step_names, update_report
+from lowtide.placement import step_names
+from lowtide.report.report import Report, read_report, update_report
 from lowtide.verification import run_artifact
 
 KEYS = {

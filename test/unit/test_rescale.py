@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rescaled import rescaled
 from tosa_nets import TosaNet, Window
 
-from lowtide.kernels.library import LANES
+from lowtide.kernels.lanes import LANES
 
 CHANNELS = 8
 LEAST, GREATEST = -(1 << 31), (1 << 31) - 1

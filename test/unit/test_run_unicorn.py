@@ -15,7 +15,7 @@ import run_nets
 import unicorn
 
 from lowtide.emulate import ArtifactView, backend_named, load_artifact
-from lowtide.emulate.unicorn_backend import ArtifactKind, UnicornBackend
+from lowtide.emulate.backends.unicorn import ArtifactKind, UnicornBackend
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.network import IoTensor, Slot
 from lowtide.targets import TARGETS

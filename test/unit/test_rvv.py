@@ -35,10 +35,11 @@ from lowtide.ir import (
     run_pipeline,
 )
 from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.contraction import Factor, Span, contraction_of
+from lowtide.kernels.blocked.contraction import Factor, Span
 from lowtide.kernels.blocked.memory import Address, address_of, load, store
+from lowtide.kernels.blocked.recognise import contraction_of
 from lowtide.kernels.blocked.rvv import RvvWide, lanes_of, multiplied_up
-from lowtide.kernels.library import LANES
+from lowtide.kernels.lanes import LANES
 from lowtide.transform.interpreter import make_transform_context
 
 NAME = "rvv"

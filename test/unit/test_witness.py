@@ -19,17 +19,16 @@ from tosa_nets import TosaNet, Value, Window
 
 from lowtide.artifact import compile_model
 from lowtide.emulate import load_artifact
-from lowtide.emulate.cores import core_of
-from lowtide.emulate.link import link_object
-from lowtide.emulate.machine import Machine
-from lowtide.emulate.trace import Recorder, Trace
-from lowtide.emulate.unicorn_backend import UnicornBackend
-from lowtide.emulate.witness import check_trace
+from lowtide.emulate.backends.unicorn import UnicornBackend
+from lowtide.emulate.image.link import link_object
+from lowtide.emulate.machine.cores import core_of
+from lowtide.emulate.machine.machine import Machine
+from lowtide.emulate.machine.trace import Recorder, Trace
+from lowtide.emulate.witness.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.lower import normalised
-from lowtide.network import LayerAccess
 from lowtide.passes import run_passes
-from lowtide.report.memory_map import PlacedBuffer
+from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.stages import Stages
 from lowtide.verification import run_artifact
 

@@ -14,7 +14,7 @@ from mutants import trace
 from tosa_nets import TosaNet, Value, Window
 
 from lowtide.bound.bind import Binder
-from lowtide.emulate.witness import Witnessed, check_trace
+from lowtide.emulate.witness.witness import Witnessed, check_trace
 from lowtide.errors import InternalError
 from lowtide.graph import loop_schedule, program
 from lowtide.graph.fusion import Fusion
@@ -22,9 +22,8 @@ from lowtide.graph.pixel_schedule import PixelSchedule
 from lowtide.graph.program import Loop
 from lowtide.graph.row_schedule import Kept, RowRange, RowSchedule, Stage
 from lowtide.ir import Module
-from lowtide.network import LayerAccess
 from lowtide.normalise.form import network_layers
-from lowtide.report.memory_map import PlacedBuffer
+from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.transform.fuse import fuse
 
 # x: 3 rows of 2 bytes → a: ring of 2 rows → b: y, 2 rows, each of two rows of the ring

@@ -12,12 +12,12 @@ from lowtide.codegen import ObjectResult, generate_object
 from lowtide.codegen.apart import layers_apart
 from lowtide.codegen.iree import scratch_directory
 from lowtide.emulate.artifact import ArtifactView
+from lowtide.emulate.backends.qemu import QemuBackend
+from lowtide.emulate.backends.unicorn import UnicornSession
 from lowtide.emulate.inputs import random_inputs
-from lowtide.emulate.mix import Mix, mix_of
-from lowtide.emulate.profile import Profile
-from lowtide.emulate.qemu_backend import QemuBackend
-from lowtide.emulate.qemu_profile import profile_in_qemu
-from lowtide.emulate.unicorn_backend import UnicornSession
+from lowtide.emulate.measure.mix import Mix, mix_of
+from lowtide.emulate.measure.profile import Profile
+from lowtide.emulate.measure.qemu_profile import profile_in_qemu
 from lowtide.errors import InternalError, UsageError
 from lowtide.lower import Lowered, lower
 from lowtide.network import Network

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from lowtide.bench._figures import Figures, LayerFigures
 from lowtide.bench._published import SOURCE, published
-from lowtide.cli.table import Column, table_lines
+from lowtide.report.table import Column, table_lines
 
 LITERT = "LiteRT Micro"
 _NONE = "–"

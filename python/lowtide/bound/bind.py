@@ -27,11 +27,13 @@ from lowtide.ir import (
     Operation,
     RankedTensorType,
     StringAttr,
+    Value,
     func,
     run_pipeline,
     text_of,
 )
-from lowtide.kernels.library import PLAIN, kernel_for, kernel_for_part, kernel_name
+from lowtide.kernels.lanes import PLAIN
+from lowtide.kernels.library import kernel_for, kernel_for_part, kernel_name
 from lowtide.normalise.analysis import element_dtype
 from lowtide.normalise.form import body_of, destination_of, inputs_of
 from lowtide.normalise.outline import remap
@@ -189,7 +191,7 @@ def _function_of(layer: Operation, module: Module) -> func.FuncOp:
         kind = FunctionType.get([value.type for value in operands], [layer.results[0].type])
         function = func.FuncOp("layer", kind, visibility="private")
         block = function.add_entry_block()
-        mapping = dict(zip(operands, block.arguments, strict=True))
+        mapping: dict[Value, Value] = dict(zip(operands, block.arguments, strict=True))
         operations = [view.operation for view in body_of(layer).operations]
         with InsertionPoint(block):
             for op in operations[:-1]:

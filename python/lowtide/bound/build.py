@@ -14,7 +14,7 @@ from lowtide.graph.nest import Shape
 from lowtide.graph.program import DIRECTIONS, RowAccess
 from lowtide.ir import ArrayAttr, Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, Value
 from lowtide.kernels.constants import interval_of
-from lowtide.kernels.library import lanes_of
+from lowtide.kernels.lanes import lanes_of
 from lowtide.kernels.work import works_of
 from lowtide.limits import check_tensor
 from lowtide.network import DTYPE_BYTES

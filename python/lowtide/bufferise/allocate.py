@@ -24,13 +24,13 @@ from lowtide.ir import (
     Operation,
     StringAttr,
 )
-from lowtide.kernels.library import lanes_of
+from lowtide.kernels.lanes import lanes_of
 from lowtide.limits import check_arena
 from lowtide.normalise.form import DIRECTION, text_in
 from lowtide.passes import Pass
 from lowtide.payload.operations import ArenaOp
+from lowtide.placement import step_names
 from lowtide.plan.memory import program_of
-from lowtide.report.report import step_names
 
 STAGE = "allocate"
 STRATEGY = "lowtide.strategy"
@@ -114,13 +114,13 @@ def placement_of(module: Module, binder: Binder) -> Placement:
     program = program_of(network.graph, alignment, fusions=network.fusions, keep_input=keep)
     rows = [DictAttr(row) for row in ArrayAttr(arena.attributes["buffers"])]
     offsets, firsts, lasts = ([IntegerAttr(row[name]).value for row in rows] for name in ("offset", "first", "last"))
-    sizes = (IntegerAttr(arena.attributes[name]).value for name in ("bytes", "bound"))
+    size, bound = (IntegerAttr(arena.attributes[name]).value for name in ("bytes", "bound"))
     chosen = {
         number: DIRECTIONS.index(DIRECTIONS[text_in(network.layers[call.layer - 1].op, DIRECTION) == DIRECTIONS[1]])
         for number, call in enumerate(program.calls)
         if program.loop_of(number) is None and call.part != "start"
     }
-    solution = Solution(tuple(offsets), (), *sizes, "")
+    solution = Solution(tuple(offsets), (), size, bound, "")
     return place(network, program, list(zip(firsts, lasts, strict=True)), solution, chosen)
 
 

@@ -1,4 +1,4 @@
-"""Where everything of a network lies and what each of its calls does there: what code, reports and the witness go by."""
+"""Where everything of a network lies and what each of its calls does there: for code, reports and the witness."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from lowtide.alloc import Solution
 from lowtide.bound.build import BoundNetwork
 from lowtide.dtypes import DTYPE_BYTES
 from lowtide.graph.program import DIRECTIONS, Direction, Program, Store
-from lowtide.network import LayerAccess
+from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.plan.memory import counted_from_the_start
-from lowtide.report.memory_map import PlacedBuffer
 
 Place = tuple[int, int]
 """First byte and number of bytes."""
@@ -102,7 +101,8 @@ def place(
     """
     rows = zip(program.buffers, solution.offsets, lives, strict=True)
     buffers = tuple(_placed(store, offset, *steps) for store, offset, steps in rows)
-    directions = tuple(DIRECTIONS[chosen.get(number, 0)] for number in range(len(program.calls)))
+    numbers = range(len(program.calls))
+    directions = tuple[Direction, ...](DIRECTIONS[1] if chosen.get(number) else DIRECTIONS[0] for number in numbers)
     in_place = _in_place(network, program, solution.offsets)
     return Placement(
         network, program, buffers, solution.arena_bytes, solution.bound_bytes, directions, MappingProxyType(in_place)

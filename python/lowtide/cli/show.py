@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from lowtide.artifact import Artifact
-from lowtide.cli.table import Column, middle_cut, table_lines
 from lowtide.emulate import RunResult
 from lowtide.exploration.explore import Exploration
 from lowtide.graph.bound import step_bytes, untiled_bound
@@ -19,6 +18,7 @@ from lowtide.graph.graph import Graph, Tensor
 from lowtide.plan_tflite import OfflinePlan
 from lowtide.report.pareto import on_front
 from lowtide.report.report import Report
+from lowtide.report.table import Column, middle_cut, table_lines
 from lowtide.verification import Verification
 
 _SEARCHES = {

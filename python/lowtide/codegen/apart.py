@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from lowtide.emission.emit import NO_INLINE
 from lowtide.ir import (
     FlatSymbolRefAttr,
     InsertionPoint,
@@ -16,7 +17,6 @@ from lowtide.ir import (
     parse_module,
     text_of,
 )
-from lowtide.kernels.emit import NO_INLINE
 from lowtide.network import Network
 from lowtide.normalise.analysis import calls_in
 

@@ -158,7 +158,7 @@ class _Emitter:
             self._end = func.ReturnOp([])
         # views and constants come before everything that uses them, in front of this
         with InsertionPoint(self._end):
-            self._anchor = index_constant(0).owner
+            self._anchor = arith.ConstantOp(IndexType.get(), 0)
             number = 0
             while number < len(self._program.calls):
                 loop = self._program.loop_of(number)
@@ -221,13 +221,13 @@ class _Emitter:
         fusion = next(fusion for fusion in self._network.fusions if fusion.first == first)
         schedule = schedule_of(self._network.graph, fusion)
         numbers = range(loop.first, loop.last + 1)
-        with self._network.layers[first - 1].op.location, _for(schedule.rows.start, schedule.rows.stop) as outer:
+        with self._network.layers[first - 1].op.location, _For(schedule.rows.start, schedule.rows.stop) as outer:
             down = bounds_of(schedule.rows, outer.induction_variable)
             if schedule.columns is None:
                 for number, stage, rows in zip(numbers, schedule.stages, down, strict=True):
                     self._part(number, fusion, [_turned(rows, stage.rows, fusion)])
             else:
-                with _for(schedule.columns.start, schedule.columns.stop) as inner:
+                with _For(schedule.columns.start, schedule.columns.stop) as inner:
                     across = bounds_of(schedule.columns, inner.induction_variable)
                     for number, stage, rows, side in zip(numbers, schedule.stages, down, across, strict=True):
                         turned = [_turned(rows, stage.rows, fusion), _turned(side, stage.columns or 1, fusion)]
@@ -380,7 +380,7 @@ def _kernel(layer: PlacedLayer) -> str | None:
     return text_in(layer.op, KERNEL)
 
 
-class _for:
+class _For:
     """An `scf.for` by ones at the current insertion point, whose body is filled inside the `with`."""
 
     def __init__(self, start: int, stop: int) -> None:

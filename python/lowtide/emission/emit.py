@@ -9,6 +9,8 @@ from lowtide.bound.bind import Binder
 from lowtide.bufferise.allocate import arena_of, placement_of
 from lowtide.bufferise.placement import Placement
 from lowtide.emission.calls import Declared, LayerCall, emit_calls
+from lowtide.emission.division import replace_divisions
+from lowtide.emission.flags import widen_flags
 from lowtide.errors import InternalError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.program import DIRECTIONS
@@ -30,10 +32,10 @@ from lowtide.ir import (
     run_pipeline,
 )
 from lowtide.kernels.constants import Globals, Numbers, type_of
-from lowtide.kernels.division import replace_divisions
-from lowtide.kernels.element import Part
-from lowtide.kernels.flags import widen_flags
-from lowtide.kernels.library import GENERAL, KERNELS, How, Kernel, kernel_name, lanes_of
+from lowtide.kernels.kernel import How, Kernel
+from lowtide.kernels.lanes import lanes_of
+from lowtide.kernels.library import GENERAL, KERNELS, kernel_name
+from lowtide.kernels.loops import Part
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.form import public_functions
 from lowtide.passes import Pass

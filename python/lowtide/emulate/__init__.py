@@ -10,19 +10,19 @@ from lowtide.errors import UsageError
 
 
 def _unicorn() -> Backend:
-    from lowtide.emulate.unicorn_backend import UnicornBackend
+    from lowtide.emulate.backends.unicorn import UnicornBackend
 
     return UnicornBackend()
 
 
 def _host() -> Backend:
-    from lowtide.emulate.host_backend import HostBackend
+    from lowtide.emulate.backends.host import HostBackend
 
     return HostBackend()
 
 
 def _qemu() -> Backend:
-    from lowtide.emulate.qemu_backend import QemuBackend
+    from lowtide.emulate.backends.qemu import QemuBackend
 
     return QemuBackend()
 

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from lowtide.errors import InputError, UsageError
+from lowtide.limits import MOST_ARENA
 from lowtide.network import Slot
 from lowtide.report import schema
 from lowtide.targets import Target, target_named
 
 _MOST = {
-    "arena_bytes": schema.MOST_BYTES,
+    "arena_bytes": MOST_ARENA,
     "stack_bytes": schema.MOST_STACK,
     "data_bytes": schema.MOST_DATA,
-    "sram_bytes": schema.MOST_BYTES + schema.MOST_STACK + schema.MOST_DATA,
+    "sram_bytes": MOST_ARENA + schema.MOST_STACK + schema.MOST_DATA,
 }
 _REMEDY = "name a folder that `lowtide compile -o DIR` wrote, or compile again"
 

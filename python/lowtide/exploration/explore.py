@@ -15,7 +15,7 @@ from lowtide.cost.data import cost_model
 from lowtide.errors import InputError
 from lowtide.exploration.point import Task, measure
 from lowtide.exploration.workers import cluster_workers, cores, local_workers
-from lowtide.kernels.library import note_lanes
+from lowtide.kernels.lanes import note_lanes
 from lowtide.limits import MOST_RUNS, check_number
 from lowtide.lower import graph_of, identifier, normalised
 from lowtide.output import EXPLORATION, PAGE, PICTURE, check_replaceable, point_name, replaced, write_file

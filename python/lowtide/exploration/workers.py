@@ -80,7 +80,7 @@ _EXAMPLE = "start one with `dask scheduler`, and give the address that it prints
 
 def _version() -> str:
     """Runs on the workers, which have to have lowtide for that."""
-    from lowtide import __version__
+    from lowtide.version import __version__
 
     return __version__
 

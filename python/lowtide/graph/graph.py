@@ -110,7 +110,7 @@ class Layer:
         channel_accumulator: of a layer that can take its input by channels.
         works: what its kernels do; None where that was not asked for.
         stored_bytes: what it writes, each byte once: a part of the tensor where that is a concat.
-        move: where it only moves bytes, the tensor they are of, the first of them there and in its output, and how many.
+        move: where it only moves bytes: the tensor they are of, the first of them there and in its output, their count.
     """
 
     step: int

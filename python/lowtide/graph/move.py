@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     LayerBody,
     Node,
@@ -13,12 +12,11 @@ from lowtide.graph.nest import (
     Reshaped,
     Sliced,
     Structured,
-    delinearize,
-    iteration_space,
-    output_dimensions,
     row_major,
+    source_index,
+    sources_of,
 )
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.ir import BlockArgument
 
 
@@ -49,19 +47,12 @@ def _loaded(node: Node, index: Index) -> tuple[int, Linear] | None:
     match node:
         case Operand():
             return node.argument, row_major(node.shape, index)
-        case Sliced():
-            return _loaded(
-                node.source, tuple(i * s + o for i, s, o in zip(index, node.strides, node.offsets, strict=True))
-            )
-        case Reshaped():
-            through = delinearize(row_major(node.shape, index), node.source.shape)
+        case Sliced() | Reshaped():
+            through = source_index(node, index)
             return None if through is None else _loaded(node.source, through)
         case Structured() if not node.is_reduction:
             position = _yielded(node)
-            if position is None:
-                return None
-            dims = output_dimensions(node, index, iteration_space(node))
-            return _loaded(node.inputs[position], apply_map(node.maps[position], dims))
+            return None if position is None else _loaded(*sources_of(node, index)[position])
         case _:
             return None
 

@@ -8,11 +8,11 @@ Nodes are read off the IR by `lowtide.graph.read`; scalar code stays the MLIR re
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from lowtide.graph.linear import Index, Linear, Var
-from lowtide.graph.subscripts import dimension_of
+from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.subscripts import apply_map, dimension_of
 from lowtide.ir import AffineMap, Operation, Type, Value
 
 Shape = tuple[int, ...]
@@ -192,20 +192,64 @@ def split(flat: Linear, shape: Shape) -> tuple[Linear, ...] | None:
     return None
 
 
+def children(node: Node) -> tuple[Node, ...]:
+    """What the node is computed from: of a structured one the inputs, then what its output starts from."""
+    match node:
+        case Padded() | Sliced() | Reshaped():
+            return (node.source,)
+        case Structured():
+            return (*node.inputs, node.init)
+        case Operand() | Undefined() | Filled():
+            return ()
+
+
 def reachable(node: Node) -> set[Node]:
     """The node and all that it is computed from."""
     found: set[Node] = set()
     pending = [node]
     while pending:
         current = pending.pop()
-        if current in found:
-            continue
-        found.add(current)
-        match current:
-            case Padded() | Sliced() | Reshaped():
-                pending.append(current.source)
-            case Structured():
-                pending.extend((*current.inputs, current.init))
-            case Operand() | Undefined() | Filled():
-                pass
+        if current not in found:
+            found.add(current)
+            pending.extend(children(current))
     return found
+
+
+def substitute(node: Node, old: Node, new: Node) -> Node:
+    """A copy of the graph with `new` in the place of `old`; what is shared stays shared."""
+    done = {old: new}
+
+    def copy(node: Node) -> Node:
+        if node not in done:
+            made = tuple(map(copy, children(node)))
+            match node:
+                case Padded() | Sliced() | Reshaped():
+                    done[node] = replace(node, source=made[0])
+                case Structured():
+                    done[node] = replace(node, inputs=made[:-1], init=made[-1])
+                case Operand() | Undefined() | Filled():
+                    done[node] = node
+        return done[node]
+
+    return copy(node)
+
+
+def source_index(node: Padded | Sliced | Reshaped, index: Index) -> Index | None:
+    """Subscripts into the source of an element of the node, outside it in a pad; None where they are not linear."""
+    match node:
+        case Padded():
+            return tuple(i + -low for i, low in zip(index, node.low, strict=True))
+        case Sliced():
+            return tuple(i * s + o for i, s, o in zip(index, node.strides, node.offsets, strict=True))
+        case Reshaped():
+            return delinearize(row_major(node.shape, index), node.source.shape)
+
+
+def sources_at(node: Structured, dims: Index) -> tuple[tuple[Node, Index], ...]:
+    """The children with their subscripts at one point of the iteration space."""
+    return tuple((source, apply_map(amap, dims)) for source, amap in zip(children(node), node.maps, strict=True))
+
+
+def sources_of(node: Structured, index: Index) -> tuple[tuple[Node, Index], ...]:
+    """The children with their subscripts for an element of the node; what is reduced has fresh loop variables."""
+    return sources_at(node, output_dimensions(node, index, iteration_space(node)))

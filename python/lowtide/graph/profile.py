@@ -17,7 +17,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     Filled,
     LayerBody,
@@ -29,12 +28,12 @@ from lowtide.graph.nest import (
     Sliced,
     Structured,
     Undefined,
-    delinearize,
-    iteration_space,
-    output_dimensions,
+    reachable,
     row_major,
+    source_index,
+    sources_of,
 )
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.ir import BlockArgument
 
 Elements = npt.NDArray[np.int64]
@@ -232,20 +231,15 @@ def accesses(
                 yield Access(node.shape, index)
         case Filled() | Undefined():
             pass
-        case Padded():
-            inner = tuple(i + -low for i, low in zip(index, node.low, strict=True))
-            yield from accesses(node.source, inner, argument, steps, padded=True)
-        case Sliced():
-            inner = tuple(i * s + o for i, s, o in zip(index, node.strides, node.offsets, strict=True))
-            yield from accesses(node.source, inner, argument, steps, padded=padded)
-        case Reshaped():
+        case Padded() | Sliced() | Reshaped():
             # outside a pad's source subscripts mean nothing, so they can't be carried through a reshape
-            flat = row_major(node.shape, index)
-            through = None if padded else delinearize(flat, node.source.shape)
-            if through is None and not padded and steps is not None:
-                through = steps.divided(flat, node.source.shape)
+            lost = padded and isinstance(node, Reshaped)
+            through = None if lost else source_index(node, index)
+            if through is None and not lost and steps is not None:
+                through = steps.divided(row_major(node.shape, index), node.source.shape)
             if through is not None:
-                yield from accesses(node.source, through, argument, steps, padded=padded)
+                inside = padded or isinstance(node, Padded)
+                yield from accesses(node.source, through, argument, steps, padded=inside)
             elif argument in arguments_of(node.source):
                 yield None
         case Structured():
@@ -257,9 +251,8 @@ def _structured(
 ) -> Iterator[Access | None]:
     if argument in _captured(node):
         yield None
-    dims = output_dimensions(node, index, iteration_space(node))
-    for source, amap in zip((*node.inputs, node.init), node.maps, strict=True):
-        yield from accesses(source, apply_map(amap, dims), argument, steps, padded=padded)
+    for source, inner in sources_of(node, index):
+        yield from accesses(source, inner, argument, steps, padded=padded)
 
 
 def _captured(node: Structured) -> set[int]:
@@ -271,12 +264,6 @@ def _captured(node: Structured) -> set[int]:
 
 def arguments_of(node: Node) -> set[int]:
     """Arguments that the node is computed from."""
-    match node:
-        case Operand():
-            return {node.argument}
-        case Filled() | Undefined():
-            return set()
-        case Padded() | Sliced() | Reshaped():
-            return arguments_of(node.source)
-        case Structured():
-            return _captured(node).union(*(arguments_of(source) for source in (*node.inputs, node.init)))
+    nodes = reachable(node)
+    captured = (_captured(found) for found in nodes if isinstance(found, Structured))
+    return {found.argument for found in nodes if isinstance(found, Operand)}.union(*captured)

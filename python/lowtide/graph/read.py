@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from lowtide.errors import InternalError
-from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import (
     Filled,
     Kind,
@@ -20,7 +19,8 @@ from lowtide.graph.nest import (
     Undefined,
     row_major,
 )
-from lowtide.graph.subscripts import dimension_of
+from lowtide.indexing.linear import Linear, Var
+from lowtide.indexing.subscripts import dimension_of
 from lowtide.ir import (
     AffineMap,
     AffineMapAttr,

@@ -11,25 +11,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     Filled,
     LayerBody,
     Node,
     Operand,
-    Padded,
-    Reshaped,
     Shape,
-    Sliced,
     Structured,
     iteration_space,
     output_dimensions,
     reachable,
+    sources_at,
     split,
+    substitute,
 )
 from lowtide.graph.profile import Access, accesses, arguments_of
 from lowtide.graph.program import RowAccess, Window, hull
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.ir import IntegerType, RankedTensorType, ShapedType, Value
 
 
@@ -162,12 +160,8 @@ def _accesses_near_zero(node: Structured, argument: int, space: tuple[Var, ...])
     found: list[Access] = []
     for step in [None, *(d for d, extent in enumerate(node.shape) if extent > 1)]:
         element = tuple(Linear((), int(d == step)) for d in range(len(node.shape)))
-        dims = output_dimensions(node, element, space)
-        here = [
-            access
-            for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
-            for access in accesses(source, apply_map(amap, dims), argument, None, padded=False)
-        ]
+        sources = sources_at(node, output_dimensions(node, element, space))[:-1]
+        here = [access for source in sources for access in accesses(*source, argument, None, padded=False)]
         if len(here) != 1 or here[0] is None or not here[0].shape:
             return []
         found.append(here[0])
@@ -196,42 +190,16 @@ def _without(node: Node, reduction: Structured) -> Node:
     return substitute(node, reduction, Filled(reduction.shape, None))
 
 
-def substitute(node: Node, old: Node, new: Node) -> Node:
-    """A copy of the graph with `new` in the place of `old`; what is shared stays shared."""
-    return _Substitution({old: new}).of(node)
-
-
-class _Substitution:
-    def __init__(self, done: dict[Node, Node]) -> None:
-        self._done = done
-
-    def of(self, node: Node) -> Node:
-        if node not in self._done:
-            self._done[node] = self._copy(node)
-        return self._done[node]
-
-    def _copy(self, node: Node) -> Node:
-        match node:
-            case Padded() | Sliced() | Reshaped():
-                return replace(node, source=self.of(node.source))
-            case Structured():
-                return replace(node, inputs=tuple(map(self.of, node.inputs)), init=self.of(node.init))
-            case _:
-                return node
-
-
 def starting_body(body: LayerBody, accumulation: Accumulation) -> tuple[LayerBody, tuple[int, ...]]:
     """What fills the accumulator: from those arguments alone, whose numbers in the layer it gives, in their order."""
     node = accumulation.node
     used = tuple(sorted(arguments_of(node.init)))
-    own = {
-        operand: Operand(used.index(operand.argument), operand.shape)
-        for operand in reachable(node.init)
-        if isinstance(operand, Operand)
-    }
+    result = node.init
+    for operand in reachable(node.init):
+        if isinstance(operand, Operand):
+            result = substitute(result, operand, Operand(used.index(operand.argument), operand.shape))
     arguments = (*(body.arguments[a] for a in used), node.op.results[0].type)
     none, all_of_them = (0,) * len(node.shape), (1,) * len(node.shape)
-    result = _Substitution(dict[Node, Node](own)).of(node.init)
     return LayerBody(arguments, result, none, all_of_them, node.shape), used
 
 

@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lowtide.diagnostics import place_of
 from lowtide.errors import InputError, UsageError
 from lowtide.importer.mend import mend
 from lowtide.importer.mlir import import_mlir
 from lowtide.importer.signless import make_signless
 from lowtide.importer.tflite import import_tflite
-from lowtide.ir import Context, Module, Operation, ShapedType, Type, WalkResult, parse_module
+from lowtide.ir import Context, Module, Operation, ShapedType, Type, WalkResult, parse_module, place_of
 from lowtide.network import IoTensor
 
 _MOST_ELEMENTS = 1 << 26

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     LayerBody,
     Node,
@@ -17,12 +16,14 @@ from lowtide.graph.nest import (
     Padded,
     Reshaped,
     Structured,
-    delinearize,
+    children,
     iteration_space,
     output_dimensions,
-    row_major,
+    source_index,
+    sources_at,
+    sources_of,
 )
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.kernels.elementwise import element_of, lies, reads_of, width_of
 from lowtide.kernels.neutral import pad_is_neutral
 
@@ -103,11 +104,10 @@ def _reductions(node: Node, index: Index) -> Iterator[tuple[Structured, Index] |
             if node.is_reduction:
                 yield node, index
                 return
-            dims = output_dimensions(node, index, iteration_space(node))
-            for source, amap in zip((*node.inputs, node.init), node.maps, strict=True):
-                yield from _reductions(source, apply_map(amap, dims))
+            for source, inner in sources_of(node, index):
+                yield from _reductions(source, inner)
         case Reshaped():
-            through = delinearize(row_major(node.shape, index), node.source.shape)
+            through = source_index(node, index)
             if through is None:
                 yield None
             else:
@@ -115,7 +115,7 @@ def _reductions(node: Node, index: Index) -> Iterator[tuple[Structured, Index] |
         case Operand():
             pass
         case _:
-            if isinstance(getattr(node, "source", None), Node):
+            if children(node):
                 yield None
 
 
@@ -123,10 +123,9 @@ def _sources(node: Structured, dims: Index, channels: Var, reduced: Sequence[Var
     block = node.op.regions[0].blocks[0]
     if any(view.operation.name in ("linalg.index", "tensor.extract") for view in block.operations):
         yield None
-    for argument, source, amap in zip(list(block.arguments)[:-1], node.inputs, node.maps[:-1], strict=True):
+    for argument, (source, index) in zip(list(block.arguments)[:-1], sources_at(node, dims)[:-1], strict=True):
         if next(iter(argument.uses), None) is None:
             continue
-        index = apply_map(amap, dims)
         if isinstance(source, Padded):
             yield _padded(node, argument.arg_number, source, index, channels, reduced)
             continue

@@ -7,12 +7,9 @@ and sum in registers. A reduction that does not depend on an inner loop is compu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 from lowtide.errors import InternalError
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     Filled,
     LayerBody,
@@ -20,17 +17,18 @@ from lowtide.graph.nest import (
     Operand,
     Padded,
     Reshaped,
-    Shape,
     Sliced,
     Structured,
     Undefined,
-    delinearize,
     iteration_space,
     output_dimensions,
     row_major,
+    source_index,
+    sources_at,
+    sources_of,
 )
-from lowtide.graph.rows import row_dimension
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.subscripts import apply_map
 from lowtide.ir import (
     BlockArgument,
     DenseElementsAttr,
@@ -49,39 +47,18 @@ from lowtide.ir import (
 )
 from lowtide.kernels.extremes import EXTREMES, emit_extreme
 from lowtide.kernels.intervals import Interval, Intervals
+from lowtide.kernels.loops import LoopEmitter, Part
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.kernels.rescale import Rescale, rescales
-from lowtide.kernels.scalar import Indices, clamped, clone_constant, clone_region, index_constant, settled
+from lowtide.kernels.scalar import clamped, clone_constant, clone_region, index_constant, settled
 from lowtide.normalise.analysis import defining
 
-Memo = dict[tuple[Node, Index], Value]
 
-
-@dataclass(frozen=True)
-class Part:
-    """What one call of a kernel goes through, in a fused loop.
-
-    Attributes:
-        ranges: first and end, index values, by dimension of the output, or of the reduction that is cut.
-        reduces: the dimensions are of the result's iteration space.
-        from_the_end: elements are gone through from the last to the first, and rings fill from their end: their last
-            row is the tensor's last.
-        unit: what both ends of the first range are multiples of.
-    """
-
-    ranges: Mapping[int, tuple[Value, Value]]
-    reduces: bool = False
-    from_the_end: bool = False
-    unit: int = 1
-
-
-class ElementEmitter:
+class ElementEmitter(LoopEmitter):
     """Emits single elements at the current insertion point; it is made where the kernel begins.
 
     Args:
-        body: the layer's loop description.
-        arguments: one memref for each of its tensor arguments, the destination last.
-        part: what the call goes through, None for all; then any argument may be a ring of some rows of its tensor.
+        body, arguments, part: as for `LoopEmitter`.
         constants: between which values those arguments lie that are known.
         bare: the core has no instruction for rounded high products, minima or maxima.
         fused: a product of floats and its sum are rounded once, as blocks do it, so that all plans give the same.
@@ -97,88 +74,14 @@ class ElementEmitter:
         bare: bool = False,
         fused: bool = False,
     ) -> None:
+        super().__init__(body, arguments, part)
         self._bare = bare
         self._fused = fused
         self._entry = InsertionPoint.current.block
         self._bounds_of_clamps: dict[int, Value] = {}
         self._intervals = Intervals(body, constants)
         self._rescales: dict[Structured, dict[Operation, Rescale]] = {}
-        self.body = body
-        self.arguments = arguments
-        self.part = part
-        self.indices = Indices()
-        self.memo: list[Memo] = [{}]
         self._inside: set[tuple[Padded, Index]] = set()
-
-    def destination(self) -> Value:
-        """What the result is stored to, in the shape that the description gives it."""
-        destination = self.arguments[-1]
-        given, wanted = MemRefType(destination.type), self.body.destination
-        if given.rank == len(wanted):
-            return destination
-        return memref.collapse_shape(MemRefType.get(wanted, given.element_type), destination, [list(range(given.rank))])
-
-    def place(self, buffer: Value, shape: Shape, index: Index) -> list[Value]:
-        """Subscripts in a buffer that holds the tensor, or a ring of its rows, or a ring of its pixels."""
-        kept = MemRefType(buffer.type).shape
-        row = row_dimension(shape)
-        if row + 1 < len(shape) and kept[row] == 1 < shape[row] and kept[row + 1] != shape[row + 1]:
-            flat = index[row] * shape[row + 1] + index[row + 1]
-            pixel = self._ring(flat, kept[row + 1], shape[row] * shape[row + 1])
-            outer, inner = index[:row], index[row + 2 :]
-            zero = index_constant(0)
-            return [*map(self.indices.value, outer), zero, pixel, *map(self.indices.value, inner)]
-        rings = zip(index, kept, shape, strict=True)
-        return [self.indices.value(i) if rows == extent else self._ring(i, rows, extent) for i, rows, extent in rings]
-
-    def _ring(self, index: Linear, kept: int, extent: int) -> Value:
-        """Where a row (or pixel) lies in a ring that keeps so many of them."""
-        place = self.indices.value(index + (kept - extent) % kept if self.from_the_end else index)
-        return arith.remui(place, index_constant(kept))
-
-    @property
-    def from_the_end(self) -> bool:
-        return self.part is not None and self.part.from_the_end
-
-    @contextmanager
-    def scope(self) -> Generator[None]:
-        self.memo.append({})
-        yield
-        self.memo.pop()
-
-    def directed(
-        self, low: Value, high: Value, body: Callable[[Value], None], step: int = 1, *, reverse: bool = False
-    ) -> None:
-        """A loop from the first to the last position, or the other way, over a range that `step` divides."""
-        loop = scf.ForOp(low, high, index_constant(step))
-        with InsertionPoint(loop.body), self.scope():
-            position = loop.induction_variable
-            if reverse:
-                position = arith.subi(arith.subi(arith.addi(low, high), index_constant(step)), position)
-            body(position)
-            scf.YieldOp([])
-
-    def nested(
-        self,
-        loops: Sequence[Var],
-        ranges: Mapping[int, tuple[Value, Value]],
-        body: Callable[[], None],
-        *,
-        reverse: bool,
-        first: int = 0,
-    ) -> None:
-        """Loops of the output, from its dimension `first` on, within the ranges that some dimensions have."""
-        if first == len(loops):
-            body()
-            return
-        var = loops[first]
-        low, high = ranges.get(first, (index_constant(0), index_constant(var.extent)))
-
-        def one(position: Value) -> None:
-            self.indices.bind(var, position)
-            self.nested(loops, ranges, body, reverse=reverse, first=first + 1)
-
-        self.directed(low, high, one, reverse=reverse)
 
     def hoist(self, demands: Sequence[tuple[Node, Index]]) -> None:
         """Compute the reductions below `demands` whose subscripts are known before the next loop opens."""
@@ -187,9 +90,9 @@ class ElementEmitter:
                 if node.is_reduction and all(self.indices.is_bound(v) for i in index for v in i.variables):
                     self.value(node, index)
                     continue
-                self.hoist(self._sources(node, output_dimensions(node, index, iteration_space(node))))
+                self.hoist(sources_of(node, index)[:-1])
             elif isinstance(node, Reshaped | Sliced):
-                inner = self._through(node, index)
+                inner = source_index(node, index)
                 if inner is not None:
                     self.hoist([(node.source, inner)])
 
@@ -213,7 +116,7 @@ class ElementEmitter:
             case Padded():
                 return self._padded(node, index)
             case Sliced() | Reshaped():
-                inner = self._through(node, index)
+                inner = source_index(node, index)
                 return self.value(node.source, inner if inner is not None else self._divided(node, index))
             case Structured() if node.is_reduction:
                 return self._reduction(node, index)
@@ -228,12 +131,6 @@ class ElementEmitter:
         assert node.splat is not None
         splat = DenseElementsAttr(node.splat.attributes["value"]).get_splat_value()
         return arith.constant(RankedTensorType(node.splat.results[0].type).element_type, splat)
-
-    def _through(self, node: Sliced | Reshaped, index: Index) -> Index | None:
-        """Subscripts into the source; None where they are not linear."""
-        if isinstance(node, Sliced):
-            return tuple(i * s + o for i, s, o in zip(index, node.strides, node.offsets, strict=True))
-        return delinearize(row_major(node.shape, index), node.source.shape)
 
     def _divided(self, node: Sliced | Reshaped, index: Index) -> Index:
         """Subscripts of a reshape's source by division, for shapes that no linear expression relates."""
@@ -271,14 +168,6 @@ class ElementEmitter:
 
     # -- structured ops ---------------------------------------------------------------------------------------
 
-    def _sources(self, node: Structured, dims: Index) -> list[tuple[Node, Index]]:
-        """The inputs with their subscripts at one point of the iteration space."""
-        return [
-            (source, apply_map(amap, dims))
-            for source, amap in zip(node.inputs, node.maps[:-1], strict=True)
-            if not isinstance(source, Undefined)
-        ]
-
     def _pointwise(self, node: Structured, index: Index) -> Value:
         dims = output_dimensions(node, index, iteration_space(node))
         return self._region(node, dims, lambda: self.value(node.init, index))
@@ -302,7 +191,7 @@ class ElementEmitter:
         ranges: dict[Var, tuple[Value, Value]],
         accumulator: Value,
     ) -> Value:
-        self.hoist(self._sources(node, dims))
+        self.hoist(sources_at(node, dims)[:-1])
         if not loops:
             return self._region(node, dims, lambda: accumulator)
         var = loops[0]
@@ -361,9 +250,9 @@ class ElementEmitter:
         """The scalar code at one point of the iteration space."""
         block = node.op.regions[0].blocks[0]
         arguments: list[Value] = []
-        for argument, source, amap in zip(list(block.arguments)[:-1], node.inputs, node.maps[:-1], strict=True):
+        for argument, (source, inner) in zip(list(block.arguments)[:-1], sources_at(node, dims)[:-1], strict=True):
             used = next(iter(argument.uses), None) is not None
-            arguments.append(self.value(source, apply_map(amap, dims)) if used else argument)
+            arguments.append(self.value(source, inner) if used else argument)
         last = block.arguments[len(block.arguments) - 1]
         arguments.append(accumulator() if next(iter(last.uses), None) is not None else last)
 

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import (
     Filled,
     LayerBody,
@@ -23,12 +22,11 @@ from lowtide.graph.nest import (
     Sliced,
     Structured,
     Undefined,
-    delinearize,
-    iteration_space,
-    output_dimensions,
     row_major,
+    source_index,
+    sources_of,
 )
-from lowtide.graph.subscripts import apply_map
+from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.ir import IntegerType, RankedTensorType, Type
 from lowtide.kernels.affine import BYTES, Affine, affine_of, values_of_bytes
 from lowtide.kernels.tabulate import Integers, tabulated
@@ -114,11 +112,8 @@ def reads_of(node: Node, index: Index) -> Iterator[Read | None]:
             pass
         case Padded():
             yield None
-        case Sliced():
-            inner = tuple(i * s + o for i, s, o in zip(index, node.strides, node.offsets, strict=True))
-            yield from reads_of(node.source, inner)
-        case Reshaped():
-            through = delinearize(row_major(node.shape, index), node.source.shape)
+        case Sliced() | Reshaped():
+            through = source_index(node, index)
             if through is None:
                 yield None
             else:
@@ -132,10 +127,9 @@ def _of_region(node: Structured, index: Index) -> Iterator[Read | None]:
     if node.is_reduction or any(view.operation.name == "linalg.index" for view in block.operations):
         yield None
         return
-    dims = output_dimensions(node, index, iteration_space(node))
-    for argument, source, amap in zip(block.arguments, (*node.inputs, node.init), node.maps, strict=True):
+    for argument, (source, inner) in zip(block.arguments, sources_of(node, index), strict=True):
         if next(iter(argument.uses), None) is not None:
-            yield from reads_of(source, apply_map(amap, dims))
+            yield from reads_of(source, inner)
 
 
 def lies(shape: Shape, index: Index, kept: Sequence[int], run: Sequence[Var]) -> int | None:

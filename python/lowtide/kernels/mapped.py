@@ -9,26 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from lowtide.graph.linear import Var
 from lowtide.graph.nest import LayerBody
-from lowtide.ir import (
-    DenseElementsAttr,
-    IntegerAttr,
-    IntegerType,
-    MemRefType,
-    Type,
-    Value,
-    VectorType,
-    arith,
-    vector,
-)
+from lowtide.indexing.linear import Var
+from lowtide.ir import DenseElementsAttr, IntegerAttr, IntegerType, MemRefType, Type, Value, VectorType, arith, vector
 from lowtide.kernels.affine import Affine
 from lowtide.kernels.blocked.lanes import Wide
 from lowtide.kernels.blocked.memory import Address, advanced, load, scaled, store
 from lowtide.kernels.blocked.wide import WideEmitter
-from lowtide.kernels.element import Memo, Part
-from lowtide.kernels.elementwise import Elementwise, Read, lies
+from lowtide.kernels.elementwise import Elementwise, Read, elementwise_of, lies
 from lowtide.kernels.intervals import Interval
+from lowtide.kernels.kernel import How, Kernel
+from lowtide.kernels.lanes import LANES
+from lowtide.kernels.loops import Memo, Part
+from lowtide.kernels.pull import Pull
 from lowtide.kernels.scalar import index_constant
 
 TURN = 4
@@ -198,3 +191,25 @@ def _affine(affine: Affine, xs: Sequence[Value], constant: Callable[[int], Value
 def _splat(number: int, kind: Type) -> Value:
     element = VectorType(kind).element_type
     return arith.constant(kind, DenseElementsAttr.get_splat(kind, IntegerAttr.get(element, number)))
+
+
+class Maps(Kernel):
+    """`lowtide.kernels.mapped`: layers of integers without reductions and pads, in runs."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        """Layers whose elements lie in runs, as those that they are made from do."""
+        return elementwise_of(body) is not None
+
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        """See `MapEmitter`; where a call has no runs, elements are pulled, as always."""
+        found = elementwise_of(body)
+        if found is None or not is_mapped(found, arguments, how.part):
+            Pull().emit(body, arguments, how)
+            return
+        wide = LANES[how.lanes].wide
+        MapEmitter(found, body, arguments, how.part, how.constants, backwards=how.backwards, wide=wide).emit()
+
+    def form(self, body: LayerBody) -> str:
+        """One for all."""
+        del body
+        return "map"

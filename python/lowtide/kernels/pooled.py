@@ -10,15 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import reduce
 
-from lowtide.graph.linear import Var
 from lowtide.graph.nest import LayerBody
+from lowtide.indexing.linear import Var
 from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, arith, scf
 from lowtide.kernels.blocked.memory import load, store
 from lowtide.kernels.blocked.wide import WideEmitter
-from lowtide.kernels.channelwise import Channelwise
-from lowtide.kernels.element import Part
+from lowtide.kernels.channelwise import Channelwise, channelwise_of
 from lowtide.kernels.elementwise import lies
 from lowtide.kernels.intervals import Interval
+from lowtide.kernels.kernel import How, Kernel
+from lowtide.kernels.loops import Part
+from lowtide.kernels.pull import Pull
 from lowtide.kernels.scalar import index_constant
 
 _GROUPS = (8, 4)
@@ -177,3 +179,24 @@ def is_pooled(found: Channelwise, body: LayerBody, arguments: Sequence[Value], p
     places = [*reads, (body.destination, body.target(found.index), len(arguments) - 1)]
     kept = [MemRefType(value.type).shape for value in arguments]
     return all(lies(shape, at, kept[number], (found.channels,)) == 1 for shape, at, number in places)
+
+
+class Pools(Kernel):
+    """`lowtide.kernels.pooled`: reductions of integers that leave the channels alone."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        """Layers with one reduction through neighbours alike."""
+        return channelwise_of(body) is not None
+
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        """See `PoolEmitter`; where a call does not have the channels together, elements are pulled, as always."""
+        found = channelwise_of(body)
+        if found is None or not is_pooled(found, body, arguments, how.part):
+            Pull().emit(body, arguments, how)
+            return
+        PoolEmitter(found, body, arguments, how.part, how.constants, backwards=how.backwards).emit()
+
+    def form(self, body: LayerBody) -> str:
+        """One for all."""
+        del body
+        return "pool"

@@ -6,11 +6,14 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
 
-from lowtide.graph.linear import Index, Linear, Var
 from lowtide.graph.nest import LayerBody, Node
-from lowtide.ir import InsertionPoint, Value, arith, memref, scf
-from lowtide.kernels.element import ElementEmitter, Part
+from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.ir import F32Type, InsertionPoint, RankedTensorType, Value, arith, memref, scf
+from lowtide.kernels.element import ElementEmitter
 from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
+from lowtide.kernels.kernel import How, Kernel
+from lowtide.kernels.lanes import FLOATS, LANES
+from lowtide.kernels.loops import Part
 from lowtide.kernels.scalar import index_constant
 
 
@@ -84,3 +87,32 @@ class PullEmitter(ElementEmitter):
         if self.part is not None and not self.part.reduces and var in self._cut:
             return self.part.ranges[self._cut[var]]
         return index_constant(0), index_constant(var.extent)
+
+
+class Pull(Kernel):
+    """`lowtide.kernels.pull`: any layer, nothing stored but its output."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        """Every layer."""
+        del body
+        return True
+
+    def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        """See `PullEmitter`."""
+        PullEmitter(
+            body,
+            arguments,
+            backwards=how.backwards,
+            part=how.part,
+            constants=how.constants,
+            bare=LANES[how.lanes].bare,
+            fused=how.lanes in FLOATS,
+        ).emit()
+
+    def form(self, body: LayerBody) -> str:
+        """By what it computes with."""
+        return "floats" if _has_floats(body) else "pull"
+
+
+def _has_floats(body: LayerBody) -> bool:
+    return any(isinstance(RankedTensorType(kind).element_type, F32Type) for kind in body.arguments)

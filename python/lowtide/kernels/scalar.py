@@ -6,16 +6,8 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from lowtide.errors import InternalError
-from lowtide.graph.linear import Linear, Var
-from lowtide.ir import (
-    Block,
-    IndexType,
-    InsertionPoint,
-    Operation,
-    Value,
-    arith,
-    llvm,
-)
+from lowtide.indexing.linear import Linear, Var
+from lowtide.ir import Block, IndexType, InsertionPoint, Operation, Value, arith, llvm
 from lowtide.kernels.rescale import Rescale, emit_rescale
 from lowtide.normalise.analysis import defining
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from lowtide.arithmetic import Integers, calculated
 from lowtide.graph.nest import Filled, Node, Reshaped, Sliced, Structured
 from lowtide.ir import Value
 from lowtide.kernels.neutral import constant_of
-from lowtide.normalise.evaluate import Integers, calculated
 
 
 def tabulated(node: Node, given: Mapping[Node, Integers]) -> Integers | None:

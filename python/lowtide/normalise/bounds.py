@@ -8,18 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from lowtide.graph.linear import Linear, Var
-from lowtide.graph.subscripts import apply_map, dimension_of, is_linear
-from lowtide.ir import (
-    AffineMap,
-    AffineMapAttr,
-    ArrayAttr,
-    DenseI64ArrayAttr,
-    Operation,
-    ShapedType,
-    Value,
-    linalg,
-)
+from lowtide.indexing.linear import Linear, Var
+from lowtide.indexing.subscripts import apply_map, dimension_of, is_linear
+from lowtide.ir import AffineMap, AffineMapAttr, ArrayAttr, DenseI64ArrayAttr, Operation, ShapedType, Value, linalg
 from lowtide.normalise.analysis import Role, role_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lowtide.errors import InputError
-from lowtide.graph.subscripts import dimension_of, is_linear
+from lowtide.indexing.subscripts import dimension_of, is_linear
 from lowtide.ir import (
     AffineMap,
     AffineMapAttr,

@@ -93,7 +93,7 @@ def _cut_apart(network: Cut) -> None:
     slices = {value: _slice(value, boundary) for value in network.buffered}
     # an operation moves into the last layer that needs it; the others get copies (an operation's hash changes with its
     # operands, its result's does not)
-    owners = {op.results[0]: value for value, part in slices.items() for op in part.operations}
+    owners: dict[Value, Value] = {op.results[0]: value for value, part in slices.items() for op in part.operations}
     for value, part in slices.items():
         layer = _layer(value, part)
         if value in network.parts:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lowtide.arithmetic import DIVISIONS, Integers, calculated
 from lowtide.ir import (
     ArrayAttr,
     Block,
@@ -28,7 +29,6 @@ from lowtide.ir import (
     tensor,
 )
 from lowtide.normalise.analysis import defining
-from lowtide.normalise.evaluate import DIVISIONS, Integers, calculated
 
 MOST_PLACES = 1 << 18
 """Places of a result at the most, for which code is computed."""

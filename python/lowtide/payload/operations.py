@@ -7,7 +7,8 @@ They say *what* is computed, in what order and where; `scf.for` and index arithm
     %3 = "lowtide.output"(%2) {layer = 2}
     "lowtide.arena"() {bytes = 5146, ..., buffers = [{name = "input_0", offset = 0, ...}, ...]}
 
-What a layer reads its region takes from outside: IRDL has no operands of any number and of different types, nor results.
+What a layer reads its region takes from outside, and a loop has outputs of its own: IRDL has operands and results of
+any number only where all are of one type.
 """
 
 # No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
@@ -46,7 +47,7 @@ class LayerOp(ext.Operation, dialect=LowtideDialect, name="layer"):
     kind: StringAttr
     label: StringAttr
     body: ext.Region
-    result: ext.Result[Any]
+    made: ext.Result[Any]
 
 
 class YieldOp(ext.Operation, dialect=LowtideDialect, name="yield", traits=[IsTerminatorTrait]):

@@ -15,8 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lowtide.alloc import solve
-from lowtide.graph.conflicts import MOST_RUNS, loop_bytes
-from lowtide.graph.conflicts import problem_of as problem_of_program
+from lowtide.graph.conflicts import MOST_RUNS, loop_bytes, problem_of as problem_of_program
 from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Graph, Layer
 from lowtide.graph.program import Direction, Program, RowAccess, Window, Windows

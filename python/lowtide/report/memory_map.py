@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lowtide.errors import InternalError
+from lowtide.placement import PlacedBuffer, taken_bytes
 from lowtide.report.template import clean, template
 
 LEFT, RIGHT, TOP, BOTTOM = 92.0, 36.0, 104.0, 36.0
@@ -38,34 +39,6 @@ PALETTE = (
 """Fill and border; all fills are light enough for black labels (contrast above 10)."""
 
 _STRIPED = " · striped: bytes that a layer's output takes over from its input"
-
-
-@dataclass(frozen=True)
-class PlacedBuffer:
-    """A buffer at its place: `size` and `offset` in bytes, live in steps `first` to `last`, both included.
-
-    Attributes:
-        pixels: how many it holds at a time; where that is not all of the tensor, it is a ring: pixel
-            p = row * columns + column lies at p modulo `pixels`.
-        columns: pixels of a row.
-        shift: of a ring that fills from its end: pixel p lies at p + shift.
-        block: columns of a block, in which row and column are each taken modulo the block's; 0 for a ring. A slice of
-            channels is a block: each place of the tensor a row, the channels its columns.
-        channels: extent of the innermost dimension of the tensor.
-        element: bytes of an element.
-    """
-
-    name: str
-    size: int
-    offset: int
-    first: int
-    last: int
-    pixels: int = 1
-    columns: int = 1
-    shift: int = 0
-    block: int = 0
-    channels: int = 1
-    element: int = 1
 
 
 @dataclass(frozen=True)
@@ -321,13 +294,3 @@ def _peak(scale: _Scale, buffers: Sequence[PlacedBuffer], steps: Sequence[str]) 
     if taken[step] < live[step]:
         label += f" in {taken[step]:,}"
     return _Peak(scale.x(step), scale.column, scale.x(step + 0.5), anchor, label)
-
-
-def taken_bytes(buffers: Sequence[PlacedBuffer], step: int) -> int:
-    """Bytes of the arena that are taken at a step, shared ones once."""
-    total = end = 0
-    for buffer in sorted(buffers, key=lambda buffer: buffer.offset):
-        if buffer.first <= step <= buffer.last:
-            total += max(0, buffer.offset + buffer.size - max(end, buffer.offset))
-            end = max(end, buffer.offset + buffer.size)
-    return total

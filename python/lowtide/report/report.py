@@ -13,11 +13,12 @@ from typing import Any, Literal, get_args
 from lowtide.errors import InputError
 from lowtide.graph.bound import BoundKind
 from lowtide.graph.program import Loop
-from lowtide.network import LayerAccess, Slot
+from lowtide.limits import MOST_ARENA
+from lowtide.network import Slot
 from lowtide.output import REPORT, write_file
+from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.plan.watch import ENDINGS, Ending
 from lowtide.report import schema
-from lowtide.report.memory_map import PlacedBuffer
 
 _COUNTS = (
     "sram_bytes",
@@ -139,7 +140,7 @@ def _report(content: object) -> Report:
     # a report of before these keys came
     later: dict[str, Any] = {"layers": [], "loops": [], "untiled_bound_kind": "between layers", "search": "complete"}
     row = {**later, **schema.members(content, "the report", [field.name for field in fields(Report)], later)}
-    arena = schema.whole(row["arena_bytes"], "arena_bytes", 0, schema.MOST_BYTES)
+    arena = schema.whole(row["arena_bytes"], "arena_bytes", 0, MOST_ARENA)
     stack = schema.whole(row["stack_bytes"], "stack_bytes", 0, schema.MOST_STACK)
     data = schema.whole(row["data_bytes"], "data_bytes", 0, schema.MOST_DATA)
     steps = tuple(schema.text(step, "a step") for step in schema.items(row["steps"], "steps"))
@@ -212,8 +213,3 @@ def file_digests(directory: Path) -> tuple[tuple[str, str], ...]:
 def update_report(directory: Path, report: Report) -> None:
     """Replace a folder's report in one step."""
     write_file(directory / REPORT, report.to_json(), "report")
-
-
-def step_names(layers: Sequence[str]) -> tuple[str, ...]:
-    """Names of the steps of a network with these layers."""
-    return ("input", *layers, "output")

@@ -13,11 +13,10 @@ from dataclasses import Field, fields
 from typing import Any, TypeVar, cast
 
 from lowtide.graph.program import DIRECTIONS, Loop, Run, Window
-from lowtide.network import DTYPE_BYTES, IoTensor, LayerAccess, Slot
-from lowtide.report.memory_map import PlacedBuffer
+from lowtide.limits import MOST_ARENA
+from lowtide.network import DTYPE_BYTES, IoTensor, Slot
+from lowtide.placement import LayerAccess, PlacedBuffer
 
-MOST_BYTES = 1 << 28
-"""Most bytes of an arena: an emulated microcontroller has no room for more."""
 MOST_STACK, MOST_DATA = 1 << 24, 1 << 20
 """Bytes of stack and of .data and .bss, for the same reason."""
 MOST_RUNS = 1 << 20
@@ -135,13 +134,13 @@ def buffer(value: object, arena_bytes: int, steps: int) -> PlacedBuffer:
     numbers = {key: whole(row[key], f"{key} of the buffer '{name}'") for key in row if key != "name"}
     found = PlacedBuffer(name, **numbers)
     for key, least in (("pixels", 1), ("columns", 1), ("channels", 1), ("element", 1)):
-        whole(numbers[key], f"{key} of the buffer '{name}'", least, MOST_BYTES)
+        whole(numbers[key], f"{key} of the buffer '{name}'", least, MOST_ARENA)
     if found.offset + found.size > arena_bytes:
         raise ValueError(f"the buffer '{name}' ends past the arena's {arena_bytes} bytes")
     if not found.first <= found.last < steps:
         raise ValueError(f"the buffer '{name}' lives from step {found.first} to {found.last} of {steps}")
     whole(found.element, f"element of the buffer '{name}'", 1, _WIDEST_ELEMENT)
-    whole(found.shift, f"shift of the buffer '{name}'", 0, MOST_BYTES)
+    whole(found.shift, f"shift of the buffer '{name}'", 0, MOST_ARENA)
     if found.size % found.pixels or (found.block and found.pixels % found.block):
         raise ValueError(f"the buffer '{name}' of {found.size} bytes is not made of {found.pixels} pixels")
     return found
@@ -154,7 +153,7 @@ def _window(value: object, name: str) -> Window | None:
     if len(row) != len(_names(Window)):
         raise ValueError(f"{name} is {_shown(value)}, not [stride, first, last]")
     # rows and columns are of tensors in the arena; so far apart no two are
-    stride, first, last = (whole(number, name, -MOST_BYTES, MOST_BYTES) for number in row)
+    stride, first, last = (whole(number, name, -MOST_ARENA, MOST_ARENA) for number in row)
     return Window(stride, first, last)
 
 
@@ -215,9 +214,9 @@ def _run(value: object, first: int, last: int) -> Run:
     if len(row) != len(_names(Run)):
         raise ValueError(f"a run is {_shown(value)}, not [layer, iteration, begin, end]")
     call = whole(row[0], "a run's layer", first, last)
-    iteration = whole(row[1], "a run's iteration", -MOST_BYTES, MOST_BYTES)
-    begin = whole(row[2], "a run's first row", 0, MOST_BYTES)
-    return Run(call, iteration, begin, whole(row[3], "a run's end", begin + 1, MOST_BYTES))
+    iteration = whole(row[1], "a run's iteration", -MOST_ARENA, MOST_ARENA)
+    begin = whole(row[2], "a run's first row", 0, MOST_ARENA)
+    return Run(call, iteration, begin, whole(row[3], "a run's end", begin + 1, MOST_ARENA))
 
 
 def _columns(value: object, calls: int) -> tuple[tuple[tuple[int, int], ...], ...]:
@@ -231,7 +230,7 @@ def _span(value: object) -> tuple[int, int]:
     pair = items(value, "columns")
     if len(pair) != 2:
         raise ValueError(f"columns are {_shown(value)}, not [begin, end]")
-    begin, end = (whole(number, "a column", 0, MOST_BYTES) for number in pair)
+    begin, end = (whole(number, "a column", 0, MOST_ARENA) for number in pair)
     return begin, end
 
 
@@ -243,5 +242,5 @@ def _check_extent(run: Run, layer: LayerAccess, found: Loop, buffers: Mapping[st
         width = max((end - begin for begin, end in found.columns[run.call - found.first]), default=0)
     if found.by_channels and not layer.accumulates:
         whole(run.end, "the end of a run's channels", 0, made.channels)
-    elif not layer.accumulates and run.end * max(width, 1) * layer.stored_bytes > MOST_BYTES:
+    elif not layer.accumulates and run.end * max(width, 1) * layer.stored_bytes > MOST_ARENA:
         raise ValueError(f"a run of the layer '{layer.name}' makes rows to {run.end}, more than there can be")

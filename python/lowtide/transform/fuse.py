@@ -112,7 +112,7 @@ def _build(layers: Sequence[Operation], wanted: Fusion) -> Operation:
             with layer.location, InsertionPoint.after(fused):
                 kind, attribute = layer.results[0].type, {"layer": IntegerAttr.get(i64, number)}
                 output = Operation.create(OUTPUT, results=[kind], operands=[fused.results[0]], attributes=attribute)
-            _replace(layer.results[0], output.results[0], lambda user: user != output and not is_within(user, inside))
+            _replace(layer.results[0], output.results[0], lambda user: not is_within(user, inside))
     for view in reversed(views):
         if not list(view.results[0].uses):
             view.erase()

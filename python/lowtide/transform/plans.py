@@ -18,7 +18,8 @@ from lowtide.ir import (
     parse_module,
     place_of,
 )
-from lowtide.isolated import Message, run_isolated
+from lowtide.isolated import run_isolated
+from lowtide.messages import Message
 from lowtide.transform.interpreter import STAGE, apply_script, make_transform_context
 
 OWN = "lowtide."

@@ -17,8 +17,8 @@ from types import TracebackType
 
 from lowtide.emulate.backend import Array
 from lowtide.emulate.oracle.engines import ENGINES
-from lowtide.emulate.oracle.wire import receive, send
 from lowtide.errors import OracleError
+from lowtide.messages import arrays_in, receive, send, with_arrays
 
 __all__ = ["ENGINES", "Answer", "Oracle"]
 
@@ -116,16 +116,18 @@ class _Child:
         late = threading.Timer(_SECONDS, process.kill)
         late.start()
         try:
-            send(process.stdin, {"runs": len(runs)}, [array for inputs in runs for array in inputs], model)
-            head, arrays, _ = receive(process.stdout)
+            arrays = [array for inputs in runs for array in inputs]
+            send(process.stdin, with_arrays({"runs": len(runs)}, arrays, model))
+            answer = receive(process.stdout)
         except (EOFError, BrokenPipeError):
             return self._death(late)
         finally:
             late.cancel()
-        if "refused" in head:
-            return str(head["refused"])[:_LONGEST_REASON]
-        width = len(arrays) // len(runs) if runs else 0
-        return tuple(tuple(arrays[run * width : (run + 1) * width]) for run in range(len(runs)))
+        if "refused" in answer.header:
+            return str(answer.header["refused"])[:_LONGEST_REASON]
+        outputs = arrays_in(answer)
+        width = len(outputs) // len(runs) if runs else 0
+        return tuple(tuple(outputs[run * width : (run + 1) * width]) for run in range(len(runs)))
 
     def close(self) -> None:
         """End the process; the next question starts another."""

@@ -14,7 +14,7 @@ from typing import IO
 
 from lowtide.emulate.backend import Array
 from lowtide.emulate.oracle.engines import ENGINES, Engine
-from lowtide.emulate.oracle.wire import receive, send
+from lowtide.messages import Message, arrays_in, receive, send, with_arrays
 
 _MEMORY_LIMIT = 8 << 30
 
@@ -30,12 +30,13 @@ def main(name: str) -> int:
         os.dup2(printed.fileno(), 2)
         while True:
             try:
-                head, arrays, model = receive(sys.stdin.buffer)
+                request = receive(sys.stdin.buffer)
             except EOFError:
                 return 0
             printed.seek(0)
             printed.truncate()
-            _answer(ENGINES[name], model, _rows(arrays, head["runs"]), output, printed)
+            rows = _rows(arrays_in(request), request.header["runs"])
+            send(output, _answer(ENGINES[name], request.blobs[0], rows, printed))
 
 
 def _rows(arrays: Sequence[Array], runs: int) -> list[list[Array]]:
@@ -46,7 +47,7 @@ def _rows(arrays: Sequence[Array], runs: int) -> list[list[Array]]:
 Rows = Sequence[Sequence[Array]]
 
 
-def _answer(engine: Engine, model: bytes, rows: Rows, output: IO[bytes], printed: IO[bytes]) -> None:
+def _answer(engine: Engine, model: bytes, rows: Rows, printed: IO[bytes]) -> Message:
     try:
         run = engine.load(model)
         outputs = [array for inputs in rows for array in run(inputs)]
@@ -55,9 +56,8 @@ def _answer(engine: Engine, model: bytes, rows: Rows, output: IO[bytes], printed
         printed.seek(0)
         said = printed.read().decode("utf-8", "replace").strip().splitlines()
         reason = said[-1] if said else (str(error).strip() or type(error).__name__).splitlines()[0]
-        send(output, {"refused": reason})
-    else:
-        send(output, {}, outputs)
+        return Message({"refused": reason})
+    return with_arrays({}, outputs)
 
 
 if __name__ == "__main__":

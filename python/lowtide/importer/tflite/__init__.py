@@ -13,8 +13,7 @@ from pathlib import Path
 from lowtide.errors import InputError
 from lowtide.importer.tflite.check import DTYPES, check
 from lowtide.importer.tflite.converter import convert
-from lowtide.importer.tflite.cut import needed
-from lowtide.importer.tflite.cut import until as cut_until
+from lowtide.importer.tflite.cut import needed, until as cut_until
 from lowtide.importer.tflite.expand import expand
 from lowtide.importer.tflite.fold import fold
 from lowtide.importer.tflite.model import Model, Tensor

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lowtide.graph.linear import Linear, Var
 from lowtide.graph.nest import LayerBody
+from lowtide.indexing.linear import Linear, Var
 from lowtide.ir import InsertionPoint, MemRefType, Value, arith, memref, scf
 from lowtide.kernels.blocked.contraction import Contraction
 from lowtide.kernels.blocked.lanes import Lanes
 from lowtide.kernels.blocked.memory import WORD, Address, address_of, advanced, scaled
 from lowtide.kernels.blocked.sums import looped
-from lowtide.kernels.element import ElementEmitter, Part
+from lowtide.kernels.element import ElementEmitter
 from lowtide.kernels.intervals import Interval
+from lowtide.kernels.loops import Part
 from lowtide.kernels.scalar import index_constant
 
 _PAIRS = 2

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.linear import Linear, Var
+from lowtide.indexing.linear import Linear, Var
 from lowtide.ir import InsertionPoint, IntegerType, Value, arith, scf
 from lowtide.kernels.blocked.blocks import Blocks
 from lowtide.kernels.blocked.contraction import Factor

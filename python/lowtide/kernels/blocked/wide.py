@@ -10,19 +10,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from lowtide.errors import InternalError
-from lowtide.graph.linear import Index, Var
-from lowtide.graph.nest import (
-    Filled,
-    Node,
-    Operand,
-    Reshaped,
-    Shape,
-    Sliced,
-    Structured,
-    iteration_space,
-    output_dimensions,
-)
-from lowtide.graph.subscripts import apply_map
+from lowtide.graph.nest import Filled, Node, Operand, Reshaped, Shape, Sliced, Structured, source_index, sources_of
+from lowtide.indexing.linear import Index, Var
 from lowtide.ir import (
     Block,
     BlockArgument,
@@ -40,7 +29,8 @@ from lowtide.ir import (
 )
 from lowtide.kernels.blocked.lanes import Wide
 from lowtide.kernels.blocked.memory import Address, address_of, advanced, anew, load, scaled
-from lowtide.kernels.element import ElementEmitter, Memo
+from lowtide.kernels.element import ElementEmitter
+from lowtide.kernels.loops import Memo
 from lowtide.kernels.neutral import constant_of
 from lowtide.kernels.rescale import Rescale
 from lowtide.normalise.analysis import defining
@@ -76,7 +66,7 @@ class WideEmitter(ElementEmitter):
             case Filled():
                 return _filler(node) is not None
             case Sliced() | Reshaped():
-                inner = self._through(node, index)
+                inner = source_index(node, index)
                 return inner is not None and self.goes_wide(node.source, inner, var, given)
             case Structured() if not node.is_reduction:
                 wanted = self._wanted(node)
@@ -121,7 +111,7 @@ class WideEmitter(ElementEmitter):
                 assert filler is not None
                 return _splat_number(*filler, lanes.width)
             case Sliced() | Reshaped():
-                inner = self._through(node, index)
+                inner = source_index(node, index)
                 assert inner is not None
                 return self.wide(node.source, inner, var, lanes, memo)
             case Structured():
@@ -141,7 +131,7 @@ class WideEmitter(ElementEmitter):
         """Whether an element that `goes_wide` is another for each value of the variable."""
         match node:
             case Sliced() | Reshaped():
-                inner = self._through(node, index)
+                inner = source_index(node, index)
                 return inner is None or self.varies(node.source, inner, var)
             case Structured():
                 sources = self._of_arguments(node, index)
@@ -164,9 +154,7 @@ class WideEmitter(ElementEmitter):
 
     def _of_arguments(self, node: Structured, index: Index) -> list[tuple[Node, Index]]:
         """What each argument of the node's scalar code is, at an element of the result."""
-        dims = output_dimensions(node, index, iteration_space(node))
-        inputs = [(s, apply_map(amap, dims)) for s, amap in zip(node.inputs, node.maps[:-1], strict=True)]
-        return [*inputs, (node.init, index)]
+        return [*sources_of(node, index)[:-1], (node.init, index)]
 
     def _wanted(self, node: Structured) -> set[int] | None:
         """The arguments that the node's result is made from; None where it is no lane-wise arithmetic of 32 bits."""

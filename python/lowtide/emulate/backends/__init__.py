@@ -1,0 +1,1 @@
+"""Ways to run a compiled network: Unicorn, QEMU, this machine."""

@@ -1,0 +1,147 @@
+"""Runs NAME.vmfb, the same IR compiled for this machine, through IREE's runtime, in a process of its own.
+
+The file is native code, and the process has the rights of who started it: a folder is to be trusted like a program.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Sequence
+from typing import IO, cast
+
+import numpy as np
+
+from lowtide.emulate.artifact import ArtifactView
+from lowtide.emulate.backend import Array, RunResult, check_inputs
+from lowtide.errors import InputError, InternalError
+from lowtide.messages import Message, TooLongError, received, send, with_arrays
+from lowtide.network import Slot
+
+SECONDS = 600.0
+"""How long the process may take for an answer."""
+_REMEDY = "compile again"
+_LONGEST_MESSAGE = 1 << 20
+
+
+class HostBackend:
+    """Runs any target's network on this machine: right results, nothing to count or measure."""
+
+    def open(self, artifact: ArtifactView) -> HostSession:
+        """Load NAME.vmfb; `InputError` where it is missing or IREE's runtime refuses it."""
+        return HostSession(artifact)
+
+    def run(
+        self, artifact: ArtifactView, inputs: Sequence[Array], *, count: bool = True, probe: bool = False
+    ) -> RunResult:
+        """Open and run once."""
+        return self.open(artifact).run(inputs, count=count, probe=probe)
+
+
+class HostSession:
+    """A loaded .vmfb; see `Session`. Its process ends with it."""
+
+    def __init__(self, artifact: ArtifactView) -> None:
+        self._artifact = artifact
+        path = artifact.file(".vmfb")
+        try:
+            # Read, not mapped: the folder may be written anew while the session lives.
+            module = path.read_bytes()
+        except OSError as error:
+            raise InputError("run", f"can't be read: {error.strerror}", where=str(path), remedy=_REMEDY) from error
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "lowtide.emulate.backends.host_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        weakref.finalize(self, _end, self._process)
+        refusal = self._asked(Message({}, (module,))).header.get("error")
+        if refusal is not None:
+            message = f"IREE's runtime can't load it: {refusal.splitlines()[0]}"
+            raise InputError("run", message, where=str(path), remedy=_REMEDY)
+
+    def run(self, inputs: Sequence[Array], *, count: bool = True, probe: bool = False) -> RunResult:  # noqa: ARG002
+        """Run once; there are no figures, whatever is asked for.
+
+        Raises:
+            InputError: the code crashed or did not end.
+            InternalError: IREE's runtime refused the inputs, or gave other outputs than the network has.
+        """
+        check_inputs(self._artifact.inputs, inputs)
+        arrays = map(_signless, inputs, self._artifact.inputs)
+        answer = self._asked(with_arrays({}, list(arrays)))
+        if "error" in answer.header:
+            message = f"IREE's runtime failed: {answer.header['error']}"
+            raise InternalError("run", message, where=str(self._artifact.directory))
+        outputs = self._artifact.outputs
+        if len(answer.blobs) != len(outputs):
+            raise InternalError("run", f"{len(answer.blobs)} results, but {len(outputs)} outputs")
+        return RunResult(tuple(map(self._output, answer.blobs, outputs)), None, None, None, 0)
+
+    def _output(self, data: bytes, slot: Slot) -> Array:
+        if len(data) != slot.tensor.nbytes:
+            message = f"the code gives {len(data)} bytes of {slot.tensor.name}, the report says {slot.tensor.nbytes}"
+            raise InternalError("run", message, where=str(self._artifact.directory))
+        return np.frombuffer(data, np.uint8).copy().view(slot.tensor.dtype).reshape(slot.tensor.shape)
+
+    def _asked(self, request: Message) -> Message:
+        """The answer to a request."""
+        try:
+            send(cast("IO[bytes]", self._process.stdin), request)
+        except BrokenPipeError:
+            raise self._crash() from None
+        deadline = time.monotonic() + SECONDS
+        most = max(_LONGEST_MESSAGE, *(slot.tensor.nbytes for slot in self._artifact.outputs))
+        try:
+            return received(lambda size: self._bytes(size, deadline), most)
+        except TooLongError as error:
+            message = f"the code gives {error.size:,} bytes where {most:,} are expected at most"
+            raise InputError("run", message, where=str(self._artifact.directory), remedy=_REMEDY) from None
+
+    def _bytes(self, size: int, deadline: float) -> bytes:
+        descriptor = cast("IO[bytes]", self._process.stdout).fileno()
+        data = bytearray()
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_READ)
+            while len(data) < size:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    self._process.kill()
+                    message = f"the code did not end within {SECONDS:g} s"
+                    raise InputError("run", message, where=str(self._artifact.directory), remedy=_REMEDY)
+                part = os.read(descriptor, size - len(data))
+                if not part:
+                    raise self._crash()
+                data += part
+        return bytes(data)
+
+    def _crash(self) -> InputError:
+        code = self._process.wait()
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        message = f"the native code in {self._artifact.name}.vmfb crashed ({how})"
+        return InputError("run", message, where=str(self._artifact.directory), remedy=_REMEDY)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            try:
+                stream.close()
+            except BrokenPipeError:
+                # what was never read goes with the process
+                continue
+
+
+def _signless(array: Array, slot: Slot) -> Array:
+    """IREE's integers have no sign: unsigned tensors travel as signed ones of the same width."""
+    kind = np.dtype(slot.tensor.dtype)
+    signless = np.dtype(f"i{kind.itemsize}") if kind.kind == "u" else kind
+    return np.ascontiguousarray(array).view(signless).reshape(slot.tensor.shape)

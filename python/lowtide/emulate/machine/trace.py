@@ -1,0 +1,180 @@
+"""Records every load and store of the arena while a machine runs."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import unicorn
+from unicorn.unicorn_py3.unicorn import uclib
+
+from lowtide.emulate.image.image import PAGE
+from lowtide.emulate.machine.machine import Machine
+from lowtide.emulate.machine.memory import Region
+from lowtide.emulate.machine.native import hook_handle
+from lowtide.errors import InternalError, UsageError
+from lowtide.ir import ExecutionEngine, make_context, parse_module
+
+CAPACITY = 1 << 28
+"""Accesses at most; what is not used of the list takes no memory."""
+_OFFSETS = 1 << 27
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The accesses of one run, in order.
+
+    Attributes:
+        offsets: int64[n], of the first byte in the arena.
+        sizes: int64[n], bytes.
+        stores: bool[n], False for a load.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    stores: npt.NDArray[np.bool_]
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether loads may be halves of one at an address that is no multiple of its size.
+
+        A device of Unicorn's sees such a load as two, at the multiples below and above; stores it sees byte by byte.
+        """
+        loads = ~self.stores[:-1] & ~self.stores[1:] & (self.sizes[:-1] == self.sizes[1:]) & (self.sizes[1:] > 1)
+        return bool((loads & (self.offsets[:-1] + self.sizes[:-1] == self.offsets[1:])).any())
+
+    def resolved(self, loads: Trace) -> Trace:
+        """The same with the loads as the code makes them.
+
+        Args:
+            loads: those of another run of the same code, as a hook sees them.
+
+        Raises:
+            InternalError: they are not these loads.
+        """
+        past = loads.offsets % loads.sizes
+        parts = np.where(past == 0, 1, 2)
+        ends = np.cumsum(parts)
+        halves = np.repeat(loads.offsets - past, parts)
+        halves[ends[past != 0] - 1] += loads.sizes[past != 0]
+        own = np.flatnonzero(~self.stores)
+        same = len(own) == len(halves) and np.array_equal(self.offsets[own], halves)
+        if not same or not np.array_equal(self.sizes[own], np.repeat(loads.sizes, parts)):
+            raise InternalError("run", "the code loads otherwise when its loads are watched")
+        keep = np.ones(len(self.offsets), np.bool_)
+        keep[own[ends[past != 0] - 1]] = False
+        offsets, sizes = self.offsets.copy(), self.sizes.copy()
+        offsets[own[ends - parts]] = loads.offsets
+        return Trace(offsets[keep], sizes[keep], self.stores[keep])
+
+
+class _List(ctypes.Structure):
+    """What the callbacks get; see trace.mlir."""
+
+    _fields_ = (
+        ("entries", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+        ("capacity", ctypes.c_int64),
+        ("low", ctypes.c_int64),
+        ("bytes", ctypes.c_int64),
+        ("host", ctypes.c_void_p),
+        ("stop", ctypes.c_void_p),
+    )
+    count: int
+
+
+class LoadHook:
+    """Keeps every load from one region of a machine; must outlive the machine's runs.
+
+    Unicorn 2.1.4 miscomputes Thumb code under hooks on memory accesses: see `Trace.resolved`.
+
+    Args:
+        machine: made without `explain`.
+        region: what to watch.
+        capacity: loads after which the run is stopped.
+    """
+
+    def __init__(self, machine: Machine, region: Region, capacity: int = CAPACITY) -> None:
+        self._entries = np.empty(capacity, dtype=np.uint32)
+        stop = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
+        self._list = _List(self._entries.ctypes.data, 0, capacity, region.start, region.size, None, stop)
+        handle, engine = ctypes.c_size_t(), hook_handle(machine.uc)
+        begin, end = ctypes.c_uint64(region.start), ctypes.c_uint64(region.end - 1)
+        user, callback = ctypes.c_void_p(ctypes.addressof(self._list)), ctypes.c_void_p(_callbacks().loaded)
+        status = uclib.uc_hook_add(engine, ctypes.byref(handle), unicorn.UC_HOOK_MEM_READ, callback, user, begin, end)
+        if status != unicorn.UC_ERR_OK:
+            raise InternalError("run", f"Unicorn refused a hook (error {status})")
+
+    def trace(self) -> Trace:
+        """What was recorded."""
+        return _noted(self._entries, self._list.count)
+
+
+class Recorder:
+    """Takes the place of one region of a machine and keeps what is done to it; must outlive the machine's runs.
+
+    The region becomes a device: Unicorn 2.1.4 miscomputes Thumb code under hooks on memory accesses.
+
+    Args:
+        machine: made without `explain`.
+        region: what to watch.
+        capacity: accesses after which the run is stopped.
+    """
+
+    def __init__(self, machine: Machine, region: Region, capacity: int = CAPACITY) -> None:
+        if region.size >= _OFFSETS:
+            raise UsageError("run", f"an arena of {region.size:,} bytes is too large to be witnessed")
+        self._entries = np.empty(capacity, dtype=np.uint32)
+        pages = region.pages()
+        whole = len(pages) * PAGE
+        host = machine.bytes_of(region).ctypes.data
+        stop = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
+        low = region.start - pages.start
+        self._list = _List(self._entries.ctypes.data, 0, capacity, low, region.size, host, stop)
+        user = ctypes.addressof(self._list)
+        callbacks = _callbacks()
+        machine.uc.mem_unmap(pages.start, whole)
+        status = uclib.uc_mmio_map(
+            hook_handle(machine.uc), pages.start, whole, callbacks.read, user, callbacks.write, user
+        )
+        if status != unicorn.UC_ERR_OK:
+            raise InternalError("run", f"Unicorn refused a mapping (error {status})")
+
+    @property
+    def full(self) -> bool:
+        """Whether the run was stopped because the list is full."""
+        return self._list.count > len(self._entries)
+
+    def trace(self) -> Trace:
+        """What was recorded."""
+        return _noted(self._entries, self._list.count)
+
+
+def _noted(entries: npt.NDArray[np.uint32], count: int) -> Trace:
+    entries = entries[:count]
+    sizes = (entries >> np.uint32(1) & np.uint32(15)).astype(np.int64) + 1
+    return Trace((entries >> np.uint32(5)).astype(np.int64), sizes, (entries & np.uint32(1)).astype(np.bool_))
+
+
+@dataclass(frozen=True)
+class _Callbacks:
+    engine: ExecutionEngine
+    read: int
+    write: int
+    loaded: int
+
+
+@cache
+def _callbacks() -> _Callbacks:
+    source = Path(__file__).with_name("trace.mlir")
+    with make_context() as context:
+        engine = ExecutionEngine(parse_module(source.read_text(encoding="utf-8"), context, source.name), opt_level=2)
+    addresses = (ctypes.c_uint64 * 3)()
+    argument = ctypes.c_void_p(ctypes.addressof(addresses))
+    packed = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.raw_lookup("addresses"))(ctypes.addressof(packed))
+    return _Callbacks(engine, *addresses)

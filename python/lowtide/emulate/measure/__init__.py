@@ -1,0 +1,1 @@
+"""How often each instruction was executed, and of which kind it is."""

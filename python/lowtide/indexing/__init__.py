@@ -1,0 +1,1 @@
+"""Symbolic index arithmetic: which element a loop reads."""

@@ -1,0 +1,219 @@
+"""The order in which a convolution goes through its pixels: in blocks where it can, one at a time elsewhere.
+
+Blocks lie where the whole window is inside the row; the other pixels go one at a time.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from lowtide.graph.nest import LayerBody
+from lowtide.indexing.linear import Var
+from lowtide.ir import (
+    IndexType,
+    InsertionPoint,
+    MemRefType,
+    Value,
+    arith,
+    scf,
+)
+from lowtide.kernels.blocked.blocks import Blocks
+from lowtide.kernels.blocked.contraction import Contraction
+from lowtide.kernels.blocked.lanes import Lanes
+from lowtide.kernels.blocked.memory import scaled
+from lowtide.kernels.blocked.sums import Pixels, SumEmitter
+from lowtide.kernels.blocked.wide import WideEmitter
+from lowtide.kernels.intervals import Interval
+from lowtide.kernels.loops import Part
+from lowtide.kernels.scalar import index_constant
+
+Item = TypeVar("Item")
+MOST_EDGE = 9
+"""Elements of a window that a column at the edge may have to get code of its own."""
+
+
+class PixelTraversal(WideEmitter):
+    """Emits the loops over rows and columns; what is in them is the subclass's.
+
+    Args:
+        found: the layer's convolution.
+        body, arguments, part, constants: as for `ElementEmitter`; a part goes through rows.
+        lanes: of the core.
+        backwards: go from the last pixel to the first.
+    """
+
+    _sums: SumEmitter
+    """The subclass's, which is made of the blocks and of the emitter itself."""
+
+    def __init__(
+        self,
+        found: Contraction,
+        body: LayerBody,
+        arguments: Sequence[Value],
+        lanes: Lanes,
+        *,
+        backwards: bool,
+        part: Part | None,
+        constants: Mapping[int, Interval],
+    ) -> None:
+        super().__init__(body, arguments, part, constants, bare=lanes.bare)
+        self._found = found
+        self._lanes = lanes
+        self._reverse = backwards or self.from_the_end
+        self._cut = Blocks(found, lanes)
+        self._class = Var("class", len(self._cut.row_classes))
+
+    @abstractmethod
+    def pixels(self, pixels: Pixels) -> None:
+        """Emit all channels of these pixels."""
+
+    @property
+    def by_pixels(self) -> bool:
+        """See `Input`; so it is, too, where the part cuts columns."""
+        kept = MemRefType(self.arguments[self._found.x.argument].type).shape
+        cut = self.part is not None and 2 in self.part.ranges
+        return cut or list(kept[2:]) != list(self._found.x.shape[2:])
+
+    def emit(self) -> None:
+        """All rows, or those of the part."""
+        for var in self._found.loops:
+            self.indices.bind(var, index_constant(0))
+        row = self._found.loops[1]
+        low, high = self._range(row, 1)
+
+        def one(position: Value) -> None:
+            self.indices.bind(row, position)
+            self._open_class(position)
+            self._sums.open_row()
+            self._columns()
+
+        self._loop(low, high, one)
+
+    def _open_class(self, row: Value) -> None:
+        """Which of the classes of rows this one is in."""
+        number = index_constant(0)
+        for first, _ in self._cut.row_classes[1:]:
+            behind = arith.cmpi(arith.CmpIPredicate.uge, row, index_constant(first))
+            number = arith.addi(number, arith.index_castui(IndexType.get(), behind))
+        self.indices.bind(self._class, number)
+
+    def _range(self, var: Var, dimension: int) -> tuple[Value, Value]:
+        """Of the output, all of it or that of the part."""
+        if self.part is None or dimension not in self.part.ranges:
+            return index_constant(0), index_constant(var.extent)
+        return self.part.ranges[dimension]
+
+    def _loop(self, low: Value, high: Value, body: Callable[[Value], None], step: int = 1) -> None:
+        """A loop in the layer's direction, over a range that `step` divides."""
+        self.directed(low, high, body, step, reverse=self._reverse)
+
+    # -- pixels of a row --------------------------------------------------------------------------------------
+
+    def _columns(self) -> None:
+        """Blocks where the windows are inside the input, single pixels elsewhere."""
+        outputs, (first, end), pixels = self._found.columns.outputs, self._cut.interior, self._cut.pixels
+        if self.by_pixels:
+            self._loop(*self._range(self._found.loops[2], 2), self._single)
+        elif self._cut.chunked:
+            self._chunks()
+        elif self._cut.kind == "depthwise":
+            self._if_whole(lambda: self._classes(pixels))
+        elif end - first < pixels:
+            self._loop(index_constant(0), index_constant(outputs), self._single)
+        elif (first, end) == (0, outputs):
+            self._blocks(first, end, pixels)
+        else:
+            self._mixed(first, end, pixels)
+
+    def _if_whole(self, blocks: Callable[[], None]) -> None:
+        """Blocks in rows whose windows are inside the input, single pixels in other rows."""
+        if self._sums.all_rows is None:
+            blocks()
+            return
+        outputs = index_constant(0), index_constant(self._found.columns.outputs)
+        self._either(self._sums.all_rows, blocks, lambda: self._loop(*outputs, self._single))
+
+    def _chunks(self) -> None:
+        """Blocks with pixels at edges each with code of its own, and all others in a loop."""
+        axis, chunks = self._found.columns, self._cut.chunks
+        (first, end), size = axis.interior, chunks[0][1]
+        inside = [at for at, count in chunks if first <= at and at + count <= end and count == size]
+        for at, count in self._ordered(chunks):
+            if at not in inside:
+                taps = [axis.inside(column) for column in range(at, at + count)]
+                self.pixels(Pixels(index_constant(at), count, inside=False, whole=True, taps=taps))
+            elif at == self._ordered(inside)[0]:
+                bounds = index_constant(inside[0]), index_constant(inside[-1] + size)
+                self._loop(*bounds, lambda column: self._block(column, size), size)
+
+    def _classes(self, pixels: int) -> None:
+        """Columns with the same part of their windows inside the input together, each kind with code of its own."""
+        rows, columns = self._found.rows.kernel, self._found.columns.kernel
+        for first, end, taps in self._ordered(self._found.columns.classes):
+            if taps == (0, columns):
+                self._blocks(first, end, pixels)
+            elif rows * (taps[1] - taps[0]) <= MOST_EDGE:
+                for column in self._ordered(range(first, end)):
+                    self.pixels(Pixels(index_constant(column), 1, inside=False, whole=False, taps=[taps]))
+            else:
+                self._loop(index_constant(first), index_constant(end), self._single)
+
+    def _blocks(self, first: int, end: int, pixels: int) -> None:
+        """Whole windows: blocks of so many pixels, and one of those that are left."""
+        rest = (end - first) % pixels
+        for size in self._ordered((pixels, rest)):
+            if size == pixels:
+                bounds = index_constant(first), index_constant(end - rest)
+                self._loop(*bounds, lambda column: self._block(column, pixels), pixels)
+            elif size:
+                self._block(index_constant(end - rest), rest)
+
+    def _ordered(self, items: Sequence[Item]) -> Sequence[Item]:
+        """In the layer's direction."""
+        return items[::-1] if self._reverse else items
+
+    def _mixed(self, first: int, end: int, pixels: int) -> None:
+        """Turn i is a block from turn `first` on, and what is left of [first, end) one more; others are pixels."""
+        blocks, rest = divmod(end - first, pixels)
+        sizes = [pixels] * blocks + ([rest] if rest else [])
+        skipped = end - first - len(sizes)
+
+        def turn(i: Value) -> None:
+            after = arith.subi(i, index_constant(first))
+            column = arith.addi(scaled(after, pixels), index_constant(first))
+
+            def single() -> None:
+                self._single(self._position(i, first + len(sizes), skipped))
+
+            def last() -> None:
+                here = arith.cmpi(arith.CmpIPredicate.eq, after, index_constant(blocks))
+                self._either(here, lambda: self._block(index_constant(end - rest), rest), single)
+
+            inside = arith.cmpi(arith.CmpIPredicate.ult, after, index_constant(blocks))
+            self._either(inside, lambda: self._block(column, pixels), last if rest else single)
+
+        self._loop(index_constant(0), index_constant(self._found.columns.outputs - skipped), turn)
+
+    def _either(self, condition: Value, this: Callable[[], None], that: Callable[[], None]) -> None:
+        choice = scf.IfOp(condition, has_else=True)
+        for block, emit in ((choice.then_block, this), (choice.else_block, that)):
+            with InsertionPoint(block), self.scope():
+                emit()
+                scf.YieldOp([])
+
+    def _position(self, turn: Value, end: int, skipped: int) -> Value:
+        """The pixel of a turn that is no block: after the blocks their further pixels are counted too."""
+        if not skipped:
+            return turn
+        behind = arith.cmpi(arith.CmpIPredicate.uge, turn, index_constant(end))
+        return arith.select(behind, arith.addi(turn, index_constant(skipped)), turn)
+
+    def _block(self, column: Value, pixels: int) -> None:
+        taps = (0, self._found.columns.kernel)
+        self.pixels(Pixels(column, pixels, inside=True, whole=True, taps=[taps] * pixels))
+
+    def _single(self, column: Value) -> None:
+        across, down = self._found.columns.is_point, self._found.rows.is_point
+        self.pixels(Pixels(column, 1, inside=across, whole=across and down))
