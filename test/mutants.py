@@ -197,7 +197,7 @@ def _run(
     body = "\n".join(view.operation.get_asm(enable_debug_info=False) for view in module.body.operations)
     network = Network("net", body, arena, inputs, outputs, False)
     folder.mkdir()
-    code, _ = build_object(network, TARGET, prepare_body(network).own, folder)
+    code = build_object(network, TARGET, prepare_body(network).own, folder).data
     (folder / "net.o").write_bytes(code)
     view = ArtifactView(folder, "net", TARGET, arena, STACK, 0, arena + STACK, inputs, outputs)
     result, trace = UnicornBackend().open(view).trace(arrays)
