@@ -229,7 +229,7 @@ class _Reader:
             extents = {number: self._extents(self._calls[number]) for number in numbers}
             for number in numbers:
                 calls[number] = replace(calls[number], reads=self._turned_reads(number, calls[number]))
-            runs = (replace(r, begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in loop.runs)
+            runs = (r._replace(begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in loop.runs)
             columns = loop.columns and tuple(
                 tuple((extents[number][1] - end, extents[number][1] - begin) for begin, end in turns)
                 for number, turns in zip(numbers, loop.columns, strict=True)

@@ -79,9 +79,10 @@ def schedule_of(graph: Graph, fusion: Fusion) -> LoopSchedule:
         UnschedulableError: the layers can't be fused.
     """
     layers = graph.layers[fusion.first - 1 : fusion.last]
+    used = {index for layer in layers for index in (*layer.inputs, layer.output)}
     return schedule_loop(
         stages_of(graph, layers, fusion.axis),
-        {t.index: (t.rows, t.columns) for t in graph.tensors},
+        {t.index: (t.rows, t.columns) for t in map(graph.tensors.__getitem__, used)},
         escaping(graph, layers),
         rows=fusion.rows,
         columns=fusion.columns,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from lowtide.cost.work import SUMS, Share, Works
@@ -39,9 +38,7 @@ def loop_shares(graph: Graph, fusion: Fusion) -> list[Share]:
     """The shares of the layers of one loop."""
     layers = graph.layers[fusion.first - 1 : fusion.last]
     schedule = schedule_of(graph, fusion)
-    made = Counter[int]()
-    for _, stage, begin, end in schedule.rows.runs():
-        made[stage] += end - begin
+    made = [schedule.rows.rows_made(stage) for stage in range(len(layers))]
     turns = schedule.rows.stop - schedule.rows.start
     turns *= 1 if schedule.columns is None else schedule.columns.stop - schedule.columns.start
     return [_share(layer, fusion, schedule, number, made[number], turns) for number, layer in enumerate(layers)]
