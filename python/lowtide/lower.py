@@ -15,6 +15,7 @@ from pathlib import Path
 from lowtide.bufferise import allocate
 from lowtide.bufferise.accesses import layer_accesses, loops_of
 from lowtide.cost.data import cost_model
+from lowtide.cost.work import Counted
 from lowtide.errors import InputError, InternalError
 from lowtide.front import normalised
 from lowtide.graph.build import build_graph
@@ -107,10 +108,10 @@ def _copy(module: Module) -> Module:
     return parse_module(buffer.getvalue(), module.context)
 
 
-def graph_of(module: Module, copied: Sequence[int], *, works: bool = False) -> Graph:
+def graph_of(module: Module, copied: Sequence[int], *, works: Counted | None = None) -> Graph:
     """The graph of a normalised module with these parts of concats copied; the module stays as it is.
 
-    With `works` it says what the kernels do, for the cost model.
+    With `works` it says that of what the kernels do, for the cost model.
     """
     outlined = _copy(module)
     with module.context:
@@ -119,7 +120,7 @@ def graph_of(module: Module, copied: Sequence[int], *, works: bool = False) -> G
     return _outlined_graph(outlined, works=works)
 
 
-def _outlined_graph(module: Module, *, works: bool = False) -> Graph:
+def _outlined_graph(module: Module, *, works: Counted | None = None) -> Graph:
     PASSES["lowtide-outline"].run(module, {})
     return build_graph(module, works=works)
 
@@ -152,7 +153,9 @@ def lower(
     price, allowance = by_instructions(model_of_cost), share_of_instructions(model_of_cost)
     search = planner or planner_for(wanted, arena_limit, price, allowance)
     # the planners that go by a price need to know what the kernels do
-    counted = works or (planner is None and wanted in ("free", "fit")) or spare_flash > 0
+    counted: Counted | None = "rows" if planner is None and wanted == "free" else None
+    if works or (planner is None and wanted == "fit") or spare_flash > 0:
+        counted = "all"
     model = normalised(path, until, stages)
     for ends in (model.inputs, model.outputs):
         check_arena(sum(tensor.nbytes for tensor in ends), str(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from lowtide.cost.work import Works
+from lowtide.cost.work import Counted, Works
 from lowtide.graph.graph import Accumulator, Graph, Layer, Overlap, Tensor
 from lowtide.graph.macs import macs_of
 from lowtide.graph.nest import LayerBody, Shape
@@ -23,22 +23,23 @@ from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, 
 from lowtide.normalise.form import LAYER, PART
 
 
-def build_graph(module: Module, *, works: bool = False) -> Graph:
+def build_graph(module: Module, *, works: Counted | None = None) -> Graph:
     """The graph of a module that `lowtide-outline` has processed.
 
     Args:
         module: stays as it is.
-        works: also count what the kernels' loops do, which takes about as long as all else.
+        works: what to count of the kernels' loops; as little as will do, for it takes longer than all else.
     """
     builder = _Builder(layer_bodies(module), lanes_of(module), works=works)
     return builder.build(network_function(module, "graph").regions[0].blocks[0])
 
 
 class _Builder:
-    def __init__(self, bodies: Mapping[str, LayerBody], lanes: str, *, works: bool) -> None:
+    def __init__(self, bodies: Mapping[str, LayerBody], lanes: str, *, works: Counted | None) -> None:
         self._bodies = bodies
         self._lanes = lanes
-        self._works: dict[str, Works] | None = {} if works else None
+        self._counted: Counted | None = works
+        self._works: dict[str, Works] = {}
         self._macs = {name: macs_of(body.result) for name, body in bodies.items()}
         self._profiles: dict[tuple[str, int], Profile] = {}
         self._buffers: dict[Value, int] = {}
@@ -156,12 +157,14 @@ class _Builder:
 
     def _works_of(self, function: str, operands: list[Value]) -> Works | None:
         """Counted on the loops of its kernels, with the constants of the function's first call."""
-        if self._works is not None and function not in self._works:
+        if self._counted is None:
+            return None
+        if function not in self._works:
             fixed = {number: value for number, value in enumerate(operands[:-1]) if _is_weight(value)}
             known = {number: interval_of(value) for number, value in fixed.items()}
             constants = {number: interval for number, interval in known.items() if interval is not None}
-            self._works[function] = works_of(self._bodies[function], self._lanes, constants, fixed)
-        return None if self._works is None else self._works[function]
+            self._works[function] = works_of(self._bodies[function], self._lanes, constants, fixed, self._counted)
+        return self._works[function]
 
     def _tensors(self) -> tuple[Tensor, ...]:
         found: list[Tensor] = []

@@ -13,6 +13,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import MOST_RUNS, loop_bytes
@@ -205,6 +206,23 @@ class _Search:
         for number in range(1, self._count + 1):
             whole = Fusion(number, number)
             self._segments[whole] = Segment(whole, self._solved(whole), 0, exact=True)
+        floor = self._floor()
+        large = (segment.nbytes > floor for segment in self._segments.values())
+        self._large = tuple(accumulate(large, initial=0))
+
+    def _floor(self) -> int:
+        """Bytes that no plan needs less of: all inputs, all outputs, a layer that no loop can take.
+
+        A loop of layers none of which needs more when it is whole lowers no peak and costs something.
+        """
+        sizes = [tensor.nbytes for tensor in self._graph.tensors]
+        alone = (
+            self._segments[Fusion(layer.step, layer.step)].nbytes
+            for layer in self._graph.layers
+            if all(access.windows is None and access.accumulates is None for access in (layer.rows, layer.channels))
+        )
+        ends = (sum(sizes[index] for index in indices) for indices in (self._graph.inputs, self._graph.outputs))
+        return max(*ends, *alone)
 
     def watched(self, watch: Watch, total: int) -> None:
         """Tell `watch` from now on how many of `total` first layers have been looked at."""
@@ -284,7 +302,7 @@ class _Search:
                 return
             self._done += 1
             for last in range(first + lengths.start - 1, min(first + lengths.stop - 2, self._count) + 1):
-                if not self._add(first, last, mode, limit):
+                if self._large[last] > self._large[first - 1] and not self._add(first, last, mode, limit):
                     break
             if self.ending != "complete":
                 return

@@ -54,6 +54,8 @@ def _share(layer: Layer, fusion: Fusion, schedule: LoopSchedule, number: int, ro
         own = works.summed if fusion.axis == "rows" else None
         return Share(layer.name, own or works.pulled, part, turns).of_form(SUMS)
     if schedule.columns is not None:
+        if works.pixels is None:
+            raise InternalError("plan", "what the kernels do by columns has not been counted", where=layer.name)
         return Share(layer.name, works.pixels, part, turns)
     return Share(layer.name, works.whole if fusion.axis == "rows" else works.pulled, part, turns)
 
