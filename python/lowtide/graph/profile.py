@@ -35,7 +35,6 @@ from lowtide.graph.nest import (
     row_major,
 )
 from lowtide.graph.subscripts import apply_map
-from lowtide.ir import BlockArgument
 
 Elements = npt.NDArray[np.int64]
 
@@ -255,18 +254,11 @@ def accesses(
 def _structured(
     node: Structured, index: Index, argument: int, steps: Dividing | None, *, padded: bool
 ) -> Iterator[Access | None]:
-    if argument in _captured(node):
+    if argument in node.captured:
         yield None
     dims = output_dimensions(node, index, iteration_space(node))
     for source, amap in zip((*node.inputs, node.init), node.maps, strict=True):
         yield from accesses(source, apply_map(amap, dims), argument, steps, padded=padded)
-
-
-def _captured(node: Structured) -> set[int]:
-    """Arguments that the scalar code reads at places of its own (`tensor.extract`)."""
-    block = node.op.regions[0].blocks[0]
-    operands = (operand for view in block.operations for operand in view.operation.operands)
-    return {v.arg_number for v in operands if isinstance(v, BlockArgument) and v.owner != block}
 
 
 def arguments_of(node: Node) -> set[int]:
@@ -279,4 +271,4 @@ def arguments_of(node: Node) -> set[int]:
         case Padded() | Sliced() | Reshaped():
             return arguments_of(node.source)
         case Structured():
-            return _captured(node).union(*(arguments_of(source) for source in (*node.inputs, node.init)))
+            return set(node.captured).union(*(arguments_of(source) for source in (*node.inputs, node.init)))
