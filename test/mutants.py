@@ -174,7 +174,7 @@ def _run(placement: Placement, network: Module, arrays: list[Array], folder: Pat
     body = "\n".join(view.operation.get_asm(enable_debug_info=False) for view in module.body.operations)
     compiled = Network("net", body, arena, inputs, outputs, False)
     folder.mkdir()
-    code, _ = build_object(compiled, TARGET, prepare_body(compiled).own, folder)
+    code = build_object(compiled, TARGET, prepare_body(compiled).own, folder).data
     (folder / "net.o").write_bytes(code)
     view = ArtifactView(folder, "net", TARGET, arena, STACK, 0, arena + STACK, inputs, outputs)
     result, trace = UnicornBackend().open(view).trace(arrays)

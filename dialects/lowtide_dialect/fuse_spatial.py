@@ -101,7 +101,7 @@ def _objection(op: FuseSpatialOp) -> str:
             return f"unknown {name} {shown}; choose one of {', '.join(words)}"
     if _again(op) is None:
         return "the layers to compute again are not a list of integers"
-    columns: Attribute = op.attributes["columns"] if "columns" in op.attributes else op.rows
+    columns: Attribute = op.attributes["columns"] if "columns" in op.attributes else op.rows  # noqa: SIM401
     zero = "whole rows" if "columns" in op.attributes else ""
     return objection_to_number(op.rows, "rows an iteration") or objection_to_number(
         columns, "columns at a time", zero=zero

@@ -64,10 +64,7 @@ def _apply(
         layers = network_layers(module, "transform")
     except LowtideError as error:
         return refuse(op, str(error))
-    if not given:
-        results.set_ops(op.layers, layers)
-        return transform.DiagnosedSilenceableFailure.Success
-    chosen: list[Operation] = []
+    chosen: list[Operation] = [] if given else layers
     for word in wanted:
         found = [layer for number, layer in enumerate(layers, start=1) if _matches(given[0], word, number, layer)]
         if not found:

@@ -17,6 +17,7 @@ from lowtide.bound.build import build_graph
 from lowtide.bufferise.allocate import allocate
 from lowtide.bufferise.placement import Placement
 from lowtide.cost.data import cost_model
+from lowtide.cost.work import Counted
 from lowtide.emission.emit import emit
 from lowtide.errors import InputError
 from lowtide.front import normalised
@@ -108,10 +109,12 @@ def _copy(module: Module) -> Module:
     return parse_module(buffer.getvalue(), module.context)
 
 
-def graph_of(module: Module, copied: Sequence[int], *, works: bool = False, binder: Binder | None = None) -> Graph:
+def graph_of(
+    module: Module, copied: Sequence[int], *, works: Counted | None = None, binder: Binder | None = None
+) -> Graph:
     """The graph of a normalised module with these parts of concats copied; the module stays as it is.
 
-    With `works` it says what the kernels do, for the cost model.
+    With `works` it says that of what the kernels do, for the cost model.
     """
     outlined = _copy(module)
     with module.context:
@@ -149,7 +152,9 @@ def lower(
     price, allowance = by_instructions(model_of_cost), share_of_instructions(model_of_cost)
     search = planner or planner_for(wanted, arena_limit, price, allowance)
     # the planners that go by a price need to know what the kernels do
-    counted = works or (planner is None and wanted in ("free", "fit")) or spare_flash > 0
+    counted: Counted | None = "rows" if planner is None and wanted == "free" else None
+    if works or (planner is None and wanted == "fit") or spare_flash > 0:
+        counted = "all"
     model = normalised(path, until, stages)
     for ends in (model.inputs, model.outputs):
         check_arena(sum(tensor.nbytes for tensor in ends), str(path))

@@ -56,7 +56,7 @@ def _builtin(operation: str, x: Floats, y: Floats, z: Floats) -> Floats:
     arena = arena[-arena.ctypes.data % 16 :][:16384]
     arena[:12288] = np.concatenate([x, y, z]).view(np.uint8)
     with scratch_directory() as scratch:
-        data, _ = build_object(network, HOST, prepare_body(network).own, scratch)
+        data = build_object(network, HOST, prepare_body(network).own, scratch).data
         (scratch / "call.o").write_bytes(data)
         link(["-shared", "call.o", "-o", "call.so"], scratch)
         assert ctypes.CDLL(str(scratch / "call.so")).call_net_run(ctypes.c_void_p(arena.ctypes.data)) == 0

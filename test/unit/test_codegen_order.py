@@ -12,24 +12,21 @@ from pathlib import Path
 import pytest
 
 from lowtide.codegen.body import prepare_body
-from lowtide.codegen.embedded import build_embedded
-from lowtide.codegen.module import embedded_module, object_module, runtime_module
+from lowtide.codegen.module import object_module, runtime_module
 from lowtide.codegen.object import build_object
 from lowtide.codegen.runtime import build_runtime
 from lowtide.network import IoTensor, Network, Slot
 from lowtide.targets import TARGETS
 
 CORE = TARGETS["cortex-m4"]
-# Numbers of functions, each of which failed in one of the three modules as long as callers came first.
+# Numbers of functions, each of which failed in one of the modules as long as callers came first.
 SOME = (32, 33, 35, 42, 44, 47, 55)
 MODULES: dict[str, Callable[[Network, str], str]] = {
     "object": lambda network, body: object_module(network, CORE, body),
-    "embedded": embedded_module,
     "runtime": runtime_module,
 }
 BUILDERS: dict[str, Callable[[Network, str, Path], object]] = {
     "object": lambda network, body, scratch: build_object(network, CORE, body, scratch),
-    "embedded": lambda network, body, scratch: build_embedded(network, CORE, body, scratch),
     "runtime": build_runtime,
 }
 

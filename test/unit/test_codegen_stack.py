@@ -112,7 +112,8 @@ def _entry(slot: Slot) -> dict[str, object]:
 
 def _object(network: Network, target: Target) -> tuple[bytes, dict[str, int]]:
     with scratch_directory() as scratch:
-        return build_object(network, target, prepare_body(network).own, scratch)
+        built = build_object(network, target, prepare_body(network).own, scratch)
+    return built.data, built.frames
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=lambda target: target.name)

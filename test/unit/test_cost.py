@@ -95,7 +95,7 @@ def graph_of_net(folder: Path, net: TosaNet, output: Value, lanes: str) -> Graph
     path.write_text(net.text([output]), encoding="utf-8")
     module = normalised(path, (), Stages()).module
     note_lanes(module, lanes)
-    return graph_of(module, (), works=True)
+    return graph_of(module, (), works="all")
 
 
 def conv_graph(folder: Path, hw: Pair, channels: Pair, window: Window, lanes: str) -> Graph:

@@ -84,7 +84,7 @@ def _graph(folder: Path, lanes: str) -> Graph:
     path.write_text(net.text([x]), encoding="utf-8")
     module = normalised(path, (), Stages()).module
     note_lanes(module, lanes)
-    return graph_of(module, (), works=True)
+    return graph_of(module, (), works="all")
 
 
 @pytest.mark.parametrize(("spare", "chosen"), [(23, ()), (24, (4,)), (100, (1,)), (120, (1, 4)), (264, (1, 2, 4))])

@@ -157,7 +157,7 @@ def _moved(loops: Sequence[Loop], position: int) -> tuple[Loop, ...]:
     (loop,) = loops
     call = loop.first + position
     *_, one, two = (run for run in loop.runs if run.call == call)
-    swapped = {one: replace(two, iteration=one.iteration), two: replace(one, iteration=two.iteration)}
+    swapped = {one: two._replace(iteration=one.iteration), two: one._replace(iteration=two.iteration)}
     return (replace(loop, runs=tuple(swapped.get(run, run) for run in loop.runs)),)
 
 
@@ -230,7 +230,7 @@ def test_code_that_makes_other_rows_than_the_report_says_is_seen(tmp_path: Path)
 def _shifted_report(loops: Sequence[Loop]) -> tuple[Loop, ...]:
     (loop,) = loops
     runs = tuple(
-        replace(run, begin=run.begin + 1, end=run.end + 1) if run.call == loop.first else run for run in loop.runs
+        run._replace(begin=run.begin + 1, end=run.end + 1) if run.call == loop.first else run for run in loop.runs
     )
     return (replace(loop, runs=runs),)
 

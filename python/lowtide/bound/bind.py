@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from lowtide.cost.work import Works
+from lowtide.cost.work import Counted, Works
 from lowtide.dtypes import DTYPE_BYTES
 from lowtide.errors import InternalError
 from lowtide.graph.fusion import Axis
@@ -152,7 +152,7 @@ class Binder:
 
     def __init__(self, lanes: str = PLAIN) -> None:
         self.lanes = lanes
-        self.works: dict[BoundLayer, Works] = {}
+        self.works: dict[tuple[BoundLayer, Counted], Works] = {}
         """What their kernels do, of those of which that was asked."""
         self._bound: dict[str, BoundLayer] = {}
         self._kinds: dict[str, int] = {}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lowtide.bound.bind import Binder, BoundLayer
-from lowtide.cost.work import Works
+from lowtide.cost.work import Counted, Works
 from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Graph, Layer, Overlap, Tensor
 from lowtide.graph.nest import Shape
@@ -70,27 +70,27 @@ class BoundNetwork:
     tensors: Mapping[Value, int]
 
 
-def build_graph(module: Module, binder: Binder | None = None, *, works: bool = False) -> Graph:
+def build_graph(module: Module, binder: Binder | None = None, *, works: Counted | None = None) -> Graph:
     """The graph of a module that `lowtide-outline` has processed; arguments as for `read_network`."""
     return read_network(module, binder, works=works).graph
 
 
-def read_network(module: Module, binder: Binder | None = None, *, works: bool = False) -> BoundNetwork:
+def read_network(module: Module, binder: Binder | None = None, *, works: Counted | None = None) -> BoundNetwork:
     """The network of a module that `lowtide-outline` has processed.
 
     Args:
         module: stays as it is.
         binder: of the target; a new one for the module's lanes where there is none.
-        works: also count what the kernels' loops do, which takes about as long as all else.
+        works: what to count of the kernels' loops; as little as will do, for it takes longer than all else.
     """
     reader = _Reader(binder or Binder(lanes_of(module)), works=works)
     return reader.read(network_block(module, "graph"))
 
 
 class _Reader:
-    def __init__(self, binder: Binder, *, works: bool) -> None:
+    def __init__(self, binder: Binder, *, works: Counted | None) -> None:
         self._binder = binder
-        self._works = works
+        self._works: Counted | None = works
         self._buffers: dict[Value, int] = {}
         self._rows: list[dict[str, int]] = []
         self._values: list[tuple[Value, str]] = []
@@ -169,7 +169,7 @@ class _Reader:
                 channel_accumulator=None
                 if channels.accumulates is None
                 else bound.accumulator(kernel, list(read), "channels"),
-                works=self._works_of(bound, operands) if self._works else None,
+                works=None if self._works is None else self._works_of(bound, operands, self._works),
                 part=number_in(op, PART),
                 stored_bytes=math.prod(bound.body.result.shape) * element,
                 move=None
@@ -193,14 +193,15 @@ class _Reader:
                 found[index] = Overlap(index, *distances)
         return tuple(found.values())
 
-    def _works_of(self, bound: BoundLayer, operands: list[Value]) -> Works:
+    def _works_of(self, bound: BoundLayer, operands: list[Value], wanted: Counted) -> Works:
         """Counted on the loops of its kernels, with the constants of the first layer that is equal."""
-        if bound not in self._binder.works:
+        key = bound, wanted
+        if key not in self._binder.works:
             fixed = {number: value for number, value in enumerate(operands[:-1]) if _is_weight(value)}
             known = {number: interval_of(value) for number, value in fixed.items()}
             constants = {number: interval for number, interval in known.items() if interval is not None}
-            self._binder.works[bound] = works_of(bound.body, bound.lanes, constants, fixed)
-        return self._binder.works[bound]
+            self._binder.works[key] = works_of(bound.body, bound.lanes, constants, fixed, wanted)
+        return self._binder.works[key]
 
     def _tensors(self) -> tuple[Tensor, ...]:
         found: list[Tensor] = []

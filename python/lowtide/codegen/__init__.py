@@ -10,7 +10,7 @@ from lowtide.codegen.elf import undefined_symbols
 from lowtide.codegen.embedded import build_embedded
 from lowtide.codegen.header import header_text
 from lowtide.codegen.iree import scratch_directory
-from lowtide.codegen.object import build_object
+from lowtide.codegen.object import ObjectFile, build_object
 from lowtide.codegen.runtime import build_runtime
 from lowtide.codegen.sizes import sizes
 from lowtide.codegen.stack import stack_bound
@@ -67,9 +67,10 @@ def generate(network: Network, target: Target, out_dir: Path) -> CodegenResult:
         InputError: a file can't be written.
     """
     body = prepare_body(network)
-    code = _generate_object(network, target, body.own, out_dir)
     with scratch_directory() as scratch:
-        elf = None if code.external_symbols else build_embedded(network, target, body.own, scratch)
+        built = build_object(network, target, body.own, scratch)
+        code = _written(network, target, built, out_dir, scratch)
+        elf = None if code.external_symbols else build_embedded(network, built.library, scratch)
         vmfb = build_runtime(network, body.portable, scratch)
     return CodegenResult(
         **vars(code),
@@ -80,20 +81,20 @@ def generate(network: Network, target: Target, out_dir: Path) -> CodegenResult:
 
 def generate_object(network: Network, target: Target, out_dir: Path) -> ObjectResult:
     """Write NAME.o and NAME.h alone, the same as `generate` writes; arguments and errors are its."""
-    return _generate_object(network, target, prepare_body(network).own, out_dir)
-
-
-def _generate_object(network: Network, target: Target, body: str, out_dir: Path) -> ObjectResult:
-    run = f"{network.name}_run"
     with scratch_directory() as scratch:
-        code, frames = build_object(network, target, body, scratch)
-        counted = sizes(code, run, scratch)
+        built = build_object(network, target, prepare_body(network).own, scratch)
+        return _written(network, target, built, out_dir, scratch)
+
+
+def _written(network: Network, target: Target, built: ObjectFile, out_dir: Path, scratch: Path) -> ObjectResult:
+    run, code = f"{network.name}_run", built.data
+    counted = sizes(code, run, scratch)
     external = undefined_symbols(code)
     header = header_text(network, target, external).encode()
     return ObjectResult(
         object=_write(out_dir / f"{network.name}.o", code),
         header=_write(out_dir / f"{network.name}.h", header),
-        stack_bytes=_rounded(stack_bound(code, frames, run), target),
+        stack_bytes=_rounded(stack_bound(code, built.frames, run), target),
         data_bytes=counted.data_bytes,
         code_bytes=counted.code_bytes,
         rodata_bytes=counted.rodata_bytes,

@@ -1,4 +1,4 @@
-"""Wraps a network's body in the modules that iree-compile takes: for the object file, the embedded ELF, the runtime."""
+"""Wraps a network's body in the modules that iree-compile takes: for the object file and for the runtime."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ELEMENT: dict[DType, str] = {
 
 
 def object_module(network: Network, target: Target, body: str) -> str:
-    """The module whose object file has `int NAME_run(void *arena)`.
+    """The module whose object file has `int NAME_run(void *arena)`, and an executable library whose dispatch calls it.
 
     Args:
         network: whose `body` is not read.
@@ -33,11 +33,6 @@ def object_module(network: Network, target: Target, body: str) -> str:
         body: as `prepare_body` gives it.
     """
     return render("object.mlir.jinja", **_common(network, body), index=f"i{8 * target.pointer_bytes}")
-
-
-def embedded_module(network: Network, body: str) -> str:
-    """The module of the embedded ELF: one dispatch, whose binding 0 is the arena."""
-    return render("embedded.mlir.jinja", **_common(network, body))
 
 
 def runtime_module(network: Network, body: str) -> str:

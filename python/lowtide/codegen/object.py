@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -23,8 +24,23 @@ _DISCARD = "SECTIONS { /DISCARD/ : { *(.debug_* .rel.debug_* .rela.debug_* .eh_f
 _SUPPLIED = re.compile(r"__\w+|(?:sqrt|exp|exp2|log|log2|log10|pow|fmod|sin|cos|tan|tanh|erf|ldexp|scalbn)f")
 
 
-def build_object(network: Network, target: Target, body: str, scratch: Path) -> tuple[bytes, dict[str, int]]:
-    """Compile to the bytes of NAME.o.
+@dataclass(frozen=True)
+class ObjectFile:
+    """What IREE makes of a network.
+
+    Attributes:
+        data: the bytes of NAME.o: NAME_run and what it calls.
+        library: an object file with the same code, and the executable library that NAME_library_query gives.
+        frames: the stack frame of each function in bytes, as LLVM reports it.
+    """
+
+    data: bytes
+    library: bytes
+    frames: dict[str, int]
+
+
+def build_object(network: Network, target: Target, body: str, scratch: Path) -> ObjectFile:
+    """Compile a network.
 
     Args:
         network: what to compile.
@@ -32,13 +48,10 @@ def build_object(network: Network, target: Target, body: str, scratch: Path) -> 
         body: as `prepare_body` gives it.
         scratch: a folder for intermediate files.
 
-    Returns:
-        the object file, and the stack frame of each function in bytes as LLVM reports it.
-
     Raises:
         InternalError: IREE refused the module, or the object needs functions that no firmware has.
     """
-    name = network.name
+    run = f"{network.name}_run"
     flags = (
         "--compile-mode=hal-executable",
         "--iree-llvmcpu-link-embedded=false",
@@ -46,11 +59,11 @@ def build_object(network: Network, target: Target, body: str, scratch: Path) -> 
         "--iree-llvmcpu-static-library-output-path=static.o",
         "--stack-usage-file=static.su",
     )
-    compile_module(object_module(network, target, body), target, flags, scratch, name=name)
-    raw = (scratch / "static.o").read_bytes()
-    finished = keep_only(globalise(raw, f"{name}_run"), f"{name}_run", scratch)
-    _check_undefined(undefined_symbols(finished), target)
-    return finished, parse_stack_usage((scratch / "static.su").read_text(encoding="utf-8"))
+    compile_module(object_module(network, target, body), target, flags, scratch, name=network.name)
+    library = (scratch / "static.o").read_bytes()
+    data = keep_only(globalise(library, run), run, scratch)
+    _check_undefined(undefined_symbols(data), target)
+    return ObjectFile(data, library, parse_stack_usage((scratch / "static.su").read_text(encoding="utf-8")))
 
 
 def parse_stack_usage(text: str) -> dict[str, int]:

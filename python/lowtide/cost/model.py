@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lowtide.cost.fit import PREDICTED, Coefficients
 from lowtide.cost.work import BY_PIXELS, FEATURES, LOOPS, Share, Work
@@ -16,6 +16,10 @@ class Cost:
     instructions: float = 0.0
     loads: float = 0.0
     stores: float = 0.0
+
+    def times(self, factor: float) -> Cost:
+        """Of so many of them."""
+        return Cost(self.instructions * factor, self.loads * factor, self.stores * factor)
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.instructions + other.instructions, self.loads + other.loads, self.stores + other.stores)
@@ -32,9 +36,21 @@ class CostModel:
 
     target: str
     forms: Mapping[str, Coefficients]
+    _rates: dict[Work, tuple[Cost, Cost]] = field(
+        default_factory=dict[Work, tuple[Cost, Cost]], init=False, repr=False, compare=False
+    )
 
     def of(self, share: Share) -> Cost:
         """What a layer takes in a plan."""
+        if share.work not in self._rates:
+            self._rates[share.work] = (
+                self._predicted(Share("", share.work, 1.0, 0)),
+                self._predicted(Share("", share.work, 0.0, 1)),
+            )
+        run, call = self._rates[share.work]
+        return run.times(share.part) + call.times(share.calls)
+
+    def _predicted(self, share: Share) -> Cost:
         form = share.work.form
         near = form if form in self.forms else form.removesuffix(BY_PIXELS)
         coefficients = self.forms[near if near in self.forms else "pull"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -63,21 +64,25 @@ KINDS = tuple(field.name for field in fields(Work) if field.name != "form")
 """The names of what is counted."""
 
 
+Counted = Literal["rows", "all"]
+"""What is counted of each layer: what plans without loops by columns and without spare flash go by, or everything."""
+
+
 @dataclass(frozen=True)
 class Works:
     """What a layer's kernels do, for each way in which a plan can run it.
 
     Attributes:
         whole: its own kernel, whole or by rows of its output.
-        pixels: its own kernel in a loop by columns.
+        pixels: its own kernel in a loop by columns; None where that was not asked for.
         pulled: the general kernel, which goes by channels.
         summed: its own kernel that takes its input by rows, where it can.
-        widened: as `whole`, with weights of 16 bits; None where nothing is gained.
+        widened: as `whole`, with weights of 16 bits; None where nothing is gained, or that was not asked for.
         widened_bytes: flash that those take more.
     """
 
     whole: Work
-    pixels: Work
+    pixels: Work | None
     pulled: Work
     summed: Work | None = None
     widened: Work | None = None

@@ -118,7 +118,7 @@ def _tasks(
     with stages.stage("plan"), stages.search() as watch:
         price = by_instructions(model)
         front = plan_front(
-            partial(graph_of, module, works=True), alignment, keep_input=keep_input, watch=watch, price=price
+            partial(graph_of, module, works="all"), alignment, keep_input=keep_input, watch=watch, price=price
         )
     content = path.read_bytes()
     tasks = tuple(

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.alloc import Buffer, Choice, Forbidden, Problem
-from lowtide.graph.program import Call, Loop, Program, Read, Store, readers
+from lowtide.graph.program import Call, Loop, Program, Read, Store
 
 Bytes = npt.NDArray[np.int64]
 _ALL = 1 << 40
@@ -146,6 +146,13 @@ class _Timeline:
         runs = _expanded(loop, turns)
         self._calls, self._iterations = runs[:, 0], runs[:, 1]
         self._first_row, self._last_row, self._first_column, self._last_column = runs[:, 2:].T
+        self._reading: dict[int, list[int]] = {}
+        self._writing: dict[int, list[int]] = {}
+        for number in range(loop.first, loop.last + 1):
+            for read in program.calls[number].reads:
+                self._reading.setdefault(read.buffer, []).append(number)
+            self._writing.setdefault(program.calls[number].writes, []).append(number)
+        self._runs_of = {number: np.flatnonzero(self._calls == number) for number in range(loop.first, loop.last + 1)}
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -153,8 +160,7 @@ class _Timeline:
     def held(self, buffer: int) -> _Held:
         """When and where the buffer holds needed values."""
         store = self._program.buffers[buffer]
-        writers = [k for k in self._inside() if self._program.calls[k].writes == buffer]
-        reading = readers(self._program.calls, self._loop, buffer)
+        writers, reading = self._writing.get(buffer, []), self._reading.get(buffer, [])
         zero, size = np.zeros(len(self), np.int64), np.full(len(self), store.nbytes, np.int64)
         if store.temporary:
             return _Held(zero, np.where(self._within_iterations(writers, reading), size, 0))
@@ -182,7 +188,7 @@ class _Timeline:
 
     def _refined(self, source: int, output: int, lows: Bytes) -> Bytes:
         """Within the runs of the one layer that reads a dying input and writes the output the element counts."""
-        reading = readers(self._program.calls, self._loop, source)
+        reading = self._reading.get(source, [])
         if (
             self._loop.by_channels
             or self._loop.columns is not None
@@ -197,32 +203,25 @@ class _Timeline:
         distance = overlap[1] if self._loop.backwards else overlap[0]
         return np.where(self._calls == reading[0], np.maximum(lows, -distance), lows)
 
-    def _inside(self) -> range:
-        return range(self._loop.first, self._loop.last + 1)
-
     def _within_iterations(self, writers: Sequence[int], reading: Sequence[int]) -> npt.NDArray[np.bool_]:
         """From the writer's run to the last reader's, in every iteration in which it runs."""
         first, last = min(writers), max([*writers, *reading])
         # iterations are counted from the first, and there are few: a table is quicker than a search
         low = self._iterations.min()
         ran = np.zeros(self._iterations.max() + 1 - low, np.bool_)
-        ran[self._iterations[self._calls == first] - low] = True
+        ran[self._iterations[self._runs_of[first]] - low] = True
         return (self._calls >= first) & (self._calls <= last) & ran[self._iterations - low]
 
     def _until(self, calls: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Up to the last run of any of these calls."""
-        wanted = np.zeros(self._loop.last + 1, np.bool_)
-        wanted[list(calls)] = True
-        runs = np.flatnonzero(wanted[self._calls])
-        last = int(runs[-1]) if len(runs) else len(self) - 1
+        last = max((int(self._runs_of[call][-1]) for call in calls if len(self._runs_of[call])), default=len(self) - 1)
         return np.arange(len(self)) <= last
 
     def _made(self, writer: int, store: Store) -> Bytes:
         """Pixels of the tensor up to the last that the writer has made."""
-        last = np.minimum(self._last_column, store.columns)
-        made = np.where(self._calls == writer, (self._last_row - 1) * store.columns + last, 0)
-        if self._loop.by_channels:
-            made = np.where(self._calls == writer, store.pixels, 0)
+        made, runs = np.zeros(len(self), np.int64), self._runs_of[writer]
+        last = np.minimum(self._last_column[runs], store.columns)
+        made[runs] = store.pixels if self._loop.by_channels else (self._last_row[runs] - 1) * store.columns + last
         return np.maximum.accumulate(made)
 
     def _consumed(self, buffer: int, reading: Sequence[int]) -> Bytes:
@@ -231,24 +230,24 @@ class _Timeline:
         needed = np.full(len(self), store.pixels, np.int64)
         for reader in reading:
             read = next(r for r in self._program.calls[reader].reads if r.buffer == buffer)
-            mine = self._calls == reader
-            needed = np.where(mine, np.minimum(needed, self._needed(read, store)), needed)
+            runs = self._runs_of[reader]
+            needed[runs] = np.minimum(needed[runs], self._needed(read, store, runs))
         return np.minimum.accumulate(needed[::-1])[::-1] * store.pixel_bytes
 
-    def _needed(self, read: Read, store: Store) -> Bytes:
-        """The first pixel that each run would read as the reader."""
+    def _needed(self, read: Read, store: Store, runs: Bytes) -> Bytes:
+        """The first pixel that each of these runs of the reader reads."""
         if self._loop.by_channels or read.window is None or read.window.stride == 0:
-            return np.zeros(len(self), np.int64)
-        row = np.clip(self._first_row * read.window.stride + read.window.first, 0, store.rows)
+            return np.zeros(len(runs), np.int64)
+        row = np.clip(self._first_row[runs] * read.window.stride + read.window.first, 0, store.rows)
         if self._loop.columns is None or read.columns is None:
             return row * store.columns
-        column = np.clip(self._first_column * read.columns.stride + read.columns.first, 0, store.columns)
+        column = np.clip(self._first_column[runs] * read.columns.stride + read.columns.first, 0, store.columns)
         return row * store.columns + column
 
 
 def _expanded(loop: Loop, turns: Collection[int] | None) -> Bytes:
     """A row for each run: call, turn, first row and end, first column and end (a large one where it takes all)."""
-    rows = np.array([(run.call, run.iteration, run.begin, run.end) for run in loop.runs], dtype=np.int64)
+    rows = np.array(loop.runs, dtype=np.int64)
     if loop.columns is None:
         return np.concatenate([rows, np.zeros((len(rows), 1), np.int64), np.full((len(rows), 1), _ALL)], axis=1)
     columns = np.array(loop.columns, dtype=np.int64)

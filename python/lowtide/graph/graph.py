@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from lowtide.cost.work import Works
 from lowtide.graph.program import RowAccess
@@ -30,22 +31,22 @@ class Tensor:
     producer: int
     last_use: int
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """Size in bytes."""
         return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Extent of the outermost dimension of more than one element."""
         return next((extent for extent in self.shape if extent > 1), 1)
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """Size of a row in bytes."""
         return self.nbytes // self.rows
 
-    @property
+    @cached_property
     def columns(self) -> int:
         """Extent of the dimension after the rows where another follows it, else 1."""
         inner = self.shape[next((d for d, extent in enumerate(self.shape) if extent > 1), 0) + 1 :]

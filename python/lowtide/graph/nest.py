@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.indexing.subscripts import apply_map, dimension_of
-from lowtide.ir import AffineMap, Operation, Type, Value
+from lowtide.ir import AffineMap, BlockArgument, Operation, Type, Value
 
 Shape = tuple[int, ...]
 Kind = Literal["parallel", "reduction"]
@@ -96,6 +97,13 @@ class Structured:
     def is_reduction(self) -> bool:
         """True where an output element takes more than one step of the loop nest."""
         return any(kind == "reduction" and extent > 1 for kind, extent in zip(self.kinds, self.extents, strict=True))
+
+    @cached_property
+    def captured(self) -> frozenset[int]:
+        """Arguments that the scalar code reads at places of its own (`tensor.extract`)."""
+        block = self.op.regions[0].blocks[0]
+        operands = (operand for view in block.operations for operand in view.operation.operands)
+        return frozenset(v.arg_number for v in operands if isinstance(v, BlockArgument) and v.owner != block)
 
 
 Node = Operand | Undefined | Filled | Padded | Sliced | Reshaped | Structured

@@ -34,7 +34,6 @@ from lowtide.graph.nest import (
     sources_of,
 )
 from lowtide.indexing.linear import Index, Linear, Var
-from lowtide.ir import BlockArgument
 
 Elements = npt.NDArray[np.int64]
 
@@ -249,21 +248,14 @@ def accesses(
 def _structured(
     node: Structured, index: Index, argument: int, steps: Dividing | None, *, padded: bool
 ) -> Iterator[Access | None]:
-    if argument in _captured(node):
+    if argument in node.captured:
         yield None
     for source, inner in sources_of(node, index):
         yield from accesses(source, inner, argument, steps, padded=padded)
 
 
-def _captured(node: Structured) -> set[int]:
-    """Arguments that the scalar code reads at places of its own (`tensor.extract`)."""
-    block = node.op.regions[0].blocks[0]
-    operands = (operand for view in block.operations for operand in view.operation.operands)
-    return {v.arg_number for v in operands if isinstance(v, BlockArgument) and v.owner != block}
-
-
 def arguments_of(node: Node) -> set[int]:
     """Arguments that the node is computed from."""
     nodes = reachable(node)
-    captured = (_captured(found) for found in nodes if isinstance(found, Structured))
+    captured = (found.captured for found in nodes if isinstance(found, Structured))
     return {found.argument for found in nodes if isinstance(found, Operand)}.union(*captured)

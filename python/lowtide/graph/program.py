@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from lowtide.dtypes import DType
 
@@ -115,8 +115,7 @@ class Call:
     part: Literal["", "start", "finish"] = ""
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """One execution of a call inside a loop: rows [begin, end) of its output (of its input where it accumulates)."""
 
     call: int
@@ -244,9 +243,3 @@ def used_by(call: Call) -> Iterator[int]:
     """The buffers of a call, what it writes last."""
     yield from (read.buffer for read in call.reads)
     yield call.writes
-
-
-def readers(calls: Sequence[Call], loop: Loop, buffer: int) -> list[int]:
-    """The calls of a loop that read the buffer."""
-    inside = range(loop.first, loop.last + 1)
-    return [k for k in inside if any(read.buffer == buffer for read in calls[k].reads)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -131,6 +132,19 @@ class RowSchedule:
         anew = (abs(rows.window.stride) * rows.rows + abs(rows.window.first) + abs(rows.margin) for rows in again)
         return max((*kept, *anew, *map(abs, ends)), default=0)
 
+    @cached_property
+    def _places(self) -> tuple[int, ...]:
+        """Of each stage how many of those before it are in `kept_ranges`."""
+        return tuple(accumulate((isinstance(rows, RowRange) for rows in self.ranges), initial=0))
+
+    @cached_property
+    def _ends(self) -> Integers:
+        """Rows made by each of `kept_ranges` before the loop and after each of its iterations."""
+        table = np.array([(r.slope, r.offset, r.divisor, r.rows) for r in self.kept_ranges], np.int64)
+        slopes, offsets, divisors, rows = table.T[:, :, None]
+        made = (slopes * np.arange(self.start - 1, self.stop) + offsets) // divisors
+        return np.minimum(np.maximum(made, 0), rows)
+
     def bounds(self, stage: int, iteration: int) -> tuple[int, int]:
         """First row and end of what a stage makes in an iteration."""
         rows = self.ranges[stage]
@@ -140,13 +154,16 @@ class RowSchedule:
 
     def runs(self) -> list[tuple[int, int, int, int]]:
         """Iteration, stage, first row and end of everything that runs, in order."""
-        turns = self.turns()
-        return [
-            (iteration, stage, *made[number])
-            for number, iteration in enumerate(range(self.start, self.stop))
-            for stage, made in enumerate(turns)
-            if made[number][0] < made[number][1]
-        ]
+        bounds = [self.all_bounds(stage) for stage in range(len(self.ranges))]
+        begins, ends = (np.array(of_stage).T for of_stage in zip(*bounds, strict=True))
+        turns, stages = np.nonzero(begins < ends)
+        columns = (turns + self.start, stages, begins[turns, stages], ends[turns, stages])
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    def rows_made(self, stage: int) -> int:
+        """Rows that a stage makes in all."""
+        begins, ends = self.all_bounds(stage)
+        return int(np.maximum(ends - begins, 0).sum())
 
     def turns(self) -> tuple[tuple[tuple[int, int], ...], ...]:
         """Of each stage what it makes in each iteration, first and end."""
@@ -157,8 +174,8 @@ class RowSchedule:
         """`bounds` in each iteration."""
         rows = self.ranges[stage]
         if isinstance(rows, RowRange):
-            iterations = np.arange(self.start, self.stop)
-            return rows.ends(iterations - 1), rows.ends(iterations)
+            ends = self._ends[self._places[stage]]
+            return ends[:-1], ends[1:]
         return rows.all_bounds(*self.all_bounds(rows.reader))
 
 
@@ -232,7 +249,7 @@ def schedule_rows(
     paced = paced_schedule(stages, escaping, tile, again)
     once = seen_through(stages, again)
     cached = paced if not again else paced_schedule(once, escaping, tile)
-    kept = {once[number].output: _kept(cached, once, number) for number in inside(once, escaping)}
+    kept = _kept(cached, once, inside(once, escaping))
     return replace(paced, kept={**kept, **anew_rows(paced, stages, again)})
 
 
@@ -384,18 +401,24 @@ def _paces(links: Sequence[_Link], count: int) -> list[int]:
     return known
 
 
-def _kept(schedule: RowSchedule, stages: Sequence[Stage], source: int) -> Kept:
-    """The most rows of a tensor that are there at once: those made, less those that no reader needs again."""
-    tensor, made = stages[source].output, schedule.kept_ranges[source]
-    iterations = np.arange(schedule.start, schedule.stop)
-    begin, end = made.ends(iterations - 1), made.ends(iterations)
-    needed = end
+def _kept(schedule: RowSchedule, stages: Sequence[Stage], sources: Sequence[int]) -> dict[int, Kept]:
+    """The most rows of each of these tensors that are there at once: those made, less those that none needs again."""
+    kept: dict[int, Kept] = {}
+    bounds = [schedule.all_bounds(number) for number in range(len(stages))]
+    readers: dict[int, list[tuple[int, Window]]] = {}
     for reader, stage in enumerate(stages):
         for read, window in stage.inputs:
-            if read == tensor and window is not None:
-                rows = schedule.kept_ranges[reader]
-                done = rows.ends(iterations - 1)
-                first = np.maximum(0, window.stride * done + window.first)
-                needed = np.where(done < rows.rows, np.minimum(needed, first), needed)
-    most = int((end - np.minimum(needed, begin)).max(initial=1))
-    return Kept(min(most, stages[source].rows), bool((needed < begin).any()))
+            if window is not None:
+                readers.setdefault(read, []).append((reader, window))
+    for source in sources:
+        begin, end = bounds[source]
+        needed = end
+        for reader, window in readers.get(stages[source].output, ()):
+            done = bounds[reader][0]
+            first = np.maximum(0, window.stride * done + window.first)
+            # a reader that has made all its rows needs nothing more
+            needed = np.where(done < schedule.kept_ranges[reader].rows, np.minimum(needed, first), needed)
+        kept[stages[source].output] = Kept(
+            min(max(1, int((end - np.minimum(needed, begin)).max())), stages[source].rows), bool((needed < begin).any())
+        )
+    return kept

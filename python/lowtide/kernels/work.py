@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from lowtide.cost.work import BY_PIXELS, Work, Works
+from lowtide.cost.work import BY_PIXELS, Counted, Work, Works
 from lowtide.errors import InternalError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.rows import accumulating_body, accumulation_of
@@ -40,7 +40,9 @@ _CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh},loop-i
 NOTHING_CUT: Mapping[int, int] = MappingProxyType({})
 
 
-def works_of(body: LayerBody, lanes: str, constants: Mapping[int, Interval], fixed: Collection[int]) -> Works:
+def works_of(
+    body: LayerBody, lanes: str, constants: Mapping[int, Interval], fixed: Collection[int], wanted: Counted
+) -> Works:
     """What a layer's kernels do in one run over the whole layer, for each way in which they can go.
 
     Args:
@@ -48,6 +50,7 @@ def works_of(body: LayerBody, lanes: str, constants: Mapping[int, Interval], fix
         lanes: of the core, a name of `LANES`.
         constants: between which values those tensor arguments lie that are known.
         fixed: the numbers of the tensor arguments that are constants.
+        wanted: which ways; the others are left out.
     """
     name = kernel_name(body)
     how = How(lanes, constants=constants)
@@ -55,12 +58,14 @@ def works_of(body: LayerBody, lanes: str, constants: Mapping[int, Interval], fix
     summed = _summed(body, how, fixed)
     if name == GENERAL:
         return Works(pulled, replace(pulled, form=pulled.form + BY_PIXELS), pulled, summed)
-    cut = (1, 2) if len(body.result.shape) == 4 else ()
-    ranges = {dimension: body.result.shape[dimension] for dimension in cut}
-    pixels = _counted(body, name, how, fixed, ranges)
-    whole = _counted(body, name, how, fixed)
-    works = Works(whole, replace(pixels, form=pixels.form + BY_PIXELS), pulled, summed)
-    nbytes = _widened_bytes(body, lanes, fixed)
+    pixels = None
+    if wanted != "rows":
+        cut = (1, 2) if len(body.result.shape) == 4 else ()
+        ranges = {dimension: body.result.shape[dimension] for dimension in cut}
+        pixels = _counted(body, name, how, fixed, ranges)
+        pixels = replace(pixels, form=pixels.form + BY_PIXELS)
+    works = Works(_counted(body, name, how, fixed), pixels, pulled, summed)
+    nbytes = 0 if wanted == "rows" else _widened_bytes(body, lanes, fixed)
     if not nbytes:
         return works
     return replace(works, widened=_counted(body, WIDENED, how, fixed), widened_bytes=nbytes)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ortools.sat.python import cp_model
-
 from lowtide.cost.model import CostModel
 from lowtide.cost.work import Works
 from lowtide.graph.graph import Graph
@@ -43,6 +41,8 @@ def widened_layers(graph: Graph, plan: Plan, model: CostModel, spare: int) -> tu
 
 def most_gain(gains: dict[int, tuple[int, int]], spare: int) -> tuple[int, ...]:
     """The numbers with the largest sum of gains whose bytes fit."""
+    from ortools.sat.python import cp_model
+
     program = cp_model.CpModel()
     picks = [program.new_bool_var(str(number)) for number in gains]
     weighted = cp_model.LinearExpr.weighted_sum

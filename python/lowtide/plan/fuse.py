@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import MOST_RUNS, loop_bytes, problem_of as problem_of_program
 from lowtide.graph.fusion import Axis, Fusion
-from lowtide.graph.graph import Graph, Layer
-from lowtide.graph.program import Direction, Program, RowAccess, Window, Windows
+from lowtide.graph.graph import Graph
+from lowtide.graph.program import Direction, Program, Window
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.plan.memory import program_of
 from lowtide.plan.price import Price, by_macs
@@ -204,6 +205,23 @@ class _Search:
         for number in range(1, self._count + 1):
             whole = Fusion(number, number)
             self._segments[whole] = Segment(whole, self._solved(whole), 0, exact=True)
+        floor = self._floor()
+        large = (segment.nbytes > floor for segment in self._segments.values())
+        self._large = tuple(accumulate(large, initial=0))
+
+    def _floor(self) -> int:
+        """Bytes that no plan needs less of: all inputs, all outputs, a layer that no loop can take.
+
+        A loop of layers none of which needs more when it is whole lowers no peak and costs something.
+        """
+        sizes = [tensor.nbytes for tensor in self._graph.tensors]
+        alone = (
+            self._segments[Fusion(layer.step, layer.step)].nbytes
+            for layer in self._graph.layers
+            if all(access.windows is None and access.accumulates is None for access in (layer.rows, layer.channels))
+        )
+        ends = (sum(sizes[index] for index in indices) for indices in (self._graph.inputs, self._graph.outputs))
+        return max(*ends, *alone)
 
     def watched(self, watch: Watch, total: int) -> None:
         """Tell `watch` from now on how many of `total` first layers have been looked at."""
@@ -283,7 +301,7 @@ class _Search:
                 return
             self._done += 1
             for last in range(first + lengths.start - 1, min(first + lengths.stop - 2, self._count) + 1):
-                if not self._add(first, last, mode, limit):
+                if self._large[last] > self._large[first - 1] and not self._add(first, last, mode, limit):
                     break
             if self.ending != "complete":
                 return
@@ -357,53 +375,19 @@ def _turned(fusion: Fusion) -> Fusion:
 def segment_graph(graph: Graph, first: int, last: int, keep_input: bool = False) -> Graph:
     """Layers `first` to `last` alone: what is there before is their input, what later ones need their output.
 
+    Steps and the numbers of tensors stay those of the whole graph.
+
     Args:
         graph: layers in the order in which they run.
         first, last: numbered from 1, both included.
         keep_input: the network's inputs stay to the end.
     """
     end = len(graph.layers) + 1
-    uses = {t.index: end if keep_input and t.index in graph.inputs else t.last_use for t in graph.tensors}
-    live = [t for t in graph.tensors if t.producer <= last and uses[t.index] >= first]
-    numbers = {t.index: number for number, t in enumerate(live)}
-    tensors = tuple(
-        replace(
-            t,
-            index=numbers[t.index],
-            producer=max(t.producer - first + 1, 0),
-            last_use=min(uses[t.index], last + 1) - first + 1,
-        )
-        for t in live
-    )
-    layers = tuple(_renumbered(layer, first, numbers) for layer in graph.layers[first - 1 : last])
-    inputs = tuple(numbers[t.index] for t in live if t.producer < first)
-    outputs = tuple(numbers[t.index] for t in live if uses[t.index] > last)
-    return Graph(layers, tensors, inputs, outputs)
-
-
-def _renumbered(layer: Layer, first: int, numbers: Mapping[int, int]) -> Layer:
-    return replace(
-        layer,
-        step=layer.step - first + 1,
-        inputs=tuple(numbers[index] for index in layer.inputs),
-        output=numbers[layer.output],
-        overlaps=tuple(replace(o, tensor=numbers[o.tensor]) for o in layer.overlaps),
-        rows=_renumbered_access(layer.rows, numbers),
-        channels=_renumbered_access(layer.channels, numbers),
-    )
-
-
-def _renumbered_access(access: RowAccess, numbers: Mapping[int, int]) -> RowAccess:
-    return replace(
-        access,
-        windows=_renumbered_windows(access.windows, numbers),
-        accumulates=None if access.accumulates is None else numbers[access.accumulates],
-        columns=_renumbered_windows(access.columns, numbers),
-    )
-
-
-def _renumbered_windows(windows: Windows, numbers: Mapping[int, int]) -> Windows:
-    return None if windows is None else tuple((numbers[index], window) for index, window in windows)
+    stays = graph.inputs if keep_input else ()
+    uses = [(t, end if t.index in stays else t.last_use) for t in graph.tensors if t.producer <= last]
+    inputs = tuple(t.index for t, use in uses if t.producer < first and use >= first)
+    outputs = tuple(t.index for t, use in uses if use > last)
+    return Graph(graph.layers[first - 1 : last], graph.tensors, inputs, outputs)
 
 
 def least_peak(segments: Sequence[Segment], layers: int) -> int:

@@ -84,9 +84,10 @@ def schedule_of(graph: Graph, fusion: Fusion) -> LoopSchedule:
         UnschedulableError: the layers can't be fused.
     """
     layers = graph.layers[fusion.first - 1 : fusion.last]
+    used = {index for layer in layers for index in (*layer.inputs, layer.output)}
     return schedule_loop(
         stages_of(graph, layers, fusion.axis),
-        {t.index: (t.rows, t.columns) for t in graph.tensors},
+        {t.index: (t.rows, t.columns) for t in map(graph.tensors.__getitem__, used)},
         escaping(graph, layers),
         rows=fusion.rows,
         columns=fusion.columns,
@@ -286,7 +287,7 @@ def counted_from_the_start(program: Program, graph: Graph) -> Program:
         extents = {number: _extents(program, number, graph) for number in numbers}
         for number in numbers:
             calls[number] = replace(calls[number], reads=_turned(program, number, graph))
-        runs = (replace(r, begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in loop.runs)
+        runs = (r._replace(begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in loop.runs)
         columns = loop.columns and tuple(
             tuple((extents[number][1] - end, extents[number][1] - begin) for begin, end in turns)
             for number, turns in zip(numbers, loop.columns, strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from lowtide.cost.work import SUMS, Share, Works
@@ -39,9 +38,7 @@ def loop_shares(graph: Graph, fusion: Fusion) -> list[Share]:
     """The shares of the layers of one loop."""
     layers = graph.layers[fusion.first - 1 : fusion.last]
     schedule = schedule_of(graph, fusion)
-    made = Counter[int]()
-    for _, stage, begin, end in schedule.rows.runs():
-        made[stage] += end - begin
+    made = [schedule.rows.rows_made(stage) for stage in range(len(layers))]
     turns = schedule.rows.stop - schedule.rows.start
     turns *= 1 if schedule.columns is None else schedule.columns.stop - schedule.columns.start
     return [_share(layer, fusion, schedule, number, made[number], turns) for number, layer in enumerate(layers)]
@@ -57,6 +54,8 @@ def _share(layer: Layer, fusion: Fusion, schedule: LoopSchedule, number: int, ro
         own = works.summed if fusion.axis == "rows" else None
         return Share(layer.name, own or works.pulled, part, turns).of_form(SUMS)
     if schedule.columns is not None:
+        if works.pixels is None:
+            raise InternalError("plan", "what the kernels do by columns has not been counted", where=layer.name)
         return Share(layer.name, works.pixels, part, turns)
     return Share(layer.name, works.whole if fusion.axis == "rows" else works.pulled, part, turns)
 

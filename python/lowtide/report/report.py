@@ -120,7 +120,7 @@ def _layer(layer: LayerAccess) -> dict[str, object]:
 
 
 def _loop(loop: Loop) -> dict[str, object]:
-    return {**asdict(loop), "runs": [astuple(run) for run in loop.runs]}
+    return {**asdict(loop), "runs": list(map(tuple, loop.runs))}
 
 
 def read_report(directory: Path) -> Report:

@@ -211,7 +211,7 @@ def loop(value: object, layers: tuple[LayerAccess, ...], buffers: Mapping[str, P
 
 def _run(value: object, first: int, last: int) -> Run:
     row = items(value, "a run")
-    if len(row) != len(_names(Run)):
+    if len(row) != len(Run._fields):
         raise ValueError(f"a run is {_shown(value)}, not [layer, iteration, begin, end]")
     call = whole(row[0], "a run's layer", first, last)
     iteration = whole(row[1], "a run's iteration", -MOST_ARENA, MOST_ARENA)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-from ortools.sat.python import cp_model
+from typing import TYPE_CHECKING
 
 from lowtide.alloc.liveness import live_pairs
 from lowtide.alloc.problem import Forbidden, Problem, Solution
 from lowtide.alloc.strategies.local_search import local_search
+
+if TYPE_CHECKING:
+    from ortools.sat.python import cp_model
 
 NAME = "exact"
 EFFORT = 10.0
@@ -29,17 +31,29 @@ def exact(problem: Problem) -> Solution:
     return improved(problem, local_search(problem))
 
 
-def improved(problem: Problem, start: Solution, effort: float = EFFORT) -> Solution:
-    """The solver's answer within the effort (deterministic time), started from and never worse than `start`."""
+def improved(problem: Problem, start: Solution, effort: float = EFFORT, *, presolve: bool = True) -> Solution:
+    """The solver's answer, started from and never worse than `start`.
+
+    Args:
+        problem, start: what is to be solved, and a solution of it.
+        effort: deterministic time at most.
+        presolve: simplify the model and relax it linearly.
+    """
     if start.arena_bytes <= max(start.bound_bytes, problem.capacity or 0):
         return replace(start, strategy=NAME)
-    program = _Program.of(problem, start)
+    # half a second, which most problems need not take
+    from ortools.sat.python import cp_model
+
+    program = _Program.of(cp_model.CpModel(), problem, start)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = SEED
     # It would leave Ctrl-C ending the process on the spot, files and all.
     solver.parameters.catch_sigint_signal = False
     solver.parameters.max_deterministic_time = effort
+    if not presolve:
+        solver.parameters.cp_model_presolve = False
+        solver.parameters.linearization_level = 0
     status = solver.solve(program.model)
     bound = max(start.bound_bytes, min(start.arena_bytes, int(solver.best_objective_bound)))
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
@@ -63,8 +77,8 @@ class _Program:
     picks: tuple[tuple[cp_model.IntVar, ...], ...]
 
     @staticmethod
-    def of(problem: Problem, start: Solution) -> _Program:
-        model = cp_model.CpModel()
+    def of(model: cp_model.CpModel, problem: Problem, start: Solution) -> _Program:
+        """The problem in an empty model, with arenas from the bound to that of `start`."""
         arena = model.new_int_var(start.bound_bytes, start.arena_bytes, "arena")
         program = _Program(model, _slots(problem, model, start), _picks(problem, model, start))
         for buffer, slot in zip(problem.buffers, program.slots, strict=True):

@@ -6,11 +6,14 @@ The effort is counted in nodes and attempts, so the same problem always has the 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lowtide.alloc.problem import Problem, Solution
-from lowtide.alloc.search.climb import Climb
-from lowtide.alloc.search.restarts import Packing
 from lowtide.alloc.strategies.first_fit import first_fit
+
+if TYPE_CHECKING:
+    from lowtide.alloc.search.climb import Climb
+    from lowtide.alloc.search.restarts import Packing
 
 NAME = "local-search"
 NODES = 600_000
@@ -32,23 +35,28 @@ def local_search(problem: Problem) -> Solution:
     start = replace(first_fit(problem), strategy=NAME)
     if start.arena_bytes <= max(start.bound_bytes, problem.capacity or 0):
         return start
-    return _packed(problem, start) if Packing.possible(problem) else _climbed(problem, start)
+    # They load numba, which takes a second.
+    from lowtide.alloc.search.climb import Climb
+    from lowtide.alloc.search.restarts import Packing
+
+    if Packing.possible(problem):
+        return _packed(Packing(problem), problem, start)
+    return _climbed(Climb(problem), problem, start)
 
 
-def _climbed(problem: Problem, start: Solution) -> Solution:
+def _climbed(climb: Climb, problem: Problem, start: Solution) -> Solution:
     count = len(problem.buffers)
     attempts = min(ATTEMPTS * (count + len(problem.choices)), PLACEMENTS // count)
     enough = max(start.bound_bytes, problem.capacity or 0)
-    best = Climb(problem).improved(start.offsets, start.choices, enough, attempts)
+    best = climb.improved(start.offsets, start.choices, enough, attempts)
     if best.arena >= start.arena_bytes:
         return start
     offsets, choices = tuple(best.offsets.tolist()), tuple(best.picks.tolist())
     return replace(start, offsets=offsets, choices=choices, arena_bytes=best.arena)
 
 
-def _packed(problem: Problem, start: Solution) -> Solution:
+def _packed(packing: Packing, problem: Problem, start: Solution) -> Solution:
     """Try what is asked for, then halve the gap between what was not found and the best found."""
-    packing = Packing(problem)
     best = replace(start, bound_bytes=packing.rounded_up(start.bound_bytes))
     missed = best.bound_bytes - packing.granularity
     target = enough = max(best.bound_bytes, problem.capacity or 0)

@@ -39,6 +39,8 @@ class SatParameters:
     num_workers: int
     random_seed: int
     max_deterministic_time: float
+    cp_model_presolve: bool
+    linearization_level: int
     catch_sigint_signal: bool
 
 class CpSolver:
