@@ -17,14 +17,12 @@ NETWORK = """func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
 LOWERED = "lowtide-normalise,lowtide-outline"
 
 CASES: list[tuple[str, type[LowtideError], str]] = [
-    ("lowtide-bufferise", InputError, "bufferise: the module has no outlined layers\n  remedy: run lowtide-outline"),
-    ("lowtide-allocate", InputError, "allocate: the module has no outlined layers"),
-    ("lowtide-kernels", InputError, "kernels: the module has no outlined layers"),
-    ("lowtide-outline,lowtide-allocate", InputError, "not on buffers\n  remedy: run this pass after lowtide-bufferise"),
-    ("lowtide-outline,lowtide-kernels", InputError, "kernels: the network's function is not on buffers"),
-    (f"{LOWERED}", InputError, "bufferise: the network's function is not on tensors"),
+    ("lowtide-allocate", InputError, "allocate: the network has not been cut into layers\n  remedy: run lowtide-outline"),
+    ("lowtide-kernels", InputError, "kernels: the network has no arena\n  remedy: run lowtide-allocate first"),
+    ("lowtide-outline,lowtide-kernels", InputError, "kernels: the network has no arena"),
     (f"{LOWERED},lowtide-allocate,lowtide-allocate", InputError, "allocate: the arena is allocated already"),
-    (f"{LOWERED},lowtide-kernels,lowtide-kernels", InputError, "kernels: the module has no outlined layers"),
+    (f"{LOWERED},lowtide-allocate,lowtide-kernels,lowtide-kernels", InputError, "kernels: the network has no arena"),
+    (f"{LOWERED},lowtide-allocate,lowtide-kernels,lowtide-allocate", InputError, "has not been cut into layers"),
     (f"{LOWERED},lowtide-allocate{{alignment=x}}", UsageError, "alignment is a number, not 'x'"),
     (f"{LOWERED},lowtide-allocate{{alignment=0}}", UsageError, "an alignment of 0 bytes\n  remedy: give 1 or more"),
     (f"{LOWERED},lowtide-allocate{{keep-input=maybe}}", UsageError, "keep-input is a number, not 'maybe'"),

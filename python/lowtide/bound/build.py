@@ -75,16 +75,19 @@ def build_graph(module: Module, binder: Binder | None = None, *, works: Counted 
     return read_network(module, binder, works=works).graph
 
 
-def read_network(module: Module, binder: Binder | None = None, *, works: Counted | None = None) -> BoundNetwork:
+def read_network(
+    module: Module, binder: Binder | None = None, *, works: Counted | None = None, stage: str = "graph"
+) -> BoundNetwork:
     """The network of a module that `lowtide-outline` has processed.
 
     Args:
         module: stays as it is.
         binder: of the target; a new one for the module's lanes where there is none.
         works: what to count of the kernels' loops; as little as will do, for it takes longer than all else.
+        stage: the one to name where the network has not been cut into layers.
     """
     reader = _Reader(binder or Binder(lanes_of(module)), works=works)
-    return reader.read(network_block(module, "graph"))
+    return reader.read(network_block(module, stage))
 
 
 class _Reader:

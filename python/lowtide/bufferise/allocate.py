@@ -77,7 +77,7 @@ def allocate(module: Module, binder: Binder, options: Mapping[str, str]) -> Plac
     strategy = options.get("strategy", _strategy(module))
     overlap = bool(_number(module, options, "overlap", OVERLAP, 1))
     budget = _number(module, options, "budget", BUDGET, 0)
-    network = read_network(module, binder)
+    network = read_network(module, binder, stage=STAGE)
     program = program_of(network.graph, alignment, fusions=network.fusions, keep_input=keep)
     problem, calls = problem_of(program, overlap=overlap)
     solution = solve(problem, strategy)
