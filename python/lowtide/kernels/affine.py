@@ -161,4 +161,4 @@ def _widest(points: Floats, results: Floats) -> tuple[float, Floats]:
         constraint = solver.Constraint(float(limits[worst]), solver.infinity())
         for variable, factor in zip((*variables, margin), rows[worst].tolist(), strict=True):
             constraint.SetCoefficient(variable, factor)
-    return -1.0, np.zeros(points.shape[1] + 1)
+    return -1.0, np.zeros(len(variables))
