@@ -1,4 +1,4 @@
-"""Forbidden intervals of single layers and of layers in loops, to the byte, against a simulation of each load and store.
+"""Forbidden intervals of single layers and of layers in loops, to the byte, against simulated loads and stores.
 
 A layer here is a list of steps: what each reads of the input, and how many bytes of the output it then stores. What
 its profile allows is found by trying all distances; the problem must forbid exactly what is left.
@@ -148,7 +148,7 @@ def of_loop(read: Read, source: Store, output: Store, loop: Loop) -> tuple[int, 
 
 @pytest.mark.parametrize(("overlap", "low"), [(None, -3), ((1, 2), -1), ((0, 2), 0), ((9, 9), -3)])
 def test_within_a_run_of_one_layer_the_element_counts(overlap: tuple[int, int] | None, low: int) -> None:
-    """Four rows of three bytes, row for row: a run stores its row before it reads it, but for the elements' distance."""
+    """Four rows of three bytes, row for row: a run may store its row before it reads it, but for the distance."""
     x, y = Store("x", 4, 3, 1), Store("y", 4, 3, 1)
     assert of_loop(Read(0, Window(1, 0, 0), overlap), x, y, Loop(0, 0, by_rows(4, 1))) == (low, 12)
 
