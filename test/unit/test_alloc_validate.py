@@ -38,6 +38,7 @@ def test_touching_buffers_are_fine_and_one_byte_closer_is_not() -> None:
 def test_live_at_one_common_step_is_a_conflict() -> None:
     touching = (Buffer("a", 4, 1, 0, 1), Buffer("b", 4, 1, 1, 2))
     refused(Problem(touching), Solution((0, 0), (), 4, 4, ""), "a", "b")
+    refused(Problem(touching[::-1]), Solution((0, 0), (), 4, 4, ""), "a", "b")
     apart = (touching[0], replace(touching[1], first=2))
     validate(Problem(apart), Solution((0, 0), (), 4, 4, ""))
 

@@ -217,6 +217,9 @@ _ADDI, _CSRR, _SLLI, _SUB, _ANDI = 0xEF01_0113, 0xC220_2573, 0x0025_1513, 0x40A1
         ("EM_ARM", struct.pack("<4H", 0x466C, 0xF36F, 0x0405, 0x46A5), 320, 56),  # mov r4, sp; bfc r4, #0, #6
         ("EM_ARM", struct.pack("<2H", 0xF36F, 0x0403), 32, 8),
         ("EM_ARM", b"\x80\xb5\x00\xbf", 8, 0),
+        # vmladav.s8 r0, q0, q0, which capstone does not know, is left out as a whole; bfc r4, #0, #6
+        ("EM_ARM", struct.pack("<4H", 0xEEF0, 0x0F00, 0xF36F, 0x0405), 320, 56),
+        ("EM_ARM", struct.pack("<2H", 0xF36F, 0x0445), 32, 0),  # bfc r4, #1, #5: not the low bits
         ("EM_RISCV", _words(_ADDI), 256, 16),
         ("EM_RISCV", _words(_ADDI), 272, 0),
         ("EM_RISCV", b"\x6d\x71", 256, 16),  # c.addi16sp -272
@@ -224,6 +227,10 @@ _ADDI, _CSRR, _SLLI, _SUB, _ANDI = 0xEF01_0113, 0xC220_2573, 0x0025_1513, 0x40A1
         ("EM_RISCV", _words(_ADDI, _CSRR, _SLLI, _SUB, _ANDI), 256, 16 + 4 * 16 + 48),
         ("EM_RISCV", _words(_CSRR) + b"\x0a\x05" + _words(_SUB), 0, 4 * 16),  # c.slli a0, 2
         ("EM_RISCV", _words(_CSRR, _SUB), 0, 16),
+        ("EM_RISCV", _words(_CSRR, 0x00A1_2223, 0x0005_1463, _SUB), 0, 16),  # sw a0, 4(sp); bnez a0, 8
+        # li a1, 2; mul a0, a0, a1; vle8.v v8, (a0), not known to capstone, whose second half is none either
+        ("EM_RISCV", _words(_CSRR, 0x0020_0593, 0x02B5_0533, 0x0205_0407, _SUB), 0, 2 * 16),
+        ("EM_RISCV", _words(_CSRR, 0x40A0_0533, 0x40A0_0533, _SUB), 0, 16),  # neg a0, a0, twice
         # c.li a1, 24; mul a0, a0, a1
         ("EM_RISCV", _words(_CSRR) + b"\xe1\x45" + _words(0x02B5_0533, _SUB), 0, 24 * 16),
         # slli a1, a0, 1; c.add a0, a1
@@ -233,6 +240,7 @@ _ADDI, _CSRR, _SLLI, _SUB, _ANDI = 0xEF01_0113, 0xC220_2573, 0x0025_1513, 0x40A1
         # c.slli a0, 3; c.mv a1, a0; csrr a0, vlenb; c.sub a1, a0; c.mv a0, a1
         ("EM_RISCV", _words(_CSRR) + b"\x0e\x05\xaa\x85" + _words(_CSRR) + b"\x89\x8d\x2e\x85" + _words(_SUB), 0, 112),
         ("EM_X86_64", b"\x48\x83\xe4\xc0", 64, 64 + 8),
+        ("EM_X86_64", bytes.fromhex("4881e400ffffff"), 512, 256 + 8),  # and rsp, -256
         ("EM_X86_64", b"\x90", 64, 8),
         ("EM_AARCH64", _words(0x927A_E53F), 64, 48),  # and sp, x9, #~63
         ("EM_AARCH64", _words(0xD503_201F), 64, 0),
@@ -243,7 +251,7 @@ def test_what_llvm_s_frames_leave_out(machine: str, code: bytes, reported: int, 
 
 
 def test_vectors_of_unknown_size_are_refused() -> None:
-    # lw a0, 0(a0)
-    for code in ((_SUB,), (_CSRR, 0x0005_2503, _SUB)):
+    # lw a0, 0(a0); c.lwsp a0, 4(sp) and c.nop
+    for code in ((_SUB,), (_CSRR, 0x0005_2503, _SUB), (_CSRR, 0x0001_4512, _SUB)):
         with pytest.raises(InternalError, match="takes stack of a size that isn't known"):
             extra_stack_bytes("EM_RISCV", _words(*code), 0)

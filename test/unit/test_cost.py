@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -10,10 +13,9 @@ import pytest
 from tosa_nets import Pair, TosaNet, Value, Window
 
 from lowtide.cost.data import calibration_of, cost_model, from_text, measured_targets, nearest, to_text
-from lowtide.cost.fit import PREDICTED, fit
-from lowtide.cost.nonnegative import least_squares
+from lowtide.cost.fit import PREDICTED, Sample, fit
 from lowtide.cost.work import BY_PIXELS, FEATURES, KINDS, Share, Work
-from lowtide.errors import InternalError
+from lowtide.errors import InternalError, UsageError
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
 from lowtide.ir import func, make_context, parse_module
@@ -222,17 +224,6 @@ def test_the_search_goes_by_predicted_instructions(tmp_path: Path) -> None:
 # -- the fit ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_least_squares(seed: int) -> None:
-    """The conditions of Karush, Kuhn and Tucker, which only the optimum meets."""
-    random = np.random.default_rng(seed)
-    rows, wanted = random.normal(size=(12, 5)), random.normal(size=12)
-    x = least_squares(rows, wanted)
-    slope = rows.T @ (wanted - rows @ x)
-    assert (x >= 0).all() and (slope <= 1e-8).all()
-    assert np.abs(slope[x > 0]).max(initial=0.0) < 1e-8
-
-
 @pytest.mark.parametrize("target", measured_targets())
 def test_the_stored_coefficients_follow_from_the_stored_measurements(target: str) -> None:
     known = calibration_of(target)
@@ -244,6 +235,26 @@ def test_the_stored_coefficients_follow_from_the_stored_measurements(target: str
                 stored = known.forms[form][what].get(feature, 0.0)
                 assert found[what].get(feature, 0.0) == pytest.approx(stored, abs=2e-3), (form, what, feature)
     assert from_text(to_text(known)) == known
+
+
+def test_fitting_without_scipy_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    with pytest.raises(UsageError, match="needs the package scipy") as refused:
+        fit([Sample("net", Share("layer", Work("runs", loads=7)), 10, 7, 0)])
+    assert refused.value.remedy == "pip install 'lowtide[dev]'"
+
+
+def test_predicting_needs_no_scipy() -> None:
+    code = """
+import sys
+sys.modules["scipy"] = None
+from lowtide.cost.data import cost_model
+from lowtide.targets import TARGETS
+cost_model(TARGETS["cortex-m4"])
+import lowtide.artifact, lowtide.lower
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
 def test_the_model_adds_up() -> None:

@@ -65,6 +65,17 @@ def test_a_pool_whose_neighbours_lie_along_a_window_without_pads() -> None:
     _check(layer, "dsp")
 
 
+@pytest.mark.parametrize("pads", [(1, 0), (0, 1)])
+def test_a_pool_with_a_pad_at_one_end_alone(pads: tuple[int, int]) -> None:
+    """Every byte is the least that there is: one that lies beside the input would be seen."""
+    net = TosaNet(np.random.default_rng(1))
+    x = net.input([1, 9, 1, 8], "int8")
+    x.array[:] = -128
+    layer = _of(net, net.max_pool(x, Window((3, 1), (pads, (0, 0)))))
+    assert kernel_of(layer.text) == "pool"
+    _check(layer, "dsp")
+
+
 TWO_PADS = """
 func.func @main(%a: tensor<6x8xi8>, %b: tensor<5x8xi8>) -> tensor<8xi32> {
   %zero = arith.constant 0 : i8

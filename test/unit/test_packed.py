@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import jit
 import numpy as np
@@ -91,6 +92,9 @@ def test_a_span_has_room_for_the_heaviest_channel() -> None:
     full[:64, 1] = [-128] * 32 + [0] * 32
     full[64:, 1] = [-128] * 31 + [127] + [0] * 32
     assert span(full) == window
+    # from a zero point at the end of its type a byte is up to 255 away: then half of that is too much
+    for zero in (-128, 127):
+        assert span_of(found, replace(x, zero=zero), [full.astype(np.int8).reshape(-1)], 64, 4) == 64
     full[100, 1] = 1
     assert span(full) == 64
     full[:, 0] = -128

@@ -22,7 +22,7 @@ from lowtide.importer.tflite.metadata import metadata_of, with_metadata
 from lowtide.importer.tflite.micro import MicroTensor, MicroTensors, micro_tensors
 from lowtide.importer.tflite.model import Model
 from lowtide.importer.tflite.reader import read
-from lowtide.importer.tflite.writer import write
+from lowtide.importer.tflite.writer import IDENTIFIER, offsets, table, write
 from lowtide.plan_tflite import METADATA, greedy_offsets, offline_plan, plan_tflite
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -252,18 +252,8 @@ def refuse(tmp_path: Path, data: bytes, out: str = "planned.tflite") -> InputErr
 
 def test_several_subgraphs_are_refused(tmp_path: Path) -> None:
     builder = flatbuffers.Builder(256)
-    graphs: list[int] = []
-    for _ in range(2):
-        builder.StartObject(5)
-        graphs.append(builder.EndObject())
-    builder.StartVector(4, 2, 4)
-    for graph in graphs:
-        builder.PrependUOffsetTRelative(graph)
-    vector = builder.EndVector()
-    builder.StartObject(5)
-    builder.PrependUint32Slot(0, 3, 0)
-    builder.PrependUOffsetTRelativeSlot(2, vector, 0)
-    builder.Finish(builder.EndObject(), file_identifier=b"TFL3")
+    graphs = offsets(builder, [table(builder, "SubGraph") for _ in range(2)])
+    builder.Finish(table(builder, "Model", Version=3, Subgraphs=graphs), file_identifier=IDENTIFIER)
     assert "2 subgraphs" in refuse(tmp_path, bytes(builder.Output())).message
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tflite.utils import BUILTIN_OPCODE2NAME
 from tflite_nets import Net, small_cnn
 
 from lowtide.errors import InputError
 from lowtide.importer.tflite import Imported, import_tflite
-from lowtide.importer.tflite.model import Model, Operator
+from lowtide.importer.tflite.model import Model, Operator, OptionValue
+from lowtide.importer.tflite.operators import FOLDED, SUPPORTED, Option, spec_of
 from lowtide.importer.tflite.reader import read
 from lowtide.importer.tflite.repair import repair
 from lowtide.importer.tflite.writer import write
@@ -162,6 +164,26 @@ def test_locations_carry_tensor_names(tmp_path: Path) -> None:
     module = parse(import_tflite(net.save(tmp_path, [image], [softmax])))
     text = module.operation.get_asm(enable_debug_info=True)
     assert all(f'loc("{name}"' in text for name in ("conv", "pool", "dense", "softmax"))
+
+
+def _stored(option: Option, place: int) -> OptionValue:
+    """A value that is neither the option's default nor the one of its neighbours."""
+    if option.kind == "i32 vector":
+        return (place + 3, place + 5)
+    return 1 - option.default if option.kind == "bool" else place + 2
+
+
+@pytest.mark.parametrize("code", [*SUPPORTED, *FOLDED], ids=lambda code: BUILTIN_OPCODE2NAME[code])
+def test_every_option_has_the_schema_s_slot(code: int) -> None:
+    """They are written by the names of the schema and read by their slots."""
+    spec = spec_of(code)
+    assert spec is not None
+    options = {option.name: _stored(option, place) for place, option in enumerate(spec.options)}
+    net = Net()
+    x, y = net.tensor("x", (1, 4)), net.tensor("y", (1, 4))
+    net.operators.append(Operator(0, code, (x,), (y,), options))
+    (operator,) = read(write(net.model([x], [y])), "test").operators
+    assert operator.options == options
 
 
 def test_writing_and_reading_again_gives_the_model() -> None:

@@ -156,6 +156,9 @@ class TensorType:
     UINT64: int
     UINT8: int
 
+class QuantizationDetails:
+    CustomQuantization: int
+
 class SubGraph:
     def OutputsLength(self) -> int: ...  # noqa: N802
 

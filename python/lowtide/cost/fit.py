@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lowtide.cost.nonnegative import least_squares
 from lowtide.cost.work import FEATURES, Share
+from lowtide.errors import UsageError
 
 Coefficients = Mapping[str, Mapping[str, float]]
 """By what is predicted (`PREDICTED`) and by feature; what is left out is 0."""
@@ -44,12 +44,21 @@ def fit(samples: Sequence[Sample]) -> dict[str, Coefficients]:
 
     A kind of operation that hardly occurs in the measurements keeps about what one would expect: an instruction for
     anything but a rotation, a load for a load, a store for a store.
+
+    Raises:
+        UsageError: scipy, which only fitting needs, is not installed.
     """
     forms = sorted({sample.share.work.form for sample in samples})
     return {form: _fit_form([s for s in samples if s.share.work.form == form]) for form in forms}
 
 
 def _fit_form(samples: Sequence[Sample]) -> Coefficients:
+    # Predicting, all that compile does, needs numpy alone: scipy has its place here, not at the top.
+    try:
+        from scipy.optimize import nnls
+    except ImportError:
+        message = "fitting the cost model needs the package scipy"
+        raise UsageError("cost", message, remedy="pip install 'lowtide[dev]'") from None
     counts = np.array([sample.share.features() for sample in samples], np.float64)
     importance = np.array([s.instructions / (s.instructions + SMALL) for s in samples])
     found: dict[str, Mapping[str, float]] = {}
@@ -59,7 +68,7 @@ def _fit_form(samples: Sequence[Sample]) -> Coefficients:
         prior = TRUST * np.sqrt(len(samples)) * np.eye(len(FEATURES))
         expected = np.array([_expected(what, feature) for feature in FEATURES])
         rows = np.concatenate([counts * weight[:, None], prior])
-        solved = least_squares(rows, np.concatenate([measured * weight, prior @ expected]))
+        solved, _ = nnls(rows, np.concatenate([measured * weight, prior @ expected]))
         rounded = {feature: round(float(value), DIGITS) for feature, value in zip(FEATURES, solved, strict=True)}
         found[what] = {feature: value for feature, value in rounded.items() if value}
     return found

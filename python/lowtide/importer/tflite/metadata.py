@@ -11,13 +11,13 @@ import struct
 import flatbuffers
 
 from lowtide.errors import InputError
+from lowtide.importer.tflite import writer
 from lowtide.importer.tflite.flatbuffer import Buffer, Table
 
-_IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16
-# Fields of the schema's root table.
-_VERSION, _CODES, _SUBGRAPHS, _DESCRIPTION, _BUFFERS, _METADATA_BUFFER, _METADATA, _SIGNATURES = range(8)
-_FIELDS = 8
+# Slots of the schema's root table.
+_VERSION, _SUBGRAPHS, _BUFFERS, _METADATA = 0, 2, 4, 6
+_KEPT = {"OperatorCodes": 1, "Subgraphs": _SUBGRAPHS, "Description": 3, "MetadataBuffer": 5, "SignatureDefs": 7}
 
 
 def metadata_of(data: bytes, where: str, name: str) -> bytes | None:
@@ -47,7 +47,7 @@ def with_metadata(data: bytes, where: str, name: str, content: bytes) -> bytes:
         if len(buffer.raw(0, name)) == len(content) and not _shared(root, entry.integer(1, "u32")):
             start = buffer.place(0, name) + 4
             return data[:start] + content + data[start + len(content) :]
-    return _Writer(data, root).write(name, content, entry)
+    return _appended(data, root, name, content, entry)
 
 
 def _entries(root: Table) -> list[Table]:
@@ -89,60 +89,29 @@ def _refuse_what_cannot_move(root: Table, where: str) -> None:
         )
 
 
-class _Writer:
+def _appended(data: bytes, root: Table, name: str, content: bytes, replaced: Table | None) -> bytes:
     """Puts the new tables before the old file; the builder writes from the end to the start."""
+    # With such a length what is aligned in the old file is so in the new one.
+    tail = data + bytes(-len(data) % _ALIGNMENT)
+    builder = flatbuffers.Builder(len(tail) + (1 << 16))
+    builder.CreateByteVector(tail)
 
-    def __init__(self, data: bytes, root: Table) -> None:
-        # With such a length what is aligned in the old file is so in the new one.
-        tail = data + bytes(-len(data) % _ALIGNMENT)
-        self._root = root
-        self._builder = flatbuffers.Builder(len(tail) + (1 << 16))
-        self._end = len(tail)
-        self._builder.CreateByteVector(tail)
-
-    def write(self, name: str, content: bytes, replaced: Table | None) -> bytes:
-        builder, root = self._builder, self._root
-        old = [self._old(buffer.position) for buffer in root.children(_BUFFERS, "buffer")]
-        entries = [self._old(entry.position) for entry in _entries(root) if entry.text(0, entry.what) != name]
-        buffer = self._buffer(content)
-        lone = replaced is not None and not _shared(root, replaced.integer(1, "u32"))
-        index = replaced.integer(1, "u32") if replaced is not None and lone else len(old)
-        buffers = [*old[:index], buffer, *old[index + 1 :]]
-        entries.append(self._metadata(name, index))
-        fields = {_BUFFERS: self._tables(buffers), _METADATA: self._tables(entries)}
-        for slot in (_CODES, _SUBGRAPHS, _DESCRIPTION, _METADATA_BUFFER, _SIGNATURES):
-            if root.has(slot):
-                fields[slot] = self._old(root.place(slot, "the root"))
-        builder.StartObject(_FIELDS)
-        builder.PrependUint32Slot(_VERSION, root.integer(_VERSION, "u32"), 0)
-        for slot, offset in fields.items():
-            builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
-        builder.Finish(builder.EndObject(), file_identifier=_IDENTIFIER)
-        return bytes(builder.Output())
-
-    def _old(self, position: int) -> int:
+    def old(position: int) -> int:
         """What the builder calls a place in the old file: its distance from the end."""
-        return self._end - position
+        return len(tail) - position
 
-    def _buffer(self, content: bytes) -> int:
-        self._builder.Prep(_ALIGNMENT, len(content))
-        vector = self._builder.CreateByteVector(content)
-        self._builder.StartObject(1)
-        self._builder.PrependUOffsetTRelativeSlot(0, vector, 0)
-        return self._builder.EndObject()
-
-    def _metadata(self, name: str, buffer: int) -> int:
-        text = self._builder.CreateString(name)
-        self._builder.StartObject(2)
-        self._builder.PrependUOffsetTRelativeSlot(0, text, 0)
-        self._builder.PrependUint32Slot(1, buffer, 0)
-        return self._builder.EndObject()
-
-    def _tables(self, offsets: list[int]) -> int:
-        self._builder.StartVector(4, len(offsets), 4)
-        for offset in reversed(offsets):
-            self._builder.PrependUOffsetTRelative(offset)
-        return self._builder.EndVector()
+    buffers = [old(buffer.position) for buffer in root.children(_BUFFERS, "buffer")]
+    entries = [old(entry.position) for entry in _entries(root) if entry.text(0, entry.what) != name]
+    added = writer.buffer(builder, content)
+    lone = replaced is not None and not _shared(root, replaced.integer(1, "u32"))
+    index = replaced.integer(1, "u32") if replaced is not None and lone else len(buffers)
+    buffers[index : index + 1] = [added]
+    entries.append(writer.table(builder, "Metadata", Name=builder.CreateString(name), Buffer=index))
+    fields = {"Buffers": writer.offsets(builder, buffers), "Metadata": writer.offsets(builder, entries)}
+    kept = {field: old(root.place(slot, "the root")) for field, slot in _KEPT.items() if root.has(slot)}
+    version = root.integer(_VERSION, "u32")
+    builder.Finish(writer.table(builder, "Model", Version=version, **fields, **kept), file_identifier=writer.IDENTIFIER)
+    return bytes(builder.Output())
 
 
 def int32s(values: list[int]) -> bytes:

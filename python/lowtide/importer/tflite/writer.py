@@ -1,22 +1,26 @@
-"""`Model` → bytes of a `.tflite` file.
+"""`Model` → bytes of a `.tflite` file, by the schema's own builders.
 
 The converter reads the file written here and never the user's own: whatever was odd about that one's bytes is gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import flatbuffers
-from tflite import BuiltinOperator
+import numpy as np
+import numpy.typing as npt
+import tflite
+from tflite import BuiltinOperator, BuiltinOptions
 
-from lowtide.importer.tflite.model import Model, Operator, OptionValue, Quantization, Tensor
+from lowtide.importer.tflite.model import Model, Operator, Quantization, Tensor
 from lowtide.importer.tflite.operators import Option, spec_of
 
+IDENTIFIER = b"TFL3"
 _VERSION = 3
 _DATA_ALIGNMENT = 16
-_INT32 = 4
-_INT64 = 8
+_OPTIONS = {number: name for name, number in vars(BuiltinOptions).items() if isinstance(number, int)}
+"""The name of each options table, by its number in the schema."""
 
 
 def write(model: Model) -> bytes:
@@ -24,130 +28,117 @@ def write(model: Model) -> bytes:
     constants = [tensor.data for tensor in model.tensors if tensor.data is not None]
     builder = flatbuffers.Builder(sum(len(data) for data in constants) + (1 << 16))
     # Buffer 0 is by convention the empty one, that of tensors which are not constants.
-    buffers = _tables(builder, [_buffer(builder, data) for data in (b"", *constants)])
+    buffers = offsets(builder, [buffer(builder, data) for data in (b"", *constants)])
     kinds = sorted({(operator.code, operator.version, operator.custom) for operator in model.operators})
-    codes = _tables(builder, [_code(builder, *kind) for kind in kinds])
-    subgraph = _subgraph(builder, model, kinds)
-    subgraphs = _tables(builder, [subgraph])
-    builder.StartObject(5)
-    builder.PrependUint32Slot(0, _VERSION, 0)
-    builder.PrependUOffsetTRelativeSlot(1, codes, 0)
-    builder.PrependUOffsetTRelativeSlot(2, subgraphs, 0)
-    builder.PrependUOffsetTRelativeSlot(4, buffers, 0)
-    builder.Finish(builder.EndObject(), file_identifier=b"TFL3")
+    codes = offsets(builder, [_code(builder, *kind) for kind in kinds])
+    subgraphs = offsets(builder, [_subgraph(builder, model, kinds)])
+    root = table(builder, "Model", Version=_VERSION, OperatorCodes=codes, Subgraphs=subgraphs, Buffers=buffers)
+    builder.Finish(root, file_identifier=IDENTIFIER)
     return bytes(builder.Output())
+
+
+def table(builder: flatbuffers.Builder, kind: str, **fields: float) -> int:
+    """Writes a table.
+
+    Args:
+        builder: what it is written to.
+        kind: its name in the schema.
+        fields: by the schema's names in camel case: numbers, and offsets of what was written before. What is 0 or the
+            schema's default takes no room.
+
+    Returns:
+        the table's offset.
+    """
+    getattr(tflite, f"{kind}Start")(builder)
+    for name, value in fields.items():
+        getattr(tflite, f"{kind}Add{name}")(builder, value)
+    return getattr(tflite, f"{kind}End")(builder)
+
+
+def offsets(builder: flatbuffers.Builder, written: Sequence[int]) -> int:
+    """Writes a vector of tables that were written before; returns its offset."""
+    builder.StartVector(4, len(written), 4)
+    for offset in reversed(written):
+        builder.PrependUOffsetTRelative(offset)
+    return builder.EndVector()
+
+
+def buffer(builder: flatbuffers.Builder, data: bytes | memoryview) -> int:
+    """Writes a buffer, its data aligned as the runtime wants it; returns its offset."""
+    if not data:
+        return table(builder, "Buffer")
+    builder.Prep(_DATA_ALIGNMENT, len(data))
+    return table(builder, "Buffer", Data=builder.CreateByteVector(bytes(data)))
+
+
+def _numbers(builder: flatbuffers.Builder, values: Sequence[float], kind: npt.DTypeLike = np.int32) -> int:
+    return builder.CreateNumpyVector(np.array(values, kind))
 
 
 def _subgraph(builder: flatbuffers.Builder, model: Model, kinds: list[tuple[int, int, str]]) -> int:
     next_buffer = iter(range(1, len(model.tensors) + 1))
-    tensors = _tables(builder, [_tensor(builder, t, 0 if t.data is None else next(next_buffer)) for t in model.tensors])
-    operators = _tables(
-        builder, [_operator(builder, op, kinds.index((op.code, op.version, op.custom))) for op in model.operators]
-    )
-    inputs, outputs = _int32s(builder, model.inputs), _int32s(builder, model.outputs)
+    tensors = [_tensor(builder, t, 0 if t.data is None else next(next_buffer)) for t in model.tensors]
+    listed = offsets(builder, tensors)
+    operators = [_operator(builder, op, kinds.index((op.code, op.version, op.custom))) for op in model.operators]
+    run = offsets(builder, operators)
+    inputs, outputs = _numbers(builder, model.inputs), _numbers(builder, model.outputs)
     name = builder.CreateString("main")
-    builder.StartObject(5)
-    for slot, offset in enumerate((tensors, inputs, outputs, operators, name)):
-        builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
-    return builder.EndObject()
-
-
-def _vector(builder: flatbuffers.Builder, size: int, prepend: Callable[[int], object], values: Sequence[int]) -> int:
-    builder.StartVector(size, len(values), size)
-    for value in reversed(values):
-        prepend(value)
-    return builder.EndVector()
-
-
-def _tables(builder: flatbuffers.Builder, offsets: Sequence[int]) -> int:
-    return _vector(builder, _INT32, builder.PrependUOffsetTRelative, offsets)
-
-
-def _int32s(builder: flatbuffers.Builder, values: Sequence[int]) -> int:
-    return _vector(builder, _INT32, builder.PrependInt32, values)
-
-
-def _buffer(builder: flatbuffers.Builder, data: bytes | memoryview) -> int:
-    vector = 0
-    if data:
-        builder.Prep(_DATA_ALIGNMENT, len(data))
-        vector = builder.CreateByteVector(bytes(data))
-    builder.StartObject(1)
-    builder.PrependUOffsetTRelativeSlot(0, vector, 0)
-    return builder.EndObject()
+    return table(builder, "SubGraph", Tensors=listed, Inputs=inputs, Outputs=outputs, Operators=run, Name=name)
 
 
 def _code(builder: flatbuffers.Builder, code: int, version: int, custom: str) -> int:
     name = builder.CreateString(custom) if custom else 0
-    builder.StartObject(4)
-    builder.PrependInt8Slot(0, min(code, BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES), 0)
-    builder.PrependUOffsetTRelativeSlot(1, name, 0)
-    builder.PrependInt32Slot(2, version, 1)
-    builder.PrependInt32Slot(3, code, 0)
-    return builder.EndObject()
+    # what readers of the schema before version 3a look at, a byte
+    byte = min(code, BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
+    return table(
+        builder, "OperatorCode", DeprecatedBuiltinCode=byte, CustomCode=name, Version=version, BuiltinCode=code
+    )
 
 
-def _tensor(builder: flatbuffers.Builder, tensor: Tensor, buffer: int) -> int:
+def _tensor(builder: flatbuffers.Builder, tensor: Tensor, data: int) -> int:
     quantization = _quantization(builder, tensor.quantization) if tensor.quantization else 0
-    shape = _int32s(builder, tensor.shape)
-    signature = _int32s(builder, tensor.signature) if tensor.signature else 0
-    name = builder.CreateString(tensor.name)
-    builder.StartObject(9)
-    builder.PrependUOffsetTRelativeSlot(0, shape, 0)
-    builder.PrependInt8Slot(1, tensor.type, 0)
-    builder.PrependUint32Slot(2, buffer, 0)
-    builder.PrependUOffsetTRelativeSlot(3, name, 0)
-    builder.PrependUOffsetTRelativeSlot(4, quantization, 0)
-    builder.PrependUOffsetTRelativeSlot(7, signature, 0)
-    builder.PrependBoolSlot(8, tensor.ranked, False)
-    return builder.EndObject()
+    shape = _numbers(builder, tensor.shape)
+    signature = _numbers(builder, tensor.signature) if tensor.signature else 0
+    return table(
+        builder,
+        "Tensor",
+        Shape=shape,
+        Type=tensor.type,
+        Buffer=data,
+        Name=builder.CreateString(tensor.name),
+        Quantization=quantization,
+        ShapeSignature=signature,
+        HasRank=tensor.ranked,
+    )
 
 
 def _quantization(builder: flatbuffers.Builder, quantization: Quantization) -> int:
-    builder.StartVector(4, len(quantization.scales), 4)
-    for scale in reversed(quantization.scales):
-        builder.PrependFloat32(scale)
-    scales = builder.EndVector()
-    zero_points = _vector(builder, _INT64, builder.PrependInt64, quantization.zero_points)
-    builder.StartObject(7)
-    builder.PrependUOffsetTRelativeSlot(2, scales, 0)
-    builder.PrependUOffsetTRelativeSlot(3, zero_points, 0)
-    builder.PrependInt32Slot(6, quantization.axis, 0)
-    return builder.EndObject()
+    scales = _numbers(builder, quantization.scales, np.float32)
+    zeros = _numbers(builder, quantization.zero_points, np.int64)
+    axis = quantization.axis
+    return table(builder, "QuantizationParameters", Scale=scales, ZeroPoint=zeros, QuantizedDimension=axis)
 
 
 def _operator(builder: flatbuffers.Builder, operator: Operator, code: int) -> int:
     spec = spec_of(operator.code)
-    options = _options(builder, spec.options, operator) if spec and spec.options_type else 0
-    inputs, outputs = _int32s(builder, operator.inputs), _int32s(builder, operator.outputs)
-    builder.StartObject(5)
-    builder.PrependUint32Slot(0, code, 0)
-    builder.PrependUOffsetTRelativeSlot(1, inputs, 0)
-    builder.PrependUOffsetTRelativeSlot(2, outputs, 0)
-    builder.PrependUint8Slot(3, spec.options_type if spec else 0, 0)
-    builder.PrependUOffsetTRelativeSlot(4, options, 0)
-    return builder.EndObject()
+    kind = spec.options_type if spec else 0
+    options = _options(builder, _OPTIONS[kind], spec.options, operator) if spec and kind else 0
+    inputs, outputs = _numbers(builder, operator.inputs), _numbers(builder, operator.outputs)
+    return table(
+        builder,
+        "Operator",
+        OpcodeIndex=code,
+        Inputs=inputs,
+        Outputs=outputs,
+        BuiltinOptionsType=kind,
+        BuiltinOptions=options,
+    )
 
 
-def _options(builder: flatbuffers.Builder, fields: tuple[Option, ...], operator: Operator) -> int:
-    values = [operator.options.get(field.name, field.default) for field in fields]
-    stored = [_int32s(builder, value) if isinstance(value, tuple) else value for value in values]
-    builder.StartObject(len(fields))
-    for slot, (field, value) in enumerate(zip(fields, stored, strict=True)):
-        _option(builder, slot, field, value)
-    return builder.EndObject()
-
-
-def _option(builder: flatbuffers.Builder, slot: int, field: Option, value: OptionValue) -> None:
-    if isinstance(value, tuple):
-        return
-    if field.kind == "i32 vector":
-        builder.PrependUOffsetTRelativeSlot(slot, int(value), 0)
-    elif field.kind == "f32":
-        builder.PrependFloat32Slot(slot, float(value), float(field.default))
-    elif field.kind == "bool":
-        builder.PrependBoolSlot(slot, bool(value), bool(field.default))
-    elif field.kind == "i8":
-        builder.PrependInt8Slot(slot, int(value), int(field.default))
-    else:
-        builder.PrependInt32Slot(slot, int(value), int(field.default))
+def _options(builder: flatbuffers.Builder, kind: str, fields: tuple[Option, ...], operator: Operator) -> int:
+    stored: dict[str, float] = {}
+    for field in fields:
+        value = operator.options.get(field.name, field.default)
+        camel = "".join(word.capitalize() for word in field.name.split("_"))
+        stored[camel] = _numbers(builder, value) if isinstance(value, tuple) else value
+    return table(builder, kind, **stored)
