@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lowtide_dialect
@@ -91,11 +92,19 @@ def apply_embedded_script(module: Module) -> None:
         InputError: a step fails.
     """
     register(module.context)
+    with script_in_passes():
+        run_pipeline(module, "builtin.module(transform-interpreter)", stage=STAGE)
+
+
+@contextmanager
+def script_in_passes() -> Generator[None]:
+    """Run passes inside the `with`: where MLIR's `transform-interpreter` is one of them, refusals say their reasons."""
     with new_session(None) as session:
         try:
-            run_pipeline(module, "builtin.module(transform-interpreter)", stage=STAGE)
+            yield
         except InputError as error:
-            raise InputError(STAGE, _reason(error.message, session)) from None
+            error.message = _reason(error.message, session)
+            raise
 
 
 def _reason(diagnostics: str, session: Session) -> str:
