@@ -10,7 +10,7 @@ from lowtide.ir import (
 from lowtide.normalise.form import is_cut
 from lowtide.normalise.outline import COPIED
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, make_executable, module_of, numbers_in, refuse
+from lowtide_dialect.payload import enclosing_module, make_executable, module_of, numbers_in, refuse, unknown_attribute
 
 
 class ConcatOp(ext.Operation, dialect=LowtideDialect, name="concat"):
@@ -28,6 +28,9 @@ def attach() -> None:
 def _apply(
     op: ConcatOp, _results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
+    objection = unknown_attribute(op, ("copied",))
+    if objection:
+        return refuse(op, objection)
     numbers = numbers_in(op.copied)
     if numbers is None:
         return refuse(op, "the parts are not a list of integers")

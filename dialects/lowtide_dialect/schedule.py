@@ -11,7 +11,15 @@ from lowtide.ir import (
 from lowtide.normalise.outline import outline_once
 from lowtide.normalise.schedule import reorder
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, make_executable, module_of, numbers_in, refuse
+from lowtide_dialect.payload import (
+    decline,
+    enclosing_network,
+    make_executable,
+    module_of,
+    numbers_in,
+    refuse,
+    unknown_attribute,
+)
 
 
 class ScheduleOp(ext.Operation, dialect=LowtideDialect, name="schedule"):
@@ -29,6 +37,9 @@ def attach() -> None:
 def _apply(
     op: ScheduleOp, _results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
+    objection = unknown_attribute(op, ("order",))
+    if objection:
+        return refuse(op, objection)
     numbers = numbers_in(op.order)
     if numbers is None:
         return refuse(op, "the order is not a list of integers")
@@ -38,12 +49,12 @@ def _apply(
     if not targets:
         return refuse(op, "the handle is empty: there is no module to schedule")
     for target in targets:
-        operation = enclosing_module(target.operation)
+        operation = enclosing_network(target.operation)
         if operation is None:
             return refuse(op, f"'{target.name}' is not inside a module")
         try:
             outline_once(module_of(operation))
             reorder(module_of(operation), numbers)
         except LowtideError as error:
-            return refuse(op, str(error))
+            return decline(op, str(error))
     return transform.DiagnosedSilenceableFailure.Success
