@@ -29,6 +29,7 @@ from lowtide_dialect.payload import Session, new_session
 STAGE = "transform"
 MAIN = "__transform_main"
 _SILENCEABLE = "silenceable failure"
+_ALTERNATIVES = "all alternatives failed"
 _WITH_SEQUENCES = "transform.with_named_sequence"
 
 
@@ -108,7 +109,9 @@ def script_in_passes() -> Generator[None]:
 
 
 def _reason(diagnostics: str, session: Session) -> str:
-    """MLIR's messages; where a refusal that nothing recovered from has none there, what the operation says."""
+    """MLIR's messages; where refusals that nothing recovered from have none there, what the operations say."""
+    if session.refusals and _ALTERNATIVES in diagnostics:
+        return "\n".join([*session.refusals, f"transform.alternatives: {_ALTERNATIVES}"])
     return session.refusals[-1] if session.refusals and _SILENCEABLE in diagnostics else diagnostics
 
 
