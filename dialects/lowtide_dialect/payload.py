@@ -169,7 +169,7 @@ def binder_of(module: Module) -> Binder:
 
 
 def enclosing_network(op: Operation) -> Operation | None:
-    """The innermost module around the operation, or the function that is in none: `transform.alternatives` clones it."""
+    """The innermost module around the operation, or the function, in none, that `transform.alternatives` has cloned."""
     inside: Operation | None = op
     while inside is not None and inside.name != "builtin.module":
         parent = inside.parent

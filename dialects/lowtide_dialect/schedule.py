@@ -2,6 +2,8 @@
 
 # No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
 
+from collections.abc import Sequence
+
 from lowtide.errors import LowtideError
 from lowtide.ir import (
     ArrayAttr,
@@ -37,14 +39,10 @@ def attach() -> None:
 def _apply(
     op: ScheduleOp, _results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
-    objection = unknown_attribute(op, ("order",))
-    if objection:
-        return refuse(op, objection)
     numbers = numbers_in(op.order)
-    if numbers is None:
-        return refuse(op, "the order is not a list of integers")
-    if sorted(numbers) != list(range(1, len(numbers) + 1)):
-        return refuse(op, f"the order does not name each of {len(numbers)} layers once, from 1 on")
+    objection = unknown_attribute(op, ("order",)) or _objection(numbers)
+    if objection or numbers is None:
+        return refuse(op, objection)
     targets = state.get_payload_ops(op.target)
     if not targets:
         return refuse(op, "the handle is empty: there is no module to schedule")
@@ -58,3 +56,12 @@ def _apply(
         except LowtideError as error:
             return decline(op, str(error))
     return transform.DiagnosedSilenceableFailure.Success
+
+
+def _objection(numbers: Sequence[int] | None) -> str:
+    """What is wrong with an order; empty where nothing is."""
+    if numbers is None:
+        return "the order is not a list of integers"
+    if sorted(numbers) != list(range(1, len(numbers) + 1)):
+        return f"the order does not name each of {len(numbers)} layers once, from 1 on"
+    return ""
