@@ -10,7 +10,7 @@ from lowtide.ir import (
 from lowtide.normalise.form import is_cut
 from lowtide.normalise.outline import COPIED
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import enclosing_module, make_executable, module_of, numbers_in, refuse
+from lowtide_dialect.payload import enclosing_module, make_executable, module_of, numbers_in, refuse, unknown_attribute
 
 
 class ConcatOp(ext.Operation, dialect=LowtideDialect, name="concat"):
@@ -28,11 +28,9 @@ def attach() -> None:
 def _apply(
     op: ConcatOp, _results: transform.TransformResults, state: transform.TransformState
 ) -> transform.DiagnosedSilenceableFailure:
-    numbers = numbers_in(op.copied)
-    if numbers is None:
-        return refuse(op, "the parts are not a list of integers")
-    if len(set(numbers)) != len(numbers) or min(numbers, default=1) < 1:
-        return refuse(op, "the parts are numbered from 1, and each is named once")
+    objection = unknown_attribute(op, ("copied",)) or _objection(op)
+    if objection:
+        return refuse(op, objection)
     targets = state.get_payload_ops(op.target)
     if not targets:
         return refuse(op, "the handle is empty: there is no module with concats")
@@ -44,3 +42,13 @@ def _apply(
             return refuse(op, "the network has been cut into layers already; this comes before other steps")
         module.attributes[COPIED] = op.copied
     return transform.DiagnosedSilenceableFailure.Success
+
+
+def _objection(op: ConcatOp) -> str:
+    """What is wrong with the parts; empty where nothing is."""
+    numbers = numbers_in(op.copied)
+    if numbers is None:
+        return "the parts are not a list of integers"
+    if len(set(numbers)) != len(numbers) or min(numbers, default=1) < 1:
+        return "the parts are numbered from 1, and each is named once"
+    return ""

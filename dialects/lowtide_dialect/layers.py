@@ -17,7 +17,7 @@ from lowtide.normalise.outline import outline_once
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import (
     decline,
-    enclosing_module,
+    enclosing_network,
     make_executable,
     module_of,
     numbers_in,
@@ -55,7 +55,7 @@ def _apply(
     targets = state.get_payload_ops(op.target)
     if len(targets) != 1:
         return refuse(op, f"the handle has {len(targets)} operations; one module is wanted")
-    operation = enclosing_module(targets[0].operation)
+    operation = enclosing_network(targets[0].operation)
     if operation is None:
         return refuse(op, f"'{targets[0].name}' is not inside a module")
     try:
@@ -63,7 +63,7 @@ def _apply(
         outline_once(module)
         layers = network_layers(module, "transform")
     except LowtideError as error:
-        return refuse(op, str(error))
+        return decline(op, str(error))
     chosen: list[Operation] = [] if given else layers
     for word in wanted:
         found = [layer for number, layer in enumerate(layers, start=1) if _matches(given[0], word, number, layer)]

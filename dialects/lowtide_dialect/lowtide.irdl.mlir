@@ -1,15 +1,52 @@
 // The dialect in IRDL, printed from the operations here; irdl_text() gives the same text, and a test compares.
 module {
   irdl.dialect @lowtide {
+    irdl.operation @layer {
+      %0 = irdl.any
+      irdl.operands(destination: %0)
+      %1 = irdl.base "#builtin.string" 
+      %2 = irdl.base "#builtin.string" 
+      irdl.attributes {"kind" = %1, "label" = %2}
+      %3 = irdl.any
+      irdl.results(result: %3)
+      %4 = irdl.region
+      irdl.regions(body: %4)
+    }
+    irdl.operation @yield {
+      %0 = irdl.any
+      irdl.operands(value: %0)
+    }
+    irdl.operation @fused {
+      %0 = irdl.base "#builtin.string" 
+      %1 = irdl.base "#builtin.integer" 
+      %2 = irdl.base "#builtin.integer" 
+      %3 = irdl.base "#builtin.array" 
+      %4 = irdl.base "#builtin.string" 
+      irdl.attributes {"axis" = %0, "rows" = %1, "columns" = %2, "recompute" = %3, "direction" = %4}
+      %5 = irdl.any
+      irdl.results(loop: %5)
+      %6 = irdl.region
+      irdl.regions(body: %6)
+    }
+    irdl.operation @output {
+      %0 = irdl.any
+      irdl.operands(loop: %0)
+      %1 = irdl.base "#builtin.integer" 
+      irdl.attributes {"layer" = %1}
+      %2 = irdl.any
+      irdl.results(value: %2)
+    }
+    irdl.operation @arena {
+      %0 = irdl.base "#builtin.integer" 
+      %1 = irdl.base "#builtin.integer" 
+      %2 = irdl.base "#builtin.array" 
+      irdl.attributes {"bytes" = %0, "bound" = %1, "buffers" = %2}
+    }
     irdl.operation @allocate {
       %0 = irdl.base "!transform.any_op" 
       %1 = irdl.base "!transform.op" 
       %2 = irdl.any_of(%0, %1) 
       irdl.operands(target: %2)
-      %3 = irdl.base "#builtin.string" 
-      %4 = irdl.base "#builtin.integer" 
-      %5 = irdl.base "#builtin.integer" 
-      irdl.attributes {"strategy" = %3, "overlap" = %4, "budget" = %5}
     }
     irdl.operation @concat {
       %0 = irdl.base "!transform.any_op" 
@@ -30,14 +67,10 @@ module {
     irdl.operation @fuse_spatial {
       %0 = irdl.base "!transform.any_op" 
       irdl.operands(chain: %0)
-      %1 = irdl.base "#builtin.array" 
-      %2 = irdl.base "#builtin.string" 
-      %3 = irdl.base "#builtin.integer" 
-      %4 = irdl.base "#builtin.integer" 
-      %5 = irdl.base "#builtin.string" 
-      irdl.attributes {"again" = %1, "halo" = %2, "rows" = %3, "columns" = %4, "direction" = %5}
-      %6 = irdl.base "!transform.any_op" 
-      irdl.results(loop: %6)
+      %1 = irdl.base "#builtin.integer" 
+      irdl.attributes {"rows" = %1}
+      %2 = irdl.base "!transform.any_op" 
+      irdl.results(loop: %2)
     }
     irdl.operation @kernel {
       %0 = irdl.base "!transform.any_op" 
@@ -50,10 +83,8 @@ module {
       %1 = irdl.base "!transform.op" 
       %2 = irdl.any_of(%0, %1) 
       irdl.operands(target: %2)
-      %3 = irdl.base "#builtin.array" 
-      irdl.attributes {"numbers" = %3}
-      %4 = irdl.base "!transform.any_op" 
-      irdl.results(layers: %4)
+      %3 = irdl.base "!transform.any_op" 
+      irdl.results(layers: %3)
     }
     irdl.operation @schedule {
       %0 = irdl.base "!transform.any_op" 

@@ -14,6 +14,7 @@ from lowtide.ir import (
     ArrayAttr,
     Attribute,
     BoolAttr,
+    Context,
     IntegerAttr,
     IntegerType,
     MemoryEffectInstancesList,
@@ -167,15 +168,45 @@ def binder_of(module: Module) -> Binder:
     return current.binder
 
 
+def enclosing_network(op: Operation) -> Operation | None:
+    """The innermost module around the operation, or the function, in none, that `transform.alternatives` has cloned."""
+    inside = op
+    while inside.name != "builtin.module":
+        parent = inside.parent
+        if parent is None:
+            return inside if inside.name == "func.func" else None
+        inside = parent.operation
+    return inside
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """A function that is in no module, with what is asked of a module."""
+
+    operation: Operation
+
+    @property
+    def context(self) -> Context:
+        return self.operation.context
+
+    @property
+    def body(self) -> _Alone:
+        return self
+
+    @property
+    def operations(self) -> list[OpView]:
+        return [self.operation.opview]
+
+
 def module_of(op: Operation) -> Module:
-    """A `builtin.module` operation as a module: the bindings have two classes for it, with the same properties."""
-    return cast(Module, op.opview)
+    """What `enclosing_network` gives, as a module: the bindings have two classes for it, with the same properties."""
+    return cast(Module, _Alone(op) if op.name == "func.func" else op.opview)
 
 
 def network_of(op: Operation) -> Module:
-    """The module around an operation of a network."""
-    module = enclosing_module(op)
-    assert module is not None, "functions are in modules"
+    """The module around an operation of a network, or the function that is in none."""
+    module = enclosing_network(op)
+    assert module is not None, "layers are in functions"
     return module_of(module)
 
 
@@ -199,7 +230,7 @@ def layers_behind(chosen: Sequence[Operation], purpose: str) -> list[Operation] 
     """
     if not chosen:
         return f"the handle is empty: there is no layer to {purpose}"
-    modules = [enclosing_module(op) for op in chosen]
+    modules = [enclosing_network(op) for op in chosen]
     module = modules[0]
     if module is None or any(other != module for other in modules):
         return "the handle has operations of several modules, or one outside of all"

@@ -34,8 +34,8 @@ from lowtide.ir import (
 )
 from lowtide.kernels.lanes import PLAIN
 from lowtide.kernels.library import kernel_for, kernel_for_part, kernel_name
-from lowtide.normalise.analysis import element_dtype
-from lowtide.normalise.form import body_of, destination_of, inputs_of
+from lowtide.normalise.analysis import defining, element_dtype, operands_of
+from lowtide.normalise.form import body_of, destination_of, inputs_of, is_copied
 from lowtide.normalise.outline import remap
 
 # Scalar operands inlined, so that kernels see zero points and fill values as the constants they are.
@@ -191,12 +191,19 @@ def _function_of(layer: Operation, module: Module) -> func.FuncOp:
         kind = FunctionType.get([value.type for value in operands], [layer.results[0].type])
         function = func.FuncOp("layer", kind, visibility="private")
         block = function.add_entry_block()
-        mapping: dict[Value, Value] = dict(zip(operands, block.arguments, strict=True))
+        mapping: dict[Value, Value] = dict(zip(operands[:-1], list(block.arguments)[:-1], strict=True))
         operations = [view.operation for view in body_of(layer).operations]
         with InsertionPoint(block):
             for op in operations[:-1]:
+                inserts = op.name == "tensor.insert_slice" and op.operands[1] == operands[-1]
+                for position, value in enumerate(operands_of(op)):
+                    owner = None if inserts and position == 1 else defining(value)
+                    if owner is not None and value not in mapping and is_copied(value):
+                        mapping[value] = owner.clone(InsertionPoint.current).results[0]
                 copy = op.clone(InsertionPoint.current)
                 remap(copy, mapping)
+                if inserts:
+                    copy.operands[1] = block.arguments[-1]
                 mapping.update(zip(op.results, copy.results, strict=True))
             func.ReturnOp([mapping[operations[-1].operands[0]]])
     return function

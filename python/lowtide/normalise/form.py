@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lowtide.errors import InputError
 from lowtide.ir import Block, IntegerAttr, Module, Operation, StringAttr, Type, Value, func
-from lowtide.normalise.analysis import defining, operands_of
+from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
 from lowtide.payload.operations import FusedOp, LayerOp, OutputOp, YieldOp
 
 LAYER, YIELD = LayerOp.OPERATION_NAME, YieldOp.OPERATION_NAME
@@ -104,7 +104,8 @@ def destination_of(layer: Operation) -> Value:
 def inputs_of(layer: Operation) -> list[Value]:
     """What a layer reads, each once, in the order in which operands lead to them from its result.
 
-    So equal layers have their inputs in the same order, whatever moved in the program.
+    So equal layers have their inputs in the same order, whatever moved in the program. Scalars and empty tensors are
+    no inputs, also where MLIR's canonicalization or CSE has moved them out of the layer.
     """
     block = body_of(layer)
     found: dict[Value, None] = {}
@@ -113,7 +114,8 @@ def inputs_of(layer: Operation) -> list[Value]:
     def visit(value: Value) -> None:
         op = defining(value)
         if op is None or not is_within(op, block):
-            found[value] = None
+            if not is_copied(value):
+                found[value] = None
         elif value not in seen:
             seen.add(value)
             for position, operand in enumerate(operands_of(op)):
@@ -122,6 +124,12 @@ def inputs_of(layer: Operation) -> list[Value]:
 
     visit(terminator_of(block).operands[0])
     return list(found)
+
+
+def is_copied(value: Value) -> bool:
+    """Whether each layer that takes a value from outside has its own: scalars, and tensors that hold nothing yet."""
+    op = defining(value)
+    return op is not None and (is_inline_constant(value) or role_of(op) is Role.EMPTY)
 
 
 def is_within(op: Operation, block: Block) -> bool:

@@ -26,6 +26,7 @@ from lowtide.transform.interpreter import (
     apply_script,
     has_embedded_script,
     make_transform_context,
+    script_in_passes,
 )
 
 STAGE = "input"
@@ -155,7 +156,8 @@ def _work(module: Module, work: list[Work], options: Options) -> None:
             apply_script(module, item.script)
             _dump(str(item.script), module, options)
         else:
-            run_steps(module, item.steps, after=lambda step, done: _dump(step.text, done, options))
+            with script_in_passes():
+                run_steps(module, item.steps, after=lambda step, done: _dump(step.text, done, options))
 
 
 def _dump(step: str, module: Module, options: Options) -> None:

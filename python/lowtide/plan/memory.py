@@ -66,8 +66,11 @@ def stages_of(graph: Graph, layers: Sequence[Layer], axis: Axis = "rows") -> lis
         if stage is None:
             raise UnschedulableError(f"layer '{layer.name}' ({layer.function}) can't be computed by {axis}")
         stages.append(stage)
-    if any(stage.accumulates for stage in stages[:-1]):
-        raise UnschedulableError("a layer that is complete only after its last row can only be last")
+    for stage, layer in zip(stages[:-1], layers[:-1], strict=True):
+        if stage.accumulates:
+            turn = "slice" if axis == "channels" else "row"
+            message = f"layer '{layer.name}' is complete only after its last {turn}; it can only be last"
+            raise UnschedulableError(message)
     return stages
 
 

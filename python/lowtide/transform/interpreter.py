@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lowtide_dialect
@@ -28,6 +29,7 @@ from lowtide_dialect.payload import Session, new_session
 STAGE = "transform"
 MAIN = "__transform_main"
 _SILENCEABLE = "silenceable failure"
+_ALTERNATIVES = "all alternatives failed"
 _WITH_SEQUENCES = "transform.with_named_sequence"
 
 
@@ -91,15 +93,25 @@ def apply_embedded_script(module: Module) -> None:
         InputError: a step fails.
     """
     register(module.context)
+    with script_in_passes():
+        run_pipeline(module, "builtin.module(transform-interpreter)", stage=STAGE)
+
+
+@contextmanager
+def script_in_passes() -> Generator[None]:
+    """Run passes inside the `with`: where MLIR's `transform-interpreter` is one of them, refusals say their reasons."""
     with new_session(None) as session:
         try:
-            run_pipeline(module, "builtin.module(transform-interpreter)", stage=STAGE)
+            yield
         except InputError as error:
-            raise InputError(STAGE, _reason(error.message, session)) from None
+            error.message = _reason(error.message, session)
+            raise
 
 
 def _reason(diagnostics: str, session: Session) -> str:
-    """MLIR's messages; where a refusal that nothing recovered from has none there, what the operation says."""
+    """MLIR's messages; where refusals that nothing recovered from have none there, what the operations say."""
+    if session.refusals and _ALTERNATIVES in diagnostics:
+        return "\n".join([*session.refusals, f"transform.alternatives: {_ALTERNATIVES}"])
     return session.refusals[-1] if session.refusals and _SILENCEABLE in diagnostics else diagnostics
 
 

@@ -1,15 +1,15 @@
 // A script says how the arena is allocated: without overlap, and in how many bytes it must fit. So do the pass's options.
 // RUN: lowtide-opt %S/Inputs/convs.mlir --lowtide-import-tosa --lowtide-normalise -o %t.normalised
-// RUN: lowtide-opt %t.normalised --transform-script=%s --lowtide-outline --lowtide-bufferise -o %t
+// RUN: lowtide-opt %t.normalised --transform-script=%s --lowtide-outline -o %t
 // RUN: lowtide-opt %t --lowtide-allocate | FileCheck %s
 // RUN: lowtide-opt %t --lowtide-allocate="overlap=1 budget=44" | FileCheck %s --check-prefix=OPTIONS
 // RUN: not lowtide-opt %t --lowtide-allocate=budget=63 2>&1 | FileCheck %s --check-prefix=PLAIN
 // RUN: not lowtide-opt %t --lowtide-allocate="overlap=1 budget=43" 2>&1 | FileCheck %s --check-prefix=OVERLAP
 
-// CHECK: lowtide.arena_bytes = 64
-// CHECK-SAME: lowtide.budget = 64
+// CHECK: lowtide.budget = 64
 // CHECK-SAME: lowtide.overlap = false
-// OPTIONS: lowtide.arena_bytes = 44
+// CHECK: "lowtide.arena"() {{.*}} bytes = 64 : i64, keep_input
+// OPTIONS: "lowtide.arena"() {{.*}} bytes = 44 : i64, keep_input
 
 // PLAIN: allocate at step 1 of 2, 'linalg.generic', where the arena is fullest (bytes: 32 of 'input_0', 32 of 'linalg.generic'):
 // PLAIN-SAME: the arena takes 64 bytes, the budget gives 63, and no placement of these buffers takes less than 64

@@ -1,5 +1,5 @@
 // lowtide-kernels: a pad whose value matters is a test of the subscript, not a copy.
-// RUN: lowtide-opt %s --lowtide-outline --lowtide-bufferise --lowtide-allocate --lowtide-kernels | FileCheck %s
+// RUN: lowtide-opt %s --lowtide-outline --lowtide-allocate --lowtide-kernels | FileCheck %s
 
 // CHECK:      func.func private @map_0(%[[X:.*]]: memref<4xf32>, %[[Y:.*]]: memref<6xf32>)
 // CHECK:      %[[PAD:.*]] = arith.constant 7.0{{.*}} : f32

@@ -1,6 +1,6 @@
 // lowtide-kernels: loops clamped to the image in place of a padded copy, the accumulators of two channels in registers,
 // no buffer else.
-// RUN: lowtide-opt %S/Inputs/convs.mlir --lowtide-import-tosa --lowtide-normalise --lowtide-outline --lowtide-bufferise --lowtide-allocate=overlap=0 --lowtide-kernels -o %t
+// RUN: lowtide-opt %S/Inputs/convs.mlir --lowtide-import-tosa --lowtide-normalise --lowtide-outline --lowtide-allocate=overlap=0 --lowtide-kernels -o %t
 // RUN: FileCheck %s --input-file %t
 // RUN: FileCheck %s --check-prefix=NONE --input-file %t
 
@@ -20,4 +20,4 @@
 // NONE-NOT:   scf.if
 // NONE-NOT:   memref.alloc
 // NONE-NOT:   memref<{{[0-9x]*}}x{{[0-9]+}}x2xi32>
-// NONE-NOT:   module @layers
+// NONE-NOT:   lowtide.layer

@@ -3,12 +3,19 @@
 
 // CHECK-NOT:   lowtide.copied
 module attributes {lowtide.copied = [2]} {
-  // CHECK:      func.func @main
-  // CHECK-NEXT: %[[B:.*]] = bufferization.alloc_tensor() : tensor<1x2x2x1xf32>
-  // CHECK-NEXT: %[[P:.*]] = call @conv_0(%[[Y:.*]], %{{.*}}, %[[B]])
-  // CHECK-NEXT: %[[C:.*]] = bufferization.alloc_tensor() : tensor<1x2x2x2xf32>
-  // CHECK-NEXT: %[[D:.*]] = call @conv_1(%{{.*}}, %{{.*}}, %[[C]]) {{.*}}lowtide.part = 1
-  // CHECK-NEXT: %[[E:.*]] = call @concat_0(%[[P]], %[[D]]) {{.*}}lowtide.part = 2
+  // CHECK:      func.func @main(%[[X:.*]]: tensor<1x3x3x1xf32>, %[[Y:.*]]: tensor<1x3x3x1xf32>,
+  // CHECK-NEXT: %[[B:.*]] = tensor.empty() : tensor<1x2x2x1xf32>
+  // CHECK-NEXT: %[[P:.*]] = "lowtide.layer"(%[[B]])
+  // CHECK:      linalg.conv_2d_nhwc_hwcf ins(%[[Y]],
+  // CHECK:      {kind = "conv", label = "linalg.conv_2d_nhwc_hwcf"}
+  // CHECK-NEXT: %[[C:.*]] = tensor.empty() : tensor<1x2x2x2xf32>
+  // CHECK-NEXT: %[[D:.*]] = "lowtide.layer"(%[[C]])
+  // CHECK:      %[[OWN:.*]] = linalg.conv_2d_nhwc_hwcf ins(%[[X]],
+  // CHECK-NEXT: tensor.insert_slice %[[OWN]] into %[[C]]
+  // CHECK:      {kind = "conv", {{.*}}, part = 1 : i64}
+  // CHECK-NEXT: %[[E:.*]] = "lowtide.layer"(%[[D]])
+  // CHECK-NEXT: tensor.insert_slice %[[P]] into %[[D]]
+  // CHECK:      {kind = "concat", {{.*}}, part = 2 : i64}
   // CHECK-NEXT: return %[[E]]
   func.func @main(%x: tensor<1x3x3x1xf32>, %y: tensor<1x3x3x1xf32>, %w: tensor<2x2x1x1xf32>) -> tensor<1x2x2x2xf32> {
     %zero = arith.constant 0.0 : f32

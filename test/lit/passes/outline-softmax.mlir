@@ -2,8 +2,10 @@
 // RUN: lowtide-opt %s --lowtide-import-tosa --lowtide-normalise --lowtide-outline | FileCheck %s
 
 // CHECK:      func.func @main(%[[X:.*]]: tensor<2x4xf32>)
-// CHECK-NEXT: %[[B:.*]] = bufferization.alloc_tensor() : tensor<2x4xf32>
-// CHECK-NEXT: %[[Y:.*]] = call @reduce_0(%[[X]], %[[B]])
+// CHECK-NEXT: %[[B:.*]] = tensor.empty() : tensor<2x4xf32>
+// CHECK-NEXT: %[[Y:.*]] = "lowtide.layer"(%[[B]])
+// CHECK-NOT:  lowtide.layer
+// CHECK:      {kind = "reduce"
 // CHECK-NEXT: return %[[Y]]
 func.func @main(%x: tensor<2x4xf32>) -> tensor<2x4xf32> {
   %s = "tosa.const"() <{values = dense<0> : tensor<1xi8>}> : () -> tensor<1xi8>

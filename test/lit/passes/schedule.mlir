@@ -1,28 +1,31 @@
-// lowtide-schedule=order=… moves the calls of layers into the order, each with its own buffer; without the option nothing moves.
-// RUN: lowtide-opt %s --lowtide-schedule=order=2,1,3 | FileCheck %s
-// RUN: lowtide-opt %s --lowtide-schedule | FileCheck %s --check-prefix=SAME
+// lowtide-schedule=order=… moves layers into the order, each with its own tensor; without the option nothing moves.
+// RUN: lowtide-opt %s --lowtide-outline --lowtide-schedule=order=2,1,3 | FileCheck %s
+// RUN: lowtide-opt %s --lowtide-outline --lowtide-schedule | FileCheck %s --check-prefix=SAME
+// RUN: not lowtide-opt %s --lowtide-outline --lowtide-schedule=order=1,2 2>&1 | FileCheck %s --check-prefix=SHORT
+// RUN: not lowtide-opt %s --lowtide-outline --lowtide-schedule=order=3,1,2 2>&1 | FileCheck %s --check-prefix=EARLY
 
-module {
-  func.func private @map_0(tensor<4xi8>, tensor<4xi8>) -> tensor<4xi8>
-  func.func private @map_1(tensor<4xi8>, tensor<4xi8>, tensor<4xi8>) -> tensor<4xi8>
-  // CHECK: func.func @main
-  func.func @main(%x: tensor<4xi8>) -> tensor<4xi8> {
-    %0 = bufferization.alloc_tensor() : tensor<4xi8>
-    %a = call @map_0(%x, %0) {lowtide.layer = "a"} : (tensor<4xi8>, tensor<4xi8>) -> tensor<4xi8>
-    %1 = bufferization.alloc_tensor() : tensor<4xi8>
-    %b = call @map_0(%x, %1) {lowtide.layer = "b"} : (tensor<4xi8>, tensor<4xi8>) -> tensor<4xi8>
-    %2 = bufferization.alloc_tensor() : tensor<4xi8>
-    %c = call @map_1(%a, %b, %2) {lowtide.layer = "c"} : (tensor<4xi8>, tensor<4xi8>, tensor<4xi8>) -> tensor<4xi8>
-    return %c : tensor<4xi8>
-  }
-  // CHECK-NEXT: bufferization.alloc_tensor
-  // CHECK-NEXT: [[B:%.*]] = call @map_0({{.*}}lowtide.layer = "b"
-  // CHECK-NEXT: bufferization.alloc_tensor
-  // CHECK-NEXT: [[A:%.*]] = call @map_0({{.*}}lowtide.layer = "a"
-  // CHECK-NEXT: bufferization.alloc_tensor
-  // CHECK-NEXT: call @map_1([[A]], [[B]],
+// CHECK:      func.func @main
+// CHECK-NEXT: %[[E:.*]] = tensor.empty
+// CHECK-NEXT: %[[B:.*]] = "lowtide.layer"(%[[E]])
+// CHECK:      linalg.abs
+// CHECK:      }) {kind = "map"
+// CHECK-NEXT: %[[F:.*]] = tensor.empty
+// CHECK-NEXT: %[[A:.*]] = "lowtide.layer"(%[[F]])
+// CHECK:      linalg.exp
+// CHECK:      }) {kind = "map"
+// CHECK-NEXT: tensor.empty
+// CHECK-NEXT: "lowtide.layer"
+// CHECK:      linalg.add ins(%[[A]], %[[B]] :
 
-  // SAME:      lowtide.layer = "a"
-  // SAME:      lowtide.layer = "b"
-  // SAME:      lowtide.layer = "c"
+// SAME:       linalg.exp
+// SAME:       linalg.abs
+// SAME:       linalg.add
+// SHORT:      schedule at [1, 2]: the order is not one of the network's 3 layers
+// EARLY:      schedule at 'linalg.add': layer 3 comes before layer 1, which it needs
+func.func @main(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) {
+  %e = tensor.empty() : tensor<4xf32>
+  %a = linalg.exp ins(%x : tensor<4xf32>) outs(%e : tensor<4xf32>) -> tensor<4xf32>
+  %b = linalg.abs ins(%x : tensor<4xf32>) outs(%e : tensor<4xf32>) -> tensor<4xf32>
+  %c = linalg.add ins(%a, %b : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) -> tensor<4xf32>
+  return %a, %b, %c : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
 }

@@ -1,9 +1,9 @@
 // A transform script chooses the allocation strategy; the pass obeys the attribute that it leaves.
-// RUN: lowtide-opt %s --transform-interpreter --lowtide-normalise --lowtide-outline --lowtide-bufferise --lowtide-allocate | FileCheck %s
-// RUN: not lowtide-opt %s --lowtide-normalise --lowtide-outline --lowtide-bufferise --lowtide-allocate=strategy=nonesuch 2>&1 | FileCheck %s --check-prefix=UNKNOWN
+// RUN: lowtide-opt %s --transform-interpreter --lowtide-normalise --lowtide-outline --lowtide-allocate | FileCheck %s
+// RUN: not lowtide-opt %s --lowtide-normalise --lowtide-outline --lowtide-allocate=strategy=nonesuch 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
-// CHECK: lowtide.arena_bytes = 16
-// CHECK-SAME: lowtide.strategy = "first-fit"
+// CHECK: lowtide.strategy = "first-fit"
+// CHECK: "lowtide.arena"() {{.*}} bytes = 16 : i64, keep_input
 // UNKNOWN: allocate: unknown allocation strategy 'nonesuch'
 // UNKNOWN: remedy: choose one of {{.*}}first-fit
 module attributes {transform.with_named_sequence} {

@@ -39,3 +39,18 @@ module attributes {transform.with_named_sequence} {
     transform.yield
   }
 }
+
+// -----
+// What is left out stays as it was: the module's own note, or the allocator's default.
+// CHECK: module attributes {lowtide.budget = 512 : i64, lowtide.strategy = "exact", transform.with_named_sequence}
+module attributes {transform.with_named_sequence} {
+  func.func @payload() {
+    return
+  }
+  transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
+    "lowtide.allocate"(%module) {strategy = "exact"} : (!transform.any_op) -> ()
+    "lowtide.allocate"(%module) {budget = 512} : (!transform.any_op) -> ()
+    "lowtide.allocate"(%module) : (!transform.any_op) -> ()
+    transform.yield
+  }
+}

@@ -55,7 +55,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     %main = transform.structured.match ops{["func.func"]} in %module : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.fuse_channels': the handle has other operations than layers; take them from lowtide.layers
+    // CHECK: error: 'lowtide.fuse_channels': the handle has 'func.func', which is no layer and in none
     %loop = "lowtide.fuse_channels"(%main) {slice = 2 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
@@ -71,7 +71,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     %loop = "lowtide.fuse_channels"(%chain) {slice = 2 : i64} : (!transform.any_op) -> !transform.any_op
-    %inside = transform.structured.match ops{["func.call"]} in %loop : (!transform.any_op) -> !transform.any_op
+    %inside = transform.structured.match ops{["lowtide.layer"]} in %loop : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_channels': layer 'linalg.pooling_nhwc_max' is in a loop already
     %again = "lowtide.fuse_channels"(%inside) {slice = 2 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield

@@ -1,17 +1,28 @@
-// lowtide.fuse_spatial up to and through a global pool: start before the loop, accumulate in it, finish after it; what lives
-// within an iteration alone is allocated there.
-// RUN: lowtide-opt %s --lowtide-import-tosa --transform-interpreter | FileCheck %s
+// lowtide.fuse_spatial up to and through a global pool: start before the loop, accumulate in it, finish after it.
+// RUN: lowtide-opt %s --lowtide-import-tosa --transform-interpreter -o %t
+// RUN: FileCheck %s --input-file %t
+// RUN: lowtide-opt %t --lowtide-allocate --lowtide-kernels | FileCheck %s --check-prefix=CODE
 
-// CHECK-DAG:  @pool_1_accumulate(tensor<1x2x4x2xf32>, tensor<1x1x1x2xf32>, index, index) -> tensor<1x1x1x2xf32> attributes {lowtide.body = @pool_1_accumulate, lowtide.reduction = [4]}
 // CHECK:      func.func @main(%[[X:.*]]: tensor<1x5x4x2xf32>)
-// CHECK:      %[[ZERO:.*]] = call @pool_1_start(
-// CHECK:      %[[SUM:.*]] = scf.for {{.*}} iter_args(%[[A:.*]] = %[[ZERO]]) -> (tensor<1x1x1x2xf32>)
-// CHECK:      %[[NEW:.*]] = bufferization.alloc_tensor() : tensor<1x2x4x2xf32>
-// CHECK-NEXT: %[[ROWS:.*]] = func.call @pool_0_rows(%[[X]], %[[NEW]],
-// CHECK-NEXT: %[[MORE:.*]] = func.call @pool_1_accumulate(%[[ROWS]], %[[A]],
-// CHECK-NEXT: scf.yield %[[MORE]]
-// CHECK:      %[[Y:.*]] = call @pool_1_finish(%[[SUM]],
+// CHECK:      %[[LOOP:.*]] = "lowtide.fused"() ({
+// CHECK:      %[[ROWS:.*]] = "lowtide.layer"
+// CHECK:      {kind = "pool"
+// CHECK:      linalg.pooling_nhwc_sum {{.*}} ins(%[[ROWS]],
+// CHECK:      {kind = "pool"
+// CHECK-NEXT: }) {axis = "rows", columns = 0 : i64, direction = "forwards", recompute = [], rows = 2 : i64}
+// CHECK-NEXT: %[[Y:.*]] = "lowtide.output"(%[[LOOP]]) {layer = 2 : i64} : (none) -> tensor<1x1x1x2xf32>
 // CHECK-NEXT: return %[[Y]]
+
+// CODE:       func.func @main
+// CODE:       %[[SUM:.*]] = memref.view {{.*}} to memref<1x1x1x2xf32>
+// CODE-DAG:   %[[X:.*]] = memref.view {{.*}} to memref<1x5x4x2xf32>
+// CODE-DAG:   %[[ROWS:.*]] = memref.view {{.*}} to memref<1x2x4x2xf32>
+// CODE:       call @pool_1_start(%[[SUM]])
+// CODE-NEXT:  scf.for %{{.*}} = %c0 to %c3 step %c1 {
+// CODE:       func.call @pool_0(%[[X]], %[[ROWS]], %{{.*}}, %{{.*}})
+// CODE-NEXT:  func.call @pool_1_accumulate(%[[ROWS]], %[[SUM]], %{{.*}}, %{{.*}})
+// CODE-NEXT:  }
+// CODE-NEXT:  call @pool_1_finish(%[[SUM]],
 module attributes {transform.with_named_sequence} {
   func.func @main(%x: tensor<1x5x4x2xf32>) -> tensor<1x1x1x2xf32> {
     %0 = tosa.max_pool2d %x {kernel = array<i64: 3, 3>, pad = array<i64: 1, 1, 1, 1>, stride = array<i64: 1, 1>} : (tensor<1x5x4x2xf32>) -> tensor<1x5x4x2xf32>
@@ -21,7 +32,7 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 2 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {rows = 2} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }

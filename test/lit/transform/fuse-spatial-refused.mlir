@@ -85,7 +85,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %none = transform.structured.match ops{["scf.while"]} in %module : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': the handle is empty: there is no layer to fuse
-    %loop = "lowtide.fuse_spatial"(%none) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%none) {rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -100,8 +100,8 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     %main = transform.structured.match ops{["func.func"]} in %module : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.fuse_spatial': the handle has other operations than layers; take them from lowtide.layers
-    %loop = "lowtide.fuse_spatial"(%main) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    // CHECK: error: 'lowtide.fuse_spatial': the handle has 'func.func', which is no layer and in none
+    %loop = "lowtide.fuse_spatial"(%main) {rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -115,10 +115,10 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
-    %calls = transform.structured.match ops{["func.call"]} in %loop : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {rows = 1} : (!transform.any_op) -> !transform.any_op
+    %layers = transform.structured.match ops{["lowtide.layer"]} in %loop : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': layer 'linalg.pooling_nhwc_max' is in a loop already
-    %again = "lowtide.fuse_spatial"(%calls) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %again = "lowtide.fuse_spatial"(%layers) {rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -133,10 +133,10 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
-    %calls = transform.structured.match ops{["func.call"]} in %module : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.fuse_spatial': the handle has layers of several networks, or some that are in a loop already
-    %again = "lowtide.fuse_spatial"(%calls) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {rows = 1} : (!transform.any_op) -> !transform.any_op
+    %layers = transform.structured.match ops{["lowtide.layer"]} in %module : (!transform.any_op) -> !transform.any_op
+    // CHECK: error: 'lowtide.fuse_spatial': layer 'linalg.pooling_nhwc_max' is in a loop already
+    %again = "lowtide.fuse_spatial"(%layers) {rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -152,7 +152,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 3]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': layer 'linalg.pooling_nhwc_max', which is not in the chain, comes before its end
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -168,7 +168,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [2]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': layer 'tensor.insert_slice' writes a part of a tensor that others write too
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -184,7 +184,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2, 3]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': layer 'linalg.generic' (gather_0) can't be computed by rows
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -199,7 +199,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': nothing in the loop reads what layer 1 of the chain makes
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -217,7 +217,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': the loop ends before layer 1 of the chain has made all its rows
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -236,7 +236,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2, 3]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': the readers of layer 1 of the chain go through it at different paces
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -267,7 +267,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2, 3]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': layer 'linalg.reduce' is complete only after its last row; it can only be last
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }

@@ -1,14 +1,29 @@
 // lowtide.fuse_spatial over a residual: the skipped rows wait in a ring as long as the other branch lags.
-// RUN: lowtide-opt %s --lowtide-import-tosa --transform-interpreter | FileCheck %s
+// RUN: lowtide-opt %s --lowtide-import-tosa --transform-interpreter -o %t
+// RUN: FileCheck %s --input-file %t
+// RUN: lowtide-opt %t --lowtide-allocate --lowtide-kernels | FileCheck %s --check-prefix=CODE
 
-// CHECK:      func.func @main(%[[X:.*]]: tensor<1x8x4x2xi8>)
-// CHECK:      %[[LOOP:.*]]:2 = scf.for {{.*}} iter_args(%[[RING:.*]] = {{%.*}}, %[[OUT:.*]] = {{%.*}}) -> (tensor<1x3x4x2xi8>, tensor<1x8x4x2xi8>)
-// CHECK:      %[[P:.*]] = func.call @pool_0_rows(%[[X]], {{.*}} -> tensor<1x1x4x2xi8>
-// CHECK-NEXT: %[[SKIP:.*]] = func.call @map_0_rows(%[[P]], %[[X]], %[[RING]], {{.*}} -> tensor<1x3x4x2xi8>
-// CHECK:      %[[Q:.*]] = func.call @pool_0_rows_2(%[[SKIP]], {{.*}} -> tensor<1x1x4x2xi8>
-// CHECK-NEXT: %[[Y:.*]] = func.call @map_0_rows_2(%[[SKIP]], %[[Q]], %[[OUT]], {{.*}} -> tensor<1x8x4x2xi8>
-// CHECK-NEXT: scf.yield %[[SKIP]], %[[Y]]
-// CHECK:      return %[[LOOP]]#1
+// CHECK:      "lowtide.fused"() ({
+// CHECK:      %[[P:.*]] = "lowtide.layer"
+// CHECK:      {kind = "pool"
+// CHECK:      %[[SKIP:.*]] = "lowtide.layer"
+// CHECK:      ins(%[[P]],
+// CHECK:      %[[Q:.*]] = "lowtide.layer"
+// CHECK:      tensor.pad %[[SKIP]]
+// CHECK:      ins(%[[SKIP]], %[[Q]] :
+// CHECK:      }) {axis = "rows"
+// CHECK-NEXT: "lowtide.output"(%{{.*}}) {layer = 4 : i64}
+
+// CODE:       func.func @main
+// CODE-DAG:   %[[X:.*]] = memref.view {{.*}} to memref<1x8x4x2xi8>
+// CODE-DAG:   %[[P:.*]] = memref.view {{.*}} to memref<1x1x4x2xi8>
+// CODE-DAG:   %[[RING:.*]] = memref.view {{.*}} to memref<1x3x4x2xi8>
+// CODE:       scf.for %{{.*}} = %c-1 to %c8 step %c1 {
+// CODE:       func.call @pool_0(%[[X]], %[[P]],
+// CODE-NEXT:  func.call @map_0(%[[P]], %[[X]], %[[RING]],
+// CODE-NEXT:  func.call @pool_0_rows(%[[RING]], %[[Q:.*]], %{{.*}}, %{{.*}}) : (memref<1x3x4x2xi8>, memref<1x1x4x2xi8>,
+// CODE-NEXT:  func.call @map_0_rows(%[[RING]], %[[Q]], {{.*}}memref<1x8x4x2xi8>, index, index)
+// CODE-NEXT:  }
 module attributes {transform.with_named_sequence} {
   func.func @main(%x: tensor<1x8x4x2xi8>) -> tensor<1x8x4x2xi8> {
     %0 = tosa.max_pool2d %x {kernel = array<i64: 3, 3>, pad = array<i64: 1, 1, 1, 1>, stride = array<i64: 1, 1>} : (tensor<1x8x4x2xi8>) -> tensor<1x8x4x2xi8>
@@ -19,7 +34,7 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2, 3, 4]} : (!transform.any_op) -> !transform.any_op
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }

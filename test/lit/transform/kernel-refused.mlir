@@ -36,7 +36,7 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %main = transform.structured.match ops{["func.func"]} in %module : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.kernel': the handle has other operations than layers; take them from lowtide.layers
+    // CHECK: error: 'lowtide.kernel': the handle has 'func.func', which is no layer and in none
     "lowtide.kernel"(%main) {kernel = "pull"} : (!transform.any_op) -> ()
     transform.yield
   }

@@ -22,7 +22,7 @@ module attributes {transform.with_named_sequence} {
     return %2 : tensor<1x4x2x2xi8>
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
-    // CHECK: error: 'lowtide.layers': there is no layer 3: the network has 2 that are still whole
+    // CHECK: error: 'lowtide.layers': there is no layer 3: the network has 2
     %chain = "lowtide.layers"(%module) {numbers = [3]} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
@@ -50,10 +50,8 @@ module attributes {transform.with_named_sequence} {
     return %2 : tensor<1x4x2x2xi8>
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
-    %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.layers': there is no layer 1: the network has 0 that are still whole
-    %again = "lowtide.layers"(%module) {numbers = [1]} : (!transform.any_op) -> !transform.any_op
+    // CHECK: error: 'lowtide.layers': give one of numbers, names, kinds
+    %chain = "lowtide.layers"(%module) {kinds = ["pool"], numbers = [1]} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -93,7 +91,7 @@ module attributes {transform.with_named_sequence} {
     return %2 : tensor<1x4x2x2xi8>
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
-    // CHECK: error: expected base attribute 'builtin.array' but got 'builtin.integer'
+    // CHECK: error: 'lowtide.layers': the numbers are not a list of integers
     %chain = "lowtide.layers"(%module) {numbers = 1 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }

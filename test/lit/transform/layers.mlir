@@ -1,11 +1,12 @@
-// lowtide.layers outlines the network, where that has not been done, and gives handles to its layers by their numbers.
+// lowtide.layers cuts the network, where that has not been done, and gives handles to its layers by their numbers.
 // RUN: lowtide-opt %s --lowtide-import-tosa --transform-interpreter | FileCheck %s
 
 // CHECK:      func.func @main
-// CHECK:      call @pool_0({{.*}}{lowtide.layer = {{.*}}, second}
-// CHECK:      call @pool_1({{.*}}{first, lowtide.layer = {{[^,]*}}}
-// CHECK:      module @layers
-// CHECK-NOT:  module @layers
+// CHECK-COUNT-1: "lowtide.layer"
+// CHECK:      {kind = "pool", label = {{.*}}, second}
+// CHECK:      "lowtide.layer"
+// CHECK:      {first, kind = "pool", label = {{[^,]*}}}
+// CHECK-NEXT: return
 module attributes {transform.with_named_sequence} {
   func.func @main(%x: tensor<1x8x4x2xi8>) -> tensor<1x4x2x2xi8> {
     %0 = tosa.max_pool2d %x {kernel = array<i64: 3, 3>, pad = array<i64: 1, 1, 1, 1>, stride = array<i64: 1, 1>} : (tensor<1x8x4x2xi8>) -> tensor<1x8x4x2xi8>

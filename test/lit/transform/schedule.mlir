@@ -2,11 +2,13 @@
 // RUN: lowtide-opt %s --lowtide-import-tosa --transform-interpreter | FileCheck %s
 
 // CHECK:      func.func @main(%[[X:.*]]: tensor<1x4x4x2xi8>)
-// CHECK-NEXT: bufferization.alloc_tensor
-// CHECK-NEXT: %[[TALL:.*]] = call @pool_1(%[[X]],
-// CHECK-NEXT: bufferization.alloc_tensor
-// CHECK-NEXT: %[[SQUARE:.*]] = call @pool_0(%[[X]],
-// CHECK-NEXT: return %[[SQUARE]], %[[TALL]]
+// CHECK-NEXT: tensor.empty
+// CHECK-NEXT: %[[TALL:.*]] = "lowtide.layer"
+// CHECK:      tensor<3x1xi8>
+// CHECK:      tensor.empty
+// CHECK:      %[[SQUARE:.*]] = "lowtide.layer"
+// CHECK:      tensor<3x3xi8>
+// CHECK:      return %[[SQUARE]], %[[TALL]]
 module attributes {transform.with_named_sequence} {
   func.func @main(%x: tensor<1x4x4x2xi8>) -> (tensor<1x4x4x2xi8>, tensor<1x4x4x2xi8>) {
     %0 = tosa.max_pool2d %x {kernel = array<i64: 3, 3>, pad = array<i64: 1, 1, 1, 1>, stride = array<i64: 1, 1>} : (tensor<1x4x4x2xi8>) -> tensor<1x4x4x2xi8>
