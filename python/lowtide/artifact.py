@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from lowtide.budget import STACK_RESERVE, flash_refusal, ram_refusal
-from lowtide.codegen import CodegenResult, generate
-from lowtide.codegen.iree import scratch_directory
+from lowtide.codegen import Compiled, compile_network, write_files
 from lowtide.errors import UsageError
 from lowtide.graph.bound import untiled_bound
 from lowtide.limits import MOST_MEMORY, check_number
-from lowtide.lower import Lowered, identifier, lower
+from lowtide.lower import Lowered, Opened, identifier, lower, open_model
 from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
 from lowtide.placement import step_names
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective
@@ -89,13 +88,17 @@ def compile_model(
     stages = Stages(listen, None if dump_dir is None else _check_dump_dir(Path(dump_dir), place))
     job = _Job(path, core, objective, None if plan is None else Path(plan), tuple(until), keep_input)
     with replaced(place) as scratch:
-        lowered, report = _built(job, ram, scratch, stages)
-        if ram is not None and report.sram_bytes > ram:
-            raise ram_refusal(report, _least(job, report, ram, listen), ram)
-        if flash is not None and report.flash_bytes > flash:
-            raise flash_refusal(report, flash)
+        opened = open_model(path, core, job.until, stages)
+        built = _built(job, opened, ram, stages)
+        if ram is not None and built.report.sram_bytes > ram:
+            raise ram_refusal(built.report, _least(job, opened, built.report, ram, listen), ram)
+        if flash is not None and built.report.flash_bytes > flash:
+            raise flash_refusal(built.report, flash)
         if flash is not None and job.plan is None:
-            lowered, report = _faster(job, lowered, report, Limits(ram, flash), scratch, stages)
+            built = _faster(job, opened, built, Limits(ram, flash), stages)
+        with stages.stage("files"):
+            write_files(built.lowered.network, built.code, scratch)
+        lowered, report = built.lowered, replace(built.report, stages=tuple(stages.seconds))
         arena_budget = None if ram is None else ram - report.stack_bytes - report.data_bytes
         title = f"{report.name} on {report.target}"
         picture = memory_map_svg(title, report.buffers, report.steps, max(report.arena_bytes, 1), arena_budget)
@@ -118,42 +121,51 @@ class _Job:
     keep_input: bool
 
 
-def _built(job: _Job, ram: int | None, scratch: Path, stages: Stages) -> tuple[Lowered, Report]:
-    """Compile into a folder; for objective `fit` again and again while stack and data leave room for a smaller plan."""
+@dataclass(frozen=True)
+class _Built:
+    """A network that has been compiled; no file is written yet."""
+
+    lowered: Lowered
+    code: Compiled
+    report: Report
+
+
+def _built(job: _Job, opened: Opened, ram: int | None, stages: Stages) -> _Built:
+    """Compile; for objective `fit` once more and again while stack and data leave room for a smaller plan."""
     limit = None if ram is None else ram - (STACK_RESERVE if job.objective == "fit" else 0)
     while True:
-        lowered, report = _compiled(job, scratch, stages, limit)
+        built = _compiled(job, opened, stages, limit)
+        report = built.report
         smallest = job.objective != "fit" or limit is None or report.arena_bytes > limit
         if ram is None or report.sram_bytes <= ram or smallest:
-            return lowered, report
+            return built
         # the next smaller one, as the arena and what was measured beside it are too much; other plans have other stacks
         limit = report.arena_bytes - 1
 
 
 def _compiled(
     job: _Job,
-    scratch: Path,
+    opened: Opened,
     stages: Stages,
     limit: int | None,
     spare_flash: int = 0,
     planner: Planner | None = None,
-) -> tuple[Lowered, Report]:
-    """Compile into a folder, once."""
+) -> _Built:
+    """Compile once."""
     lowered = lower(
-        job.path,
+        opened,
         job.target,
         objective=job.objective,
         plan=job.plan,
         arena_limit=limit,
         planner=planner,
-        until=job.until,
         keep_input=job.keep_input,
         spare_flash=spare_flash,
         stages=stages,
     )
     with stages.stage("codegen"):
-        code = generate(lowered.network, job.target, scratch)
-    return lowered, _report(job, lowered, code, stages)
+        code = compile_network(lowered.network, job.target)
+    return _Built(lowered, code, _report(job, lowered, code, stages))
 
 
 @dataclass(frozen=True)
@@ -168,20 +180,19 @@ class Limits:
         return report.flash_bytes <= self.flash and (self.ram is None or report.sram_bytes <= self.ram)
 
 
-def _faster(
-    job: _Job, lean: Lowered, report: Report, limits: Limits, scratch: Path, stages: Stages
-) -> tuple[Lowered, Report]:
+def _faster(job: _Job, opened: Opened, lean: _Built, limits: Limits, stages: Stages) -> _Built:
     """The same plan with kernels that take the flash that is left; code grows too, which only compiling tells."""
-    budget = None if lean.plan is None else lean.plan.budget or None
-    spare = limits.flash - report.flash_bytes
+    plan, found = lean.lowered.plan, lean.lowered.found
+    budget = None if plan is None else plan.budget or None
+    spare = limits.flash - lean.report.flash_bytes
     while spare > 0:
-        lowered, faster = _compiled(job, scratch, stages, budget, spare, partial(_again, lean.found))
-        if limits.hold(faster):
-            return lowered, faster
+        faster = _compiled(job, opened, stages, budget, spare, partial(_again, found))
+        if limits.hold(faster.report):
+            return faster
         # at least the least that there is to choose
-        spare = min(spare - max(1, faster.flash_bytes - limits.flash), _widened_bytes(lowered) - 1)
-    # the folder has what did not fit
-    return _compiled(job, scratch, stages, budget, planner=partial(_again, lean.found))
+        over = faster.report.flash_bytes - limits.flash
+        spare = min(spare - max(1, over), _widened_bytes(faster.lowered) - 1)
+    return lean
 
 
 def _widened_bytes(lowered: Lowered) -> int:
@@ -197,15 +208,14 @@ def _again(found: Untiled, cut: Cut, alignment: int, *, keep_input: bool = False
     return replace(found, graph=cut(found.plan.copied))
 
 
-def _least(job: _Job, report: Report, ram: int, listen: Callable[[str], None]) -> Report:
+def _least(job: _Job, opened: Opened, report: Report, ram: int, listen: Callable[[str], None]) -> Report:
     """The report of a plan that fits, or of the one that takes the least RAM."""
     if job.plan is None and job.objective in ("fit", "ram"):
         return report
     objectives: tuple[Objective, ...] = ("free", "ram")
     for objective in objectives:
         if (job.objective != objective or job.plan is not None) and report.sram_bytes > ram:
-            with scratch_directory() as scratch:
-                other = _built(replace(job, objective=objective, plan=None), None, scratch, Stages(listen))[1]
+            other = _built(replace(job, objective=objective, plan=None), opened, None, Stages(listen)).report
             report = min(report, other, key=lambda one: one.sram_bytes)
     return report
 
@@ -216,7 +226,7 @@ def load(directory: str | Path) -> Artifact:
     return Artifact(folder, read_report(folder))
 
 
-def _report(job: _Job, lowered: Lowered, code: CodegenResult, stages: Stages) -> Report:
+def _report(job: _Job, lowered: Lowered, code: Compiled, stages: Stages) -> Report:
     network, graph = lowered.network, lowered.graph
     bound = untiled_bound(graph)
     return Report(

@@ -124,8 +124,36 @@ def graph_of(
     return build_graph(outlined, binder, works=works)
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A model's file that has been read: what all plans for a target start from.
+
+    Attributes:
+        path: of the file.
+        model: its network in normalised linalg, which stays as it is.
+        binder: its distinct layers.
+    """
+
+    path: Path
+    model: ImportedModel
+    binder: Binder
+
+
+def open_model(path: Path, target: Target, until: Sequence[str], stages: Stages) -> Opened:
+    """Read a model for a target.
+
+    Raises:
+        LowtideError: the model is refused.
+    """
+    model = normalised(path, until, stages)
+    for ends in (model.inputs, model.outputs):
+        check_arena(sum(tensor.nbytes for tensor in ends), str(path))
+    note_lanes(model.module, target.lanes)
+    return Opened(path, model, Binder(target.lanes))
+
+
 def lower(
-    path: Path,
+    path: Path | Opened,
     target: Target,
     *,
     objective: Objective = DEFAULT_OBJECTIVE,
@@ -138,7 +166,9 @@ def lower(
     spare_flash: int = 0,
     stages: Stages,
 ) -> Lowered:
-    """Every stage up to codegen; `planner` takes another search, `works` lets the graph say what the kernels do.
+    """Every stage up to codegen, of a file or of one that has been read (then `until` has been heeded).
+
+    `planner` takes another search, `works` lets the graph say what the kernels do.
 
     `arena_limit` is what `fit` stays within if it can. Where the plan's arena is known to stay within it, the script
     carries it as the arena's budget. Layers may take `spare_flash` bytes more than they must, where that makes them
@@ -155,11 +185,10 @@ def lower(
     counted: Counted | None = "rows" if planner is None and wanted == "free" else None
     if works or (planner is None and wanted == "fit") or spare_flash > 0:
         counted = "all"
-    model = normalised(path, until, stages)
-    for ends in (model.inputs, model.outputs):
-        check_arena(sum(tensor.nbytes for tensor in ends), str(path))
-    module, binder = model.module, Binder(target.lanes)
-    note_lanes(module, target.lanes)
+    opened = path if isinstance(path, Opened) else open_model(path, target, until, stages)
+    path, model, binder = opened.path, opened.model, opened.binder
+    # the script rewrites it, and another plan may start from the same
+    module = _copy(model.module)
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
         cut = partial(graph_of, module, works=counted, binder=binder)

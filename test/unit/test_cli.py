@@ -155,7 +155,7 @@ def test_inspect_says_where_the_peak_is() -> None:
 def test_verbose_shows_stages_with_times(tmp_path: Path) -> None:
     outcome = lowtide("compile", DIGITS, "--target", "cortex-m4", "-o", tmp_path / "out", "-v")
     assert re.findall(r"^  (\w+) +\d+\.\d{3} s$", outcome.err, re.MULTILINE) == [
-        "import", "normalise", "plan", "transform", "outline", "allocate", "kernels", "codegen",
+        "import", "normalise", "plan", "transform", "outline", "allocate", "kernels", "codegen", "files",
     ]  # fmt: skip
     assert "s\n" not in lowtide("inspect", DIGITS).err
 

@@ -64,7 +64,7 @@ def check_figures(report: Report) -> None:
     assert max(buffer.offset + buffer.size for buffer in report.buffers) == report.arena_bytes
     assert all(0 <= buffer.first <= buffer.last < len(report.steps) for buffer in report.buffers)
     assert [name for name, _ in report.stages] == [
-        "import", "normalise", "plan", "transform", "outline", "allocate", "kernels", "codegen",
+        "import", "normalise", "plan", "transform", "outline", "allocate", "kernels", "codegen", "files",
     ]  # fmt: skip
     assert report.steps == step_names(report.steps[1:-1])
 

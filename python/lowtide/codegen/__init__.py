@@ -10,7 +10,7 @@ from lowtide.codegen.elf import undefined_symbols
 from lowtide.codegen.embedded import build_embedded
 from lowtide.codegen.header import header_text
 from lowtide.codegen.iree import scratch_directory
-from lowtide.codegen.object import ObjectFile, build_object
+from lowtide.codegen.object import build_object
 from lowtide.codegen.runtime import build_runtime
 from lowtide.codegen.sizes import sizes
 from lowtide.codegen.stack import stack_bound
@@ -20,16 +20,38 @@ from lowtide.targets import Target
 
 
 @dataclass(frozen=True)
-class ObjectResult:
-    """What `generate_object` wrote, and the figures of NAME.o.
+class Compiled:
+    """A network's code for the target, in memory: its figures, and what its files are made of.
 
     Attributes:
-        object, header: the files.
+        object, header: the contents of NAME.o and NAME.h.
+        library: an object file with the same code for NAME.elf.
+        portable: the network's body for the machine that this runs on.
         stack_bytes: bound on the stack of NAME_run; the stack of `external_symbols` comes on top.
         data_bytes: .data and .bss.
         code_bytes: instructions.
         rodata_bytes: weights, tables and unwind entries.
         external_symbols: soft-float and mathematical functions that the firmware's compiler library supplies.
+    """
+
+    object: bytes
+    header: bytes
+    library: bytes
+    portable: str
+    stack_bytes: int
+    data_bytes: int
+    code_bytes: int
+    rodata_bytes: int
+    external_symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ObjectResult:
+    """What `generate_object` wrote, and the figures of NAME.o.
+
+    Attributes:
+        object, header: the files.
+        stack_bytes, data_bytes, code_bytes, rodata_bytes, external_symbols: as in `Compiled`.
     """
 
     object: Path
@@ -54,51 +76,77 @@ class CodegenResult(ObjectResult):
     vmfb: Path
 
 
-def generate(network: Network, target: Target, out_dir: Path) -> CodegenResult:
-    """Write NAME.o, NAME.h, NAME.elf and NAME.vmfb; the same network gives the same bytes.
+def compile_network(network: Network, target: Target) -> Compiled:
+    """Compile a network for a target, and write nothing: what there is to know before anything is decided.
 
     Args:
         network: the network on its arena.
         target: the core.
-        out_dir: an existing folder.
 
     Raises:
         InternalError: the network breaks its contract, or IREE refuses it.
-        InputError: a file can't be written.
     """
     body = prepare_body(network)
     with scratch_directory() as scratch:
         built = build_object(network, target, body.own, scratch)
-        code = _written(network, target, built, out_dir, scratch)
-        elf = None if code.external_symbols else build_embedded(network, built.library, scratch)
-        vmfb = build_runtime(network, body.portable, scratch)
-    return CodegenResult(
-        **vars(code),
-        elf=None if elf is None else _write(out_dir / f"{network.name}.elf", elf),
-        vmfb=_write(out_dir / f"{network.name}.vmfb", vmfb),
-    )
-
-
-def generate_object(network: Network, target: Target, out_dir: Path) -> ObjectResult:
-    """Write NAME.o and NAME.h alone, the same as `generate` writes; arguments and errors are its."""
-    with scratch_directory() as scratch:
-        built = build_object(network, target, prepare_body(network).own, scratch)
-        return _written(network, target, built, out_dir, scratch)
-
-
-def _written(network: Network, target: Target, built: ObjectFile, out_dir: Path, scratch: Path) -> ObjectResult:
-    run, code = f"{network.name}_run", built.data
-    counted = sizes(code, run, scratch)
+        run, code = f"{network.name}_run", built.data
+        counted = sizes(code, run, scratch)
     external = undefined_symbols(code)
-    header = header_text(network, target, external).encode()
-    return ObjectResult(
-        object=_write(out_dir / f"{network.name}.o", code),
-        header=_write(out_dir / f"{network.name}.h", header),
+    return Compiled(
+        object=code,
+        header=header_text(network, target, external).encode(),
+        library=built.library,
+        portable=body.portable,
         stack_bytes=_rounded(stack_bound(code, built.frames, run), target),
         data_bytes=counted.data_bytes,
         code_bytes=counted.code_bytes,
         rodata_bytes=counted.rodata_bytes,
         external_symbols=external,
+    )
+
+
+def write_files(network: Network, code: Compiled, out_dir: Path) -> CodegenResult:
+    """Write NAME.o, NAME.h, NAME.elf and NAME.vmfb; the same network gives the same bytes.
+
+    Args:
+        network: what was compiled.
+        code: of it.
+        out_dir: an existing folder.
+
+    Raises:
+        InternalError: IREE refuses the network.
+        InputError: a file can't be written.
+    """
+    written = _written(network, code, out_dir)
+    with scratch_directory() as scratch:
+        elf = None if code.external_symbols else build_embedded(network, code.library, scratch)
+        vmfb = build_runtime(network, code.portable, scratch)
+    return CodegenResult(
+        **vars(written),
+        elf=None if elf is None else _write(out_dir / f"{network.name}.elf", elf),
+        vmfb=_write(out_dir / f"{network.name}.vmfb", vmfb),
+    )
+
+
+def generate(network: Network, target: Target, out_dir: Path) -> CodegenResult:
+    """`compile_network`, then `write_files`."""
+    return write_files(network, compile_network(network, target), out_dir)
+
+
+def generate_object(network: Network, target: Target, out_dir: Path) -> ObjectResult:
+    """Write NAME.o and NAME.h alone, the same as `generate` writes; arguments and errors are its."""
+    return _written(network, compile_network(network, target), out_dir)
+
+
+def _written(network: Network, code: Compiled, out_dir: Path) -> ObjectResult:
+    return ObjectResult(
+        object=_write(out_dir / f"{network.name}.o", code.object),
+        header=_write(out_dir / f"{network.name}.h", code.header),
+        stack_bytes=code.stack_bytes,
+        data_bytes=code.data_bytes,
+        code_bytes=code.code_bytes,
+        rodata_bytes=code.rodata_bytes,
+        external_symbols=code.external_symbols,
     )
 
 
@@ -119,4 +167,12 @@ def _write(path: Path, data: bytes) -> Path:
     return path
 
 
-__all__ = ["CodegenResult", "ObjectResult", "generate", "generate_object"]
+__all__ = [
+    "CodegenResult",
+    "Compiled",
+    "ObjectResult",
+    "compile_network",
+    "generate",
+    "generate_object",
+    "write_files",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from lowtide.graph.nest import (
     LayerBody,
@@ -30,9 +31,19 @@ from lowtide.kernels.blocked.contraction import FLOAT, MOST_ZERO, Axis, Contract
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.normalise.analysis import defining
 
+_MATCHED: WeakKeyDictionary[LayerBody, Contraction | None] = WeakKeyDictionary()
+"""What was found of each layer, as long as that is there: kernels, profiles and counts all ask for it."""
+
 
 def contraction_of(body: LayerBody) -> Contraction | None:
     """The layer's convolution, None where it has none, more than one, or one of another form."""
+    if body not in _MATCHED:
+        _MATCHED[body] = match_contraction(body)
+    return _MATCHED[body]
+
+
+def match_contraction(body: LayerBody) -> Contraction | None:
+    """`contraction_of`, looked for anew."""
     shape = body.result.shape
     image = len(shape) == 4 and shape[0] == 1
     if not (image or (shape and math.prod(shape[:-1]) == 1)) or len(body.destination) != len(shape):
