@@ -8,7 +8,7 @@ module {
       %2 = irdl.base "#builtin.string" 
       irdl.attributes {"kind" = %1, "label" = %2}
       %3 = irdl.any
-      irdl.results(result: %3)
+      irdl.results(made: %3)
       %4 = irdl.region
       irdl.regions(body: %4)
     }
@@ -39,8 +39,9 @@ module {
     irdl.operation @arena {
       %0 = irdl.base "#builtin.integer" 
       %1 = irdl.base "#builtin.integer" 
-      %2 = irdl.base "#builtin.array" 
-      irdl.attributes {"bytes" = %0, "bound" = %1, "buffers" = %2}
+      %2 = irdl.base "#builtin.integer" 
+      %3 = irdl.base "#builtin.array" 
+      irdl.attributes {"bytes" = %0, "bound" = %1, "alignment" = %2, "buffers" = %3}
     }
     irdl.operation @allocate {
       %0 = irdl.base "!transform.any_op" 

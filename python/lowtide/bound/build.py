@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lowtide.bound.bind import Binder, BoundLayer
+from lowtide.bound.check import check_payload
 from lowtide.cost.work import Counted, Works
 from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Graph, Layer, Overlap, Tensor
@@ -87,7 +88,9 @@ def read_network(
         stage: the one to name where the network has not been cut into layers.
     """
     reader = _Reader(binder or Binder(lanes_of(module)), works=works)
-    return reader.read(network_block(module, stage))
+    block = network_block(module, stage)
+    check_payload(block, stage)
+    return reader.read(block)
 
 
 class _Reader:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lowtide.alloc import Solution, solve
+from lowtide.alloc.validate import validate
 from lowtide.bound.bind import Binder
-from lowtide.bound.build import read_network
+from lowtide.bound.build import BoundNetwork, read_network
+from lowtide.bound.check import number_of
 from lowtide.budget import arena_refusal
 from lowtide.bufferise.placement import Placement, place
-from lowtide.errors import InputError, UsageError
+from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.graph.conflicts import problem_of
-from lowtide.graph.program import DIRECTIONS
+from lowtide.graph.program import DIRECTIONS, Program
+from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
     ArrayAttr,
     Attribute,
@@ -38,6 +41,8 @@ KEEP_INPUT = "lowtide.keep_input"
 ALIGNMENT = "lowtide.buffer_alignment"
 OVERLAP = "lowtide.overlap"
 BUDGET = "lowtide.budget"
+_SIZES = ("alignment", "bytes", "bound")
+_FLAGS = ("keep_input", "overlap")
 
 
 def run(module: Module, options: Mapping[str, str]) -> None:
@@ -78,7 +83,7 @@ def allocate(module: Module, binder: Binder, options: Mapping[str, str]) -> Plac
     overlap = bool(_number(module, options, "overlap", OVERLAP, 1))
     budget = _number(module, options, "budget", BUDGET, 0)
     network = read_network(module, binder, stage=STAGE)
-    program = program_of(network.graph, alignment, fusions=network.fusions, keep_input=keep)
+    program = _program(network, alignment, keep=keep)
     problem, calls = problem_of(program, overlap=overlap)
     solution = solve(problem, strategy)
     check_arena(solution.arena_bytes)
@@ -89,7 +94,7 @@ def allocate(module: Module, binder: Binder, options: Mapping[str, str]) -> Plac
         steps = step_names([call.name for call in program.calls])
         bytes_ = solution.arena_bytes, solution.bound_bytes
         raise arena_refusal(*bytes_, budget, placement.buffers, steps, overlap=overlap)
-    _note(module, placement, alignment, keep=keep)
+    _note(module, placement, alignment, keep=keep, overlap=overlap)
     return placement
 
 
@@ -108,23 +113,39 @@ def placement_of(module: Module, binder: Binder) -> Placement:
     arena = arena_of(module)
     if arena is None:
         raise InputError("kernels", "the network has no arena", remedy="run lowtide-allocate first")
-    network = read_network(module, binder)
-    keep = BoolAttr(arena.attributes["keep_input"]).value
-    alignment = IntegerAttr(arena.attributes["alignment"]).value
-    program = program_of(network.graph, alignment, fusions=network.fusions, keep_input=keep)
-    rows = [DictAttr(row) for row in ArrayAttr(arena.attributes["buffers"])]
-    offsets, firsts, lasts = ([IntegerAttr(row[name]).value for row in rows] for name in ("offset", "first", "last"))
-    size, bound = (IntegerAttr(arena.attributes[name]).value for name in ("bytes", "bound"))
+    network = read_network(module, binder, stage="kernels")
+    alignment, size, bound = (number_of(arena.attributes[name]) for name in _SIZES)
+    flags = [arena.attributes[name] for name in _FLAGS if name in arena.attributes]
+    kept = [BoolAttr(flag).value for flag in flags if isinstance(flag, BoolAttr)]
+    if not alignment or size is None or bound is None or len(kept) < len(_FLAGS):
+        raise InputError("kernels", f"an arena needs numbers {', '.join(_SIZES)} and flags {', '.join(_FLAGS)}")
+    program = _program(network, alignment, keep=kept[0])
+    problem, calls = problem_of(program, overlap=kept[1])
+    rows = [DictAttr(row) for row in ArrayAttr(arena.attributes["buffers"]) if isinstance(row, DictAttr)]
+    offsets = [number_of(row["offset"]) if "offset" in row else None for row in rows]
+    places = tuple(offset for offset in offsets if offset is not None)
     chosen = {
-        number: DIRECTIONS.index(DIRECTIONS[text_in(network.layers[call.layer - 1].op, DIRECTION) == DIRECTIONS[1]])
+        number: int(text_in(network.layers[call.layer - 1].op, DIRECTION) == DIRECTIONS[1])
         for number, call in enumerate(program.calls)
         if program.loop_of(number) is None and call.part != "start"
     }
-    solution = Solution(tuple(offsets), (), size, bound, "")
-    return place(network, program, list(zip(firsts, lasts, strict=True)), solution, chosen)
+    choices = tuple(0 if call is None else chosen[call] for call in calls)
+    solution = Solution(places, choices, size, bound, "given")
+    try:
+        validate(problem, solution)
+    except InternalError as error:
+        raise InputError("kernels", f"the arena is none for this network: {error.message}") from None
+    return place(network, program, [(buffer.first, buffer.last) for buffer in problem.buffers], solution, chosen)
 
 
-def _note(module: Module, placement: Placement, alignment: int, *, keep: bool) -> None:
+def _program(network: BoundNetwork, alignment: int, *, keep: bool) -> Program:
+    try:
+        return program_of(network.graph, alignment, fusions=network.fusions, keep_input=keep)
+    except UnschedulableError as error:
+        raise InputError(STAGE, f"a loop of the network is none: {error}") from None
+
+
+def _note(module: Module, placement: Placement, alignment: int, *, keep: bool, overlap: bool) -> None:
     """Make the `lowtide.arena`, and tell the layers their directions."""
     with module.context, module.operation.location, InsertionPoint.at_block_begin(module.body):
         i64 = IntegerType.get_signless(64)
@@ -142,6 +163,7 @@ def _note(module: Module, placement: Placement, alignment: int, *, keep: bool) -
             "bound": number(placement.bound_bytes),
             "alignment": number(alignment),
             "keep_input": BoolAttr.get(keep),
+            "overlap": BoolAttr.get(overlap),
             "buffers": ArrayAttr.get(rows),
         }
         Operation.create(ArenaOp.OPERATION_NAME, attributes=attributes)

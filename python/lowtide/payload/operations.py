@@ -82,8 +82,12 @@ class OutputOp(ext.Operation, dialect=LowtideDialect, name="output"):
 
 
 class ArenaOp(ext.Operation, dialect=LowtideDialect, name="arena"):
-    """Where the buffers lie: one dictionary each, offsets and sizes in bytes; `bound` is what no arena can be under."""
+    """Where the buffers lie: one dictionary each, offsets and sizes in bytes; `bound` is what no arena can be under.
+
+    `alignment` is the least of any buffer, `keep_input` and `overlap` (flags) are what it was allocated for.
+    """
 
     bytes: IntegerAttr
     bound: IntegerAttr
+    alignment: IntegerAttr
     buffers: ArrayAttr

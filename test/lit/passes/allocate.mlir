@@ -12,13 +12,13 @@
 // CHECK-SAME: {bytes = 32 : i64, first = 0 : i64, last = 1 : i64, name = "input_0", offset = [[IN:[0-9]+]] : i64}
 // CHECK-SAME: {bytes = 32 : i64, first = 1 : i64, last = 2 : i64, name = "linalg.generic", offset = {{[0-9]+}} : i64}
 // CHECK-SAME: {bytes = 32 : i64, first = 2 : i64, last = 3 : i64, name = "linalg.generic#2", offset = [[IN]] : i64}
-// CHECK-SAME: bytes = 64 : i64, keep_input = false}
+// CHECK-SAME: bytes = 64 : i64, keep_input = false, overlap = false}
 // CHECK:      func.func @main(%{{.*}}: tensor<1x4x4x2xi8>)
 // CHECK:      "lowtide.layer"
 // CHECK-NOT:  memref
 
 // KEEP:  {bytes = 32 : i64, first = 0 : i64, last = 3 : i64, name = "input_0"
-// KEEP-SAME: bytes = 96 : i64, keep_input = true}
+// KEEP-SAME: bytes = 96 : i64, keep_input = true, overlap = false}
 // ALIGN: alignment = 64 : i64
 // ALIGN-SAME: bytes = 96 : i64, keep_input
 // VALUE: allocate: alignment is a number, not 'x'

@@ -1,0 +1,101 @@
+"""Checks the payload operations of a network before they are read: scripts and people may have written them.
+
+IRDL has seen to it that each has its attributes, operands and results; here their values are looked at.
+"""
+
+from __future__ import annotations
+
+from lowtide.errors import InputError
+from lowtide.graph.program import DIRECTIONS
+from lowtide.ir import ArrayAttr, Attribute, Block, BoolAttr, IntegerAttr, IntegerType, Operation, StringAttr, place_of
+from lowtide.kernels.library import KERNELS
+from lowtide.normalise.analysis import defining
+from lowtide.normalise.form import FUSED, LAYER, OUTPUT, YIELD, layers_in
+
+AXES = ("rows", "channels")
+MOST = (1 << 31) - 1
+"""That a number of rows, columns, channels or layers can be: kernels count in 32 bits."""
+
+
+def check_payload(block: Block, stage: str) -> None:
+    """Look at every layer, loop and output of a network's block.
+
+    Raises:
+        InputError: one says what has no meaning; its place is told.
+    """
+    for view in block.operations:
+        op = view.operation
+        objection = _objection(op)
+        if objection:
+            raise InputError(stage, f"'{op.name}': {objection}", where=place_of(op.location))
+        if op.name == FUSED:
+            check_payload(op.regions[0].blocks[0], stage)
+
+
+def number_of(attribute: Attribute) -> int | None:
+    """The value of an integer attribute of 2 to 64 bits, from 0 to `MOST`; None for anything else."""
+    if isinstance(attribute, BoolAttr) or not isinstance(attribute, IntegerAttr):
+        return None
+    kind = attribute.type
+    if not isinstance(kind, IntegerType) or not 1 < kind.width <= 64:
+        return None
+    return attribute.value if 0 <= attribute.value <= MOST else None
+
+
+def _objection(op: Operation) -> str:
+    if op.name not in (LAYER, FUSED, OUTPUT):
+        return ""
+    if op.name != OUTPUT and len(op.regions[0].blocks) != 1:
+        return f"a body of {len(op.regions[0].blocks)} blocks, one is wanted"
+    match op.name:
+        case "lowtide.layer":
+            return _of_layer(op)
+        case "lowtide.fused":
+            return _of_loop(op)
+        case _:
+            return _of_output(op)
+
+
+def _of_layer(op: Operation) -> str:
+    operations = op.regions[0].blocks[0].operations
+    if not len(operations) or operations[len(operations) - 1].operation.name != YIELD:
+        return "the body does not end in lowtide.yield"
+    yielded = operations[len(operations) - 1].operation.operands[0]
+    result = op.results[0].type
+    if not result == yielded.type == op.operands[0].type:
+        return f"it yields {yielded.type} into {op.operands[0].type} for {result}: they are one type"
+    for name, words in (("direction", DIRECTIONS), ("kernel", tuple(KERNELS))):
+        if name in op.attributes:
+            word = op.attributes[name]
+            if not isinstance(word, StringAttr) or word.value not in words:
+                return f"unknown {name} {word}; choose one of {', '.join(words)}"
+    return ""
+
+
+def _of_loop(op: Operation) -> str:
+    attributes, count = op.attributes, sum(1 for _ in layers_in(op.regions[0].blocks[0]))
+    if any(view.operation.name == FUSED for view in op.regions[0].blocks[0].operations):
+        return "a loop inside of a loop"
+    if not count:
+        return "it has no layer"
+    for name, words in (("axis", AXES), ("direction", DIRECTIONS)):
+        word = StringAttr(attributes[name]).value
+        if word not in words:
+            return f"unknown {name} '{word}'; choose one of {', '.join(words)}"
+    rows, columns = (number_of(attributes[name]) for name in ("rows", "columns"))
+    if not rows or columns is None:
+        return f"rows = {attributes['rows']}, columns = {attributes['columns']}; 1 or more and 0 or more are wanted"
+    again = [number_of(number) for number in ArrayAttr(attributes["recompute"])]
+    wrong = [number for number in again if number is None or not 1 <= number < count]
+    return f"recompute = {attributes['recompute']}: of {count} layers, 1 to {count - 1} may be" if wrong else ""
+
+
+def _of_output(op: Operation) -> str:
+    loop = defining(op.operands[0])
+    if loop is None or loop.name != FUSED:
+        return "its operand is no loop"
+    layers, number = list(layers_in(loop.regions[0].blocks[0])), number_of(op.attributes["layer"])
+    if number is None or not 1 <= number <= len(layers):
+        return f"there is no layer {op.attributes['layer']} in the loop, which has {len(layers)}"
+    made = layers[number - 1].results[0].type
+    return "" if made == op.results[0].type else f"layer {number} makes {made}, not {op.results[0].type}"
