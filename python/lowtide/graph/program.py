@@ -226,18 +226,6 @@ class Program:
                 steps[buffer].extend((loop.first + 1, loop.last + 1) if loop is not None and whole else (number + 1,))
         return [(min(of_one), max(of_one)) for of_one in steps]
 
-    def rows_run(self, call: int) -> int:
-        """Rows that a call goes through in all; 0 for a call outside loops."""
-        loop = self.loop_of(call)
-        return 0 if loop is None else sum(run.end - run.begin for run in loop.runs if run.call == call)
-
-    def columns_run(self, call: int) -> int | None:
-        """Columns of each row that a call goes through in all; None outside loops by columns."""
-        loop = self.loop_of(call)
-        if loop is None or loop.columns is None:
-            return None
-        return sum(end - begin for begin, end in loop.columns[call - loop.first])
-
 
 def used_by(call: Call) -> Iterator[int]:
     """The buffers of a call, what it writes last."""

@@ -28,18 +28,12 @@ from lowtide.graph.nest import (
 from lowtide.graph.profile import Access, accesses, arguments_of
 from lowtide.graph.program import RowAccess, Window, hull
 from lowtide.indexing.linear import Index, Linear, Var
-from lowtide.ir import IntegerType, RankedTensorType, ShapedType, Value
+from lowtide.ir import IntegerType, RankedTensorType, ShapedType
 
 
 def row_dimension(shape: Sequence[int]) -> int:
     """The outermost dimension of more than one element; the innermost of all where there is none."""
     return next((d for d, extent in enumerate(shape) if extent > 1), max(len(shape) - 1, 0))
-
-
-def rows_of(value: Value) -> int:
-    """Rows of a tensor value."""
-    shape = RankedTensorType(value.type).shape
-    return shape[row_dimension(shape)] if shape else 1
 
 
 @dataclass(frozen=True)
