@@ -52,13 +52,13 @@ def test_a_compile_within_limits_imports_once_and_writes_its_files_once(
     monkeypatch.setattr(front, "import_model", _counted(calls, "import", front.import_model))
     run = iree.run_tool
 
-    def counted(tool: str, *arguments: Any, **options: Any) -> Any:
+    def counted(tool: iree.Tool, *arguments: Any, **options: Any) -> Any:
         calls[tool] += 1
         return run(tool, *arguments, **options)
 
     monkeypatch.setattr(iree, "run_tool", counted)
-    limits = {"ram": 4096, "flash": 40_000}
-    report = lowtide.compile(DIGITS, target="cortex-m4", objective="fit", out=tmp_path / "out", **limits).report
+    out = tmp_path / "out"
+    report = lowtide.compile(DIGITS, target="cortex-m4", ram=4096, flash=40_000, objective="fit", out=out).report
     assert report.sram_bytes <= 4096 and report.flash_bytes <= 40_000
     assert calls["import"] == 1
     # the object file, once more with what the flash that is left buys, and NAME.vmfb
