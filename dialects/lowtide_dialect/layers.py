@@ -60,7 +60,7 @@ def _apply(
         return refuse(op, f"'{targets[0].name}' is not inside a module")
     try:
         module: Module = module_of(operation)
-        outline_once(module)
+        outline_once(module, keep_dead=True)
         layers = network_layers(module, "transform")
     except LowtideError as error:
         return decline(op, str(error))

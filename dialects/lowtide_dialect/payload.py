@@ -235,7 +235,7 @@ def layers_behind(chosen: Sequence[Operation], purpose: str) -> list[Operation] 
     if module is None or any(other != module for other in modules):
         return "the handle has operations of several modules, or one outside of all"
     try:
-        outline_once(module_of(module))
+        outline_once(module_of(module), keep_dead=True)
         layers = network_layers(module_of(module), "transform")
     except LowtideError as error:
         return str(error)

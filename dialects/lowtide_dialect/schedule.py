@@ -51,7 +51,7 @@ def _apply(
         if operation is None:
             return refuse(op, f"'{target.name}' is not inside a module")
         try:
-            outline_once(module_of(operation))
+            outline_once(module_of(operation), keep_dead=True)
             reorder(module_of(operation), numbers)
         except LowtideError as error:
             return decline(op, str(error))

@@ -41,8 +41,12 @@ def run(module: Module, _: Mapping[str, str]) -> None:
     outline_once(module)
 
 
-def outline_once(module: Module) -> None:
-    """Outline every layer of the module's function; nothing is left to do where that has been done.
+def outline_once(module: Module, *, keep_dead: bool = False) -> None:
+    """Cut the module's network into layers; nothing is left to do where that has been done.
+
+    Args:
+        module: changed in place.
+        keep_dead: leave what nobody needs where it is: a script may have a handle to it, and MLIR would follow it.
 
     Raises:
         InputError: the function holds what no layer can; `lowtide-normalise` says the same, or removes it. A part to be
@@ -54,7 +58,8 @@ def outline_once(module: Module) -> None:
         block = check_network(module, STAGE).regions[0].blocks[0]
         separate(block)
         _cut_apart(cut(block, _copied(module, block)))
-        _erase_dead(block)
+        if not keep_dead:
+            _erase_dead(block)
 
 
 PASS = Pass("lowtide-outline", "move what each layer computes into an operation of its own", run)

@@ -103,9 +103,14 @@ def _build(layers: Sequence[Operation], wanted: Fusion) -> Operation:
         fused = Operation.create(FUSED, results=[NoneType.get()], attributes=attributes, regions=1)
         inside = fused.regions[0].blocks.append()
         made: dict[Value, Value] = {layer.results[0]: layer.results[0] for layer in layers}
+        inner = [view for view in views if all(user in own for user in _users(view.results[0], block))]
+        # none is erased: a script may have a handle to it
         for layer in layers:
             _move(layer, inside, made)
-    for view in reversed(views):
+            for view in [view for view in inner if _root(view.results[0]) == layer.results[0]]:
+                inside.append(view)
+                made[view.results[0]] = view.results[0]
+    for view in reversed([view for view in views if view.results[0] not in made or view.block != inside]):
         view.move_after(fused)
     for number, (layer, needed) in reversed(list(enumerate(zip(layers, outside, strict=True), start=1))):
         if needed:
@@ -113,9 +118,6 @@ def _build(layers: Sequence[Operation], wanted: Fusion) -> Operation:
                 kind, attribute = layer.results[0].type, {"layer": IntegerAttr.get(i64, number)}
                 output = Operation.create(OUTPUT, results=[kind], operands=[fused.results[0]], attributes=attribute)
             _replace(layer.results[0], output.results[0], lambda user: not is_within(user, inside))
-    for view in reversed(views):
-        if not list(view.results[0].uses):
-            view.erase()
     return fused
 
 
