@@ -141,9 +141,18 @@ def test_a_compile_has_the_predicted_arena_picture_and_script(digits: Schedule, 
     assert (artifact.directory / "memory_map.svg").read_text() == digits.picture()
     instructions = lowtide.run(artifact.directory, seed=1).instructions
     assert instructions is not None
-    assert 0.8 < digits.predicted_instructions / instructions < 1.25
+    assert 0.85 < digits.predicted_instructions / instructions < 1.15
     with pytest.raises(InputError, match="900"):
         digits.compile(out=tmp_path / "small", ram=900)
+
+
+def test_instructions_are_predicted_for_the_kernels_that_were_picked(digits: Schedule, tmp_path: Path) -> None:
+    own = digits.predicted_instructions
+    artifact = digits.kernel(3, "pull").kernel(6, "pull").fuse(1, 6).compile(out=tmp_path / "out")
+    instructions = lowtide.run(artifact.directory, seed=1).instructions
+    assert instructions is not None
+    assert 0.85 < digits.predicted_instructions / instructions < 1.15
+    assert digits.predicted_instructions > 1.5 * own
 
 
 def test_an_arena_that_was_not_predicted_is_a_bug(
