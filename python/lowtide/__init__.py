@@ -5,6 +5,7 @@ result = lowtide.run(artifact.directory, seed=1)
 check = lowtide.verify("model.tflite", target="cortex-m4", golden="golden.npz")
 graph = lowtide.inspect("model.tflite")
 found = lowtide.explore("model.tflite", target="cortex-m4")
+schedule = lowtide.open_schedule("model.tflite", target="cortex-m4")
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lowtide.plan_tflite import OfflinePlan, plan_tflite
     from lowtide.report.pareto import Point
     from lowtide.report.report import Report
+    from lowtide.schedule.schedule import Schedule, open_schedule
     from lowtide.targets import TARGETS, Target
     from lowtide.verification import Verification, run_artifact as run, verify_model as verify
 
@@ -41,6 +43,7 @@ _WHERE = {
     "Point": "lowtide.report.pareto:Point",
     "Report": "lowtide.report.report:Report",
     "RunResult": "lowtide.emulate:RunResult",
+    "Schedule": "lowtide.schedule.schedule:Schedule",
     "Target": "lowtide.targets:Target",
     "Tensor": "lowtide.graph.graph:Tensor",
     "UsageError": "lowtide.errors:UsageError",
@@ -49,6 +52,7 @@ _WHERE = {
     "explore": "lowtide.exploration.explore:explore_model",
     "inspect": "lowtide.lower:inspect_model",
     "load": "lowtide.artifact:load",
+    "open_schedule": "lowtide.schedule.schedule:open_schedule",
     "plan_tflite": "lowtide.plan_tflite:plan_tflite",
     "run": "lowtide.verification:run_artifact",
     "verify": "lowtide.verification:verify_model",
@@ -79,6 +83,7 @@ __all__ = [
     "Point",
     "Report",
     "RunResult",
+    "Schedule",
     "Target",
     "Tensor",
     "UsageError",
@@ -87,6 +92,7 @@ __all__ = [
     "explore",
     "inspect",
     "load",
+    "open_schedule",
     "plan_tflite",
     "run",
     "verify",

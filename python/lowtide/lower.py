@@ -116,12 +116,17 @@ def graph_of(
 
     With `works` it says that of what the kernels do, for the cost model.
     """
+    return build_graph(outlined_copy(module, copied), binder, works=works)
+
+
+def outlined_copy(module: Module, copied: Sequence[int]) -> Module:
+    """A normalised module cut into layers, with these parts of concats copied; the module stays as it is."""
     outlined = _copy(module)
     with module.context:
         numbers = [IntegerAttr.get(IntegerType.get_signless(64), number) for number in copied]
         outlined.operation.attributes[COPIED] = ArrayAttr.get(numbers)
     outline_once(outlined)
-    return build_graph(outlined, binder, works=works)
+    return outlined
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tosa_nets import TosaNet, Value as Tensor, Window
 from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile
-from lowtide.ir import Module, StringAttr, Value, func, parse_module
+from lowtide.ir import Module, RankedTensorType, StringAttr, Value, func, parse_module
 from lowtide.kernels.kernel import How
 from lowtide.kernels.lanes import PLAIN
 from lowtide.kernels.library import KERNELS
@@ -140,6 +140,28 @@ def test_the_choice_survives_a_fused_loop(careful: Careful) -> None:
     assert len(careful.emitted) == 1 and careful.emitted[0] is not None
     found = jit.run(module, [net.inputs[0].array], [y.array])
     assert np.array_equal(found[0], y.array)
+
+
+class Bytes(Pull):
+    """The general kernel, for what ends in bytes: not for what adds up 32-bit sums in a loop."""
+
+    def accepts(self, body: LayerBody) -> bool:
+        return str(RankedTensorType(body.arguments[-1]).element_type) == "i8"
+
+
+def test_what_a_loop_adds_up_has_a_kernel_of_its_own_where_the_picked_one_does_not_accept_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(KERNELS, "bytes", Bytes())
+    net = TosaNet(np.random.default_rng(2))
+    x = net.input((1, 6, 5, 3), "int8")
+    y = net.mean(net.rescale(net.conv(x, net.random((4, 3, 3, 3), "int8"), AROUND)))
+    loop = '%loop = "lowtide.fuse_spatial"(%all) {rows = 1 : i64} : (!transform.any_op) -> !transform.any_op'
+    module, _ = arena(net.text([y]), layers("all", [1, 2]), pick("all", "bytes"), loop)
+    names = functions(module)
+    assert any("accumulate" in name and "bytes" not in name for name in names), names
+    assert any("finish" in name and "bytes" in name for name in names), names
+    assert np.array_equal(jit.run(module, [x.array], [y.array])[0], y.array)
 
 
 @pytest.mark.parametrize("kernel", ["blocked", "pull"])

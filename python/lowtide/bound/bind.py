@@ -152,8 +152,8 @@ class Binder:
 
     def __init__(self, lanes: str = PLAIN) -> None:
         self.lanes = lanes
-        self.works: dict[tuple[BoundLayer, Counted], Works] = {}
-        """What their kernels do, of those of which that was asked."""
+        self.works: dict[tuple[BoundLayer, Counted, str | None], Works] = {}
+        """What their kernels do, the picked one where one was, of those of which that was asked."""
         self._bound: dict[str, BoundLayer] = {}
         self._kinds: dict[str, int] = {}
         self._module: Module | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from lowtide.bound.bind import Binder, BoundLayer
 from lowtide.bound.check import check_payload
@@ -37,6 +38,8 @@ from lowtide.normalise.form import (
     terminator_of,
     text_in,
 )
+
+NONE_PICKED: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,12 @@ def build_graph(module: Module, binder: Binder | None = None, *, works: Counted 
 
 
 def read_network(
-    module: Module, binder: Binder | None = None, *, works: Counted | None = None, stage: str = "graph"
+    module: Module,
+    binder: Binder | None = None,
+    *,
+    works: Counted | None = None,
+    kernels: Mapping[int, str] = NONE_PICKED,
+    stage: str = "graph",
 ) -> BoundNetwork:
     """The network of a module that `lowtide-outline` has processed.
 
@@ -85,17 +93,19 @@ def read_network(
         module: stays as it is.
         binder: of the target; a new one for the module's lanes where there is none.
         works: what to count of the kernels' loops; as little as will do, for it takes longer than all else.
+        kernels: by number of the layer, the kernel that is to compute it; else what the layer says itself.
         stage: the one to name where the network has not been cut into layers.
     """
-    reader = _Reader(binder or Binder(lanes_of(module)), works=works)
+    reader = _Reader(binder or Binder(lanes_of(module)), works=works, kernels=kernels)
     block = network_block(module, stage)
     check_payload(block, stage)
     return reader.read(block)
 
 
 class _Reader:
-    def __init__(self, binder: Binder, *, works: Counted | None) -> None:
+    def __init__(self, binder: Binder, *, works: Counted | None, kernels: Mapping[int, str]) -> None:
         self._binder = binder
+        self._kernels = kernels
         self._works: Counted | None = works
         self._buffers: dict[Value, int] = {}
         self._rows: list[dict[str, int]] = []
@@ -142,7 +152,8 @@ class _Reader:
         read = {argument: self._buffers[v] for argument, v in enumerate(operands[:-1]) if v in self._buffers}
         for index in read.values():
             self._rows[index]["last_use"] = step
-        bound, name, kernel = self._binder.bind(op), label_of(op), text_in(op, KERNEL)
+        bound, name = self._binder.bind(op), label_of(op)
+        kernel = self._kernels.get(step) or text_in(op, KERNEL)
         overlaps: tuple[Overlap, ...] = ()
         access = channels = RowAccess()
         destination, result = operands[-1], op.results[0]
@@ -175,7 +186,7 @@ class _Reader:
                 channel_accumulator=None
                 if channels.accumulates is None
                 else bound.accumulator(kernel, list(read), "channels"),
-                works=None if self._works is None else self._works_of(bound, operands, self._works),
+                works=None if self._works is None else self._works_of(bound, operands, self._works, kernel),
                 part=number_in(op, PART),
                 stored_bytes=math.prod(bound.body.result.shape) * element,
                 move=None
@@ -199,14 +210,14 @@ class _Reader:
                 found[index] = Overlap(index, *distances)
         return tuple(found.values())
 
-    def _works_of(self, bound: BoundLayer, operands: list[Value], wanted: Counted) -> Works:
+    def _works_of(self, bound: BoundLayer, operands: list[Value], wanted: Counted, kernel: str | None) -> Works:
         """Counted on the loops of its kernels, with the constants of the first layer that is equal."""
-        key = bound, wanted
+        key = bound, wanted, kernel
         if key not in self._binder.works:
             fixed = {number: value for number, value in enumerate(operands[:-1]) if _is_weight(value)}
             known = {number: interval_of(value) for number, value in fixed.items()}
             constants = {number: interval for number, interval in known.items() if interval is not None}
-            self._binder.works[key] = works_of(bound.body, bound.lanes, constants, fixed, wanted)
+            self._binder.works[key] = works_of(bound.body, bound.lanes, constants, fixed, wanted, kernel)
         return self._binder.works[key]
 
     def _tensors(self) -> tuple[Tensor, ...]:

@@ -99,14 +99,19 @@ def place(
         solution: offsets and sizes.
         chosen: of the calls that may run both ways, the alternative picked.
     """
-    rows = zip(program.buffers, solution.offsets, lives, strict=True)
-    buffers = tuple(_placed(store, offset, *steps) for store, offset, steps in rows)
+    buffers = placed_buffers(program, lives, solution)
     numbers = range(len(program.calls))
     directions = tuple[Direction, ...](DIRECTIONS[1] if chosen.get(number) else DIRECTIONS[0] for number in numbers)
     in_place = _in_place(network, program, solution.offsets)
     return Placement(
         network, program, buffers, solution.arena_bytes, solution.bound_bytes, directions, MappingProxyType(in_place)
     )
+
+
+def placed_buffers(program: Program, lives: Sequence[tuple[int, int]], solution: Solution) -> tuple[PlacedBuffer, ...]:
+    """The buffers of a program where the allocator puts them; arguments as for `place`."""
+    rows = zip(program.buffers, solution.offsets, lives, strict=True)
+    return tuple(_placed(store, offset, *steps) for store, offset, steps in rows)
 
 
 def _placed(store: Store, offset: int, first: int, last: int) -> PlacedBuffer:

@@ -240,11 +240,12 @@ class _Emitter:
         call = self._program.calls[number]
         layer = self._layer(call)
         bound = layer.bound
-        name, body, reduction = bound.name, bound.body, Reduction()
+        name, body, reduction, kernel = bound.name, bound.body, Reduction(), _kernel(layer)
         operands = self._operands(call, layer, fusion)
         if call.accumulates:
             accumulation = self._accumulation(layer, by_channels=fusion.axis == "channels")
             name, body = f"{bound.name}_accumulate", accumulating_body(bound.body, accumulation)
+            kernel = kernel_for_part(body, kernel)
             reduction = self._reduction(call, fusion, accumulation, by_columns=len(bounds) > 1)
         self._call(
             number,
@@ -252,7 +253,7 @@ class _Emitter:
             body,
             operands,
             bounds,
-            kernel=_kernel(layer),
+            kernel=kernel,
             reduction=reduction,
             backwards=fusion.direction == "backwards",
             by_channels=fusion.axis == "channels",

@@ -38,7 +38,7 @@ def kernel_name(body: LayerBody, picked: str | None = None) -> str:
     Raises:
         InputError: there is no kernel of that name, or it does not accept the layer.
     """
-    accepting = [name for name, kernel in KERNELS.items() if kernel.accepts(body)]
+    accepting = accepting_kernels(body)
     if picked is None:
         return accepting[0]
     if picked not in KERNELS:
@@ -47,6 +47,11 @@ def kernel_name(body: LayerBody, picked: str | None = None) -> str:
         message = f"kernel '{picked}' does not accept this layer"
         raise InputError("kernels", message, remedy=f"choose one of {', '.join(accepting)}")
     return picked
+
+
+def accepting_kernels(body: LayerBody) -> tuple[str, ...]:
+    """The names of the kernels that can compute a layer; the first of them does where a script picks none."""
+    return tuple(name for name, kernel in KERNELS.items() if kernel.accepts(body))
 
 
 def kernel_for_part(body: LayerBody, picked: str | None) -> str | None:

@@ -31,7 +31,7 @@ from lowtide.ir import (
 from lowtide.kernels.constants import Numbers, type_of
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.kernel import How
-from lowtide.kernels.library import GENERAL, KERNELS, WIDENED, kernel_name
+from lowtide.kernels.library import GENERAL, KERNELS, WIDENED, kernel_for_part, kernel_name
 from lowtide.kernels.loops import Part
 from lowtide.kernels.scalar import index_constant
 from lowtide.kernels.tally import Tally
@@ -41,7 +41,12 @@ NOTHING_CUT: Mapping[int, int] = MappingProxyType({})
 
 
 def works_of(
-    body: LayerBody, lanes: str, constants: Mapping[int, Interval], fixed: Collection[int], wanted: Counted
+    body: LayerBody,
+    lanes: str,
+    constants: Mapping[int, Interval],
+    fixed: Collection[int],
+    wanted: Counted,
+    picked: str | None = None,
 ) -> Works:
     """What a layer's kernels do in one run over the whole layer, for each way in which they can go.
 
@@ -51,11 +56,15 @@ def works_of(
         constants: between which values those tensor arguments lie that are known.
         fixed: the numbers of the tensor arguments that are constants.
         wanted: which ways; the others are left out.
+        picked: the kernel that a script wants for it.
+
+    Raises:
+        InputError: that kernel does not accept the layer.
     """
-    name = kernel_name(body)
+    name = kernel_name(body, picked)
     how = How(lanes, constants=constants)
     pulled = _counted(body, GENERAL, how, fixed)
-    summed = _summed(body, how, fixed)
+    summed = _summed(body, how, fixed, picked)
     if name == GENERAL:
         return Works(pulled, replace(pulled, form=pulled.form + BY_PIXELS), pulled, summed)
     pixels = None
@@ -79,14 +88,15 @@ def _widened_bytes(body: LayerBody, lanes: str, fixed: Collection[int]) -> int:
     return sum(math.prod(RankedTensorType(body.arguments[item.argument]).shape) for item in found)
 
 
-def _summed(body: LayerBody, how: How, fixed: Collection[int]) -> Work | None:
+def _summed(body: LayerBody, how: How, fixed: Collection[int], picked: str | None) -> Work | None:
     """Of the calls that take an input by rows, as one that takes all."""
     accumulation = accumulation_of(body, set(range(len(body.arguments) - 1)) - set(fixed))
     if accumulation is None:
         return None
     taking = accumulating_body(body, accumulation)
     rows = accumulation.node.extents[accumulation.dimension]
-    return _counted(taking, kernel_name(taking), how, fixed, {accumulation.dimension: rows}, reduces=True)
+    name = kernel_name(taking, kernel_for_part(taking, picked))
+    return _counted(taking, name, how, fixed, {accumulation.dimension: rows}, reduces=True)
 
 
 def _counted(

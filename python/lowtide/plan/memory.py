@@ -19,6 +19,9 @@ from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, mirrore
 from lowtide.graph.row_schedule import Kept, Stage, UnschedulableError, stage_of
 from lowtide.graph.rows import extents_of, row_dimension
 
+LARGEST_INDEX = (1 << 31) - 1
+"""Up to which the loops of every target can count."""
+
 
 def problem_of(
     graph: Graph,
@@ -88,7 +91,7 @@ def schedule_of(graph: Graph, fusion: Fusion) -> LoopSchedule:
     """
     layers = graph.layers[fusion.first - 1 : fusion.last]
     used = {index for layer in layers for index in (*layer.inputs, layer.output)}
-    return schedule_loop(
+    schedule = schedule_loop(
         stages_of(graph, layers, fusion.axis),
         {t.index: (t.rows, t.columns) for t in map(graph.tensors.__getitem__, used)},
         escaping(graph, layers),
@@ -98,6 +101,15 @@ def schedule_of(graph: Graph, fusion: Fusion) -> LoopSchedule:
         again=[position - 1 for position in fusion.again],
         floats=graph.tensors[layers[-1].output].dtype == "float32",
     )
+    _check_counters(schedule)
+    return schedule
+
+
+def _check_counters(schedule: LoopSchedule) -> None:
+    """What the loops calculate has to stay within the 32 bits of a target's index, or they would go astray."""
+    for loop in (schedule.rows, schedule.columns):
+        if loop is not None and loop.largest_index > LARGEST_INDEX:
+            raise UnschedulableError(f"the loop would count up to {loop.largest_index}, beyond a target's 32 bits")
 
 
 @dataclass

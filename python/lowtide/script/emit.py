@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-
+from lowtide.graph.fusion import Fusion
 from lowtide.plan.plan import Plan
+from lowtide.script.builders import (
+    Handle,
+    Script,
+    allocate,
+    concat,
+    fuse_channels,
+    fuse_spatial,
+    kernel,
+    layers,
+    schedule,
+)
 
-MAIN = "__transform_main"
 _CUT_SHORT = {
     "budget": "The search for this plan used up its budget of steps: there may be better ones.",
     "interrupted": "The search for this plan was interrupted: there may be better ones.",
@@ -20,66 +28,29 @@ def script_for(plan: Plan) -> str:
     Args:
         plan: complete; the same plan gives the same text. A comment says where its search did not come to its end.
     """
-    steps = _steps(plan)
-    return "\n".join(
-        [
-            *([] if plan.search == "complete" else [f"// {_CUT_SHORT[plan.search]}"]),
-            "module attributes {transform.with_named_sequence} {",
-            f"  transform.named_sequence @{MAIN}(%arg0: !transform.any_op {{transform.readonly}}) {{",
-            *(f"    {step}" for step in steps),
-            "    transform.yield ",
-            "  }",
-            "}",
-            "",
-        ]
-    )
+    with Script() as script:
+        _build(plan, script.module)
+    comment = "" if plan.search == "complete" else f"// {_CUT_SHORT[plan.search]}\n"
+    return comment + script.text()
 
 
-def _steps(plan: Plan) -> list[str]:
-    steps: list[str] = []
+def _build(plan: Plan, module: Handle) -> None:
+    """The plan's steps at the current insertion point."""
     if plan.copied:
-        steps.append(_step("concat", f"copied = [{_numbers(plan.copied)}]"))
+        concat(module, copied=plan.copied)
     if plan.order:
-        steps.append(_step("schedule", f"order = [{_numbers(plan.order)}]"))
-    for place, (kernel, numbers) in enumerate(plan.kernels):
-        steps.append(_step("layers", f"numbers = [{_numbers(numbers)}]", result=f"%{place}"))
-        steps.append(_step("kernel", f"kernel = {json.dumps(kernel)}", operand=f"%{place}"))
+        schedule(module, order=plan.order)
+    for name, numbers in plan.kernels:
+        kernel(layers(module, numbers=numbers), name=name)
     # all handles are taken before the first loop takes its layers out of the count
-    chains = range(len(plan.kernels), len(plan.kernels) + len(plan.fusions))
+    chains = [layers(module, numbers=range(fusion.first, fusion.last + 1)) for fusion in plan.fusions]
     for chain, fusion in zip(chains, plan.fusions, strict=True):
-        numbers = _numbers(range(fusion.first, fusion.last + 1))
-        steps.append(_step("layers", f"numbers = [{numbers}]", result=f"%{chain}"))
-    for chain, fusion in zip(chains, plan.fusions, strict=True):
-        if fusion.axis == "channels":
-            steps.append(
-                _step(
-                    "fuse_channels",
-                    f"slice = {fusion.rows} : i64",
-                    operand=f"%{chain}",
-                    result=f"%{len(plan.fusions) + chain}",
-                )
-            )
-            continue
-        attributes = (
-            f"again = [{_numbers(fusion.again)}], "
-            f'columns = {fusion.columns} : i64, direction = "{fusion.direction}", '
-            f'halo = "cache", rows = {fusion.rows} : i64'
-        )
-        result = f"%{len(plan.fusions) + chain}"
-        steps.append(_step("fuse_spatial", attributes, operand=f"%{chain}", result=result))
-    # JSON's escapes for quotes and backslashes are MLIR's too, and its words for what is true.
-    attributes = (
-        f"budget = {plan.budget} : i64, overlap = {json.dumps(plan.overlap)}, "
-        f"strategy = {json.dumps(plan.strategy, ensure_ascii=False)}"
-    )
-    steps.append(_step("allocate", attributes))
-    return steps
+        _fuse(chain, fusion)
+    allocate(module, strategy=plan.strategy, overlap=plan.overlap, budget=plan.budget)
 
 
-def _numbers(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, numbers))
-
-
-def _step(name: str, attributes: str, *, operand: str = "%arg0", result: str = "") -> str:
-    given, kind = (f"{result} = ", "!transform.any_op") if result else ("", "()")
-    return f'{given}"lowtide.{name}"({operand}) {{{attributes}}} : (!transform.any_op) -> {kind}'
+def _fuse(chain: Handle, fusion: Fusion) -> None:
+    if fusion.axis == "channels":
+        fuse_channels(chain, slice=fusion.rows)
+        return
+    fuse_spatial(chain, rows=fusion.rows, columns=fusion.columns, direction=fusion.direction, again=fusion.again)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from lowtide.bound.bind import Binder
 from lowtide.bound.build import BoundNetwork, read_network
 from lowtide.graph.fusion import Fusion
-from lowtide.graph.loop_schedule import LoopSchedule
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
     ArrayAttr,
@@ -30,7 +29,6 @@ from lowtide.normalise.form import FUSED, OUTPUT, body_of, destination_of, input
 from lowtide.plan.memory import schedule_of
 
 STAGE = "transform"
-_LARGEST_INDEX = (1 << 31) - 1
 
 
 def fuse(module: Module, layers: Sequence[Operation], wanted: Fusion, binder: Binder) -> Operation:
@@ -66,7 +64,7 @@ def _check(network: BoundNetwork, layers: Sequence[Operation], wanted: Fusion) -
     first = chain[0] + len(between)
     last = first + len(chain) - 1
     fusion = Fusion(first, last, wanted.rows, wanted.columns, wanted.direction, wanted.axis, wanted.again)
-    _check_counters(schedule_of(network.graph.reordered(order), fusion))
+    schedule_of(network.graph.reordered(order), fusion)
 
 
 def _check_between(network: BoundNetwork, chain: Sequence[int], between: Sequence[int]) -> None:
@@ -78,13 +76,6 @@ def _check_between(network: BoundNetwork, chain: Sequence[int], between: Sequenc
         begun = {graph.layers[earlier - 1].output for earlier in chain if earlier < step}
         if made & begun & {*layer.inputs, layer.output}:
             raise UnschedulableError(f"layer '{layer.name}', which is not in the chain, comes before its end")
-
-
-def _check_counters(schedule: LoopSchedule) -> None:
-    """What the loops calculate has to stay within the 32 bits of a target's index, or they would go astray."""
-    for loop in (schedule.rows, schedule.columns):
-        if loop is not None and loop.largest_index > _LARGEST_INDEX:
-            raise UnschedulableError(f"the loop would count up to {loop.largest_index}, beyond a target's 32 bits")
 
 
 def _build(layers: Sequence[Operation], wanted: Fusion) -> Operation:
