@@ -13,7 +13,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from lowtide.ir import Module, parse_module
+from lowtide.lower import lower
 from lowtide.passes import run_passes
+from lowtide.stages import Stages
+from lowtide.targets import TARGETS
 from lowtide.transform.interpreter import apply_embedded_script, make_transform_context
 
 Array = NDArray[Any]
@@ -36,6 +39,10 @@ def check(text: str, expected: Callable[..., Array], *inputs: Array) -> None:
     """The network of a text gives what numpy does: bytes and integers exactly, floats up to how they are rounded."""
     wanted = expected(*inputs)
     (found,) = jit.run(lowered(text), inputs, [wanted])
+    compare(found, wanted)
+
+
+def compare(found: Array, wanted: Array) -> None:
     if wanted.dtype.kind == "f":
         np.testing.assert_allclose(found, wanted, rtol=2e-6, atol=1e-6)
     else:
@@ -101,6 +108,21 @@ CASES: dict[str, tuple[Callable[..., Array], tuple[Array, ...]]] = {
 def test_the_scripts_of_the_lit_tests(name: str) -> None:
     expected, inputs = CASES[name]
     check((SCRIPTS / f"stock-{name}.mlir").read_text(encoding="utf-8"), expected, *inputs)
+
+
+@pytest.mark.parametrize("name", ["conv", "fuse-into-loop", "pad", "peel", "tile-forall"])
+def test_the_same_scripts_as_plans(name: str, tmp_path: Path) -> None:
+    expected, inputs = CASES[name]
+    text = (SCRIPTS / f"stock-{name}.mlir").read_text(encoding="utf-8")
+    head, marked = "module attributes {transform.with_named_sequence} {", "  transform.named_sequence"
+    network, sequence = text.split(marked)
+    (tmp_path / "net.mlir").write_text(network.replace(head, "module {") + "}")
+    (tmp_path / "plan.mlir").write_text(f"{head}\n{marked}{sequence}")
+    lowered = lower(tmp_path / "net.mlir", TARGETS["host"], plan=tmp_path / "plan.mlir", stages=Stages())
+    wanted = expected(*inputs)
+    (found,) = jit.run_network(lowered.network, inputs)
+    compare(found.reshape(wanted.shape), wanted)
+    assert any(layer.rewrites for layer in lowered.layers)
 
 
 def script(steps: str) -> str:

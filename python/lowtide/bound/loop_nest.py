@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lowtide.dtypes import DType
+from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.errors import InputError
 from lowtide.graph.nest import Shape
 from lowtide.indexing.subscripts import dimension_of
@@ -20,6 +20,7 @@ from lowtide.ir import (
     Block,
     DenseElementsAttr,
     FunctionType,
+    IndexType,
     InsertionPoint,
     IntegerAttr,
     MemRefType,
@@ -36,6 +37,7 @@ from lowtide.ir import (
     run_pipeline,
     tensor,
 )
+from lowtide.limits import check_tensor
 from lowtide.normalise.analysis import Role, defining, element_dtype, operations_in, role_of
 from lowtide.normalise.form import terminator_of
 from lowtide.normalise.naming import layer_name
@@ -48,6 +50,8 @@ _LOOPS = (
     "builtin.module(func.func(convert-linalg-to-loops),fold-memref-alias-ops,func.func(lower-affine),"
     "canonicalize,cse,canonicalize)"
 )
+_LARGEST_INDEX = (1 << 30) - 1
+"""So that the sum of two is still one of 32 bits."""
 _SIZES = "choose tile sizes that divide the loops, or peel the loop or pad its slices"
 
 
@@ -77,7 +81,8 @@ def nest_of(layer: func.FuncOp) -> LoopNest:
         layer: the function of tensors that computes it, the destination its last argument; stays as it is.
 
     Raises:
-        InputError: MLIR can't make loops of it without copies of a size that is known only when it runs.
+        InputError: MLIR can't make loops of it without copies of a size that is known only when it runs, or they would
+            count beyond 32 bits.
     """
     returned = defining(terminator_of(layer.regions[0].blocks[0]).operands[0])
     assert returned is not None, "it ends in a loop"
@@ -175,6 +180,7 @@ def _hoisted(function: func.FuncOp, where: str) -> tuple[tuple[Shape, DType], ..
         if len(shape) < len(bounds):
             message = f"a part of it needs a buffer of type '{kind}', whose size is known only when it runs"
             raise InputError(STAGE, message, where=where, remedy=_SIZES)
+        check_tensor(math.prod(shape) * DTYPE_BYTES[element_dtype(kind.element_type)], where)
         found.append((shape, element_dtype(kind.element_type)))
         # nothing but loads and stores is left, for which the sizes of a buffer only say where its elements lie
         op.results[0].replace_all_uses_with(block.add_argument(MemRefType.get(shape, kind.element_type), op.location))
@@ -241,6 +247,13 @@ def _number(value: Value) -> int | None:
 def _check(block: Block, where: str) -> None:
     """Nothing is left but loops, scalar code, and loads and stores of whole buffers."""
     for op in operations_in(block):
+        number = _number(op.results[0]) if len(op.results) and isinstance(op.results[0].type, IndexType) else None
+        if number is not None and abs(number) > _LARGEST_INDEX:
+            message = f"its loops count with {number}, beyond a target's 32 bits"
+            raise InputError(STAGE, message, where=where, remedy="choose smaller tiles")
+        if op.name == "scf.for" and (_number(op.operands[2]) or 0) < 1:
+            message = "one of its loops does not go up by a constant"
+            raise InputError(STAGE, message, where=where, remedy="choose tile sizes of 1 or more")
         dialect = op.name.partition(".")[0]
         plain = dialect in ("arith", "math") or op.name in (
             "scf.yield",
