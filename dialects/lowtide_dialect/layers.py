@@ -32,7 +32,7 @@ class LayersOp(ext.Operation, dialect=LowtideDialect, name="layers"):
     """Cuts the network of a module into layers, where that has not been done, and gives a handle to some of them.
 
     One attribute says which: `numbers` in the network's order, from 1, those in loops counted too; `names`; `kinds`
-    (conv, depthwise, dense, pool, gather, concat, reduce, map). Without one, all.
+    (conv, depthwise, dense, pool, gather, concat, reduce, map, loop). Without one, all.
     """
 
     target: ext.Operand[transform.AnyOpType | transform.OperationType]

@@ -54,6 +54,7 @@ class LayerAccess:
             outside loops.
         accumulates: it goes by the rows of its input, and reads what it writes.
         macs: multiply-accumulates of all its runs in one inference, recomputation included.
+        rewrites: it stores bytes of its output more than once, and has buffers of its own: a loop of MLIR's tiling.
     """
 
     name: str
@@ -67,6 +68,7 @@ class LayerAccess:
     windows: tuple[tuple[Window | None, Window | None], ...] = ()
     accumulates: bool = False
     macs: int = 0
+    rewrites: bool = False
 
 
 def taken_bytes(buffers: Sequence[PlacedBuffer], step: int) -> int:

@@ -125,6 +125,10 @@ def _witness(session: Session, inputs: Sequence[Array], first: RunResult, report
         raise UsageError("run", "only Unicorn can witness a run", remedy="leave out --backend, or --witness")
     if not report.layers:
         raise InputError("run", "the report does not say what the layers read and write", remedy="compile again")
+    rewriting = next((layer for layer in report.layers if layer.rewrites), None)
+    if rewriting is not None:
+        message = "MLIR made the code of this layer, and stores bytes of its output more than once"
+        raise InputError("run", message, where=f"'{rewriting.name}'", remedy="leave out --witness")
     result, trace = session.trace(inputs)
     if any(one.tobytes() != two.tobytes() for one, two in zip(first.outputs, result.outputs, strict=True)):
         raise InternalError("witness", "the run gave other outputs than before, when it was not watched")

@@ -10,8 +10,11 @@ from command import DIGITS, refused
 from lowtide.errors import InputError
 from lowtide.graph.fusion import Fusion
 from lowtide.ir import Module, make_context, parse_module, parse_operation
+from lowtide.lower import lower
 from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
+from lowtide.stages import Stages
+from lowtide.targets import target_named
 from lowtide.transform.interpreter import apply_script, make_transform_context
 from lowtide.transform.plans import check_plan
 
@@ -55,7 +58,11 @@ REFUSED = {
     ),
     "a loop unrolled": (
         (LAYERS, f"transform.loop.unroll %l {{factor = 1000000}} : {ANY}"),
-        "edited:4:5: a plan may not use 'transform.loop.unroll'",
+        "edited:4:5: 'transform.loop.unroll' makes 1000000 copies; a plan may make 64 in all",
+    ),
+    "a loop unrolled again and again": (
+        (f"transform.loop.unroll %m {{factor = 8}} : {ANY}",) * 3,
+        "edited:5:5: 'transform.loop.unroll' makes 8 copies; a plan may make 64 in all",
     ),
     "a file printed to": ((f"transform.print %m : {ANY}",), "may not use 'transform.print'"),
     "itself": (
@@ -163,4 +170,30 @@ def test_numbers_beyond_what_a_loop_counts(name: str, module: Module) -> None:
     steps, message = ATTRIBUTES[name]
     with pytest.raises(InputError) as caught:
         apply_script(module, script(*steps), name="edited")
+    assert message in str(caught.value)
+
+
+CURVES = """func.func @main(%x: tensor<8x6xf32>) -> tensor<8x6xf32> {
+  %e = tensor.empty() : tensor<8x6xf32>
+  %0 = linalg.exp ins(%x : tensor<8x6xf32>) outs(%e : tensor<8x6xf32>) -> tensor<8x6xf32>
+  return %0 : tensor<8x6xf32>
+}"""
+MATCH = f'%c = transform.structured.match ops{{["linalg.exp"]}} in %m : ({ANY}) -> {ANY}'
+TILES = {
+    "negative": ("for", "[-2]", "expected sizes to be non-negative"),
+    "negative, at once": ("forall", "[-2]", "expected sizes to be non-negative"),
+    "more threads than a core counts": ("forall", f"num_threads [{1 << 40}]", "beyond a target's 32 bits"),
+}
+
+
+@pytest.mark.parametrize("name", TILES)
+def test_tiles_that_no_core_counts(name: str, tmp_path: Path) -> None:
+    kind, sizes, message = TILES[name]
+    plan, network = tmp_path / "plan.mlir", tmp_path / "net.mlir"
+    wanted = sizes if sizes.startswith("num") else f"tile_sizes {sizes}"
+    tile = f"%t, %l = transform.structured.tile_using_{kind} %c {wanted} : ({ANY}) -> ({ANY}, {ANY})"
+    plan.write_text(script(MATCH, tile))
+    network.write_text(CURVES)
+    with pytest.raises(InputError) as caught:
+        lower(network, target_named("host"), plan=plan, stages=Stages())
     assert message in str(caught.value)

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from lowtide.bound.loop_nest import LoopNest, nest_of
 from lowtide.cost.work import Counted, Works
 from lowtide.dtypes import DTYPE_BYTES
-from lowtide.errors import InternalError
+from lowtide.errors import InputError, InternalError
 from lowtide.graph.fusion import Axis
 from lowtide.graph.graph import Accumulator
 from lowtide.graph.macs import macs_of
@@ -43,6 +44,10 @@ _Asked = tuple[int, str | None, int, int]
 """Argument, kernel, bytes of the argument, bytes of the output."""
 _Operands = tuple[Axis, tuple[tuple[int, tuple[int, Shape]], ...]]
 _Summed = tuple[str | None, tuple[int, ...], Axis]
+LOOP = "loop"
+"""The kind of a layer that is a loop of MLIR's own tiling."""
+LOOPS = "loops"
+"""What its kernel is called."""
 _GENERALISE = "func.func(linalg-generalize-named-ops,linalg-inline-scalar-operands)"
 
 
@@ -52,15 +57,15 @@ class BoundLayer:
 
     Attributes:
         name: of its function in the code; equal layers share one.
-        kind: conv, depthwise, dense, pool, gather, concat, reduce or map.
-        body: its loop description.
+        kind: conv, depthwise, dense, pool, gather, concat, reduce, map or loop.
+        body: its loop description; of a loop that MLIR's own tiling made its code.
         lanes: how the target multiplies.
         module: what the operations behind the body are in; they go with it.
     """
 
     name: str
     kind: str
-    body: LayerBody
+    body: LayerBody | LoopNest
     lanes: str
     module: Module
     _profiles: dict[_Asked, Profile] = field(default_factory=dict["_Asked", Profile])
@@ -70,19 +75,32 @@ class BoundLayer:
     @cached_property
     def macs(self) -> int:
         """Multiply-accumulates, taps in the padding counted as if they ran."""
-        return macs_of(self.body.result)
+        return self.body.macs if isinstance(self.body, LoopNest) else macs_of(self.body.result)
+
+    @property
+    def description(self) -> LayerBody:
+        """The loop description, of a layer that can go by rows or channels: it has one."""
+        assert not isinstance(self.body, LoopNest), "the code of a loop says nothing of rows"
+        return self.body
 
     @cached_property
     def move(self) -> Move | None:
         """Where it only moves bytes, which."""
-        return move_of(self.body)
+        return None if isinstance(self.body, LoopNest) else move_of(self.body)
 
     def kernel(self, picked: str | None = None) -> str:
         """The name of the kernel that computes it; arguments and errors as for `kernel_name`."""
-        return kernel_name(self.body, picked)
+        if not isinstance(self.body, LoopNest):
+            return kernel_name(self.body, picked)
+        if picked is not None:
+            message = f"kernel '{picked}' does not accept this layer, a loop of MLIR's own tiling"
+            raise InputError("kernels", message, remedy="pick none: MLIR makes its code")
+        return LOOPS
 
     def profile(self, argument: int, kernel: str | None, input_bytes: int, output_bytes: int) -> Profile:
         """How far the output may run into an argument, with the kernel picked for it or its own."""
+        if isinstance(self.body, LoopNest):
+            return Profile(output_bytes, output_bytes)
         key = argument, kernel, input_bytes, output_bytes
         if key not in self._profiles:
             found = kernel_for(self.body, kernel)
@@ -96,6 +114,8 @@ class BoundLayer:
             operands: by number of the argument (activations only) the tensor behind it, and that tensor's shape.
             axis: rows or channels.
         """
+        if isinstance(self.body, LoopNest):
+            return RowAccess()
         # what counts is which arguments are one tensor: the first of them stands for it
         first: dict[int, int] = {}
         for argument, (tensor, _) in operands.items():
@@ -122,10 +142,11 @@ class BoundLayer:
         return self._accumulators[key]
 
     def _accumulator(self, kernel: str | None, activations: Sequence[int], axis: Axis) -> Accumulator:
-        accumulation = accumulation_of(self.body, activations, axis)
+        body = self.description
+        accumulation = accumulation_of(body, activations, axis)
         assert accumulation is not None
         kind = RankedTensorType(accumulation.node.op.results[0].type)
-        finish, destination = finishing_body(self.body, accumulation), RankedTensorType(self.body.arguments[-1])
+        finish, destination = finishing_body(body, accumulation), RankedTensorType(body.arguments[-1])
         sizes = [math.prod(t.shape) * DTYPE_BYTES[element_dtype(t.element_type)] for t in (kind, destination)]
         found = kernel_for(finish, kernel_for_part(finish, kernel))
         profile = found.profile(finish, accumulation.argument, sizes[0], sizes[1], self.lanes)
@@ -163,6 +184,9 @@ class Binder:
 
         Args:
             layer: a `lowtide.layer`; it stays as it is. All of a binder's are of one context.
+
+        Raises:
+            InputError: as for `nest_of`.
         """
         if self._module is None:
             with layer.context, Location.unknown():
@@ -173,9 +197,13 @@ class Binder:
         if text in self._bound:
             function.operation.erase()
             return self._bound[text]
-        run_pipeline(function, _GENERALISE, stage="graph", error=InternalError)
+        if kind == LOOP:
+            body = nest_of(function)
+        else:
+            run_pipeline(function, _GENERALISE, stage="graph", error=InternalError)
+            body = read_layer(function)
         number = self._kinds[kind] = self._kinds.get(kind, -1) + 1
-        self._bound[text] = BoundLayer(f"{kind}_{number}", kind, read_layer(function), self.lanes, self._module)
+        self._bound[text] = BoundLayer(f"{kind}_{number}", kind, body, self.lanes, self._module)
         return self._bound[text]
 
     @property

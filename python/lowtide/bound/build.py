@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from lowtide.bound.bind import Binder, BoundLayer
 from lowtide.bound.check import check_payload
+from lowtide.bound.loop_nest import LoopNest
 from lowtide.cost.work import Counted, Works
 from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Graph, Layer, Overlap, Tensor
@@ -92,7 +93,8 @@ def read_network(
     Args:
         module: stays as it is.
         binder: of the target; a new one for the module's lanes where there is none.
-        works: what to count of the kernels' loops; as little as will do, for it takes longer than all else.
+        works: what to count of the kernels' loops, but of those that MLIR's own tiling made; as little as will do, for
+            it takes longer than all else.
         kernels: by number of the layer, the kernel that is to compute it; else what the layer says itself.
         stage: the one to name where the network has not been cut into layers.
     """
@@ -187,8 +189,9 @@ class _Reader:
                 if channels.accumulates is None
                 else bound.accumulator(kernel, list(read), "channels"),
                 works=None if self._works is None else self._works_of(bound, operands, self._works, kernel),
+                workspaces=bound.body.workspaces if isinstance(bound.body, LoopNest) else (),
                 part=number_in(op, PART),
-                stored_bytes=math.prod(bound.body.result.shape) * element,
+                stored_bytes=math.prod(_stored(bound)) * element,
                 move=None
                 if move is None or move.argument not in read
                 else (read[move.argument], move.source * element, move.target * element, move.count * element),
@@ -210,8 +213,10 @@ class _Reader:
                 found[index] = Overlap(index, *distances)
         return tuple(found.values())
 
-    def _works_of(self, bound: BoundLayer, operands: list[Value], wanted: Counted, kernel: str | None) -> Works:
+    def _works_of(self, bound: BoundLayer, operands: list[Value], wanted: Counted, kernel: str | None) -> Works | None:
         """Counted on the loops of its kernels, with the constants of the first layer that is equal."""
+        if isinstance(bound.body, LoopNest):
+            return None
         key = bound, wanted, kernel
         if key not in self._binder.works:
             fixed = {number: value for number, value in enumerate(operands[:-1]) if _is_weight(value)}
@@ -227,6 +232,11 @@ class _Reader:
             dtype = element_dtype(tensor.element_type)
             found.append(Tensor(index, name, tuple(tensor.shape), dtype, row["producer"], row["last_use"]))
         return tuple(found)
+
+
+def _stored(bound: BoundLayer) -> Shape:
+    """Shape of what a layer writes."""
+    return bound.body.destination if isinstance(bound.body, LoopNest) else bound.body.result.shape
 
 
 def fusion_of(op: Operation, first: int) -> Fusion:

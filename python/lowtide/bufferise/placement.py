@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from lowtide.alloc import Solution
 from lowtide.bound.build import BoundNetwork
+from lowtide.bound.loop_nest import LoopNest
 from lowtide.dtypes import DTYPE_BYTES
 from lowtide.graph.program import DIRECTIONS, Direction, Program, Store
 from lowtide.placement import LayerAccess, PlacedBuffer
@@ -79,6 +80,7 @@ class Placement:
                     tuple((read.window, read.columns) for read in call.reads),
                     call.accumulates,
                     call.macs,
+                    isinstance(self.network.layers[call.layer - 1].bound.body, LoopNest),
                 )
             )
         return tuple(found)

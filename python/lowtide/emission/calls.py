@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lowtide.bound.build import PlacedLayer
+from lowtide.bound.loop_nest import LoopNest
 from lowtide.bufferise.placement import Placement
 from lowtide.emission.loop_code import bounds_of
 from lowtide.graph.fusion import Fusion
@@ -80,7 +81,7 @@ class Declared:
 
     Attributes:
         name: of the general case; kernels and directions beside the first are told apart by what follows it.
-        body: what it computes.
+        body: what it computes, or the code that does so.
         types: of its operands.
         reduction: how its calls cut it.
         backwards: its loop goes from the end, rings fill from there.
@@ -89,7 +90,7 @@ class Declared:
     """
 
     name: str
-    body: LayerBody
+    body: LayerBody | LoopNest
     types: tuple[Type, ...]
     reduction: Reduction = field(default_factory=Reduction)
     backwards: bool = False
@@ -190,7 +191,7 @@ class _Emitter:
         accumulation = self._accumulation(layer, by_channels=self._sums_channels(number))
         buffer = self._whole_view(call.writes)
         if call.part == "start":
-            body, used = starting_body(bound.body, accumulation)
+            body, used = starting_body(bound.description, accumulation)
             taken = [self._operand(operands[a], call) for a in used]
             kernel = kernel_for_part(body, _kernel(layer))
             self._call(number, f"{bound.name}_start", body, [*taken, buffer], [], kernel=kernel)
@@ -199,7 +200,7 @@ class _Emitter:
             self._whole_view(call.reads[0].buffer) if a == accumulation.argument else self._operand(operand, call)
             for a, operand in enumerate(operands)
         ]
-        body = finishing_body(bound.body, accumulation)
+        body = finishing_body(bound.description, accumulation)
         kernel = kernel_for_part(body, _kernel(layer))
         self._call(number, f"{bound.name}_finish", body, [*taken, buffer], [], kernel=kernel)
 
@@ -211,7 +212,7 @@ class _Emitter:
 
     def _accumulation(self, layer: PlacedLayer, *, by_channels: bool) -> Accumulation:
         activations = [a for a, value in enumerate(layer.inputs) if value in self._network.tensors]
-        found = accumulation_of(layer.bound.body, activations, "channels" if by_channels else "rows")
+        found = accumulation_of(layer.bound.description, activations, "channels" if by_channels else "rows")
         assert found is not None, "the planner has seen one"
         return found
 
@@ -244,7 +245,7 @@ class _Emitter:
         operands = self._operands(call, layer, fusion)
         if call.accumulates:
             accumulation = self._accumulation(layer, by_channels=fusion.axis == "channels")
-            name, body = f"{bound.name}_accumulate", accumulating_body(bound.body, accumulation)
+            name, body = f"{bound.name}_accumulate", accumulating_body(bound.description, accumulation)
             kernel = kernel_for_part(body, kernel)
             reduction = self._reduction(call, fusion, accumulation, by_columns=len(bounds) > 1)
         self._call(
@@ -274,7 +275,7 @@ class _Emitter:
         self,
         number: int,
         name: str,
-        body: LayerBody,
+        body: LayerBody | LoopNest,
         operands: Sequence[Value],
         bounds: Bounds,
         *,
@@ -311,9 +312,9 @@ class _Emitter:
     # -- operands ---------------------------------------------------------------------------------------------
 
     def _operands(self, call: Call, layer: PlacedLayer, fusion: Fusion | None = None) -> list[Value]:
-        """What a layer's call takes, the buffer that it writes last."""
+        """What a layer's call takes: what it reads, the buffer that it writes, its workspaces."""
         read = [self._operand(operand, call, fusion) for operand in layer.inputs]
-        return [*read, self._whole_view(call.writes)]
+        return [*read, self._whole_view(call.writes), *map(self._whole_view, call.workspaces)]
 
     def _operand(self, operand: Value, call: Call, fusion: Fusion | None = None) -> Value:
         if operand not in self._network.tensors:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lowtide.bound.bind import Binder
+from lowtide.bound.loop_nest import LoopNest
 from lowtide.bufferise.allocate import arena_of, placement_of
 from lowtide.bufferise.placement import Placement
 from lowtide.emission.calls import Declared, LayerCall, emit_calls
@@ -107,7 +108,10 @@ def _note(module: Module, placement: Placement) -> None:
 
 
 def _define_all(module: Module, declared: Declared, lanes: str, constants: Globals, kernel: str | None) -> None:
-    """Each kernel in each direction that its calls ask for."""
+    """Each kernel in each direction that its calls ask for; of a loop of MLIR's own tiling its code."""
+    if isinstance(declared.body, LoopNest):
+        _define_nest(module, declared, declared.body)
+        return
     found: dict[tuple[str, str], list[LayerCall]] = {}
     for call in declared.calls:
         picked = kernel_name(declared.body, kernel or call.kernel)
@@ -115,7 +119,14 @@ def _define_all(module: Module, declared: Declared, lanes: str, constants: Globa
     for (picked, direction), alike in sorted(found.items(), key=lambda item: _rank(*item[0])):
         calls = [call.op for call in alike]
         how = How(lanes, direction == DIRECTIONS[1], constants=constants.intervals(calls))
-        _define(module, declared, picked, how, _Callers(calls, constants))
+        _define(module, declared, declared.body, picked, how, _Callers(calls, constants))
+
+
+def _define_nest(module: Module, declared: Declared, nest: LoopNest) -> None:
+    function = nest.function.operation.clone(InsertionPoint.at_block_begin(module.body))
+    function.attributes["sym_name"] = StringAttr.get(declared.name)
+    function.attributes["sym_visibility"] = StringAttr.get("private")
+    function.attributes[NO_INLINE] = UnitAttr.get()
 
 
 def _rank(kernel: str, direction: str) -> tuple[int, int]:
@@ -150,9 +161,9 @@ class _Callers:
             op.erase()
 
 
-def _define(module: Module, declared: Declared, kernel: str, how: How, callers: _Callers) -> None:
+def _define(module: Module, declared: Declared, body: LayerBody, kernel: str, how: How, callers: _Callers) -> None:
     """One kernel in one direction, for these callers."""
-    body, location = declared.body, callers.calls[0].location
+    location = callers.calls[0].location
     name = declared.name + ("" if kernel == kernel_name(body) else f"_{kernel}")
     name += "_backwards" if how.backwards else ""
     derived = callers.derived(KERNELS[kernel], body, how.lanes)
@@ -167,14 +178,14 @@ def _define(module: Module, declared: Declared, kernel: str, how: How, callers: 
     own, made = arguments[: len(arguments) - len(more)], arguments[len(arguments) - len(more) :]
     with InsertionPoint(block), location:
         memrefs = [argument for argument in own if isinstance(argument.type, MemRefType)]
-        part = _part(declared, own)
+        part = _part(declared, body, own)
         values = tuple(zip(*derived, strict=True))
         KERNELS[kernel].emit(body, memrefs, replace(how, part=part, derived=made, values=values))
         func.ReturnOp([])
     callers.call(name, derived)
 
 
-def _part(declared: Declared, arguments: Sequence[Value]) -> Part | None:
+def _part(declared: Declared, body: LayerBody, arguments: Sequence[Value]) -> Part | None:
     """What a call of this function goes through, if it is one of a fused loop."""
     bounds = [argument for argument in arguments if not isinstance(argument.type, MemRefType)]
     if not bounds:
@@ -188,7 +199,7 @@ def _part(declared: Declared, arguments: Sequence[Value]) -> Part | None:
     elif reduction.dimensions:
         ranges = dict(zip(reduction.dimensions, pairs, strict=True))
     else:
-        destination = declared.body.destination
+        destination = body.destination
         row = len(destination) - 1 if declared.by_channels else row_dimension(destination)
         ranges = {row + position: pair for position, pair in enumerate(pairs)}
     return Part(ranges, bool(reduction.dimensions), declared.backwards, unit)

@@ -95,7 +95,7 @@ class Layer:
     Attributes:
         step: 1 for the first layer; step 0 is the arrival of the inputs.
         name: the model's name of its output.
-        kind: conv, depthwise, dense, pool, gather, concat, reduce or map.
+        kind: conv, depthwise, dense, pool, gather, concat, reduce, map or loop.
         function: the kernel function it calls; equal layers share one.
         inputs: indices of the tensors it reads.
         output: index of the tensor it writes, whole or in part.
@@ -111,6 +111,7 @@ class Layer:
         channel_accumulator: of a layer that can take its input by channels.
         works: what its kernels do; None where that was not asked for.
         stored_bytes: what it writes, each byte once: a part of the tensor where that is a concat.
+        workspaces: shape and type of the elements of each buffer that its code needs for itself.
         move: where it only moves bytes: the tensor they are of, the first of them there and in its output, their count.
     """
 
@@ -131,6 +132,12 @@ class Layer:
     works: Works | None = None
     stored_bytes: int = 0
     move: tuple[int, int, int, int] | None = None
+    workspaces: tuple[tuple[tuple[int, ...], DType], ...] = ()
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Size of all its workspaces in bytes."""
+        return sum(math.prod(shape) * DTYPE_BYTES[dtype] for shape, dtype in self.workspaces)
 
 
 @dataclass(frozen=True)
@@ -168,8 +175,9 @@ class Graph:
         return tuple(t for t in self.tensors if t.producer <= step <= t.last_use)
 
     def live_bytes(self, step: int) -> int:
-        """Their bytes."""
-        return sum(t.nbytes for t in self.live(step))
+        """Their bytes, and those of the workspaces of the step's layer."""
+        own = self.layers[step - 1].workspace_bytes if 1 <= step <= len(self.layers) else 0
+        return own + sum(t.nbytes for t in self.live(step))
 
     @property
     def baseline_bytes(self) -> int:

@@ -102,6 +102,7 @@ class Call:
         macs: multiply-accumulates in one inference, recomputation included.
         stored_bytes: what one run stores, each byte once; of a call that goes by rows of its output, what it stores of
             one pixel (a row at one column).
+        workspaces: positions of the buffers in which it keeps what nobody else reads.
         part: of a layer that a loop sums up: "start" fills its accumulator, "finish" computes the output from it.
     """
 
@@ -113,6 +114,7 @@ class Call:
     macs: int = 0
     stored_bytes: int = 0
     part: Literal["", "start", "finish"] = ""
+    workspaces: tuple[int, ...] = ()
 
 
 class Run(NamedTuple):
@@ -230,4 +232,5 @@ class Program:
 def used_by(call: Call) -> Iterator[int]:
     """The buffers of a call, what it writes last."""
     yield from (read.buffer for read in call.reads)
+    yield from call.workspaces
     yield call.writes

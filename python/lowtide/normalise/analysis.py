@@ -29,7 +29,8 @@ class Role(Enum):
 
     ROOT: a layer is built around it (conv, dense, pool, gather). REDUCE: a reduction of one activation, which may be
     inlined. POINT: element by element. PAD, SLICE: a view with arithmetic. RESHAPE: a view for free. INSERT: writes a
-    part of a tensor (concat). CONSTANT: known at compile time. EMPTY: no values.
+    part of a tensor (concat). CONSTANT: known at compile time. EMPTY: no values. LOOP: an `scf` loop over slices, which
+    MLIR's own tiling makes. SCALAR: index arithmetic that such a loop takes from outside.
     """
 
     ROOT = auto()
@@ -41,6 +42,8 @@ class Role(Enum):
     INSERT = auto()
     CONSTANT = auto()
     EMPTY = auto()
+    LOOP = auto()
+    SCALAR = auto()
     OTHER = auto()
 
 
@@ -58,6 +61,11 @@ _BY_NAME = {
     "linalg.broadcast": Role.POINT,
     "linalg.map": Role.POINT,
     "linalg.reduce": Role.REDUCE,
+    "scf.for": Role.LOOP,
+    "scf.forall": Role.LOOP,
+    "affine.apply": Role.SCALAR,
+    "affine.max": Role.SCALAR,
+    "affine.min": Role.SCALAR,
 }
 _POINTWISE = frozenset(
     (
@@ -75,6 +83,8 @@ def role_of(op: Operation) -> Role:
     if op.name == "linalg.generic":
         return _role_of_generic(op)
     dialect, _, word = op.name.partition(".")
+    if dialect == "arith" and not any(isinstance(value.type, ShapedType) for value in op.results):
+        return Role.SCALAR
     if dialect != "linalg":
         return Role.OTHER
     return Role.POINT if word in _POINTWISE else Role.ROOT

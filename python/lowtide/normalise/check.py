@@ -20,20 +20,35 @@ from lowtide.ir import (
     Value,
     func,
 )
-from lowtide.normalise.analysis import ELEMENTS, Role, defining, is_constant, network_function, role_of
+from lowtide.normalise.analysis import (
+    ELEMENTS,
+    Role,
+    defining,
+    is_constant,
+    network_function,
+    operands_of,
+    operations_in,
+    role_of,
+)
 from lowtide.normalise.bounds import objection_to_places
+from lowtide.normalise.loops import objection_in_loop
 from lowtide.normalise.naming import layer_name
 from lowtide.normalise.scalars import objection_to_scalar
 
 CUT = "cut the network before it (--until TENSOR for a .tflite)"
+_LOOPS = "docs/plans.md says what a loop of MLIR's own tiling may hold"
+_REMEDIES = {
+    "bufferization.materialize_in_destination": 'give transform.structured.pad copy_back_op = "none" or "linalg.copy"',
+}
 _STATIC = ("static_low", "static_high", "static_offsets", "static_sizes", "static_strides")
 
 
 class NetworkCheck:
     """Checks a module for one stage, whose name the messages bear."""
 
-    def __init__(self, stage: str) -> None:
+    def __init__(self, stage: str, *, loops: bool) -> None:
         self._stage = stage
+        self._loops = loops
 
     def check(self, module: Module) -> func.FuncOp:
         """The network's function.
@@ -63,7 +78,7 @@ class NetworkCheck:
             return
         self._check_kind(op)
         for result in op.results:
-            if role_of(op) is not Role.CONSTANT or isinstance(result.type, ShapedType):
+            if role_of(op) not in (Role.CONSTANT, Role.SCALAR) or isinstance(result.type, ShapedType):
                 self._check_type(result, f"'{layer_name(op)}' ({op.name})")
         self._check_static(op)
         objection = objection_to_places(op)
@@ -85,13 +100,29 @@ class NetworkCheck:
         if op.name == "func.call":
             callee = FlatSymbolRefAttr(op.attributes["callee"]).value
             raise self._refusal(f"the call of @{callee} can't be inlined", op, "give it a body; unroll recursion")
+        role = role_of(op)
+        foreign = role is Role.OTHER or (role in (Role.LOOP, Role.SCALAR) and not self._loops)
         structured = not op.name.startswith("linalg.") or (len(op.regions) == 1 and len(op.regions[0].blocks) == 1)
-        if role_of(op) is Role.OTHER or not structured:
-            raise self._refusal(f"no kernel takes '{op.name}'", op, CUT)
+        if foreign or not structured:
+            raise self._refusal(f"no kernel takes '{op.name}'", op, _REMEDIES.get(op.name, CUT))
+        if role is Role.LOOP:
+            self._check_loop(op)
         if len(op.results) != 1:
             raise self._refusal(f"no kernel gives {len(op.results)} results at once", op, CUT)
         if op.name == "bufferization.alloc_tensor" and len(op.operands):
             raise self._refusal("an allocation with operands", op, "use tensor.empty")
+
+    def _check_loop(self, op: Operation) -> None:
+        if len(op.results) != 1:
+            message = f"the loop gives {len(op.results)} tensors, a layer gives one"
+            raise self._refusal(message, op, "fuse into the loop only what it alone needs")
+        for inner in operations_in(op.regions[0].blocks[0]):
+            objection = objection_in_loop(inner)
+            if objection:
+                raise self._refusal(f"the loop has {objection}", op, _REMEDIES.get(inner.name, _LOOPS))
+        for value in operands_of(op):
+            if isinstance(value.type, RankedTensorType):
+                self._check_type(value, f"'{layer_name(op)}' ({op.name})")
 
     def _check_type(self, value: Value, place: str) -> None:
         kind = value.type
@@ -158,9 +189,9 @@ class NetworkCheck:
             raise self._refusal("the loops that are parallel are not the dimensions of the result", op, CUT)
 
 
-def check_network(module: Module, stage: str) -> func.FuncOp:
-    """See `NetworkCheck`."""
-    return NetworkCheck(stage).check(module)
+def check_network(module: Module, stage: str, *, loops: bool = False) -> func.FuncOp:
+    """See `NetworkCheck`; `loops`: of MLIR's own tiling there may be some, which nobody else can have made."""
+    return NetworkCheck(stage, loops=loops).check(module)
 
 
 def is_undefined(value: Value) -> bool:

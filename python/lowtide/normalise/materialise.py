@@ -4,7 +4,7 @@ A layer is everything that one buffered tensor is computed from, down to other b
 dense, pool, gather, a sum of two activations) the chain of element-wise operations that follows is its epilogue, up to
 the smallest tensor of the chain: no i32 accumulator between a convolution and its requantisation. A chain that ends in
 a concat is written straight into the concat's tensor. A region that depends on one buffered tensor alone and reduces
-rows (softmax) is one layer.
+rows (softmax) is one layer. So is a loop that MLIR's own tiling has made, with nothing before or after it.
 """
 
 from __future__ import annotations
@@ -77,15 +77,10 @@ class _Cutter:
 
     def visit(self, op: Operation) -> None:
         role = role_of(op)
-        if role in (Role.CONSTANT, Role.EMPTY):
+        if role in (Role.CONSTANT, Role.EMPTY, Role.SCALAR):
             return
-        if role is Role.OTHER:  # return
-            for operand in op.operands:
-                self._store(operand)
-            return
-        if role is Role.INSERT:
-            self._store(op.operands[1])
-            self._buffer(op.results[0])
+        if role in (Role.LOOP, Role.INSERT, Role.OTHER):
+            self._visit_end(op, role)
             return
         if role is Role.ROOT:
             for operand in operands_of(op):
@@ -106,6 +101,19 @@ class _Cutter:
                 self.parts[concat] = self._numbers[concat]
             if concat is None or self._numbers[concat] in self._copied:
                 self._buffer(end)
+
+    def _visit_end(self, op: Operation, role: Role) -> None:
+        """A loop or a part of a concat, which have buffers whatever follows; the return (OTHER) of what has one."""
+        if role is Role.LOOP:
+            for operand in operands_of(op):
+                self._capture(operand)
+            self._buffer(op.results[0])
+        elif role is Role.INSERT:
+            self._store(op.operands[1])
+            self._buffer(op.results[0])
+        else:
+            for operand in op.operands:
+                self._store(operand)
 
     def _has_end(self, value: Value) -> bool:
         """True where the layer that the value belongs to has been cut already."""
@@ -143,6 +151,14 @@ class _Cutter:
         if role_of(op) is Role.RESHAPE:
             self._store(op.operands[0])
         else:
+            self._buffer(value)
+
+    def _capture(self, value: Value) -> None:
+        """Have what a loop takes from outside in memory: a pad, too, of which it else had a copy of its own."""
+        op = defining(value)
+        if op is not None and role_of(op) in (Role.SLICE, Role.RESHAPE) and value not in self.buffered:
+            self._capture(op.operands[0])
+        elif op is not None and self._sources_of(value):
             self._buffer(value)
 
     def _need(self, value: Value) -> None:

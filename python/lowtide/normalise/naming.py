@@ -21,8 +21,10 @@ _KINDS = (
 
 
 def kind_of(operations: Sequence[Operation]) -> str:
-    """One word for a layer with these operations: conv, depthwise, dense, pool, gather, concat, reduce or map."""
+    """One word for a layer with these operations: conv, depthwise, dense, pool, gather, concat, reduce, map or loop."""
     roles = {role_of(op) for op in operations}
+    if Role.LOOP in roles:
+        return "loop"
     for op in operations:
         word = op.name.removeprefix("linalg.")
         for prefix, kind in _KINDS:

@@ -24,7 +24,7 @@ from lowtide.ir import (
     Value,
     tensor,
 )
-from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
+from lowtide.normalise.analysis import Role, defining, is_inline_constant, network_function, operands_of, role_of
 from lowtide.normalise.check import check_network
 from lowtide.normalise.form import LAYER, PART, YIELD, body_of, create_layer, destination_of, is_cut
 from lowtide.normalise.materialise import Cut, cut, numbered_parts
@@ -55,7 +55,9 @@ def outline_once(module: Module, *, keep_dead: bool = False) -> None:
     if is_cut(module):
         return
     with module.context, module.operation.location:
-        block = check_network(module, STAGE).regions[0].blocks[0]
+        # what tiling has copied into its loops is still there, and nobody reads it
+        _erase_dead(network_function(module, STAGE).regions[0].blocks[0])
+        block = check_network(module, STAGE, loops=True).regions[0].blocks[0]
         separate(block)
         _cut_apart(cut(block, _copied(module, block)))
         if not keep_dead:

@@ -166,9 +166,10 @@ class _Maker:
     def _layer(self, layer: Layer) -> None:
         distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
         reads = tuple(Read(self.buffers[index], None, distances.get(index), tensor=index) for index in layer.inputs)
-        self.calls.append(
-            Call(layer.name, reads, self._whole(layer.output), False, layer.step, layer.macs, layer.stored_bytes)
-        )
+        written, name = self._whole(layer.output), f"{layer.name} workspace"
+        workspaces = tuple(self._add(name, shape, shape, dtype) for shape, dtype in layer.workspaces)
+        sizes = layer.macs, layer.stored_bytes
+        self.calls.append(Call(layer.name, reads, written, False, layer.step, *sizes, workspaces=workspaces))
 
     def _fused(self, fusion: Fusion) -> None:
         layers = self.graph.layers[fusion.first - 1 : fusion.last]

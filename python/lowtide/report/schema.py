@@ -181,6 +181,7 @@ def layer(value: object, buffers: Mapping[str, PlacedBuffer]) -> LayerAccess:
         windows=tuple(windows),
         accumulates=truth(row["accumulates"], "accumulates"),
         macs=whole(row["macs"], "macs"),
+        rewrites=truth(row["rewrites"], "rewrites"),
     )
     if found.in_place_first + found.in_place_bytes > output.size:
         raise ValueError(f"the layer '{name}' lies in place past the end of '{output.name}'")

@@ -6,9 +6,12 @@ data that people pass on, so it may use what is listed here and nothing else. `l
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lowtide.errors import InputError
 from lowtide.ir import (
     DictAttr,
+    IntegerAttr,
     Module,
     Operation,
     StringAttr,
@@ -47,8 +50,14 @@ REWRITES = frozenset(
         "transform.apply_patterns.linalg.fold_unit_extent_dims_via_reshapes",
         "transform.apply_patterns.tensor.reassociative_reshape_folding",
         "transform.apply_registered_pass",
+        "transform.loop.peel",
+        "transform.loop.unroll",
+        "transform.structured.fuse_into_containing_op",
         "transform.structured.generalize",
         "transform.structured.interchange",
+        "transform.structured.pad",
+        "transform.structured.tile_using_for",
+        "transform.structured.tile_using_forall",
     )
 )
 """What rewrites the network itself, and stands before it is cut into layers, which checks it again."""
@@ -63,6 +72,9 @@ PASSES = frozenset(
     )
 )
 """What `transform.apply_registered_pass` may run, without options."""
+MOST_COPIES = 64
+"""What the factors of all `transform.loop.unroll` of a plan may multiply to: loops in loops make as many copies."""
+_UNROLL = "transform.loop.unroll"
 _CUTS = frozenset(("lowtide.layers", "lowtide.schedule"))
 _REMEDY = "docs/plans.md lists what a plan may hold; lowtide-opt --transform-script applies any script"
 
@@ -105,12 +117,12 @@ def check_plan(script: Operation) -> None:
         InputError: with the place of the first operation in it that is not.
     """
     found: list[InputError] = []
-    cut: list[str] = []
+    seen = _Seen()
 
     def visit(op: Operation) -> WalkResult:
-        objection = _objection(op, script, cut)
+        objection = _objection(op, script, seen)
         if op.name in _CUTS:
-            cut.append(op.name)
+            seen.cut = seen.cut or op.name
         if objection:
             # An exception would not come through MLIR's walk as it is.
             found.append(InputError(STAGE, objection, where=place_of(op.location), remedy=_REMEDY))
@@ -123,14 +135,27 @@ def check_plan(script: Operation) -> None:
         raise found[0]
 
 
-def _objection(op: Operation, script: Operation, cut: list[str]) -> str:
+@dataclass
+class _Seen:
+    """Of the steps up to one: the first that cuts the network into layers, and how many copies of a loop they make."""
+
+    cut: str = ""
+    copies: int = 1
+
+
+def _objection(op: Operation, script: Operation, seen: _Seen) -> str:
     """What is wrong with an operation of a plan; empty where nothing is."""
     if op == script or op.name in HANDLES or op.name.startswith(OWN):
         return ""
     if op.name not in REWRITES:
         return f"a plan may not use '{op.name}'"
-    if cut:
-        return f"'{op.name}' comes after '{cut[0]}', which has cut the network into layers"
+    if op.name == _UNROLL:
+        factor = IntegerAttr(op.attributes["factor"]).value
+        seen.copies *= max(1, factor)
+        if seen.copies > MOST_COPIES:
+            return f"'{op.name}' makes {factor} copies; a plan may make {MOST_COPIES} in all, one factor times the next"
+    if seen.cut:
+        return f"'{op.name}' comes after '{seen.cut}', which has cut the network into layers"
     return _objection_to_pass(op) if op.name == "transform.apply_registered_pass" else ""
 
 
