@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command import DIGITS, refused
+from command import DIGITS, lowtide, refused
 
 from lowtide.errors import InputError
 from lowtide.graph.fusion import Fusion
@@ -197,3 +197,13 @@ def test_tiles_that_no_core_counts(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         lower(network, target_named("host"), plan=plan, stages=Stages())
     assert message in str(caught.value)
+
+
+def test_a_loop_that_stores_bytes_twice_is_not_witnessed(tmp_path: Path) -> None:
+    plan, network, out = (tmp_path / name for name in ("plan.mlir", "net.mlir", "out"))
+    tile = f"%t, %l = transform.structured.tile_using_for %c tile_sizes [2] : ({ANY}) -> ({ANY}, {ANY})"
+    plan.write_text(script(MATCH, tile))
+    network.write_text(CURVES)
+    assert lowtide("compile", network, "--target", "cortex-m4", "--plan", plan, "-o", out).code == 0
+    message = refused(1, "run", out, "--witness")
+    assert "MLIR made the code of this layer, and stores bytes of its output more than once" in message

@@ -195,3 +195,99 @@ def test_a_loop_that_is_unrolled_whole_is_no_loop() -> None:
         transform.apply_patterns to %main { transform.apply_patterns.canonicalization } : !transform.any_op
     """
     check(two_curves(MATCH + fused + unroll + clean), scaled, floats(7, 4))
+
+
+def network(arguments: str, result: str, body: str, steps: str) -> str:
+    head = f"func.func @main({arguments}) -> {result} {{"
+    return f"module attributes {{transform.with_named_sequence}} {{\n{head}\n{body}\n}}\n{script(steps)}\n}}"
+
+
+def tiled(name: str, loops: int, sizes: str) -> str:
+    """The step that tiles the one linalg operation of that name."""
+    types = ", ".join(["!transform.any_op"] * (loops + 1))
+    return f"""
+%op = transform.structured.match ops{{["linalg.{name}"]}} in %module : (!transform.any_op) -> !transform.any_op
+%tile, %loops:{loops} = transform.structured.tile_using_for %op tile_sizes {sizes} : (!transform.any_op) -> ({types})
+"""
+
+
+def joined(x: Array) -> Array:
+    return np.concatenate([np.exp(x), x], 1)
+
+
+def test_a_part_of_a_concat() -> None:
+    body = """
+%e = tensor.empty() : tensor<6x4xf32>
+%0 = linalg.exp ins(%x : tensor<6x4xf32>) outs(%e : tensor<6x4xf32>) -> tensor<6x4xf32>
+%c = tensor.empty() : tensor<6x8xf32>
+%1 = tensor.insert_slice %0 into %c[0, 0] [6, 4] [1, 1] : tensor<6x4xf32> into tensor<6x8xf32>
+%2 = tensor.insert_slice %x into %1[0, 4] [6, 4] [1, 1] : tensor<6x4xf32> into tensor<6x8xf32>
+return %2 : tensor<6x8xf32>
+"""
+    text = network("%x: tensor<6x4xf32>", "tensor<6x8xf32>", body, tiled("exp", 2, "[4, 3]"))
+    check(text, joined, floats(6, 4))
+
+
+def added_product(x: Array, y: Array, z: Array) -> Array:
+    return x @ y + z
+
+
+def test_tiles_of_tiles_that_add_to_an_input() -> None:
+    body = """
+%0 = linalg.matmul ins(%x, %y : tensor<6x4xf32>, tensor<4x5xf32>) outs(%z : tensor<6x5xf32>) -> tensor<6x5xf32>
+return %0 : tensor<6x5xf32>
+"""
+    arguments = "%x: tensor<6x4xf32>, %y: tensor<4x5xf32>, %z: tensor<6x5xf32>"
+    again = tiled("matmul", 2, "[2, 2]").replace("%op", "%op1").replace("%tile, %loops", "%tile1, %loops1")
+    text = network(arguments, "tensor<6x5xf32>", body, tiled("matmul", 3, "[4, 3, 3]") + again)
+    check(text, added_product, floats(6, 4), floats(4, 5), floats(6, 5))
+
+
+def looked_up(x: Array) -> Array:
+    return np.array([3, 1, 4, 1.5], np.float32)[np.clip(x, 0, 3)]
+
+
+def test_an_index_that_depends_on_data_stays_in_its_table() -> None:
+    body = """
+%table = arith.constant dense<[3.0, 1.0, 4.0, 1.5]> : tensor<4xf32>
+%e = tensor.empty() : tensor<6xf32>
+%0 = linalg.generic {indexing_maps = [affine_map<(a) -> (a)>, affine_map<(a) -> (a)>], iterator_types = ["parallel"]}
+    ins(%x : tensor<6xi8>) outs(%e : tensor<6xf32>) {
+^bb0(%a: i8, %b: f32):
+  %i = arith.index_cast %a : i8 to index
+  %value = tensor.extract %table[%i] : tensor<4xf32>
+  linalg.yield %value : f32
+} -> tensor<6xf32>
+return %0 : tensor<6xf32>
+"""
+    text = network("%x: tensor<6xi8>", "tensor<6xf32>", body, tiled("generic", 1, "[2]"))
+    check(text, looked_up, np.array([0, 3, -128, 1, 127, 2], np.int8))
+
+
+def chosen(x: Array, y: Array) -> Array:
+    return np.where(x > 0, x, y)
+
+
+def test_flags_between_the_operations_of_a_loop() -> None:
+    body = """
+%zero = arith.constant 0.0 : f32
+%flags = tensor.empty() : tensor<6x4xi1>
+%0 = linalg.generic {indexing_maps = [affine_map<(a, b) -> (a, b)>, affine_map<(a, b) -> (a, b)>],
+    iterator_types = ["parallel", "parallel"]} ins(%x : tensor<6x4xf32>) outs(%flags : tensor<6x4xi1>) {
+^bb0(%a: f32, %b: i1):
+  %more = arith.cmpf ogt, %a, %zero : f32
+  linalg.yield %more : i1
+} -> tensor<6x4xi1>
+%e = tensor.empty() : tensor<6x4xf32>
+%1 = linalg.select ins(%0, %x, %y : tensor<6x4xi1>, tensor<6x4xf32>, tensor<6x4xf32>)
+    outs(%e : tensor<6x4xf32>) -> tensor<6x4xf32>
+return %1 : tensor<6x4xf32>
+"""
+    steps = """
+%flags = transform.structured.match ops{["linalg.generic"]} in %module : (!transform.any_op) -> !transform.any_op
+%in, %all = transform.structured.fuse_into_containing_op %flags into %loops
+    : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
+"""
+    arguments = "%x: tensor<6x4xf32>, %y: tensor<6x4xf32>"
+    text = network(arguments, "tensor<6x4xf32>", body, tiled("select", 1, "[4]") + steps)
+    check(text, chosen, floats(6, 4), floats(6, 4) * np.float32(3))

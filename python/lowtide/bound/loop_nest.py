@@ -37,6 +37,7 @@ from lowtide.ir import (
     run_pipeline,
     tensor,
 )
+from lowtide.kernels.scalar import clamped
 from lowtide.limits import check_tensor
 from lowtide.normalise.analysis import Role, defining, element_dtype, operations_in, role_of
 from lowtide.normalise.form import terminator_of
@@ -147,6 +148,10 @@ def _simplify(op: Operation) -> None:
             owner, kind = defining(op.operands[0]), RankedTensorType(op.results[0].type)
             if owner is not None and owner.name == "tensor.empty" and kind.has_static_shape:
                 op.results[0].replace_all_uses_with(tensor.empty(kind.shape, kind.element_type))
+        elif op.name == "tensor.extract":
+            # which element depends on data: as in all kernels, the nearest of those that there are
+            for position, extent in enumerate(RankedTensorType(op.operands[0].type).shape, start=1):
+                op.operands[position] = clamped(op.operands[position], extent)
         elif op.name == "arith.constant" and isinstance(op.results[0].type, RankedTensorType):
             kind = RankedTensorType(op.results[0].type)
             scalar = arith.constant(kind.element_type, DenseElementsAttr(op.attributes["value"]).get_splat_value())

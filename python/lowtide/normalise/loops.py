@@ -26,6 +26,8 @@ def objection_in_loop(op: Operation) -> str:
         values = op.attributes["value"]
         splat = isinstance(values, DenseElementsAttr) and values.is_splat
         return "" if splat else "a constant tensor of its own; canonicalization moves it out"
+    if op.name == "tensor.extract" and not RankedTensorType(op.operands[0].type).has_static_shape:
+        return "a look-up in a slice whose size is known only when it runs"
     if op.name in _INDICES or op.name in _LOOPS or op.name in _TENSORS:
         return ""
     if op.name.startswith("linalg.") and len(op.regions):
