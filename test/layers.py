@@ -18,4 +18,4 @@ def layer_bodies(module: Module) -> dict[str, LayerBody]:
     for layer in network_layers(module, "test"):
         binder.bind(layer)
     _ALIVE.append(binder)
-    return {layer.name: layer.body for layer in binder.layers}
+    return {layer.name: layer.description for layer in binder.layers}

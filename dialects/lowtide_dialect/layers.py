@@ -13,9 +13,9 @@ from lowtide.ir import (
     transform,
 )
 from lowtide.normalise.form import label_of, network_layers
-from lowtide.normalise.outline import outline_once
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import (
+    cut_into_layers,
     decline,
     enclosing_network,
     make_executable,
@@ -60,7 +60,7 @@ def _apply(
         return refuse(op, f"'{targets[0].name}' is not inside a module")
     try:
         module: Module = module_of(operation)
-        outline_once(module, keep_dead=True)
+        cut_into_layers(module)
         layers = network_layers(module, "transform")
     except LowtideError as error:
         return decline(op, str(error))

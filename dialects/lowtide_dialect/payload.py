@@ -72,6 +72,15 @@ def objection_to_number(attribute: Attribute, what: str, *, zero: str = "") -> s
     return ""
 
 
+_REWRITER: ContextVar[transform.TransformRewriter] = ContextVar("rewriter")
+"""Of the operation that is being carried out: what it erases, no handle means any more."""
+
+
+def cut_into_layers(module: Module) -> None:
+    """`outline_once`, inside of an operation's `apply`; errors as there."""
+    outline_once(module, _REWRITER.get().erase_op)
+
+
 def make_executable(kind: type[ext.Operation], apply: Apply) -> None:
     """Give an operation its transform interface in the current context.
 
@@ -91,11 +100,15 @@ def make_executable(kind: type[ext.Operation], apply: Apply) -> None:
         @staticmethod
         def apply(
             op: OpView,
-            _rewriter: transform.TransformRewriter,
+            rewriter: transform.TransformRewriter,
             results: transform.TransformResults,
             state: transform.TransformState,
         ) -> transform.DiagnosedSilenceableFailure:
-            return apply(op, results, state)
+            token = _REWRITER.set(rewriter)
+            try:
+                return apply(op, results, state)
+            finally:
+                _REWRITER.reset(token)
 
         @staticmethod
         def allow_repeated_handle_operands(_op: OpView) -> bool:
@@ -235,7 +248,7 @@ def layers_behind(chosen: Sequence[Operation], purpose: str) -> list[Operation] 
     if module is None or any(other != module for other in modules):
         return "the handle has operations of several modules, or one outside of all"
     try:
-        outline_once(module_of(module), keep_dead=True)
+        cut_into_layers(module_of(module))
         layers = network_layers(module_of(module), "transform")
     except LowtideError as error:
         return str(error)

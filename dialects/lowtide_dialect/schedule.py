@@ -10,10 +10,10 @@ from lowtide.ir import (
     ext,
     transform,
 )
-from lowtide.normalise.outline import outline_once
 from lowtide.normalise.schedule import reorder
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import (
+    cut_into_layers,
     decline,
     enclosing_network,
     make_executable,
@@ -51,7 +51,7 @@ def _apply(
         if operation is None:
             return refuse(op, f"'{target.name}' is not inside a module")
         try:
-            outline_once(module_of(operation), keep_dead=True)
+            cut_into_layers(module_of(operation))
             reorder(module_of(operation), numbers)
         except LowtideError as error:
             return decline(op, str(error))

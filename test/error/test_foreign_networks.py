@@ -17,6 +17,7 @@ from lowtide.normalise.bounds import objection_to_places
 from lowtide.passes import run_passes
 from lowtide.stages import Stages
 from lowtide.targets import TARGETS
+from lowtide.transform.interpreter import make_transform_context
 
 F = "tensor<4xf32>"
 SAME = "affine_map<(d0) -> (d0)>"
@@ -195,7 +196,7 @@ def test_an_arena_beyond_what_microcontrollers_have_is_refused(monkeypatch: pyte
     with pytest.raises(InputError, match="the most that lowtide makes are 67,108,864"):
         check_arena(MOST_ARENA + 1)
     monkeypatch.setattr(limits, "MOST_ARENA", 15)
-    module = parse_module(network(f"%r = tosa.abs %a : ({F}) -> {F}"), make_context())
+    module = parse_module(network(f"%r = tosa.abs %a : ({F}) -> {F}"), make_transform_context())
     with pytest.raises(InputError, match="an arena of 16 bytes, the most that lowtide makes are 15"):
         run_passes(module, "lowtide-import-tosa,lowtide-normalise,lowtide-outline,lowtide-allocate")
 

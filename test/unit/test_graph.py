@@ -96,6 +96,6 @@ def test_equal_layers_share_one_function() -> None:
 
 
 def test_a_module_that_is_not_outlined_is_refused() -> None:
-    with pytest.raises(InputError, match="no outlined layers") as caught:
+    with pytest.raises(InputError, match="has not been cut into layers") as caught:
         build_graph(parse_module("func.func @main() { return }", make_context()))
     assert caught.value.stage == "graph"

@@ -8,7 +8,7 @@ but for the parts that the plan has noted on the module (`lowtide.copied`): they
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from lowtide.errors import InputError
@@ -41,12 +41,12 @@ def run(module: Module, _: Mapping[str, str]) -> None:
     outline_once(module)
 
 
-def outline_once(module: Module, *, keep_dead: bool = False) -> None:
-    """Cut the module's network into layers; nothing is left to do where that has been done.
+def outline_once(module: Module, erase: Callable[[Operation], None] = Operation.erase) -> None:
+    """Outline every layer of the module's function; nothing is left to do where that has been done.
 
     Args:
-        module: changed in place.
-        keep_dead: leave what nobody needs where it is: a script may have a handle to it, and MLIR would follow it.
+        module: the network.
+        erase: removes an operation that nobody needs; a script's handles may mean it.
 
     Raises:
         InputError: the function holds what no layer can; `lowtide-normalise` says the same, or removes it. A part to be
@@ -56,12 +56,11 @@ def outline_once(module: Module, *, keep_dead: bool = False) -> None:
         return
     with module.context, module.operation.location:
         # what tiling has copied into its loops is still there, and nobody reads it
-        _erase_dead(network_function(module, STAGE).regions[0].blocks[0])
+        _erase_dead(network_function(module, STAGE).regions[0].blocks[0], erase)
         block = check_network(module, STAGE, loops=True).regions[0].blocks[0]
         separate(block)
         _cut_apart(cut(block, _copied(module, block)))
-        if not keep_dead:
-            _erase_dead(block)
+        _erase_dead(block, erase)
 
 
 PASS = Pass("lowtide-outline", "move what each layer computes into an operation of its own", run)
@@ -188,10 +187,10 @@ def remap(op: Operation, mapping: Mapping[Value, Value]) -> None:
                 remap(view.operation, mapping)
 
 
-def _erase_dead(block: Block) -> None:
+def _erase_dead(block: Block, erase: Callable[[Operation], None]) -> None:
     """Erase what the layers have made unused, last first."""
     for view in reversed(list(block.operations)):
         op = view.operation
         unused = all(next(iter(result.uses), None) is None for result in op.results)
         if unused and len(op.results) and op.name != LAYER:
-            op.erase()
+            erase(op)

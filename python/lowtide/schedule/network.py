@@ -175,7 +175,7 @@ class State:
     def _layer(self, number: int) -> ScheduledLayer:
         layer, tensors = self.graph.layers[number - 1], self.graph.tensors
         bound = self.model.network(self.plan).layers[model_number(self.plan, number) - 1].bound
-        kernels = accepting_kernels(bound.body)
+        kernels = accepting_kernels(bound.description)
         picked = next((name for name, numbers in self.plan.kernels if number in numbers), kernels[0])
         return ScheduledLayer(
             number=number,

@@ -1,12 +1,12 @@
-// Handles to what no layer needs, and to reshapes inside of a loop, go on meaning something: nothing is erased under a
-// script.
+// Handles to what no layer needs become empty when the network is cut; those to reshapes that move into a loop, or to
+// operations that move into layers, go on meaning them.
 // RUN: lowtide-opt %s --transform-interpreter -o %t
 // RUN: FileCheck %s --input-file %t
 // RUN: lowtide-opt %t --lowtide-allocate --lowtide-kernels | FileCheck %s --check-prefix=CODE
 
+// CHECK:     "lowtide.fused"()
 // CHECK:     tensor.empty() {seen}
 // CHECK:     linalg.exp {seen}
-// CHECK:     "lowtide.fused"()
 // CHECK:     tensor.expand_shape {{.*}} {seen}
 // CHECK:     "lowtide.output"
 // CODE:      scf.for

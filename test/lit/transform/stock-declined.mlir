@@ -34,3 +34,22 @@ module attributes {transform.with_named_sequence} {
     transform.yield
   }
 }
+
+// -----
+
+// What nobody reads goes when the network is cut, and no handle means it any more.
+// CHECK: 'lowtide.kernel': the handle is empty: there is no layer to pick a kernel for
+module attributes {transform.with_named_sequence} {
+  func.func @main(%x: tensor<8x6xf32>) -> tensor<8x6xf32> {
+    %e = tensor.empty() : tensor<8x6xf32>
+    %0 = linalg.exp ins(%x : tensor<8x6xf32>) outs(%e : tensor<8x6xf32>) -> tensor<8x6xf32>
+    %1 = linalg.tanh ins(%x : tensor<8x6xf32>) outs(%e : tensor<8x6xf32>) -> tensor<8x6xf32>
+    return %1 : tensor<8x6xf32>
+  }
+  transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
+    %unread = transform.structured.match ops{["linalg.exp"]} in %module : (!transform.any_op) -> !transform.any_op
+    %layers = "lowtide.layers"(%module) : (!transform.any_op) -> !transform.any_op
+    "lowtide.kernel"(%unread) {kernel = "pull"} : (!transform.any_op) -> ()
+    transform.yield
+  }
+}
