@@ -67,8 +67,9 @@ def _of_layer(op: Operation) -> str:
     for name, words in (("direction", DIRECTIONS), ("kernel", tuple(KERNELS))):
         if name in op.attributes:
             word = op.attributes[name]
+            shown = f"'{word.value}'" if isinstance(word, StringAttr) else str(word)
             if not isinstance(word, StringAttr) or word.value not in words:
-                return f"unknown {name} {word}; choose one of {', '.join(words)}"
+                return f"unknown {name} {shown}; choose one of {', '.join(words)}"
     return ""
 
 
