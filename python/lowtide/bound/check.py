@@ -8,9 +8,8 @@ from __future__ import annotations
 from lowtide.errors import InputError
 from lowtide.graph.program import DIRECTIONS
 from lowtide.ir import ArrayAttr, Attribute, Block, BoolAttr, IntegerAttr, IntegerType, Operation, StringAttr, place_of
-from lowtide.kernels.library import KERNELS
 from lowtide.normalise.analysis import defining
-from lowtide.normalise.form import FUSED, LAYER, OUTPUT, YIELD, layers_in
+from lowtide.normalise.form import FUSED, LAYER, OUTPUT, YIELD, layers_in, text_in
 
 AXES = ("rows", "channels")
 MOST = (1 << 31) - 1
@@ -64,12 +63,13 @@ def _of_layer(op: Operation) -> str:
     result = op.results[0].type
     if not result == yielded.type == op.operands[0].type:
         return f"it yields {yielded.type} into {op.operands[0].type} for {result}: they are one type"
-    for name, words in (("direction", DIRECTIONS), ("kernel", tuple(KERNELS))):
-        if name in op.attributes:
-            word = op.attributes[name]
-            shown = f"'{word.value}'" if isinstance(word, StringAttr) else str(word)
-            if not isinstance(word, StringAttr) or word.value not in words:
-                return f"unknown {name} {shown}; choose one of {', '.join(words)}"
+    for name in ("direction", "kernel"):
+        if name in op.attributes and not isinstance(op.attributes[name], StringAttr):
+            return f"unknown {name} {op.attributes[name]}; a name is wanted"
+    # the kernel library itself refuses a name that it has not
+    direction = text_in(op, "direction")
+    if direction is not None and direction not in DIRECTIONS:
+        return f"unknown direction '{direction}'; choose one of {', '.join(DIRECTIONS)}"
     return ""
 
 
