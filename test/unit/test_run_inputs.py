@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lowtide.dtypes import DTYPE_BYTES
 from lowtide.emulate.compare import compare, compare_runs
 from lowtide.emulate.inputs import load_inputs, random_inputs
 from lowtide.errors import InputError, UsageError
-from lowtide.network import DTYPE_BYTES, IoTensor
+from lowtide.network import IoTensor
 
 IMAGE = IoTensor("image", (1, 4, 4, 3), "int8", 0.5, -3)
 

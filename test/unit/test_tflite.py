@@ -12,6 +12,7 @@ import pytest
 from tflite.utils import BUILTIN_OPCODE2NAME
 from tflite_nets import Net, small_cnn
 
+from lowtide.dtypes import DType
 from lowtide.errors import InputError
 from lowtide.importer.tflite import Imported, import_tflite
 from lowtide.importer.tflite.model import Model, Operator, OptionValue
@@ -20,7 +21,7 @@ from lowtide.importer.tflite.reader import read
 from lowtide.importer.tflite.repair import repair
 from lowtide.importer.tflite.writer import write
 from lowtide.ir import Context, Module, parse_module
-from lowtide.network import DType, IoTensor
+from lowtide.network import IoTensor
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
 MLIR_TYPES: dict[DType, str] = {"int8": "i8", "uint8": "ui8", "float32": "f32", "int32": "i32"}

@@ -39,15 +39,17 @@ from lowtide.normalise.analysis import defining, element_dtype, operands_of
 from lowtide.normalise.form import body_of, destination_of, inputs_of, is_copied
 from lowtide.normalise.outline import remap
 
-# Scalar operands inlined, so that kernels see zero points and fill values as the constants they are.
 _Asked = tuple[int, str | None, int, int]
 """Argument, kernel, bytes of the argument, bytes of the output."""
 _Operands = tuple[Axis, tuple[tuple[int, tuple[int, Shape]], ...]]
+"""Axis, and by argument the first one that is the same tensor, and that tensor's shape."""
 _Summed = tuple[str | None, tuple[int, ...], Axis]
+"""Kernel, arguments that are activations, axis."""
 LOOP = "loop"
 """The kind of a layer that is a loop of MLIR's own tiling."""
 LOOPS = "loops"
 """What its kernel is called."""
+# Scalar operands inlined, so that kernels see zero points and fill values as the constants they are.
 _GENERALISE = "func.func(linalg-generalize-named-ops,linalg-inline-scalar-operands)"
 
 

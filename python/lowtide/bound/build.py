@@ -11,6 +11,7 @@ from lowtide.bound.bind import Binder, BoundLayer
 from lowtide.bound.check import check_payload
 from lowtide.bound.loop_nest import LoopNest
 from lowtide.cost.work import Counted, Works
+from lowtide.dtypes import DTYPE_BYTES
 from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Graph, Layer, Overlap, Tensor
 from lowtide.graph.nest import Shape
@@ -20,7 +21,6 @@ from lowtide.kernels.constants import interval_of
 from lowtide.kernels.lanes import lanes_of
 from lowtide.kernels.work import works_of
 from lowtide.limits import check_tensor
-from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, role_of
 from lowtide.normalise.form import (
     FUSED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from lowtide.codegen.body import prepare_body
@@ -19,14 +19,11 @@ from lowtide.network import Network
 from lowtide.targets import Target
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """A network's code for the target, in memory: its figures, and what its files are made of.
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What NAME.o takes, in bytes.
 
     Attributes:
-        object, header: the contents of NAME.o and NAME.h.
-        library: an object file with the same code for NAME.elf.
-        portable: the network's body for the machine that this runs on.
         stack_bytes: bound on the stack of NAME_run; the stack of `external_symbols` comes on top.
         data_bytes: .data and .bss.
         code_bytes: instructions.
@@ -34,36 +31,42 @@ class Compiled:
         external_symbols: soft-float and mathematical functions that the firmware's compiler library supplies.
     """
 
+    stack_bytes: int
+    data_bytes: int
+    code_bytes: int
+    rodata_bytes: int
+    external_symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiled(Figures):
+    """A network's code for the target, in memory: what its files are made of.
+
+    Attributes:
+        object, header: the contents of NAME.o and NAME.h.
+        library: an object file with the same code for NAME.elf.
+        portable: the network's body for the machine that this runs on.
+    """
+
     object: bytes
     header: bytes
     library: bytes
     portable: str
-    stack_bytes: int
-    data_bytes: int
-    code_bytes: int
-    rodata_bytes: int
-    external_symbols: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class ObjectResult:
-    """What `generate_object` wrote, and the figures of NAME.o.
+@dataclass(frozen=True, kw_only=True)
+class ObjectResult(Figures):
+    """What `generate_object` wrote.
 
     Attributes:
         object, header: the files.
-        stack_bytes, data_bytes, code_bytes, rodata_bytes, external_symbols: as in `Compiled`.
     """
 
     object: Path
     header: Path
-    stack_bytes: int
-    data_bytes: int
-    code_bytes: int
-    rodata_bytes: int
-    external_symbols: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CodegenResult(ObjectResult):
     """What `generate` wrote.
 
@@ -142,11 +145,7 @@ def _written(network: Network, code: Compiled, out_dir: Path) -> ObjectResult:
     return ObjectResult(
         object=_write(out_dir / f"{network.name}.o", code.object),
         header=_write(out_dir / f"{network.name}.h", code.header),
-        stack_bytes=code.stack_bytes,
-        data_bytes=code.data_bytes,
-        code_bytes=code.code_bytes,
-        rodata_bytes=code.rodata_bytes,
-        external_symbols=code.external_symbols,
+        **{field.name: getattr(code, field.name) for field in fields(Figures)},
     )
 
 
@@ -170,6 +169,7 @@ def _write(path: Path, data: bytes) -> Path:
 __all__ = [
     "CodegenResult",
     "Compiled",
+    "Figures",
     "ObjectResult",
     "compile_network",
     "generate",

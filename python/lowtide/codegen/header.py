@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from lowtide.codegen.module import ARENA_ALIGNMENT
 from lowtide.codegen.templates import render
-from lowtide.network import DTYPE_BYTES, DType, Network, Slot
+from lowtide.dtypes import DTYPE_BYTES, DType
+from lowtide.network import Network, Slot
 from lowtide.targets import Target
 
 _C_TYPE: dict[DType, str] = {

@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from lowtide.codegen.templates import render
-from lowtide.network import DType, Network, Slot
+from lowtide.dtypes import DType
+from lowtide.network import Network, Slot
 from lowtide.targets import Target
 
 ARENA_ALIGNMENT = 16

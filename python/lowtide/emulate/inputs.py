@@ -8,9 +8,10 @@ from typing import cast
 
 import numpy as np
 
+from lowtide.dtypes import DTYPE_BYTES
 from lowtide.emulate.backend import Array
 from lowtide.errors import InputError, UsageError
-from lowtide.network import DTYPE_BYTES, IoTensor
+from lowtide.network import IoTensor
 
 _LONGEST_REASON = 200
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"

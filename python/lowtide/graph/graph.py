@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from lowtide.cost.work import Works
+from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.graph.program import RowAccess
-from lowtide.network import DTYPE_BYTES, DType
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from lowtide.dtypes import DTYPE_BYTES
 from lowtide.importer.tflite.notes import Conversion
 from lowtide.ir import (
     AffineMap,
@@ -24,7 +25,6 @@ from lowtide.ir import (
     linalg,
     tensor,
 )
-from lowtide.network import DTYPE_BYTES
 
 _SIGN_BIT = 128
 """What the converter takes from uint8, to make int8 of it."""

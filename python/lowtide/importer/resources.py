@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import re
 
+from lowtide.dtypes import DTYPE_BYTES
 from lowtide.errors import InputError
 from lowtide.ir import Attribute, Module, Operation, RankedTensorType, func
-from lowtide.network import DTYPE_BYTES
 from lowtide.normalise.analysis import ELEMENTS
 
 STAGE = "importer"

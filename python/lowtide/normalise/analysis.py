@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from enum import Enum, auto
 
+from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.errors import InputError
 from lowtide.ir import (
     ArrayAttr,
@@ -21,7 +22,6 @@ from lowtide.ir import (
     Value,
     func,
 )
-from lowtide.network import DTYPE_BYTES, DType
 
 
 class Role(Enum):

@@ -9,7 +9,6 @@ but for the parts that the plan has noted on the module (`lowtide.copied`): they
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from lowtide.errors import InputError
 from lowtide.ir import (
@@ -83,14 +82,11 @@ def _copied(module: Module, block: Block) -> list[int]:
     return copied
 
 
-@dataclass
-class _Slice:
-    """The operations that one buffered tensor is computed from.
+_Slice = dict[Operation, None]
+"""The operations that one buffered tensor is computed from, in the order in which operands lead to them.
 
-    They are in the order in which operands lead to them, so that equal layers read equal whatever moved in the program.
-    """
-
-    operations: dict[Operation, None] = field(default_factory=dict[Operation, None])
+So equal layers read equal, whatever moved in the program.
+"""
 
 
 def _cut_apart(network: Cut) -> None:
@@ -99,7 +95,7 @@ def _cut_apart(network: Cut) -> None:
     slices = {value: _slice(value, boundary) for value in network.buffered}
     # an operation moves into the last layer that needs it; the others get copies (an operation's hash changes with its
     # operands, its result's does not)
-    owners: dict[Value, Value] = {op.results[0]: value for value, part in slices.items() for op in part.operations}
+    owners: dict[Value, Value] = {op.results[0]: value for value, part in slices.items() for op in part}
     for value, part in slices.items():
         layer = _layer(value, part)
         if value in network.parts:
@@ -120,14 +116,14 @@ def _layer(value: Value, part: _Slice) -> Operation:
             # its own: an empty tensor that others use too may move into one of them
             kind = RankedTensorType(value.type)
             destination = tensor.empty(kind.shape, kind.element_type)
-        return create_layer(destination, value.type, kind_of(list(part.operations)), layer_name(root))
+        return create_layer(destination, value.type, kind_of(list(part)), layer_name(root))
 
 
 def _fill(layer: Operation, value: Value, part: _Slice, owners: Mapping[Value, Value]) -> None:
     """Move the operations that are the layer's own into it, and copy the others."""
     block = body_of(layer)
     copies: dict[Value, Value] = {}
-    for op in part.operations:
+    for op in part:
         result = op.results[0]
         held = op
         if owners[result] == value:
@@ -144,19 +140,19 @@ def _fill(layer: Operation, value: Value, part: _Slice, owners: Mapping[Value, V
 
 def _slice(value: Value, boundary: set[Value]) -> _Slice:
     """The backward slice from `value` to buffered tensors, arguments and constants that are tables."""
-    part = _Slice()
+    part: _Slice = {}
     _visit(value, boundary - {value}, part)
     return part
 
 
 def _visit(value: Value, boundary: set[Value], part: _Slice) -> None:
     op = defining(value)
-    if op is None or op in part.operations or _is_input(value, op, boundary):
+    if op is None or op in part or _is_input(value, op, boundary):
         return
     for position, operand in enumerate(operands_of(op)):
         if op.name != "tensor.insert_slice" or position != 1:
             _visit(operand, boundary, part)
-    part.operations[op] = None
+    part[op] = None
 
 
 def _is_input(value: Value, op: Operation, boundary: set[Value]) -> bool:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, fields
 from typing import Any, TypeVar, cast
 
+from lowtide.dtypes import DTYPE_BYTES
 from lowtide.graph.program import DIRECTIONS, Loop, Run, Window
 from lowtide.limits import MOST_ARENA
-from lowtide.network import DTYPE_BYTES, IoTensor, Slot
+from lowtide.network import IoTensor, Slot
 from lowtide.placement import LayerAccess, PlacedBuffer
 
 MOST_STACK, MOST_DATA = 1 << 24, 1 << 20

@@ -8,22 +8,18 @@ from functools import cached_property
 from pathlib import Path
 
 from lowtide.alloc import Problem, Solution, solve
-from lowtide.bound.bind import Binder
 from lowtide.bound.build import BoundNetwork, read_network
 from lowtide.bufferise.placement import placed_buffers
 from lowtide.cost.data import cost_model
 from lowtide.cost.model import Cost
 from lowtide.cost.work import Counted
-from lowtide.front import normalised
 from lowtide.graph.conflicts import problem_of
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
 from lowtide.graph.program import Program
 from lowtide.ir import Module
-from lowtide.kernels.lanes import note_lanes
 from lowtide.kernels.library import accepting_kernels
-from lowtide.limits import check_arena
-from lowtide.lower import identifier, outlined_copy
+from lowtide.lower import identifier, open_model, outlined_copy
 from lowtide.placement import step_names
 from lowtide.plan.memory import program_of
 from lowtide.plan.plan import Plan
@@ -85,12 +81,8 @@ class OpenedModel:
 
     def __init__(self, path: Path, target: Target, until: Sequence[str], *, keep_input: bool) -> None:
         self.path, self.target, self.until, self.keep_input = path, target, tuple(until), keep_input
-        model = normalised(path, until, Stages())
-        for ends in (model.inputs, model.outputs):
-            check_arena(sum(tensor.nbytes for tensor in ends), str(path))
-        self.module = model.module
-        note_lanes(self.module, target.lanes)
-        self.binder = Binder(target.lanes)
+        opened = open_model(path, target, until, Stages())
+        self.module, self.binder = opened.model.module, opened.binder
         self.costs = cost_model(target)
         self._cut: dict[tuple[int, ...], Module] = {}
         self._read: dict[object, BoundNetwork] = {}

@@ -88,14 +88,27 @@ def map_edge(uc: unicorn.Uc, address: int, size: int, host: int, valid: range) -
 
 @cache
 def _callbacks() -> _Callbacks:
-    source = Path(__file__).with_name("native.mlir")
+    engine, addresses = compiled_callbacks("native.mlir")
+    return _Callbacks(engine, *addresses)
+
+
+def compiled_callbacks(name: str) -> tuple[ExecutionEngine, list[int]]:
+    """Callbacks for Unicorn that are written in MLIR, so that none of them goes through Python.
+
+    Args:
+        name: of a file beside this one, whose function `addresses` gives those of its three callbacks.
+
+    Returns:
+        what has compiled them, which must outlive their use, and the addresses.
+    """
+    source = Path(__file__).with_name(name)
     with make_context() as context:
         engine = ExecutionEngine(parse_module(source.read_text(encoding="utf-8"), context, source.name), opt_level=2)
     addresses = (ctypes.c_uint64 * 3)()
     argument = ctypes.c_void_p(ctypes.addressof(addresses))
     packed = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.raw_lookup("addresses"))(ctypes.addressof(packed))
-    return _Callbacks(engine, *addresses)
+    return engine, list(addresses)
 
 
 def hook_handle(uc: unicorn.Uc) -> ctypes.c_void_p:

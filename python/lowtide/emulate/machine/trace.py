@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +14,9 @@ from unicorn.unicorn_py3.unicorn import uclib
 from lowtide.emulate.image.image import PAGE
 from lowtide.emulate.machine.machine import Machine
 from lowtide.emulate.machine.memory import Region
-from lowtide.emulate.machine.native import hook_handle
+from lowtide.emulate.machine.native import compiled_callbacks, hook_handle
 from lowtide.errors import InternalError, UsageError
-from lowtide.ir import ExecutionEngine, make_context, parse_module
+from lowtide.ir import ExecutionEngine
 
 CAPACITY = 1 << 28
 """Accesses at most; what is not used of the list takes no memory."""
@@ -170,11 +169,5 @@ class _Callbacks:
 
 @cache
 def _callbacks() -> _Callbacks:
-    source = Path(__file__).with_name("trace.mlir")
-    with make_context() as context:
-        engine = ExecutionEngine(parse_module(source.read_text(encoding="utf-8"), context, source.name), opt_level=2)
-    addresses = (ctypes.c_uint64 * 3)()
-    argument = ctypes.c_void_p(ctypes.addressof(addresses))
-    packed = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.raw_lookup("addresses"))(ctypes.addressof(packed))
+    engine, addresses = compiled_callbacks("trace.mlir")
     return _Callbacks(engine, *addresses)

@@ -11,13 +11,13 @@ from typing import NoReturn
 
 from tflite import BuiltinOperator, TensorType
 
+from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.errors import InputError
 from lowtide.importer.tflite.cut import arguments
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 from lowtide.importer.tflite.operands import ShapeError
 from lowtide.importer.tflite.operators import BIASED, FOLDED, SUPPORTED, OpSpec
 from lowtide.importer.tflite.shapes import output_shapes
-from lowtide.network import DTYPE_BYTES, DType
 
 DTYPES: dict[int, DType] = {
     TensorType.FLOAT32: "float32",

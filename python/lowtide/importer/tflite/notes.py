@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.network import DType
+from lowtide.dtypes import DType
 
 
 @dataclass(frozen=True)
