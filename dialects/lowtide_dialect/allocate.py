@@ -12,8 +12,9 @@ from lowtide.ir import (
     ext,
     transform,
 )
+from lowtide.normalise.form import integer_of
 from lowtide_dialect.dialect import LowtideDialect
-from lowtide_dialect.payload import MOST_BYTES, enclosing_module, make_executable, number_in, refuse, unknown_attribute
+from lowtide_dialect.payload import MOST_BYTES, enclosing_module, make_executable, refuse, unknown_attribute
 
 KNOWN = {STRATEGY: "strategy", OVERLAP: "overlap", BUDGET: "budget"}
 """Attributes of the operation by those of the module."""
@@ -69,7 +70,7 @@ def _objection(op: AllocateOp, strategies: Sequence[str]) -> str:
     if "overlap" in attributes and not isinstance(attributes["overlap"], BoolAttr):
         return f"overlap is true or false, not {attributes['overlap']}"
     if "budget" in attributes:
-        budget = number_in(attributes["budget"], MOST_BYTES)
+        budget = integer_of(attributes["budget"], MOST_BYTES)
         if budget is None:
             return f"the budget is a number of bytes, not {attributes['budget']}"
         if budget < 0:

@@ -3,21 +3,17 @@
 # No `from __future__ import annotations` here: the bindings read operands and attributes off the evaluated annotations.
 
 from lowtide.graph.fusion import Fusion
-from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
     IntegerAttr,
     ext,
     transform,
 )
-from lowtide.transform.fuse import fuse
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import (
-    binder_of,
+    chain_behind,
     decline,
-    layers_behind,
+    fuse_or_decline,
     make_executable,
-    network_of,
-    objection_to_chain,
     objection_to_number,
     refuse,
     unknown_attribute,
@@ -43,15 +39,7 @@ def _apply(
     objection = unknown_attribute(op, ("slice",)) or objection_to_number(op.slice, "channels a slice")
     if objection:
         return refuse(op, objection)
-    layers = layers_behind([view.operation for view in state.get_payload_ops(op.chain)], "fuse")
-    objection = layers if isinstance(layers, str) else objection_to_chain(layers)
-    if isinstance(layers, str) or objection:
-        return decline(op, objection)
-    module = network_of(layers[0])
-    wanted = Fusion(1, len(layers), op.slice.value, axis="channels")
-    try:
-        loop = fuse(module, layers, wanted, binder_of(module))
-    except UnschedulableError as reason:
-        return decline(op, str(reason))
-    results.set_ops(op.loop, [loop])
-    return transform.DiagnosedSilenceableFailure.Success
+    layers = chain_behind([view.operation for view in state.get_payload_ops(op.chain)])
+    if isinstance(layers, str):
+        return decline(op, layers)
+    return fuse_or_decline(op, op.loop, results, layers, Fusion(1, len(layers), op.slice.value, axis="channels"))

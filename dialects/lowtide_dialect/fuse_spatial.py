@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.program import DIRECTIONS
-from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
     ArrayAttr,
     Attribute,
@@ -15,17 +14,14 @@ from lowtide.ir import (
     ext,
     transform,
 )
-from lowtide.transform.fuse import fuse
+from lowtide.normalise.form import integer_of
 from lowtide_dialect.dialect import LowtideDialect
 from lowtide_dialect.payload import (
-    binder_of,
+    chain_behind,
     decline,
-    layers_behind,
+    fuse_or_decline,
     make_executable,
-    network_of,
-    number_in,
     numbers_in,
-    objection_to_chain,
     objection_to_number,
     refuse,
     unknown_attribute,
@@ -57,24 +53,17 @@ def _apply(
     objection = unknown_attribute(op, KNOWN) or _objection(op)
     if objection:
         return refuse(op, objection)
-    layers = layers_behind([view.operation for view in state.get_payload_ops(op.chain)], "fuse")
-    objection = layers if isinstance(layers, str) else objection_to_chain(layers)
-    if isinstance(layers, str) or objection:
-        return decline(op, objection)
+    layers = chain_behind([view.operation for view in state.get_payload_ops(op.chain)])
+    if isinstance(layers, str):
+        return decline(op, layers)
     again = _anew(op, len(layers))
     objection = _objection_to_anew(again, len(layers))
     if objection:
         return decline(op, objection)
-    module = network_of(layers[0])
     direction = DIRECTIONS[_word(op, "direction", DIRECTIONS[0]) == DIRECTIONS[1]]
-    columns = number_in(op.attributes["columns"]) if "columns" in op.attributes else 0
+    columns = integer_of(op.attributes["columns"]) if "columns" in op.attributes else 0
     wanted = Fusion(1, len(layers), op.rows.value, columns or 0, direction, again=tuple(p + 1 for p in again))
-    try:
-        loop = fuse(module, layers, wanted, binder_of(module))
-    except UnschedulableError as reason:
-        return decline(op, str(reason))
-    results.set_ops(op.loop, [loop])
-    return transform.DiagnosedSilenceableFailure.Success
+    return fuse_or_decline(op, op.loop, results, layers, wanted)
 
 
 def _word(op: FuseSpatialOp, name: str, default: str) -> str | None:

@@ -10,47 +10,36 @@ from typing import Any, cast
 
 from lowtide.bound.bind import Binder
 from lowtide.errors import LowtideError
+from lowtide.graph.fusion import Fusion
+from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import (
     ArrayAttr,
     Attribute,
-    BoolAttr,
     Context,
-    IntegerAttr,
-    IntegerType,
     MemoryEffectInstancesList,
     MemoryEffectsOpInterface,
     Module,
     Operation,
+    OpResult,
     OpView,
     ext,
     place_of,
     transform,
 )
 from lowtide.kernels.lanes import lanes_of
-from lowtide.normalise.form import FUSED, LAYER, body_of, label_of, layers_in, network_layers
+from lowtide.limits import LARGEST_INDEX
+from lowtide.normalise.form import FUSED, LAYER, body_of, integer_of, label_of, layers_in, network_layers
 from lowtide.normalise.outline import outline_once
+from lowtide.transform.fuse import fuse
 
-MOST = (1 << 31) - 1
-"""That a number of rows, channels or layers can be: kernels count in 32 bits."""
 MOST_BYTES = (1 << 63) - 1
 Apply = Callable[[Any, transform.TransformResults, transform.TransformState], transform.DiagnosedSilenceableFailure]
 """Carries out one operation of a script: the operation, where its results go, and what its handles mean."""
 
 
-def number_in(attribute: Attribute, most: int = MOST) -> int | None:
-    """The value of an integer attribute of at most 64 bits; None for another kind, a flag, or a value beyond ±most."""
-    if isinstance(attribute, BoolAttr) or not isinstance(attribute, IntegerAttr):
-        return None
-    kind = attribute.type
-    # the bindings have no value for a wider one, and a flag's is not its number
-    if not isinstance(kind, IntegerType) or not 1 < kind.width <= 64:
-        return None
-    return attribute.value if -most <= attribute.value <= most else None
-
-
 def numbers_in(attribute: ArrayAttr) -> list[int] | None:
-    """The values of a list of integer attributes; None where one is none for `number_in`."""
-    numbers = [number_in(element) for element in attribute]
+    """The values of a list of integer attributes; None where one is none for `integer_of`."""
+    numbers = [integer_of(element) for element in attribute]
     return None if None in numbers else [number for number in numbers if number is not None]
 
 
@@ -62,18 +51,18 @@ def objection_to_number(attribute: Attribute, what: str, *, zero: str = "") -> s
         what: what it is a number of, as the message goes on.
         zero: what 0 stands for; empty where it is no such number.
     """
-    number = number_in(attribute)
+    number = integer_of(attribute)
     # without its type
     shown = str(attribute).split(" : ", maxsplit=1)[0]
     if number is None:
-        return f"{shown} {what}; {MOST} or fewer are wanted"
+        return f"{shown} {what}; {LARGEST_INDEX} or fewer are wanted"
     if number < (0 if zero else 1):
         return f"{shown} {what}; 1 or more are wanted" + (f", or 0 for {zero}" if zero else "")
     return ""
 
 
 _REWRITER: ContextVar[transform.TransformRewriter] = ContextVar("rewriter")
-"""Of the operation that is being carried out: what it erases, no handle means any more."""
+"""The rewriter of the operation that is being carried out: what it erases, no handle means any more."""
 
 
 def cut_into_layers(module: Module) -> None:
@@ -118,12 +107,18 @@ def make_executable(kind: type[ext.Operation], apply: Apply) -> None:
     Effects.attach(kind.OPERATION_NAME)
 
 
+def _enclosing(op: Operation, name: str) -> Operation | None:
+    """The innermost operation of that name that an operation is or is in."""
+    inside: Operation | None = op
+    while inside is not None and inside.name != name:
+        parent = inside.parent
+        inside = None if parent is None else parent.operation
+    return inside
+
+
 def enclosing_module(op: Operation) -> Operation | None:
     """The innermost module that the operation is or is in."""
-    inside: Operation | None = op
-    while inside is not None and inside.name != "builtin.module":
-        inside = inside.parent
-    return inside
+    return _enclosing(op, "builtin.module")
 
 
 def refuse(op: OpView, message: str) -> transform.DiagnosedSilenceableFailure:
@@ -183,13 +178,7 @@ def binder_of(module: Module) -> Binder:
 
 def enclosing_network(op: Operation) -> Operation | None:
     """The innermost module around the operation, or the function, in none, that `transform.alternatives` has cloned."""
-    inside = op
-    while inside.name != "builtin.module":
-        parent = inside.parent
-        if parent is None:
-            return inside if inside.name == "func.func" else None
-        inside = parent.operation
-    return inside
+    return enclosing_module(op) or _enclosing(op, "func.func")
 
 
 @dataclass(frozen=True)
@@ -257,25 +246,32 @@ def layers_behind(chosen: Sequence[Operation], purpose: str) -> list[Operation] 
         if op.name == FUSED:
             wanted.update(layers_in(body_of(op)))
             continue
-        layer = _enclosing_layer(op)
+        layer = _enclosing(op, LAYER)
         if layer is None:
             return f"the handle has '{op.name}', which is no layer and in none"
         wanted.add(layer)
     return [layer for layer in layers if layer in wanted]
 
 
-def _enclosing_layer(op: Operation) -> Operation | None:
-    inside: Operation | None = op
-    while inside is not None and inside.name != LAYER:
-        parent = inside.parent
-        inside = None if parent is None else parent.operation
-    return inside
-
-
-def objection_to_chain(layers: Sequence[Operation]) -> str:
-    """What is wrong with layers that are to be fused; empty where nothing is."""
+def chain_behind(chosen: Sequence[Operation]) -> list[Operation] | str:
+    """`layers_behind` of layers that are to be fused, which are in no loop yet."""
+    layers = layers_behind(chosen, "fuse")
+    if isinstance(layers, str):
+        return layers
     for layer in layers:
         parent = layer.parent
         if parent is None or parent.name != "func.func":
             return f"layer '{label_of(layer)}' is in a loop already"
-    return ""
+    return layers
+
+
+def fuse_or_decline(
+    op: OpView, loop: OpResult, results: transform.TransformResults, layers: Sequence[Operation], wanted: Fusion
+) -> transform.DiagnosedSilenceableFailure:
+    """Put layers into a loop, and let a result of the operation mean it."""
+    module = network_of(layers[0])
+    try:
+        results.set_ops(loop, [fuse(module, layers, wanted, binder_of(module))])
+    except UnschedulableError as reason:
+        return decline(op, str(reason))
+    return transform.DiagnosedSilenceableFailure.Success

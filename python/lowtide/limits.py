@@ -10,6 +10,8 @@ MOST_TENSOR = 32 << 20
 """Bytes of one activation: as much RAM as stands beside the largest microcontrollers."""
 MOST_ARENA = 64 << 20
 """Bytes of an arena."""
+LARGEST_INDEX = (1 << 31) - 1
+"""That a loop of the code counts to, and so what a number of rows, columns, channels or layers can be: 32 bits."""
 MOST_SEED = (1 << 64) - 1
 MOST_RUNS = 10_000
 """Runs of one `verify`, and processes of one `explore`."""

@@ -180,7 +180,7 @@ def of_sum(start: int, step: Interval, count: int = 5, code: str = "%r = arith.a
 @pytest.mark.parametrize("start", [-7, 0, 100])
 @pytest.mark.parametrize("step", [(-3, -2), (-3, 4), (2, 4), (0, 0)])
 def test_partial_sums_from_their_start(start: int, step: Interval) -> None:
-    """Of none of the values (a pad may leave out any) up to all of them."""
+    """Sums of none of the values (a pad may leave out any) up to all of them."""
     sums = [start + n * value for n in range(6) for value in step]
     assert of_sum(start, step) == (min(sums), max(sums))
     commuted = of_sum(start, step, code="%r = arith.addi %x, %o : i16")

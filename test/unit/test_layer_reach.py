@@ -39,7 +39,7 @@ def copied(given: str, kind: str, made: str, before: str = "", amap: str = "(d0)
 
 
 def test_a_slice_is_read_from_its_offset_on() -> None:
-    """Of six bytes 1, 3 and 5: after the first step all below 3 is dead, and before the last all above 3 backwards."""
+    """Bytes 1, 3, 5 of six: after the first step all below 3 is dead, and backwards, before the last, all above 3."""
     piece = "%x = tensor.extract_slice %a[1] [3] [2] : tensor<6xi8> to tensor<3xi8>"
     module, body = read(copied("tensor<6xi8>", "tensor<3xi8>", "tensor<3xi8>", piece))
     with module.context:

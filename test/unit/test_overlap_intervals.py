@@ -63,7 +63,7 @@ def random_steps(choose: random.Random) -> Steps:
 
 
 def program(layer: Steps, overlap: tuple[int, int] | None) -> Program:
-    """Of that layer alone; its output is the network's."""
+    """The program of that layer alone; its output is the network's."""
     stores = (Store("x", 1, layer.source, 1), Store("y", 1, layer.output, 1))
     return Program(stores, (Call("layer", (Read(0, None, overlap),), 1),), (), (0,), (1,))
 
@@ -196,7 +196,7 @@ def chain(kept: Sequence[int] = ()) -> Program:
 
 
 def intervals(made: Program) -> dict[tuple[str, str], tuple[int, int]]:
-    """Of the loop's only alternative, by pair."""
+    """The intervals of the loop's only alternative, by pair."""
     return {
         (str(item.a), str(item.b)): (item.low, item.high)
         for choice in problem_of(made)[0].choices

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from lowtide.errors import InputError
 from lowtide.graph.program import DIRECTIONS
-from lowtide.ir import ArrayAttr, Attribute, Block, BoolAttr, IntegerAttr, IntegerType, Operation, StringAttr, place_of
+from lowtide.ir import ArrayAttr, Attribute, Block, Operation, StringAttr, place_of
 from lowtide.normalise.analysis import defining
-from lowtide.normalise.form import FUSED, LAYER, OUTPUT, YIELD, layers_in, text_in
+from lowtide.normalise.form import FUSED, LAYER, OUTPUT, YIELD, integer_of, layers_in, terminator_of, text_in
 
 AXES = ("rows", "channels")
-MOST = (1 << 31) - 1
-"""That a number of rows, columns, channels or layers can be: kernels count in 32 bits."""
 
 
 def check_payload(block: Block, stage: str) -> None:
@@ -32,13 +30,9 @@ def check_payload(block: Block, stage: str) -> None:
 
 
 def number_of(attribute: Attribute) -> int | None:
-    """The value of an integer attribute of 2 to 64 bits, from 0 to `MOST`; None for anything else."""
-    if isinstance(attribute, BoolAttr) or not isinstance(attribute, IntegerAttr):
-        return None
-    kind = attribute.type
-    if not isinstance(kind, IntegerType) or not 1 < kind.width <= 64:
-        return None
-    return attribute.value if 0 <= attribute.value <= MOST else None
+    """`integer_of`, from 0 on."""
+    number = integer_of(attribute)
+    return number if number is not None and number >= 0 else None
 
 
 def _objection(op: Operation) -> str:
@@ -56,10 +50,10 @@ def _objection(op: Operation) -> str:
 
 
 def _of_layer(op: Operation) -> str:
-    operations = op.regions[0].blocks[0].operations
-    if not len(operations) or operations[len(operations) - 1].operation.name != YIELD:
+    body = op.regions[0].blocks[0]
+    if not len(body.operations) or terminator_of(body).name != YIELD:
         return "the body does not end in lowtide.yield"
-    yielded = operations[len(operations) - 1].operation.operands[0]
+    yielded = terminator_of(body).operands[0]
     result = op.results[0].type
     if not result == yielded.type == op.operands[0].type:
         return f"it yields {yielded.type} into {op.operands[0].type} for {result}: they are one type"

@@ -213,7 +213,7 @@ def _replace_copies(block: Block) -> None:
 
 
 def _macs(op: Operation) -> int:
-    """Of a contraction: a reduction that multiplies two of its inputs; 0 where the size of a slice is not known."""
+    """MACs of a reduction that multiplies two of its inputs, else 0; 0, too, where the size of a slice is not known."""
     names = {view.operation.name for view in op.regions[0].blocks[0].operations}
     kinds = [str(kind) for kind in ArrayAttr(op.attributes["iterator_types"])]
     tensors = [operand for operand in op.operands if isinstance(operand.type, MemRefType)]

@@ -18,7 +18,7 @@ class Cost:
     stores: float = 0.0
 
     def times(self, factor: float) -> Cost:
-        """Of so many of them."""
+        """The cost of so many of them."""
         return Cost(self.instructions * factor, self.loads * factor, self.stores * factor)
 
     def __add__(self, other: Cost) -> Cost:

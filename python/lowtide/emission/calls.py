@@ -6,7 +6,6 @@ Destinations are explicit and every buffer has its place, so that bufferisation 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,49 +13,37 @@ from lowtide.bound.build import PlacedLayer
 from lowtide.bound.loop_nest import LoopNest
 from lowtide.bufferise.placement import Placement
 from lowtide.emission.loop_code import bounds_of
+from lowtide.emission.operands import Operands
 from lowtide.graph.fusion import Fusion
-from lowtide.graph.nest import LayerBody, Shape
-from lowtide.graph.program import Call, Loop, Store
+from lowtide.graph.nest import LayerBody
+from lowtide.graph.program import Call, Loop
 from lowtide.graph.rows import (
     Accumulation,
     accumulating_body,
     accumulation_of,
     extents_of,
     finishing_body,
-    row_dimension,
     starting_body,
 )
 from lowtide.ir import (
-    ArrayAttr,
-    Attribute,
-    DenseElementsAttr,
     FlatSymbolRefAttr,
     FunctionType,
     IndexType,
     InsertionPoint,
-    IntegerAttr,
     IntegerType,
     MemRefType,
     Module,
-    Operation,
-    RankedTensorType,
     Type,
-    TypeAttr,
     Value,
     arith,
     func,
-    memref,
     scf,
 )
 from lowtide.kernels.library import kernel_for_part
 from lowtide.kernels.scalar import index_constant
-from lowtide.normalise.analysis import ELEMENTS, defining, is_constant
 from lowtide.normalise.form import KERNEL, text_in
 from lowtide.plan.memory import schedule_of
 
-ALIGNMENT = 64
-"""Of constants, in bytes."""
-_ELEMENT_NAMES = {dtype: name for name, dtype in ELEMENTS.items()}
 Bounds = list[tuple[Value, Value]]
 """First row and end, then column, of what a call goes through; nothing for all of it."""
 
@@ -145,21 +132,18 @@ class _Emitter:
         self._module = module
         self._declared: dict[str, Declared] = {}
         self._functions: list[str] = []
-        self._constants: dict[Attribute, str] = {}
-        self._views: dict[tuple[int, Shape], Value] = {}
-        self._loaded: dict[Value, Value] = {}
 
     def emit(self, name: str) -> NetworkCode:
         arena = MemRefType.get([self._placement.arena_bytes], IntegerType.get_signless(8))
         with InsertionPoint(self._module.body):
             main = func.FuncOp(name, FunctionType.get([arena], []))
         block = main.add_entry_block()
-        self._arena = block.arguments[0]
         with InsertionPoint(block):
-            self._end = func.ReturnOp([])
-        # views and constants come before everything that uses them, in front of this
-        with InsertionPoint(self._end):
-            self._anchor = arith.ConstantOp(IndexType.get(), 0)
+            end = func.ReturnOp([])
+        with InsertionPoint(end):
+            # views and constants come before everything that uses them, in front of this
+            anchor = arith.ConstantOp(IndexType.get(), 0)
+            self._given = Operands(self._placement, self._module, block.arguments[0], anchor)
             number = 0
             while number < len(self._program.calls):
                 loop = self._program.loop_of(number)
@@ -169,7 +153,7 @@ class _Emitter:
                 else:
                     self._loop(loop)
                     number = loop.last + 1
-        self._anchor.operation.erase()
+        anchor.operation.erase()
         return NetworkCode(tuple(self._declared.values()), tuple(self._functions))
 
     # -- calls ------------------------------------------------------------------------------------------------
@@ -184,45 +168,46 @@ class _Emitter:
         elif number in self._placement.in_place:
             self._functions.append(bound.name)
         else:
-            self._call(number, bound.name, bound.body, self._operands(call, layer), [], kernel=_kernel(layer))
+            self._call(number, bound.name, bound.body, self._given.of_call(call, layer), [], kernel=_kernel(layer))
 
     def _split(self, number: int, call: Call, layer: PlacedLayer) -> None:
         bound, operands = layer.bound, layer.inputs
-        accumulation = self._accumulation(layer, by_channels=self._sums_channels(number))
-        buffer = self._whole_view(call.writes)
+        accumulation = self._accumulation(layer, self._fusion(call))
+        buffer = self._given.buffer(call.writes)
         if call.part == "start":
             body, used = starting_body(bound.description, accumulation)
-            taken = [self._operand(operands[a], call) for a in used]
+            taken = [self._given.operand(operands[a], call) for a in used]
             kernel = kernel_for_part(body, _kernel(layer))
             self._call(number, f"{bound.name}_start", body, [*taken, buffer], [], kernel=kernel)
             return
+        # the accumulator takes the place of the activation
         taken = [
-            self._whole_view(call.reads[0].buffer) if a == accumulation.argument else self._operand(operand, call)
+            self._given.buffer(call.reads[0].buffer)
+            if a == accumulation.argument
+            else self._given.operand(operand, call)
             for a, operand in enumerate(operands)
         ]
         body = finishing_body(bound.description, accumulation)
         kernel = kernel_for_part(body, _kernel(layer))
         self._call(number, f"{bound.name}_finish", body, [*taken, buffer], [], kernel=kernel)
 
-    def _sums_channels(self, number: int) -> bool:
-        """Whether the loop that follows a "start", or comes before a "finish", goes by channels."""
-        part = self._program.calls[number].part
-        ends = [loop for loop in self._program.loops if number in (loop.first - 1, loop.last + 1)]
-        return next(loop.by_channels for loop in ends if (number < loop.first) == (part == "start"))
+    def _fusion(self, call: Call) -> Fusion:
+        """The loop that a call is in, or that it comes before or after."""
+        return next(fusion for fusion in self._network.fusions if fusion.first <= call.layer <= fusion.last)
 
-    def _accumulation(self, layer: PlacedLayer, *, by_channels: bool) -> Accumulation:
+    def _accumulation(self, layer: PlacedLayer, fusion: Fusion) -> Accumulation:
         activations = [a for a, value in enumerate(layer.inputs) if value in self._network.tensors]
-        found = accumulation_of(layer.bound.description, activations, "channels" if by_channels else "rows")
+        found = accumulation_of(layer.bound.description, activations, fusion.axis)
         assert found is not None, "the planner has seen one"
         return found
 
     def _loop(self, loop: Loop) -> None:
         """`scf.for` over the rows, and one over columns inside."""
-        first = self._program.calls[loop.first].layer
-        fusion = next(fusion for fusion in self._network.fusions if fusion.first == first)
+        first = self._program.calls[loop.first]
+        fusion = self._fusion(first)
         schedule = schedule_of(self._network.graph, fusion)
         numbers = range(loop.first, loop.last + 1)
-        with self._network.layers[first - 1].op.location, _For(schedule.rows.start, schedule.rows.stop) as outer:
+        with self._layer(first).op.location, _For(schedule.rows.start, schedule.rows.stop) as outer:
             down = bounds_of(schedule.rows, outer.induction_variable)
             if schedule.columns is None:
                 for number, stage, rows in zip(numbers, schedule.stages, down, strict=True):
@@ -242,9 +227,9 @@ class _Emitter:
         layer = self._layer(call)
         bound = layer.bound
         name, body, reduction, kernel = bound.name, bound.body, Reduction(), _kernel(layer)
-        operands = self._operands(call, layer, fusion)
+        operands = self._given.of_call(call, layer, fusion)
         if call.accumulates:
-            accumulation = self._accumulation(layer, by_channels=fusion.axis == "channels")
+            accumulation = self._accumulation(layer, fusion)
             name, body = f"{bound.name}_accumulate", accumulating_body(bound.description, accumulation)
             kernel = kernel_for_part(body, kernel)
             reduction = self._reduction(call, fusion, accumulation, by_columns=len(bounds) > 1)
@@ -309,73 +294,6 @@ class _Emitter:
     def _layer(self, call: Call) -> PlacedLayer:
         return self._network.layers[call.layer - 1]
 
-    # -- operands ---------------------------------------------------------------------------------------------
-
-    def _operands(self, call: Call, layer: PlacedLayer, fusion: Fusion | None = None) -> list[Value]:
-        """What a layer's call takes: what it reads, the buffer that it writes, its workspaces."""
-        read = [self._operand(operand, call, fusion) for operand in layer.inputs]
-        return [*read, self._whole_view(call.writes), *map(self._whole_view, call.workspaces)]
-
-    def _operand(self, operand: Value, call: Call, fusion: Fusion | None = None) -> Value:
-        if operand not in self._network.tensors:
-            return self._constant(operand)
-        tensor = self._network.tensors[operand]
-        buffer = next(read.buffer for read in call.reads if read.tensor == tensor)
-        shape = tuple(RankedTensorType(operand.type).shape)
-        return self._view(
-            buffer, _viewed(shape, self._network.graph.tensors[tensor].shape, self._store(buffer), fusion)
-        )
-
-    def _store(self, buffer: int) -> Store:
-        return self._program.buffers[buffer]
-
-    def _whole_view(self, buffer: int) -> Value:
-        return self._view(buffer, self._store(buffer).shape)
-
-    def _view(self, buffer: int, shape: Shape) -> Value:
-        """The buffer as a memref of that shape, which has its elements."""
-        key = buffer, shape
-        if key not in self._views:
-            element = Type.parse(_ELEMENT_NAMES[self._store(buffer).dtype])
-            with InsertionPoint(self._anchor):
-                offset = arith.constant(IndexType.get(), self._placement.buffers[buffer].offset)
-                self._views[key] = memref.view(MemRefType.get(shape, element), self._arena, offset, [])
-        return self._views[key]
-
-    def _constant(self, value: Value) -> Value:
-        """A constant of the network, or a view of one."""
-        if value not in self._loaded:
-            op = defining(value)
-            assert op is not None, "what is no tensor of the network is a constant"
-            with InsertionPoint(self._anchor):
-                self._loaded[value] = self._global(op) if is_constant(value) else self._reshaped(op)
-        return self._loaded[value]
-
-    def _global(self, op: Operation) -> Value:
-        values = DenseElementsAttr(op.attributes["value"])
-        tensor = RankedTensorType(op.results[0].type)
-        kind = MemRefType.get(tensor.shape, tensor.element_type)
-        if values not in self._constants:
-            self._constants[values] = f"__constant_{len(self._constants)}"
-            with InsertionPoint.at_block_begin(self._module.body), op.location:
-                memref.GlobalOp(
-                    self._constants[values],
-                    TypeAttr.get(kind),
-                    sym_visibility="private",
-                    initial_value=values,
-                    constant=True,
-                    alignment=ALIGNMENT,
-                )
-        return memref.get_global(kind, self._constants[values])
-
-    def _reshaped(self, op: Operation) -> Value:
-        source, tensor = self._constant(op.operands[0]), RankedTensorType(op.results[0].type)
-        kind = MemRefType.get(tensor.shape, tensor.element_type)
-        groups = [[IntegerAttr(i).value for i in ArrayAttr(g)] for g in ArrayAttr(op.attributes["reassociation"])]
-        if op.name == "tensor.collapse_shape":
-            return memref.collapse_shape(kind, source, groups)
-        return memref.expand_shape(kind, source, groups, [], list(tensor.shape))
-
 
 def _kernel(layer: PlacedLayer) -> str | None:
     """The one that a script has picked for a layer."""
@@ -404,17 +322,3 @@ def _turned(bounds: tuple[Value, Value], extent: int, fusion: Fusion) -> tuple[V
         return bounds
     whole = index_constant(extent)
     return arith.subi(whole, bounds[1]), arith.subi(whole, bounds[0])
-
-
-def _viewed(shape: Shape, tensor: Shape, store: Store, fusion: Fusion | None) -> Shape:
-    """Of a view of a tensor, the shape of the rows, pixels or channels of it that there are at a time."""
-    if fusion is None or store.shape == tensor:
-        return shape
-    if fusion.axis == "channels":
-        return (*shape[:-1], store.shape[-1])
-    elements, row = math.prod(store.shape), row_dimension(shape)
-    if shape == tensor:
-        return store.shape
-    if not fusion.columns or shape[row] != extents_of(tensor)[0]:
-        return (*shape[:row], elements * shape[row] // math.prod(shape), *shape[row + 1 :])
-    return (*shape[:row], 1, elements // math.prod(shape[row + 2 :]), *shape[row + 2 :])

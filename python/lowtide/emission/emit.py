@@ -139,7 +139,7 @@ class _Callers:
     constants: Globals
 
     def derived(self, kernel: Kernel, body: LayerBody, lanes: str) -> list[list[Numbers]]:
-        """Of each call the derived constants; none where one is made from what is no constant."""
+        """The derived constants of each call; none where one is made from what is no constant."""
         wanted = kernel.derived(body, lanes)
         made: list[list[Numbers]] = []
         for call in self.calls:

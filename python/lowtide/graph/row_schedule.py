@@ -134,7 +134,7 @@ class RowSchedule:
 
     @cached_property
     def _places(self) -> tuple[int, ...]:
-        """Of each stage how many of those before it are in `kept_ranges`."""
+        """How many of the stages before each stage are in `kept_ranges`."""
         return tuple(accumulate((isinstance(rows, RowRange) for rows in self.ranges), initial=0))
 
     @cached_property

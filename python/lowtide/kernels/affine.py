@@ -32,7 +32,7 @@ _STEPS = 400
 _FAR = 1e6
 _EPSILON = 1e-9
 _EXACT = "use_preprocessing:false use_scaling:false"
-"""Of OR-Tools' simplex: scaled, its planes are exact to six digits only, and 23 bits of them count."""
+"""Parameters of OR-Tools' simplex: scaled, its planes are exact to six digits only, and 23 bits of them count."""
 
 
 @dataclass(frozen=True)

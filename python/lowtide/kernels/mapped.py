@@ -201,7 +201,7 @@ class Maps(Kernel):
         return elementwise_of(body) is not None
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
-        """See `MapEmitter`; where a call has no runs, elements are pulled, as always."""
+        """Emit loops over runs of elements; where a call has no runs, elements are pulled one by one."""
         found = elementwise_of(body)
         if found is None or not is_mapped(found, arguments, how.part):
             Pull().emit(body, arguments, how)

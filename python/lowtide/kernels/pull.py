@@ -98,7 +98,7 @@ class Pull(Kernel):
         return True
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
-        """See `PullEmitter`."""
+        """Emit a loop over the output's elements, each pulled through the loop description."""
         PullEmitter(
             body,
             arguments,

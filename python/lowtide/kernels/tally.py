@@ -92,7 +92,7 @@ class Tally:
         self._frames.pop()
 
     def _value(self, value: Value) -> Integers:
-        """Of a value in each execution of the current block, or one for all."""
+        """A value's numbers: one for each execution of the current block, or one for all."""
         depth, found = self._known[value] if value in self._known else self._constant(value)
         for frame in self._frames[depth + 1 :]:
             if frame.places is not None and found.ndim:

@@ -190,7 +190,7 @@ class NetworkCheck:
 
 
 def check_network(module: Module, stage: str, *, loops: bool = False) -> func.FuncOp:
-    """See `NetworkCheck`; `loops`: of MLIR's own tiling there may be some, which nobody else can have made."""
+    """The network's function, once `NetworkCheck` has nothing against it; with `loops` it may have MLIR's own tiling's."""
     return NetworkCheck(stage, loops=loops).check(module)
 
 

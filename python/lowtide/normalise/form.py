@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lowtide.errors import InputError
-from lowtide.ir import Block, IntegerAttr, Module, Operation, StringAttr, Type, Value, func
+from lowtide.ir import (
+    Attribute,
+    Block,
+    BoolAttr,
+    IntegerAttr,
+    IntegerType,
+    Module,
+    Operation,
+    StringAttr,
+    Type,
+    Value,
+    func,
+)
+from lowtide.limits import LARGEST_INDEX
 from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
 from lowtide.payload.operations import FusedOp, LayerOp, OutputOp, YieldOp
 
 LAYER, YIELD = LayerOp.OPERATION_NAME, YieldOp.OPERATION_NAME
 FUSED, OUTPUT = FusedOp.OPERATION_NAME, OutputOp.OPERATION_NAME
 KERNEL = "kernel"
-"""Of a layer: which kernel computes it, where a script has picked one."""
+"""The attribute of a layer that names the kernel to compute it, where a script has picked one."""
 DIRECTION = "direction"
-"""Of a layer outside of loops: the allocator's choice, one of `DIRECTIONS`; the first where nothing is said."""
+"""The attribute of a layer outside of loops that says the allocator's choice, one of `DIRECTIONS`; else the first."""
 PART = "part"
-"""Of a layer that writes a part of a concat which could have a buffer of its own: the part's number."""
+"""The attribute that numbers a layer which writes a part of a concat that could have a buffer of its own."""
 
 
 def layers_in(block: Block) -> Iterator[Operation]:
@@ -76,6 +89,17 @@ def text_in(op: Operation, name: str) -> str | None:
 def number_in(op: Operation, name: str) -> int:
     """An attribute that is a number and need not be there: 0 then."""
     return IntegerAttr(op.attributes[name]).value if name in op.attributes else 0
+
+
+def integer_of(attribute: Attribute, most: int = LARGEST_INDEX) -> int | None:
+    """The value of an integer attribute of at most 64 bits; None for another kind, a flag, or a value beyond ±most."""
+    if isinstance(attribute, BoolAttr) or not isinstance(attribute, IntegerAttr):
+        return None
+    kind = attribute.type
+    # the bindings have no value for a wider one, and a flag's is not its number
+    if not isinstance(kind, IntegerType) or not 1 < kind.width <= 64:
+        return None
+    return attribute.value if -most <= attribute.value <= most else None
 
 
 def body_of(op: Operation) -> Block:

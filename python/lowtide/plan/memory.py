@@ -18,9 +18,7 @@ from lowtide.graph.nest import Shape
 from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, mirrored
 from lowtide.graph.row_schedule import Kept, Stage, UnschedulableError, stage_of
 from lowtide.graph.rows import extents_of, row_dimension
-
-LARGEST_INDEX = (1 << 31) - 1
-"""Up to which the loops of every target can count."""
+from lowtide.limits import LARGEST_INDEX
 
 
 def problem_of(
@@ -236,7 +234,7 @@ class _Maker:
         self.calls.append(Call(layer.name, reads, written, summed is not None, layer.step, layer.macs, stored))
 
     def _count_macs(self, loop: Loop, schedule: LoopSchedule) -> None:
-        """Of the calls of a loop: of as many rows and columns as they go through."""
+        """Set the MACs of a loop's calls: those of as many rows and columns as each goes through."""
         for stage, number in zip(schedule.stages, range(loop.first, loop.last + 1), strict=True):
             rows = sum(run.end - run.begin for run in loop.runs if run.call == number)
             turns = ((0, 1),) if loop.columns is None else loop.columns[number - loop.first]
@@ -247,7 +245,7 @@ class _Maker:
 
 
 def kept_shape(shape: Shape, kept: Kept, fusion: Fusion) -> Shape:
-    """Of a tensor inside a loop, the shape of the rows, pixels or channels that exist at a time."""
+    """The shape of what exists at a time (rows, pixels or channels) of a tensor inside a loop."""
     if fusion.axis == "channels":
         return (*shape[:-1], kept.rows)
     row = row_dimension(shape)

@@ -10,7 +10,8 @@ from lowtide.errors import InputError
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
 from lowtide.graph.row_schedule import UnschedulableError
-from lowtide.plan.memory import LARGEST_INDEX, schedule_of
+from lowtide.limits import LARGEST_INDEX
+from lowtide.plan.memory import schedule_of
 
 STAGE = "schedule"
 LayerRef = int | str

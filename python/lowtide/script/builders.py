@@ -44,7 +44,7 @@ from lowtide.transform.interpreter import MAIN, make_transform_context
 
 STAGE = "script"
 Handle = Value
-"""Of type `!transform.any_op`: what it stands for is known when the script is applied."""
+"""A value of type `!transform.any_op`: what it stands for is known when the script is applied."""
 Halo = Literal["cache", "recompute"]
 """Whether rows that two iterations need wait in a line buffer, or are computed again."""
 

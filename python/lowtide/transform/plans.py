@@ -137,7 +137,7 @@ def check_plan(script: Operation) -> None:
 
 @dataclass
 class _Seen:
-    """Of the steps up to one: the first that cuts the network into layers, and how many copies of a loop they make."""
+    """What the steps up to one have done: the first that cuts the network, and how many copies of a loop they make."""
 
     cut: str = ""
     copies: int = 1

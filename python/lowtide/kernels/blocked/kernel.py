@@ -40,7 +40,7 @@ class Blocked(Kernel):
         return found is not None and not (self.wide and (found.layout == "depthwise" or found.element == "float"))
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
-        """See `BlockedEmitter`; what does not lie by channels in memory is pulled, as always."""
+        """Emit the layer in register blocks; what does not lie by channels in memory is pulled element by element."""
         found = _convolution(body)
         wanted = self.derived(body, how.lanes)
         by_rows = how.part if found is not None and found.element == "byte" else None
@@ -93,7 +93,7 @@ class Blocked(Kernel):
         return tuple(made)
 
     def form(self, body: LayerBody) -> str:
-        """See `Blocks.kind`; runs under windows of several rows are in a loop more."""
+        """The form that `Blocks.kind` says; runs under windows of several rows are in one loop more."""
         found = _convolution(body)
         if found is None or found.element == "float":
             return Pull().form(body)
@@ -103,7 +103,7 @@ class Blocked(Kernel):
     def profile(
         self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
     ) -> Profile:
-        """See `profile_of`: for the blocks, and for what takes their place where they can't be."""
+        """The stricter distances of `profile_of`: of the blocks, and of what takes their place where they can't be."""
         found = contraction_of(body)
         orders = [] if found is None else Blocks(found, lanes_for(found, lanes)).orders()
         return profile_of(body, argument, input_bytes, output_bytes, orders)

@@ -163,7 +163,7 @@ def _term(value: Value, block: Block) -> Term | None:
 
 
 def _number(value: Value, block: Block) -> int | None:
-    """Of a block argument."""
+    """The number of a value among a block's arguments; None where it is none of them."""
     return next((i for i, argument in enumerate(block.arguments) if argument == value), None)
 
 

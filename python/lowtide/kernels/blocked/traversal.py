@@ -71,7 +71,7 @@ class PixelTraversal(WideEmitter):
 
     @property
     def by_pixels(self) -> bool:
-        """See `Input`; so it is, too, where the part cuts columns."""
+        """Whether the input goes by pixels, as `Input` says it; so it does, too, where the part cuts columns."""
         kept = MemRefType(self.arguments[self._found.x.argument].type).shape
         cut = self.part is not None and 2 in self.part.ranges
         return cut or list(kept[2:]) != list(self._found.x.shape[2:])
@@ -100,7 +100,7 @@ class PixelTraversal(WideEmitter):
         self.indices.bind(self._class, number)
 
     def _range(self, var: Var, dimension: int) -> tuple[Value, Value]:
-        """Of the output, all of it or that of the part."""
+        """First and end of a dimension of the output: all of it, or what the part has of it."""
         if self.part is None or dimension not in self.part.ranges:
             return index_constant(0), index_constant(var.extent)
         return self.part.ranges[dimension]
