@@ -189,7 +189,7 @@ class Pools(Kernel):
         return channelwise_of(body) is not None
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
-        """Emit loops over channels side by side; where a call does not have them together, elements are pulled one by one."""
+        """Emit loops over channels side by side; where a call has them apart, elements are pulled one by one."""
         found = channelwise_of(body)
         if found is None or not is_pooled(found, body, arguments, how.part):
             Pull().emit(body, arguments, how)

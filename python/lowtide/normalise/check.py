@@ -190,7 +190,7 @@ class NetworkCheck:
 
 
 def check_network(module: Module, stage: str, *, loops: bool = False) -> func.FuncOp:
-    """The network's function, once `NetworkCheck` has nothing against it; with `loops` it may have MLIR's own tiling's."""
+    """The network's function, checked by `NetworkCheck`; with `loops` it may have loops of MLIR's own tiling."""
     return NetworkCheck(stage, loops=loops).check(module)
 
 
