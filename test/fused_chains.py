@@ -18,7 +18,7 @@ from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
 from lowtide.graph.row_schedule import UnschedulableError
 from lowtide.ir import IntegerAttr, Module
-from lowtide.kernels.lanes import PLAIN
+from lowtide.kernels.microkernels import PLAIN
 from lowtide.passes import run_passes
 from lowtide.plan.memory import problem_of, schedule_of
 from lowtide.plan.plan import Plan
@@ -160,38 +160,38 @@ def _fusion(choose: random.Random, first: int, last: int) -> Fusion:
     if kind == 1:
         return replace(whole, rows=1, columns=choose.randint(1, 2))
     if kind == 2:
-        again = tuple(position for position in range(1, last - first + 1) if choose.random() < 0.4)
-        return replace(whole, again=again)
+        recompute = tuple(position for position in range(1, last - first + 1) if choose.random() < 0.4)
+        return replace(whole, recompute=recompute)
     return whole
 
 
-def graph_of(chain: Chain, lanes: str = PLAIN) -> Graph:
-    """Its layers whole, in the model's order, for a core with these lanes."""
-    return build_graph(jit.lowered(chain.text, FRONT, lanes))
+def graph_of(chain: Chain, microkernels: str = PLAIN) -> Graph:
+    """Its layers whole, in the model's order, for a core with these microkernels."""
+    return build_graph(jit.lowered(chain.text, FRONT, microkernels))
 
 
-def lowered(chain: Chain, fusions: tuple[Fusion, ...], lanes: str = PLAIN) -> Module:
+def lowered(chain: Chain, fusions: tuple[Fusion, ...], microkernels: str = PLAIN) -> Module:
     """The chain with these loops, as their script makes them."""
-    module = jit.lowered(chain.text, FRONT, lanes)
+    module = jit.lowered(chain.text, FRONT, microkernels)
     apply_script(module, script_for(Plan("ram", fusions=fusions)))
     run_passes(module, BACK)
     return module
 
 
-def check(chain: Chain, graph: Graph, fusions: tuple[Fusion, ...], label: str, lanes: str = PLAIN) -> None:
+def check(chain: Chain, graph: Graph, fusions: tuple[Fusion, ...], label: str, microkernels: str = PLAIN) -> None:
     """The loops compute what numpy and the whole layers do, in the arena that the model of memory says.
 
     Args:
         chain: int8 is compared with numpy, float32 with the whole layers, both bit for bit.
-        graph: of its layers, for the same lanes.
+        graph: of its layers, for the same microkernels.
         fusions: the loops.
         label: what a failure is to print.
-        lanes: how the core multiplies.
+        microkernels: how the core multiplies.
     """
-    module = lowered(chain, fusions, lanes)
+    module = lowered(chain, fusions, microkernels)
     arena, macs = (_number(module, name) for name in (emit.ARENA, emit.MACS))
     assert solve(problem_of(graph, 8, fusions=fusions)).arena_bytes == arena, label
-    if not any(fusion.again for fusion in fusions):
+    if not any(fusion.recompute for fusion in fusions):
         assert macs <= graph.macs, label
     got = _run(chain, module)
     wanted = [value.array for value in chain.outputs]

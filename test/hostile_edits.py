@@ -56,7 +56,7 @@ ATTRIBUTES = (
     '{lowtide.copied = [-1, 9223372036854775807]}', '{lowtide.strategy = "exact"}', '{lowtide.kernel = "nonesuch"}',
     "{linalg.memoized_indexing_maps = [affine_map<()->()>]}", "{lowtide.budget = -1 : i64}",
     '{sym_visibility = "private"}', "{operandSegmentSizes = array<i32: -1, 9>}", "{transform.with_named_sequence}",
-    '{lowtide.lanes = "mve"}', "{strides = dense<-1> : vector<2xi64>}", "{dilations = dense<0> : vector<2xi64>}",
+    '{lowtide.microkernels = "mve"}', "{strides = dense<-1> : vector<2xi64>}", "{dilations = dense<0> : vector<2xi64>}",
 )  # fmt: skip
 STEPS = tuple(
     step.replace("ANY", "!transform.any_op")
@@ -73,10 +73,10 @@ STEPS = tuple(
         '%f = transform.structured.match ops{["linalg.generic"]} in %arg0 : (ANY) -> ANY\n'
         "    %g = transform.structured.interchange %f iterator_interchange = [1, 0] : (ANY) -> ANY",
         '%f = "lowtide.layers"(%arg0) {numbers = [1, 1, 2]} : (ANY) -> ANY\n    %g = "lowtide.fuse_spatial"(%f)'
-        ' {again = [1], columns = 1 : i64, direction = "backwards", halo = "recompute", rows = 1 : i64} : (ANY) -> ANY',
+        ' {columns = 1 : i64, direction = "backwards", halo = "recompute", recompute = [1], rows = 1} : (ANY) -> ANY',
         '%f = "lowtide.layers"(%arg0) {numbers = []} : (ANY) -> ANY',
         '%f = "lowtide.layers"(%arg0) {numbers = [1]} : (ANY) -> ANY\n'
-        '    "lowtide.kernel"(%f) {kernel = "pull"} : (ANY) -> ()',
+        '    "lowtide.kernel"(%f) {kernel = "general"} : (ANY) -> ()',
         '"lowtide.schedule"(%arg0) {order = [3, 2, 1]} : (ANY) -> ()',
         '"lowtide.concat"(%arg0) {copied = [1]} : (ANY) -> ()',
         "transform.apply_cse to %arg0 : ANY",

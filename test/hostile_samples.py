@@ -72,7 +72,7 @@ def planned() -> list[Sample]:
         Plan("untiled", "first-fit"),
         Plan("free", order=(1, 2, 3, 4, 5, 6, 7), fusions=(Fusion(1, 3, direction="backwards"),), budget=4096),
         Plan("ram", fusions=(Fusion(1, 2, 2), Fusion(4, 5, 1, 3))),
-        Plan("ram", kernels=(("pull", (1, 2)),), fusions=(Fusion(2, 3, 8, axis="channels"),)),
+        Plan("ram", kernels=(("general", (1, 2)),), fusions=(Fusion(2, 3, 8, axis="channels"),)),
     )
     # as many of one as of the other
     return lit + 2 * [Sample(network, script_for(plan)) for plan in plans]

@@ -23,7 +23,7 @@ from lowtide.ir import (
     parse_module,
     run_pipeline,
 )
-from lowtide.kernels.lanes import PLAIN, note_lanes
+from lowtide.kernels.microkernels import PLAIN, note_microkernels
 from lowtide.network import Network
 from lowtide.normalise.analysis import network_function
 from lowtide.passes import run_passes
@@ -39,10 +39,10 @@ GUARD = 64
 FILL = 0x5A
 
 
-def lowered(text: str, passes: str = f"lowtide-import-tosa,{PASSES}", lanes: str = PLAIN) -> Module:
-    """The network of an MLIR text (TOSA or linalg), lowered to loops on one arena for a core with these lanes."""
+def lowered(text: str, passes: str = f"lowtide-import-tosa,{PASSES}", microkernels: str = PLAIN) -> Module:
+    """The network of an MLIR text (TOSA or linalg), lowered to loops on one arena for a core that multiplies like this."""
     module = parse_module(text, make_transform_context())
-    note_lanes(module, lanes)
+    note_microkernels(module, microkernels)
     run_passes(module, passes)
     return module
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lowtide.bound.bind import Binder
 from lowtide.graph.nest import LayerBody
 from lowtide.ir import Module
-from lowtide.kernels.lanes import lanes_of
+from lowtide.kernels.microkernels import microkernels_of
 from lowtide.normalise.form import network_layers
 
 _ALIVE: list[Binder] = []
@@ -14,7 +14,7 @@ _ALIVE: list[Binder] = []
 
 def layer_bodies(module: Module) -> dict[str, LayerBody]:
     """The loop descriptions of the layers that a module has been cut into, by the name of their function."""
-    binder = Binder(lanes_of(module))
+    binder = Binder(microkernels_of(module))
     for layer in network_layers(module, "test"):
         binder.bind(layer)
     _ALIVE.append(binder)

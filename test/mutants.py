@@ -62,11 +62,11 @@ class Seen:
     witnessed: Witnessed | InternalError
 
 
-def pulled(module: Module) -> Module:
+def general(module: Module) -> Module:
     """The module with the general kernel picked for all layers: only its profile is the least that holds."""
     with module.context:
         for layer in network_layers(module, "test"):
-            layer.attributes[KERNEL] = StringAttr.get("pull")
+            layer.attributes[KERNEL] = StringAttr.get("general")
     return module
 
 
@@ -78,7 +78,7 @@ def trace(text: str) -> Trace:
 
 
 def _problem(module: Module) -> tuple[BoundNetwork, Program, Problem, tuple[int | None, ...]]:
-    network = read_network(module, Binder(TARGET.lanes))
+    network = read_network(module, Binder(TARGET.microkernels))
     program = program_of(network.graph, 1, fusions=network.fusions)
     return network, program, *problem_of(program)
 
@@ -167,7 +167,7 @@ def _run(placement: Placement, network: Module, arrays: list[Array], folder: Pat
     arrays = arrays or list(random_inputs([slot.tensor for slot in inputs], 0))
     with network.context, network.operation.location:
         module = Module.create()
-    functions = emit(placement, module, "net_body", TARGET.lanes)
+    functions = emit(placement, module, "net_body", TARGET.microkernels)
     with module.context:
         for view in module.body.operations:
             view.operation.attributes["sym_visibility"] = StringAttr.get("private")

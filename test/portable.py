@@ -97,7 +97,7 @@ def _wide(value: Value, width: int, *, signed: bool = True) -> Value:
     return (arith.extsi if signed else arith.extui)(kind, value)
 
 
-def _lanes(like: Value, number: int) -> Value:
+def _microkernel(like: Value, number: int) -> Value:
     kind = VectorType(like.type)
     return arith.constant(kind, DenseElementsAttr.get_splat(kind, IntegerAttr.get(kind.element_type, number)))
 
@@ -114,16 +114,16 @@ def _multiplied_up(unsigned: Value, subtract: Value, exchange: Value, total: Val
 def _high_product(a: Value, b: Value) -> Value:
     """(2·a·b + 2^31) >> 32; one of the two is above -2^31, so that nothing saturates."""
     product = arith.muli(_wide(a, 64), _wide(b, 64))
-    rounded = arith.addi(arith.shli(product, _lanes(product, 1)), _lanes(product, 1 << 31))
-    return arith.trunci(a.type, arith.shrsi(rounded, _lanes(product, 32)))
+    rounded = arith.addi(arith.shli(product, _microkernel(product, 1)), _microkernel(product, 1 << 31))
+    return arith.trunci(a.type, arith.shrsi(rounded, _microkernel(product, 32)))
 
 
 def _rounded_shift(x: Value, left: Value, *how: Value) -> Value:
     """To the right by -left > 0, halves up; signed, without saturation."""
     if [constant_of(value) for value in how] != [0, 1, 0]:
         raise InternalError("codegen", "no arithmetic for a shift that saturates, cuts off, or is unsigned")
-    wide, right = _wide(x, 64), arith.subi(_lanes(_wide(left, 64), 0), _wide(left, 64))
-    half = arith.shli(_lanes(wide, 1), arith.subi(right, _lanes(right, 1)))
+    wide, right = _wide(x, 64), arith.subi(_microkernel(_wide(left, 64), 0), _wide(left, 64))
+    half = arith.shli(_microkernel(wide, 1), arith.subi(right, _microkernel(right, 1)))
     return arith.trunci(x.type, arith.shrsi(arith.addi(wide, half), right))
 
 

@@ -56,9 +56,9 @@ def expand(call: Operation) -> bool:
     instruction = _INSTRUCTIONS[name.removeprefix(_PREFIX)]
     if instruction.rounding is not None and constant_of(call.operands[instruction.rounding]) != 0:
         raise InternalError("codegen", "no arithmetic for an instruction that rounds otherwise than to nearest, up")
-    lanes = constant_of(call.operands[instruction.length])
-    assert isinstance(lanes, int)
-    made = instruction.meaning(*(_vector(call.operands[i], lanes) for i in instruction.operands))
+    microkernels = constant_of(call.operands[instruction.length])
+    assert isinstance(microkernels, int)
+    made = instruction.meaning(*(_vector(call.operands[i], microkernels) for i in instruction.operands))
     for user in [use.owner.operation for use in call.results[0].uses]:
         if user.name != _TAKE or user.results[0].type != made.type:
             raise InternalError("codegen", f"no arithmetic for what '{user.name}' takes of a register")
@@ -68,12 +68,12 @@ def expand(call: Operation) -> bool:
     return True
 
 
-def _vector(value: Value, lanes: int) -> Value:
+def _vector(value: Value, microkernels: int) -> Value:
     """The vector that was put into a register, or as many of a scalar."""
     if not isinstance(value.type, VectorType):
-        return vector.broadcast(VectorType.get([lanes], value.type), value)
+        return vector.broadcast(VectorType.get([microkernels], value.type), value)
     fill = defining(value)
-    if fill is None or fill.name != _FILL or VectorType(fill.operands[1].type).shape != [lanes]:
+    if fill is None or fill.name != _FILL or VectorType(fill.operands[1].type).shape != [microkernels]:
         raise InternalError("codegen", "no arithmetic for a register that is not filled by one vector")
     return fill.operands[1]
 

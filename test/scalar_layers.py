@@ -23,8 +23,8 @@ from lowtide.ir import (
     parse_module,
     run_pipeline,
 )
+from lowtide.kernels.general import GeneralEmitter
 from lowtide.kernels.intervals import Interval
-from lowtide.kernels.pull import PullEmitter
 from lowtide.transform.interpreter import make_transform_context
 
 KINDS = {"i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64}
@@ -92,7 +92,7 @@ class ScalarLayer:
             function.operation.attributes["llvm.emit_c_interface"] = UnitAttr.get()
             block = function.add_entry_block()
             with InsertionPoint(block):
-                PullEmitter(body, list(block.arguments), constants=constants).emit()
+                GeneralEmitter(body, list(block.arguments), constants=constants).emit()
                 func.ReturnOp([])
             layer.operation.erase()
         return module

@@ -29,8 +29,8 @@ from lowtide.ir import (
     Value,
     run_pipeline,
 )
-from lowtide.kernels.lanes import PLAIN
 from lowtide.kernels.library import kernel_for, kernel_name
+from lowtide.kernels.microkernels import PLAIN
 from lowtide.normalise.analysis import network_function
 from lowtide.normalise.form import DIRECTION, inputs_of, network_layers
 from lowtide.passes import run_passes
@@ -45,7 +45,7 @@ def operations(module: Module, name: str) -> list[Operation]:
     return [view.operation for view in block.operations if view.operation.name == name]
 
 
-def profiles(text: str, sizes: list[int], output_bytes: int, lanes: str = PLAIN) -> list[Profile]:
+def profiles(text: str, sizes: list[int], output_bytes: int, microkernels: str = PLAIN) -> list[Profile]:
     """What the only layer of a network allows of each of the network's inputs, `sizes` bytes large, for these lanes."""
     module = jit.lowered(text, BUFFERS)
     (layer,) = network_layers(module, "test")
@@ -53,7 +53,7 @@ def profiles(text: str, sizes: list[int], output_bytes: int, lanes: str = PLAIN)
     arguments = list(network_function(module, "test").regions[0].blocks[0].arguments)
     places = [_root(value) for value in inputs_of(layer)]
     return [
-        kernel_for(body).profile(body, places.index(argument), size, output_bytes, lanes)
+        kernel_for(body).profile(body, places.index(argument), size, output_bytes, microkernels)
         for argument, size in zip(arguments, sizes, strict=True)
     ]
 
@@ -80,7 +80,7 @@ class Shifted:
     Args:
         text: the network.
         direction: forwards or backwards.
-        lanes: how the core multiplies; Arm's DSP instructions become plain arithmetic.
+        microkernels: how the core multiplies; Arm's DSP instructions become plain arithmetic.
 
     Attributes:
         base: address of the memory of the last run.
@@ -90,8 +90,8 @@ class Shifted:
     base: int
     offsets: tuple[int, ...]
 
-    def __init__(self, text: str, direction: str, lanes: str = PLAIN) -> None:
-        module = jit.lowered(text, BUFFERS, lanes)
+    def __init__(self, text: str, direction: str, microkernels: str = PLAIN) -> None:
+        module = jit.lowered(text, BUFFERS, microkernels)
         run_passes(module, "lowtide-allocate{overlap=0 alignment=1}")
         with module.context:
             for layer in network_layers(module, "test"):

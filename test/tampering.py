@@ -1,4 +1,4 @@
-"""Folders of `lowtide compile` with one thing changed, digests made anew: what a stranger's folder may hold."""
+"""Folders of `lowtide compile` with one thing changed, digests recomputed: what a stranger's folder may hold."""
 
 from __future__ import annotations
 

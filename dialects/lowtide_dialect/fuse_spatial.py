@@ -28,13 +28,13 @@ from lowtide_dialect.payload import (
 )
 
 HALOS = ("cache", "recompute")
-KNOWN = ("rows", "columns", "halo", "again", "direction")
+KNOWN = ("rows", "columns", "halo", "recompute", "direction")
 
 
 class FuseSpatialOp(ext.Operation, dialect=LowtideDialect, name="fuse_spatial"):
     """Reads a handle to layers, puts them into one loop by rows, and gives a handle to the loop.
 
-    Attributes that need not be there: `columns` (0), `halo` ("cache"), `again` (none), `direction` ("forwards").
+    Attributes that need not be there: `columns` (0), `halo` ("cache"), `recompute` (none), `direction` ("forwards").
     """
 
     chain: ext.Operand[transform.AnyOpType]
@@ -56,13 +56,13 @@ def _apply(
     layers = chain_behind([view.operation for view in state.get_payload_ops(op.chain)])
     if isinstance(layers, str):
         return decline(op, layers)
-    again = _anew(op, len(layers))
-    objection = _objection_to_anew(again, len(layers))
+    recompute = _recomputed(op, len(layers))
+    objection = _objection_to_recompute(recompute, len(layers))
     if objection:
         return decline(op, objection)
     direction = DIRECTIONS[_word(op, "direction", DIRECTIONS[0]) == DIRECTIONS[1]]
     columns = integer_of(op.attributes["columns"]) if "columns" in op.attributes else 0
-    wanted = Fusion(1, len(layers), op.rows.value, columns or 0, direction, again=tuple(p + 1 for p in again))
+    wanted = Fusion(1, len(layers), op.rows.value, columns or 0, direction, recompute=tuple(p + 1 for p in recompute))
     return fuse_or_decline(op, op.loop, results, layers, wanted)
 
 
@@ -74,10 +74,10 @@ def _word(op: FuseSpatialOp, name: str, default: str) -> str | None:
     return value.value if isinstance(value, StringAttr) else None
 
 
-def _again(op: FuseSpatialOp) -> list[int] | None:
-    if "again" not in op.attributes:
+def _recompute(op: FuseSpatialOp) -> list[int] | None:
+    if "recompute" not in op.attributes:
         return []
-    value = op.attributes["again"]
+    value = op.attributes["recompute"]
     return numbers_in(value) if isinstance(value, ArrayAttr) else None
 
 
@@ -88,8 +88,8 @@ def _objection(op: FuseSpatialOp) -> str:
         if word not in words:
             shown = f"'{word}'" if word is not None else str(op.attributes[name])
             return f"unknown {name} {shown}; choose one of {', '.join(words)}"
-    if _again(op) is None:
-        return "the layers to compute again are not a list of integers"
+    if _recompute(op) is None:
+        return "the layers to recompute are not a list of integers"
     columns: Attribute = op.attributes["columns"] if "columns" in op.attributes else op.rows  # noqa: SIM401
     zero = "whole rows" if "columns" in op.attributes else ""
     return objection_to_number(op.rows, "rows an iteration") or objection_to_number(
@@ -97,14 +97,14 @@ def _objection(op: FuseSpatialOp) -> str:
     )
 
 
-def _anew(op: FuseSpatialOp, count: int) -> list[int]:
-    """Positions in the chain, from 0, of the layers that are computed anew: those listed, or all but the last."""
-    listed = [number - 1 for number in _again(op) or ()]
+def _recomputed(op: FuseSpatialOp, count: int) -> list[int]:
+    """Positions in the chain, from 0, of the layers that are recomputed: those listed, or all but the last."""
+    listed = [number - 1 for number in _recompute(op) or ()]
     return listed if _word(op, "halo", HALOS[0]) == "cache" else list(range(count - 1))
 
 
-def _objection_to_anew(again: Sequence[int], count: int) -> str:
-    wrong = [position + 1 for position in again if not 0 <= position < count - 1]
+def _objection_to_recompute(recompute: Sequence[int], count: int) -> str:
+    wrong = [position + 1 for position in recompute if not 0 <= position < count - 1]
     if not wrong:
         return ""
-    return f"layer {wrong[0]} of the chain can't be computed anew: it has {count} layers, and the last makes the rows"
+    return f"layer {wrong[0]} of the chain can't be recomputed: it has {count} layers, and the last makes the rows"

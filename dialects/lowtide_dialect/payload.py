@@ -26,7 +26,7 @@ from lowtide.ir import (
     place_of,
     transform,
 )
-from lowtide.kernels.lanes import lanes_of
+from lowtide.kernels.microkernels import microkernels_of
 from lowtide.limits import LARGEST_INDEX
 from lowtide.normalise.form import FUSED, LAYER, body_of, integer_of, label_of, layers_in, network_layers
 from lowtide.normalise.outline import outline_once
@@ -172,7 +172,7 @@ def binder_of(module: Module) -> Binder:
     """The distinct layers of a network that a script rewrites."""
     current = session()
     if current.binder is None:
-        current.binder = Binder(lanes_of(module))
+        current.binder = Binder(microkernels_of(module))
     return current.binder
 
 

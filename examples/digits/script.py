@@ -12,7 +12,7 @@ from lowtide.script.builders import Script, allocate, fuse_spatial, kernel, laye
 def digits_script() -> str:
     """The first six layers in one loop by rows, the first convolution by the general kernel."""
     with Script() as script:
-        kernel(layers(script.module, numbers=[1]), name="pull")
+        kernel(layers(script.module, numbers=[1]), name="general")
         fuse_spatial(layers(script.module, numbers=range(1, 7)), rows=1, direction="backwards")
         allocate(script.module, strategy="auto", budget=1_024)
     return script.text()

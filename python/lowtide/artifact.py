@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from lowtide.budget import STACK_RESERVE, flash_refusal, ram_refusal
+from lowtide.budget import CODE_RESERVE, STACK_RESERVE, flash_refusal, ram_refusal
 from lowtide.codegen import Compiled, compile_network, write_files
+from lowtide.cost.data import cost_model
 from lowtide.errors import UsageError
 from lowtide.graph.bound import untiled_bound
 from lowtide.limits import MOST_MEMORY, check_number
 from lowtide.lower import Lowered, Opened, identifier, lower, open_model
 from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
 from lowtide.placement import step_names
+from lowtide.plan.flash import prepacked_layers
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective
 from lowtide.plan.planners import Cut, Planner
 from lowtide.plan.untiled import Untiled
@@ -86,16 +88,23 @@ def compile_model(
     directory = Path(out) if out is not None else Path(f"{identifier(path.stem)}-{target}")
     place = check_replaceable(directory)
     stages = Stages(listen, None if dump_dir is None else _check_dump_dir(Path(dump_dir), place))
-    job = _Job(path, core, objective, None if plan is None else Path(plan), tuple(until), keep_input)
+    job = _Job(
+        path,
+        core,
+        objective,
+        None if plan is None else Path(plan),
+        tuple(until),
+        keep_input,
+        flash is not None and plan is None,
+    )
     with replaced(place) as scratch:
         opened = open_model(path, core, job.until, stages)
-        built = _built(job, opened, ram, stages)
+        limits = Limits(ram, flash)
+        built = _built(job, opened, ram, stages) if not job.spends_flash else _within_flash(job, opened, limits, stages)
         if ram is not None and built.report.sram_bytes > ram:
             raise ram_refusal(built.report, _least(job, opened, built.report, ram, listen), ram)
         if flash is not None and built.report.flash_bytes > flash:
             raise flash_refusal(built.report, flash)
-        if flash is not None and job.plan is None:
-            built = _faster(job, opened, built, Limits(ram, flash), stages)
         with stages.stage("files"):
             write_files(built.lowered.network, built.code, scratch)
         lowered, report = built.lowered, replace(built.report, stages=tuple(stages.seconds))
@@ -111,7 +120,7 @@ def compile_model(
 
 @dataclass(frozen=True)
 class _Job:
-    """What is to be compiled, and how."""
+    """What is to be compiled, and how; `spends_flash` where flash that is left may go to faster kernels."""
 
     path: Path
     target: Target
@@ -119,6 +128,7 @@ class _Job:
     plan: Path | None
     until: tuple[str, ...]
     keep_input: bool
+    spends_flash: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,12 +139,24 @@ class _Built:
     code: Compiled
     report: Report
 
+    @property
+    def prepacked(self) -> tuple[int, ...]:
+        """The layers whose weights take flash for speed."""
+        plan = self.lowered.plan
+        return () if plan is None else tuple(number for _, numbers in plan.kernels for number in numbers)
 
-def _built(job: _Job, opened: Opened, ram: int | None, stages: Stages) -> _Built:
+    @property
+    def prepacked_bytes(self) -> int:
+        """What those layers take more than they must."""
+        counts = [self.lowered.graph.layers[number - 1].layer_counts for number in self.prepacked]
+        return sum(one.prepacked_bytes for one in counts if one is not None)
+
+
+def _built(job: _Job, opened: Opened, ram: int | None, stages: Stages, spare_flash: int = 0) -> _Built:
     """Compile; for objective `fit` once more and again while stack and data leave room for a smaller plan."""
     limit = None if ram is None else ram - (STACK_RESERVE if job.objective == "fit" else 0)
     while True:
-        built = _compiled(job, opened, stages, limit)
+        built = _compiled(job, opened, stages, limit, spare_flash)
         report = built.report
         smallest = job.objective != "fit" or limit is None or report.arena_bytes > limit
         if ram is None or report.sram_bytes <= ram or smallest:
@@ -160,6 +182,7 @@ def _compiled(
         arena_limit=limit,
         planner=planner,
         keep_input=job.keep_input,
+        layer_counts=job.spends_flash,
         spare_flash=spare_flash,
         stages=stages,
     )
@@ -173,39 +196,57 @@ class Limits:
     """Bytes that there are; None for any number of them."""
 
     ram: int | None
-    flash: int
+    flash: int | None
+
+    def over(self, report: Report) -> int:
+        """Bytes of flash that the network takes too many; below zero where some are left."""
+        return 0 if self.flash is None else report.flash_bytes - self.flash
 
     def hold(self, report: Report) -> bool:
         """Whether the network fits."""
-        return report.flash_bytes <= self.flash and (self.ram is None or report.sram_bytes <= self.ram)
+        return self.over(report) <= 0 and (self.ram is None or report.sram_bytes <= self.ram)
 
 
-def _faster(job: _Job, opened: Opened, lean: _Built, limits: Limits, stages: Stages) -> _Built:
-    """The same plan with kernels that take the flash that is left; code grows too, which only compiling tells."""
-    plan, found = lean.lowered.plan, lean.lowered.found
+def _within_flash(job: _Job, opened: Opened, limits: Limits, stages: Stages) -> _Built:
+    """Compile with kernels that take flash for speed, as far as there is flash for them.
+
+    How large code is only compiling tells. A file holds the weights, and what else it holds is with `CODE_RESERVE`
+    about as large as their code: where that guess is right the network is compiled once.
+    """
+    assert limits.flash is not None
+    spare = max(0, limits.flash - opened.path.stat().st_size - CODE_RESERVE)
+    built = _built(job, opened, limits.ram, stages, spare)
+    if limits.hold(built.report):
+        return _faster(job, opened, built, limits, stages)
+    while built.prepacked and not limits.hold(built.report):
+        # at least the least of what was chosen must go; where RAM is short, all of it: its code needs more stack
+        fewer = min(spare - limits.over(built.report), built.prepacked_bytes - 1)
+        spare = fewer if limits.over(built.report) > 0 else 0
+        built = _built(job, opened, limits.ram, stages, max(0, spare))
+    return built
+
+
+def _faster(job: _Job, opened: Opened, built: _Built, limits: Limits, stages: Stages) -> _Built:
+    """The same plan with more such kernels, where the code turned out to leave flash for them."""
+    plan, found = built.lowered.plan, built.lowered.found
     budget = None if plan is None else plan.budget or None
-    spare = limits.flash - lean.report.flash_bytes
-    while spare > 0:
-        faster = _compiled(job, opened, stages, budget, spare, partial(_again, found))
+    spare = built.prepacked_bytes - limits.over(built.report)
+    while spare > built.prepacked_bytes:
+        if prepacked_layers(found.ordered, found.plan, cost_model(job.target), spare) == built.prepacked:
+            break
+        faster = _compiled(job, opened, stages, budget, spare, partial(_found_before, found))
         if limits.hold(faster.report):
             return faster
-        # at least the least that there is to choose
-        over = faster.report.flash_bytes - limits.flash
-        spare = min(spare - max(1, over), _widened_bytes(faster.lowered) - 1)
-    return lean
+        spare = min(spare - max(1, limits.over(faster.report)), faster.prepacked_bytes - 1)
+    return built
 
 
-def _widened_bytes(lowered: Lowered) -> int:
-    """What the layers take that were chosen."""
-    chosen = () if lowered.plan is None else [n for _, numbers in lowered.plan.kernels for n in numbers]
-    works = [lowered.graph.layers[number - 1].works for number in chosen]
-    return sum(one.widened_bytes for one in works if one is not None)
-
-
-def _again(found: Untiled, cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> Untiled:
-    """What was found, on a graph that says what its kernels do."""
-    del alignment, keep_input, watch
-    return replace(found, graph=cut(found.plan.copied))
+def _found_before(
+    found: Untiled, cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched
+) -> Untiled:
+    """A planner that takes what was found for the same network with other kernels."""
+    del cut, alignment, keep_input, watch
+    return found
 
 
 def _least(job: _Job, opened: Opened, report: Report, ram: int, listen: Callable[[str], None]) -> Report:

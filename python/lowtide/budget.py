@@ -8,6 +8,8 @@ from lowtide.errors import InputError
 from lowtide.placement import PlacedBuffer, taken_bytes
 from lowtide.report.report import Report
 
+CODE_RESERVE = 8 << 10
+"""Bytes of code beyond what a file holds beside its weights, before the code is there to be measured."""
 STACK_RESERVE = 256
 """Bytes of `--ram` that objective `fit` leaves to stack and data when it plans first: they are known only once there is
 code. Where they turn out larger it plans again with what was measured; where smaller, what is left over is not used."""

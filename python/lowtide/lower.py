@@ -17,7 +17,7 @@ from lowtide.bound.build import build_graph
 from lowtide.bufferise.allocate import allocate
 from lowtide.bufferise.placement import Placement
 from lowtide.cost.data import cost_model
-from lowtide.cost.work import Counted
+from lowtide.cost.operation_counts import Counted
 from lowtide.emission.emit import emit
 from lowtide.errors import InputError
 from lowtide.front import normalised
@@ -25,16 +25,16 @@ from lowtide.graph.graph import Graph
 from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr, parse_module, text_of
-from lowtide.kernels.lanes import PLAIN, note_lanes
-from lowtide.kernels.library import GENERAL, WIDENED
+from lowtide.kernels.library import GENERAL, PREPACKED
+from lowtide.kernels.microkernels import PLAIN, note_microkernels
 from lowtide.limits import check_arena
 from lowtide.network import IoTensor, Network, Slot
 from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.placement import LayerAccess, PlacedBuffer
-from lowtide.plan.flash import widened_layers
+from lowtide.plan.flash import prepacked_layers
+from lowtide.plan.loop_cost import by_instructions, part_of_instructions
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
 from lowtide.plan.planners import Planner, planner_for
-from lowtide.plan.price import by_instructions, share_of_instructions
 from lowtide.plan.untiled import Untiled
 from lowtide.plan.watch import unwatched
 from lowtide.script.emit import script_for
@@ -110,13 +110,13 @@ def _copy(module: Module) -> Module:
 
 
 def graph_of(
-    module: Module, copied: Sequence[int], *, works: Counted | None = None, binder: Binder | None = None
+    module: Module, copied: Sequence[int], *, layer_counts: Counted | None = None, binder: Binder | None = None
 ) -> Graph:
     """The graph of a normalised module with these parts of concats copied; the module stays as it is.
 
     With `works` it says that of what the kernels do, for the cost model.
     """
-    return build_graph(outlined_copy(module, copied), binder, works=works)
+    return build_graph(outlined_copy(module, copied), binder, layer_counts=layer_counts)
 
 
 def outlined_copy(module: Module, copied: Sequence[int]) -> Module:
@@ -153,8 +153,8 @@ def open_model(path: Path, target: Target, until: Sequence[str], stages: Stages)
     model = normalised(path, until, stages)
     for ends in (model.inputs, model.outputs):
         check_arena(sum(tensor.nbytes for tensor in ends), str(path))
-    note_lanes(model.module, target.lanes)
-    return Opened(path, model, Binder(target.lanes))
+    note_microkernels(model.module, target.microkernels)
+    return Opened(path, model, Binder(target.microkernels))
 
 
 def lower(
@@ -167,7 +167,7 @@ def lower(
     planner: Planner | None = None,
     until: Sequence[str] = (),
     keep_input: bool = False,
-    works: bool = False,
+    layer_counts: bool = False,
     spare_flash: int = 0,
     stages: Stages,
 ) -> Lowered:
@@ -184,11 +184,11 @@ def lower(
     """
     check_objective(objective)
     model_of_cost, wanted = cost_model(target), objective if plan is None else "untiled"
-    price, allowance = by_instructions(model_of_cost), share_of_instructions(model_of_cost)
-    search = planner or planner_for(wanted, arena_limit, price, allowance)
-    # the planners that go by a price need to know what the kernels do
+    loop_cost, allowance = by_instructions(model_of_cost), part_of_instructions(model_of_cost)
+    search = planner or planner_for(wanted, arena_limit, loop_cost, allowance)
+    # the planners that go by a cost need to know what the kernels do
     counted: Counted | None = "rows" if planner is None and wanted == "free" else None
-    if works or (planner is None and wanted == "fit") or spare_flash > 0:
+    if layer_counts or (planner is None and wanted == "fit") or spare_flash > 0:
         counted = "all"
     opened = path if isinstance(path, Opened) else open_model(path, target, until, stages)
     path, model, binder = opened.path, opened.model, opened.binder
@@ -196,15 +196,15 @@ def lower(
     module = _copy(model.module)
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        cut = partial(graph_of, module, works=counted, binder=binder)
+        cut = partial(graph_of, module, layer_counts=counted, binder=binder)
         with stages.search() if objective != "untiled" and plan is None else nullcontext(unwatched) as watch:
             found = search(cut, target.buffer_alignment, keep_input=keep_input, watch=watch)
         decided = _budgeted(found.plan, arena_limit)
         if plan is None:
             check_arena(decided.arena_bytes or 0)
         if spare_flash:
-            numbers = widened_layers(found.ordered, decided, model_of_cost, spare_flash)
-            decided = replace(decided, kernels=((WIDENED, numbers),) if numbers else ())
+            numbers = prepacked_layers(found.ordered, decided, model_of_cost, spare_flash)
+            decided = replace(decided, kernels=((PREPACKED, numbers),) if numbers else ())
         script = script_for(decided) if plan is None else _read_script(plan)
     with stages.stage("transform"):
         if plan is None:
@@ -221,7 +221,7 @@ def lower(
         assert decided.arena_bytes == placement.arena_bytes, "planner and code make one program of the same data"
     name = identifier(path.stem)
     with stages.stage("kernels"):
-        code, functions = _emitted(placement, name, target.lanes)
+        code, functions = _emitted(placement, name, target.microkernels)
         # the kernels of another core are none for the machine that this runs on; any order that an arena allows
         # allows the general kernel's
         host = target.family == "host"
@@ -242,12 +242,14 @@ def lower(
     )
 
 
-def _emitted(placement: Placement, name: str, lanes: str, kernel: str | None = None) -> tuple[Module, tuple[str, ...]]:
+def _emitted(
+    placement: Placement, name: str, microkernels: str, kernel: str | None = None
+) -> tuple[Module, tuple[str, ...]]:
     """The network's code in a module of its own, and the function of each call."""
     operation = placement.network.layers[0].op
     with operation.context, operation.location:
         module = Module.create()
-    functions = emit(placement, module, f"{name}_body", lanes, kernel)
+    functions = emit(placement, module, f"{name}_body", microkernels, kernel)
     return module, functions
 
 

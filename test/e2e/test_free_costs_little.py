@@ -14,8 +14,8 @@ import pytest
 from tosa_nets import Pair, TosaNet, Value, Window
 
 import lowtide
+from lowtide.plan.loop_cost import FEW_INSTRUCTIONS, MOST_PAID
 from lowtide.plan.plan import Objective
-from lowtide.plan.price import FEW_INSTRUCTIONS, MOST_PAID
 
 MODEL_ERRS = 0.06
 FEW = 1.25 * FEW_INSTRUCTIONS

@@ -94,7 +94,7 @@ def test_what_plans_hold_is_accepted() -> None:
         order=(1, 2, 3),
         fusions=(Fusion(1, 2), Fusion(3, 4, axis="channels")),
         copied=(1,),
-        kernels=(("pull", (1,)),),
+        kernels=(("general", (1,)),),
     )
     own = registered("linalg-generalize-named-ops")
     for text in (script_for(plan), script(own, f"transform.apply_dce to %r : {ANY}", LAYERS.replace("%m", "%r"))):
@@ -120,23 +120,23 @@ def fused(attributes: str) -> tuple[str, str]:
 LARGE = 9223372036854775807
 ATTRIBUTES = {
     "rows": (
-        fused(f"again = [], columns = 0 : i64, rows = {LARGE} : i64"),
+        fused(f"recompute = [], columns = 0 : i64, rows = {LARGE} : i64"),
         f"{LARGE} rows an iteration; 2147483647 or fewer",
     ),
-    "rows as a flag": (fused("again = [], columns = 0 : i64, rows = true"), "true rows an iteration"),
-    "rows of many bits": (fused("again = [], columns = 0 : i64, rows = 1 : i128"), "1 rows an iteration"),
+    "rows as a flag": (fused("recompute = [], columns = 0 : i64, rows = true"), "true rows an iteration"),
+    "rows of many bits": (fused("recompute = [], columns = 0 : i64, rows = 1 : i128"), "1 rows an iteration"),
     "rows beyond 32 bits": (
-        fused("again = [], columns = 0 : i64, rows = 2147483647 : i64"),
+        fused("recompute = [], columns = 0 : i64, rows = 2147483647 : i64"),
         "the loop would count up to",
     ),
-    "columns": (fused(f"again = [], columns = {LARGE} : i64, rows = 1 : i64"), f"{LARGE} columns at a time"),
+    "columns": (fused(f"recompute = [], columns = {LARGE} : i64, rows = 1 : i64"), f"{LARGE} columns at a time"),
     "columns beyond 32 bits": (
-        fused("again = [], columns = 2147483647 : i64, rows = 1 : i64"),
+        fused("recompute = [], columns = 2147483647 : i64, rows = 1 : i64"),
         "the loop would count up to",
     ),
-    "again": (
-        fused("again = [1 : i128], columns = 0 : i64, rows = 1 : i64"),
-        "to compute again are not a list of integers",
+    "recompute": (
+        fused("recompute = [1 : i128], columns = 0 : i64, rows = 1 : i64"),
+        "to recompute are not a list of integers",
     ),
     "slice": (
         (LAYERS, f'%f = "lowtide.fuse_channels"(%l) {{slice = {LARGE} : i64}} : ({ANY}) -> {ANY}'),

@@ -17,8 +17,8 @@ from tosa_nets import TosaNet, Window
 
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.row_schedule import UnschedulableError
-from lowtide.kernels.blocked.accumulated import AccumulatedEmitter
-from lowtide.kernels.lanes import LANES
+from lowtide.kernels.microkernels import MICROKERNELS
+from lowtide.kernels.register_tiled.accumulated import AccumulatedEmitter
 from lowtide.plan.memory import schedule_of
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
@@ -37,8 +37,8 @@ def _chain(choose: random.Random) -> Chain:
     return Chain(net, (net.rescale(net.conv(flat, weights, Window((1, 1)), choose.choice((0, -128, 5)))),))
 
 
-def _checked(chain: Chain, choose: random.Random, lanes: str) -> bool:
-    graph = graph_of(chain, lanes)
+def _checked(chain: Chain, choose: random.Random, microkernels: str) -> bool:
+    graph = graph_of(chain, microkernels)
     columns = choose.choice((0, 0, 1, 2))
     direction = choose.choice(("forwards", "backwards"))
     fusion = Fusion(1, 2, 1 if columns else choose.randint(1, 4), columns=columns, direction=direction)
@@ -46,11 +46,11 @@ def _checked(chain: Chain, choose: random.Random, lanes: str) -> bool:
         schedule_of(graph, fusion)
     except UnschedulableError:
         return False
-    fused_chains.check(chain, graph, (fusion,), f"LOWTIDE_TEST_SEED={SEED} {lanes} {fusion}", lanes)
+    fused_chains.check(chain, graph, (fusion,), f"LOWTIDE_TEST_SEED={SEED} {microkernels} {fusion}", microkernels)
     return True
 
 
-def _sweep(lanes: str, examples: int, monkeypatch: pytest.MonkeyPatch) -> int:
+def _sweep(microkernels: str, examples: int, monkeypatch: pytest.MonkeyPatch) -> int:
     emitted: list[AccumulatedEmitter] = []
     right = AccumulatedEmitter.emit
 
@@ -60,17 +60,17 @@ def _sweep(lanes: str, examples: int, monkeypatch: pytest.MonkeyPatch) -> int:
 
     monkeypatch.setattr(AccumulatedEmitter, "emit", noted)
     choose = random.Random(SEED)
-    made = sum(_checked(_chain(choose), choose, lanes) for _ in range(examples))
+    made = sum(_checked(_chain(choose), choose, microkernels) for _ in range(examples))
     assert emitted
     return made
 
 
-@pytest.mark.parametrize("lanes", LANES)
-def test_random_dense_layers_by_rows(lanes: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _sweep(lanes, 6, monkeypatch)
+@pytest.mark.parametrize("microkernels", MICROKERNELS)
+def test_random_dense_layers_by_rows(microkernels: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _sweep(microkernels, 6, monkeypatch)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lanes", LANES)
-def test_many_random_dense_layers_by_rows(lanes: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _sweep(lanes, 100, monkeypatch) > 20
+@pytest.mark.parametrize("microkernels", MICROKERNELS)
+def test_many_random_dense_layers_by_rows(microkernels: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _sweep(microkernels, 100, monkeypatch) > 20

@@ -34,8 +34,8 @@ EXPECTED = {
     "allocate": 'budget = 0 : i64, overlap = true, strategy = "auto"',
     "concat": "copied = [2, 3]",
     "fuse_channels": "slice = 1 : i64",
-    "fuse_spatial": 'again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64',
-    "kernel": 'kernel = "pull"',
+    "fuse_spatial": 'columns = 0 : i64, direction = "forwards", halo = "cache", recompute = [], rows = 1 : i64',
+    "kernel": 'kernel = "general"',
     "layers": 'names = ["a\\22b"]',
     "schedule": "order = [2, 1]",
 }
@@ -44,7 +44,7 @@ STEPS: dict[str, Callable[[Handle], object]] = {
     "concat": lambda module: concat(module, copied=[2, 3]),
     "fuse_channels": fuse_channels,
     "fuse_spatial": fuse_spatial,
-    "kernel": lambda module: kernel(module, name="pull"),
+    "kernel": lambda module: kernel(module, name="general"),
     "layers": lambda module: layers(module, names=['a"b']),
     "schedule": lambda module: schedule(module, order=(2, 1)),
 }
@@ -72,7 +72,7 @@ def test_operations_of_mlir_stand_between_them() -> None:
             results=[transform.AnyOpType.get()],
             operands=[layers(script.module, kinds=["conv"]), layers(script.module, numbers=[1])],
         )
-        fuse_spatial(merged.results[0], rows=2, columns=0, halo="recompute", again=[1])
+        fuse_spatial(merged.results[0], rows=2, columns=0, halo="recompute", recompute=[1])
     lines = [line.strip().split(" = ")[-1].split("(")[0] for line in script.text().splitlines()[2:-3]]
     assert [re.sub(r"[ %].*", "", line) for line in lines][2] == "transform.merge_handles"
     assert script.text().index("merge_handles") < script.text().index("fuse_spatial")

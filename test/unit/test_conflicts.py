@@ -10,7 +10,7 @@ from random_stages import random_stages
 
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import loop_bytes, problem_of
-from lowtide.graph.program import Call, Loop, Program, Read, Run, Store
+from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read, Run
 from lowtide.graph.row_schedule import UnschedulableError, schedule_rows
 
 CASES = 150
@@ -43,13 +43,13 @@ def random_case(seed: int) -> Case | None:
         for tensor, window in stage.inputs
         if tensor == 0 and window is not None
     )
-    stores = [Store("tensor 0", max(1, given - choose.randrange(2)), choose.randint(1, 4), 1)]
-    whole = [stores[0].rows]
+    buffers = [ProgramBuffer("tensor 0", max(1, given - choose.randrange(2)), choose.randint(1, 4), 1)]
+    whole = [buffers[0].rows]
     for stage in stages:
-        kept = schedule.kept.get(stage.output)
-        rows = stage.rows if kept is None else kept.rows
-        temporary = kept is not None and not kept.carried
-        stores.append(Store(f"tensor {stage.output}", rows, choose.randint(1, 4), 1, temporary))
+        line_buffers = schedule.line_buffers.get(stage.output)
+        rows = stage.rows if line_buffers is None else line_buffers.rows
+        temporary = line_buffers is not None and not line_buffers.carried
+        buffers.append(ProgramBuffer(f"tensor {stage.output}", rows, choose.randint(1, 4), 1, temporary))
         whole.append(stage.rows)
     calls = tuple(
         Call(f"layer {stage.output}", tuple(Read(tensor, window) for tensor, window in stage.inputs), stage.output)
@@ -57,7 +57,7 @@ def random_case(seed: int) -> Case | None:
     )
     runs = tuple(Run(stage, i, begin, end) for i, stage, begin, end in schedule.runs())
     loop = Loop(0, len(stages) - 1, runs, None, choose.random() < 0.4)
-    program = Program(tuple(stores), calls, (loop,), (0,), tuple(sorted(escaping)))
+    program = Program(tuple(buffers), calls, (loop,), (0,), tuple(sorted(escaping)))
     return Case(program, tuple(whole))
 
 
@@ -72,12 +72,12 @@ def is_right(case: Case, offsets: dict[int, int]) -> bool:
     backwards = program.loops[0].backwards
 
     def places(tensor: int, row: int) -> range:
-        store = program.buffers[tensor]
-        place = row % store.rows
+        buffer = program.buffers[tensor]
+        place = row % buffer.rows
         if backwards:
-            place = store.rows - 1 - place
-        start = offsets.get(tensor, FAR * (tensor + 1)) + place * store.row_bytes
-        return range(start, start + store.row_bytes)
+            place = buffer.rows - 1 - place
+        start = offsets.get(tensor, FAR * (tensor + 1)) + place * buffer.row_bytes
+        return range(start, start + buffer.row_bytes)
 
     def holds(tensor: int, row: int) -> bool:
         return all(memory.get(place) == (tensor, row) for place in places(tensor, row))
@@ -137,7 +137,7 @@ def test_the_other_end_is_the_mirror_image(seed: int) -> None:
     case = random_case(seed)
     if case is None:
         return
-    sizes = {store.name: store.nbytes for store in case.program.buffers}
+    sizes = {buffer.name: buffer.nbytes for buffer in case.program.buffers}
     found: list[dict[tuple[str, str], tuple[int, int]]] = []
     for backwards in (False, True):
         loop = replace(case.program.loops[0], backwards=backwards)

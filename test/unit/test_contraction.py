@@ -15,11 +15,11 @@ from tosa_nets import TosaNet, Window
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.read import read_layer
 from lowtide.ir import Module, func, parse_module
-from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.contraction import Axis, Contraction
-from lowtide.kernels.blocked.recognise import contraction_of
-from lowtide.kernels.blocked.weights import fold
-from lowtide.kernels.lanes import PLAIN, lanes_for
+from lowtide.kernels.microkernels import PLAIN, microkernel_for
+from lowtide.kernels.register_tiled.blocks import Blocks
+from lowtide.kernels.register_tiled.contraction import Axis, Contraction
+from lowtide.kernels.register_tiled.recognise import contraction_of
+from lowtide.kernels.register_tiled.weights import fold
 from lowtide.transform.interpreter import make_transform_context
 
 SAME = ((1, 1), (1, 1))
@@ -109,7 +109,7 @@ def _found(text: Text) -> Contraction | None:
     # what is found refers to the module's operations, but nothing here looks at those
     _, body = text.body()
     found = contraction_of(body)
-    return found if found is not None and Blocks(found, lanes_for(found, PLAIN)).emittable else None
+    return found if found is not None and Blocks(found, microkernel_for(found, PLAIN)).emittable else None
 
 
 ZEROS = """%zx = arith.constant ZX : i32
@@ -181,7 +181,7 @@ def test_floats() -> None:
     assert found.w_strides == (36, 12, 4)
     few = _found(replace(FLOATS, x=(1, 4, 8, 3), w=(5, 3, 3, 3)))
     # words whatever the number of channels, so that nothing is copied to the stack
-    assert few is not None and Blocks(few, lanes_for(few, PLAIN)).kind == "runs"
+    assert few is not None and Blocks(few, microkernel_for(few, PLAIN)).kind == "runs"
 
 
 def test_a_result_of_two_dimensions() -> None:

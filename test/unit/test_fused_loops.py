@@ -52,7 +52,7 @@ MULTIPLIED = (
     Fusion(2, 4, 2),
     Fusion(1, 4, columns=1),
     Fusion(1, 4, columns=1, direction="backwards"),
-    Fusion(1, 4, columns=2, again=(1, 2)),
+    Fusion(1, 4, columns=2, recompute=(1, 2)),
 )
 
 

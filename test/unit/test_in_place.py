@@ -36,7 +36,7 @@ def network(kind: str) -> tuple[BoundNetwork, Program]:
 
 def buffers(program: Program) -> tuple[int, int, int]:
     """The positions of x, y and z."""
-    sizes = [store.nbytes for store in program.buffers]
+    sizes = [buffer.nbytes for buffer in program.buffers]
     x, y, z = (sizes.index(rows * min(sizes)) for rows in (2, 1, 3))
     return x, y, z
 

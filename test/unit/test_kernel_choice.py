@@ -15,11 +15,11 @@ from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile
 from lowtide.ir import Module, RankedTensorType, StringAttr, Value, func, parse_module
+from lowtide.kernels.general import General
 from lowtide.kernels.kernel import How
-from lowtide.kernels.lanes import PLAIN
 from lowtide.kernels.library import KERNELS
 from lowtide.kernels.loops import Part
-from lowtide.kernels.pull import Pull
+from lowtide.kernels.microkernels import PLAIN
 from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.normalise.form import KERNEL, network_layers
 from lowtide.passes import run_passes
@@ -36,7 +36,7 @@ FOOTER = "    transform.yield\n  }\n}\n"
 
 
 @dataclass
-class Careful(Pull):
+class Careful(General):
     """The general kernel, for convolutions alone, with no overlap: its output may not touch a dying input."""
 
     emitted: list[Part | None] = field(default_factory=list[Part | None])
@@ -50,7 +50,7 @@ class Careful(Pull):
         super().emit(body, arguments, how)
 
     def profile(
-        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, microkernels: str = PLAIN
     ) -> Profile:
         self.profiled += 1
         return Profile(output_bytes, output_bytes)
@@ -132,7 +132,7 @@ def test_equal_layers_with_different_kernels_are_functions_of_their_own(careful:
 def test_the_choice_survives_a_fused_loop(careful: Careful) -> None:
     net, y = convs()
     loop = (
-        '%loop = "lowtide.fuse_spatial"(%all) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", '
+        '%loop = "lowtide.fuse_spatial"(%all) {columns = 0 : i64, direction = "forwards", halo = "cache", '
         "rows = 1 : i64} : (!transform.any_op) -> !transform.any_op"
     )
     steps = layers("all", [1, 2, 3, 4]), layers("one", [2]), pick("one", "careful"), loop
@@ -142,7 +142,7 @@ def test_the_choice_survives_a_fused_loop(careful: Careful) -> None:
     assert np.array_equal(found[0], y.array)
 
 
-class Bytes(Pull):
+class Bytes(General):
     """The general kernel, for what ends in bytes: not for what adds up 32-bit sums in a loop."""
 
     def accepts(self, body: LayerBody) -> bool:
@@ -164,13 +164,13 @@ def test_what_a_loop_adds_up_has_a_kernel_of_its_own_where_the_picked_one_does_n
     assert np.array_equal(jit.run(module, [x.array], [y.array])[0], y.array)
 
 
-@pytest.mark.parametrize("kernel", ["blocked", "pull"])
+@pytest.mark.parametrize("kernel", ["register_tiled", "general"])
 def test_either_kernel_of_a_convolution_is_right(kernel: str) -> None:
     """What goes by elements may run into its input by a few pixels more."""
     net, y = convs()
     module, found = arena(net.text([y]), layers("all", [1, 2, 3]), pick("all", kernel))
-    _, other = arena(net.text([y]), layers("all", [1, 2, 3]), pick("all", "pull"))
-    assert found > other if kernel == "blocked" else found == other
+    _, other = arena(net.text([y]), layers("all", [1, 2, 3]), pick("all", "general"))
+    assert found > other if kernel == "register_tiled" else found == other
     assert np.array_equal(jit.run(module, [net.inputs[0].array], [y.array])[0], y.array)
 
 
@@ -180,17 +180,18 @@ def test_a_kernel_that_does_not_accept_the_layer_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         scripted(net.text([y]), layers("pool", [1, 4]), pick("pool", "careful"))
     assert "'lowtide.kernel': layer 'linalg." in caught.value.message
-    assert "kernel 'careful' does not accept this layer; choose one of pool, pull" in caught.value.message
+    assert "kernel 'careful' does not accept this layer; choose one of pool, general" in caught.value.message
     with pytest.raises(
-        InputError, match="unknown kernel 'quick'; choose one of blocked, widened, map, pool, pull, careful"
+        InputError,
+        match="unknown kernel 'quick'; choose one of register_tiled, prepacked_i16, map, pool, general, careful",
     ):
         scripted(net.text([y]), layers("pool", [4]), pick("pool", "quick"))
 
 
 def test_a_note_of_no_kernel_is_refused_behind_the_script() -> None:
     net, y = convs()
-    module = scripted(net.text([y]), layers("pool", [4]), pick("pool", "pull"))
+    module = scripted(net.text([y]), layers("pool", [4]), pick("pool", "general"))
     network_layers(module, "test")[3].attributes[KERNEL] = StringAttr.get("quick", module.context)
     with pytest.raises(InputError, match="unknown kernel 'quick'") as caught:
         run_passes(module, BACK)
-    assert caught.value.remedy == "choose one of blocked, widened, map, pool, pull"
+    assert caught.value.remedy == "choose one of register_tiled, prepacked_i16, map, pool, general"

@@ -18,24 +18,24 @@ from shifted import kernel_of, profiles
 from tosa_nets import TosaNet, Value, Window
 from watched import Watched
 
-from lowtide.kernels.lanes import LANES
+from lowtide.kernels.microkernels import MICROKERNELS
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
 
 
-def _check(layer: Layer, lanes: str, label: str = "") -> None:
+def _check(layer: Layer, microkernels: str, label: str = "") -> None:
     """Right apart from each input and as near to it as the profile allows, in both directions; see `Watched`."""
     inputs, wanted = list(layer.inputs), layer.wanted
-    found = profiles(layer.text, [array.nbytes for array in inputs], wanted.nbytes, lanes)
+    found = profiles(layer.text, [array.nbytes for array in inputs], wanted.nbytes, microkernels)
     for direction in ("forwards", "backwards"):
-        code = Watched(layer.text, direction, lanes)
+        code = Watched(layer.text, direction, microkernels)
         for number, (array, profile) in enumerate(zip(inputs, found, strict=True)):
             near = -profile.forwards
             if direction == "backwards":
                 near = array.nbytes - wanted.nbytes + profile.backwards
             for place in (-wanted.nbytes, near) if wanted.itemsize == 1 else (-wanted.nbytes,):
                 got = code.run(inputs, wanted, number, place)
-                message = f"{label} {lanes} {direction} {number} at {place}\n{layer.text}"
+                message = f"{label} {microkernels} {direction} {number} at {place}\n{layer.text}"
                 np.testing.assert_array_equal(got, wanted, message)
 
 
@@ -52,7 +52,7 @@ def test_a_pool_whose_neighbours_lie_along_the_window() -> None:
     net = TosaNet(np.random.default_rng(1))
     pooled = net.max_pool(net.input([1, 18, 1, 1], "int8"), Window((3, 1), ((2, 1), (0, 0))))
     layer = _of(net, net.transpose(pooled, [0, 3, 2, 1]))
-    assert kernel_of(layer.text) == "pull"
+    assert kernel_of(layer.text) == "general"
     _check(layer, "dsp")
 
 
@@ -122,26 +122,29 @@ PADDED = {
 }
 
 
-@pytest.mark.parametrize("lanes", [lanes for lanes in LANES if lanes != "risc-fpu"])
+@pytest.mark.parametrize("microkernels", [name for name in MICROKERNELS if name != "risc-fpu"])
 @pytest.mark.parametrize("name", PADDED)
-def test_windows_that_are_pads_alone(name: str, lanes: str) -> None:
+def test_windows_that_are_pads_alone(name: str, microkernels: str) -> None:
     """As a padding before a convolution of 1×1 makes them; their sums are what sums start from."""
     rows, columns = PADDED[name]
     used = {loop for subscript in (rows, columns) for loop, _ in subscript.terms}
     extents = {"y": 9, "x": 12, "o": 5} | {loop: 3 for loop in ("i", "j") if loop in used}
     wide = tuple(_at(loop) for loop in extents if loop not in "yxo")
-    cases = [("int8", 4), ("int8", 3), ("float32", 2)] if lanes in ("scalar", "dsp") else [("int8", 4)]
+    cases = [("int8", 4), ("int8", 3), ("float32", 2)] if microkernels in ("scalar", "dsp") else [("int8", 4)]
     for kind, channels in cases:
         x, w = (_at(), rows, columns, _at("c")), (_at("o"), *wide, _at("c"))
         layer = layer_of(extents | {"c": channels}, x, w, OUT, kind=kind, zero=3 if kind == "int8" else 0, wide=False)
-        _once(layer, lanes)
+        _once(layer, microkernels)
     if wide:
-        _once(layer_of(extents, (_at(), rows, columns, _at("o")), (*wide, _at("o")), OUT, zero=-5, wide=False), lanes)
+        _once(
+            layer_of(extents, (_at(), rows, columns, _at("o")), (*wide, _at("o")), OUT, zero=-5, wide=False),
+            microkernels,
+        )
 
 
-def _once(layer: Layer, lanes: str) -> None:
-    got = Watched(layer.text, "forwards", lanes).run(list(layer.inputs), layer.wanted, 0, -layer.wanted.nbytes)
-    np.testing.assert_array_equal(got, layer.wanted, f"{lanes}\n{layer.text}")
+def _once(layer: Layer, microkernels: str) -> None:
+    got = Watched(layer.text, "forwards", microkernels).run(list(layer.inputs), layer.wanted, 0, -layer.wanted.nbytes)
+    np.testing.assert_array_equal(got, layer.wanted, f"{microkernels}\n{layer.text}")
 
 
 OUT = (_at(), _at("y"), _at("x"), _at("o"))
@@ -173,8 +176,8 @@ def test_windows_of_other_forms(name: str, kind: str) -> None:
     if "stack" in name:
         extents["c"] = 3
     layer = layer_of(extents, x, w, OUT, kind=kind, zero=3 if kind == "int8" else 0)
-    for lanes in ("dsp", "rvv") if kind == "int8" else ("dsp",):
-        _once(layer, lanes)
+    for microkernels in ("dsp", "rvv") if kind == "int8" else ("dsp",):
+        _once(layer, microkernels)
 
 
 @pytest.mark.parametrize("out", ["oyx", "oxy", "yox", "xyo"])
@@ -196,8 +199,8 @@ def _sweep(count: int, start: int) -> Counter[str]:
         if layer is None:
             continue
         kernels[kernel] += 1
-        lanes = list(LANES)[number % len(LANES)]
-        _check(layer, lanes, f"LOWTIDE_TEST_SEED={SEED}, layer {number}, {layer.what}, {kernel}")
+        microkernels = list(MICROKERNELS)[number % len(MICROKERNELS)]
+        _check(layer, microkernels, f"LOWTIDE_TEST_SEED={SEED}, layer {number}, {layer.what}, {kernel}")
     return kernels
 
 
@@ -207,4 +210,4 @@ def test_random_layouts() -> None:
 
 @pytest.mark.slow
 def test_many_random_layouts() -> None:
-    assert set(_sweep(1500, SEED + 1)) == {"blocked", "map", "pool", "pull"}
+    assert set(_sweep(1500, SEED + 1)) == {"register_tiled", "map", "pool", "general"}

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from shifted import Shifted, kernel_of, profiles
 from tosa_nets import TosaNet, Value, Window
 
-from lowtide.kernels.lanes import LANES
+from lowtide.kernels.microkernels import MICROKERNELS
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
@@ -123,13 +123,13 @@ LAYERS = {
 }
 
 
-def _check(net: TosaNet, output: Value, lanes: str) -> None:
+def _check(net: TosaNet, output: Value, microkernels: str) -> None:
     """Right apart from each input and as near to it as the profile allows, in both directions."""
     text, wanted = net.text([output]), output.array
     arrays = [value.array for value in net.inputs]
-    found = profiles(text, [array.nbytes for array in arrays], wanted.nbytes, lanes)
+    found = profiles(text, [array.nbytes for array in arrays], wanted.nbytes, microkernels)
     for direction in ("forwards", "backwards"):
-        code = Shifted(text, direction, lanes)
+        code = Shifted(text, direction, microkernels)
         for number, (array, profile) in enumerate(zip(arrays, found, strict=True)):
             near = -profile.forwards
             if direction == "backwards":
@@ -137,11 +137,11 @@ def _check(net: TosaNet, output: Value, lanes: str) -> None:
             aligned = wanted.itemsize == array.itemsize == 1
             for place in (-wanted.nbytes, near) if aligned else (-wanted.nbytes,):
                 got = code.run(arrays, wanted, number, place)
-                label = f"LOWTIDE_TEST_SEED={SEED} {lanes} {direction} {number} at {place}\n{text}"
+                label = f"LOWTIDE_TEST_SEED={SEED} {microkernels} {direction} {number} at {place}\n{text}"
                 np.testing.assert_array_equal(got, wanted, label)
 
 
-def _sweep(kernel: str, lanes: str, examples: int, start: int) -> int:
+def _sweep(kernel: str, microkernels: str, examples: int, start: int) -> int:
     taken: list[bool] = []
 
     @seed(start)
@@ -156,23 +156,23 @@ def _sweep(kernel: str, lanes: str, examples: int, start: int) -> int:
             taken.append(kernel_of(net.text([output])) == kernel)
         except ValueError:
             return  # more than one layer, or none
-        _check(net, output, lanes)
+        _check(net, output, microkernels)
 
     layers()
     return sum(taken)
 
 
-@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("microkernels", MICROKERNELS)
 @pytest.mark.parametrize("kernel", LAYERS)
-def test_random_layers(kernel: str, lanes: str) -> None:
-    assert _sweep(kernel, lanes, 8, SEED)
+def test_random_layers(kernel: str, microkernels: str) -> None:
+    assert _sweep(kernel, microkernels, 8, SEED)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("microkernels", MICROKERNELS)
 @pytest.mark.parametrize("kernel", LAYERS)
-def test_many_random_layers(kernel: str, lanes: str) -> None:
-    assert _sweep(kernel, lanes, 150, SEED + 1) > 50
+def test_many_random_layers(kernel: str, microkernels: str) -> None:
+    assert _sweep(kernel, microkernels, 150, SEED + 1) > 50
 
 
 def test_a_sum_in_place_needs_no_distance() -> None:

@@ -28,9 +28,9 @@ from lowtide.ir import (
     parse_module,
     run_pipeline,
 )
-from lowtide.kernels.blocked.contraction import Factor
-from lowtide.kernels.blocked.memory import address_of, store
-from lowtide.kernels.blocked.mve import Mve
+from lowtide.kernels.register_tiled.contraction import Factor
+from lowtide.kernels.register_tiled.memory import address_of, store
+from lowtide.kernels.register_tiled.mve import Mve
 from lowtide.normalise.analysis import defining
 from lowtide.transform.interpreter import make_transform_context
 

@@ -14,7 +14,7 @@ import pytest
 
 from lowtide.alloc import Forbidden, Problem
 from lowtide.graph.conflicts import loop_bytes, problem_of
-from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, Window
+from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read, Run, Window
 
 CASES = 60
 
@@ -64,8 +64,8 @@ def random_steps(choose: random.Random) -> Steps:
 
 def program(layer: Steps, overlap: tuple[int, int] | None) -> Program:
     """The program of that layer alone; its output is the network's."""
-    stores = (Store("x", 1, layer.source, 1), Store("y", 1, layer.output, 1))
-    return Program(stores, (Call("layer", (Read(0, None, overlap),), 1),), (), (0,), (1,))
+    buffers = (ProgramBuffer("x", 1, layer.source, 1), ProgramBuffer("y", 1, layer.output, 1))
+    return Program(buffers, (Call("layer", (Read(0, None, overlap),), 1),), (), (0,), (1,))
 
 
 def of_one_choice(problem: Problem) -> list[Forbidden]:
@@ -107,25 +107,25 @@ def test_no_overlap_where_none_is_asked_for() -> None:
 
 
 def test_what_is_read_again_is_left_alone() -> None:
-    stores = (Store("x", 1, 6, 1), Store("y", 1, 4, 1), Store("z", 1, 4, 1))
+    buffers = (ProgramBuffer("x", 1, 6, 1), ProgramBuffer("y", 1, 4, 1), ProgramBuffer("z", 1, 4, 1))
     calls = (
         Call("first", (Read(0, None, (1, 1)),), 1),
         Call("second", (Read(0, None, (2, 3)), Read(1, None, (0, 0))), 2),
     )
-    problem, numbers = problem_of(Program(stores, calls, (), (0,), (2,)))
+    problem, numbers = problem_of(Program(buffers, calls, (), (0,), (2,)))
     assert numbers == (1,)
     forwards, backwards = problem.choices[0].alternatives
     assert [(item.a, item.b, item.low, item.high) for item in forwards] == [("x", "z", -2, 6), ("y", "z", 0, 4)]
     assert [(item.a, item.b, item.low, item.high) for item in backwards] == [("x", "z", -4, 5), ("y", "z", -4, 0)]
-    kept, numbers = problem_of(Program(stores, calls, (), (0,), (2,), kept=(0,)))
+    kept, numbers = problem_of(Program(buffers, calls, (), (0,), (2,), kept=(0,)))
     assert numbers == (1,)
     assert [item.a for item in kept.choices[0].alternatives[0]] == ["y"]
 
 
 def test_the_second_part_of_a_concat_finds_the_first_in_its_output() -> None:
-    stores = (Store("x", 1, 4, 1), Store("y", 1, 4, 1), Store("z", 1, 8, 1))
+    buffers = (ProgramBuffer("x", 1, 4, 1), ProgramBuffer("y", 1, 4, 1), ProgramBuffer("z", 1, 8, 1))
     calls = (Call("first", (Read(0, None, (0, 0)),), 2), Call("second", (Read(1, None, (0, 0)),), 2))
-    problem, numbers = problem_of(Program(stores, calls, (), (0, 1), (2,)))
+    problem, numbers = problem_of(Program(buffers, calls, (), (0, 1), (2,)))
     assert numbers == (0,)
     assert {item.a for item in problem.choices[0].alternatives[0]} == {"x"}
 
@@ -137,7 +137,7 @@ def by_rows(rows: int, step: int) -> tuple[Run, ...]:
     return tuple(Run(0, number, row, min(row + step, rows)) for number, row in enumerate(range(0, rows, step)))
 
 
-def of_loop(read: Read, source: Store, output: Store, loop: Loop) -> tuple[int, int]:
+def of_loop(read: Read, source: ProgramBuffer, output: ProgramBuffer, loop: Loop) -> tuple[int, int]:
     """The interval of the input and the output of a loop of one layer."""
     made = Program((source, output), (Call("layer", (read,), 1),), (loop,), (0,), (1,))
     problem, numbers = problem_of(made)
@@ -149,27 +149,27 @@ def of_loop(read: Read, source: Store, output: Store, loop: Loop) -> tuple[int, 
 @pytest.mark.parametrize(("overlap", "low"), [(None, -3), ((1, 2), -1), ((0, 2), 0), ((9, 9), -3)])
 def test_within_a_run_of_one_layer_the_element_counts(overlap: tuple[int, int] | None, low: int) -> None:
     """Four rows of three bytes, row for row: a run may store its row before it reads it, but for the distance."""
-    x, y = Store("x", 4, 3, 1), Store("y", 4, 3, 1)
+    x, y = ProgramBuffer("x", 4, 3, 1), ProgramBuffer("y", 4, 3, 1)
     assert of_loop(Read(0, Window(1, 0, 0), overlap), x, y, Loop(0, 0, by_rows(4, 1))) == (low, 12)
 
 
 @pytest.mark.parametrize(("overlap", "high"), [(None, 3), ((1, 2), 2), ((2, 0), 0), ((9, 9), 3)])
 def test_a_loop_backwards_has_the_distance_of_the_other_end(overlap: tuple[int, int] | None, high: int) -> None:
-    x, y = Store("x", 4, 3, 1), Store("y", 4, 3, 1)
+    x, y = ProgramBuffer("x", 4, 3, 1), ProgramBuffer("y", 4, 3, 1)
     loop = Loop(0, 0, by_rows(4, 1), None, backwards=True)
     assert of_loop(Read(0, Window(1, 0, 0), overlap), x, y, loop) == (-12, high)
 
 
 def test_windows_and_steps_of_several_rows() -> None:
     """Rows 2y - 1 to 2y + 1 of nine rows of two bytes for row y of four of five, two at a time."""
-    x, y = Store("x", 9, 2, 1), Store("y", 4, 3, 1)
+    x, y = ProgramBuffer("x", 9, 2, 1), ProgramBuffer("y", 4, 3, 1)
     # first run: stores 6 bytes, still needs all of x; second: stores all 12, needs x from row 3 on
     assert of_loop(Read(0, Window(2, -1, 1)), x, y, Loop(0, 0, by_rows(4, 2))) == (min(0 - 6, 6 - 12), 18)
     assert of_loop(Read(0, Window(2, 0, 1)), x, y, Loop(0, 0, by_rows(4, 2))) == (min(0 - 6, 8 - 12), 18)
 
 
 def test_a_loop_by_channels_is_done_with_no_byte_before_its_end() -> None:
-    x, y = Store("x", 4, 3, 1), Store("y", 4, 3, 1)
+    x, y = ProgramBuffer("x", 4, 3, 1), ProgramBuffer("y", 4, 3, 1)
     made = Program((x, y), (Call("layer", (Read(0, Window(1, 0, 0), (0, 0)),), 1),), (), (0,), (1,))
     loop = Loop(0, 0, by_rows(4, 1), by_channels=True)
     assert problem_of(replace(made, loops=(loop,)))[0].choices == ()
@@ -177,7 +177,7 @@ def test_a_loop_by_channels_is_done_with_no_byte_before_its_end() -> None:
 
 def test_pixels_of_a_loop_by_columns() -> None:
     """Two rows of three pixels, pixel by pixel: x has four bytes a pixel, y two."""
-    x, y = Store("x", 2, 12, 1, columns=3), Store("y", 2, 6, 1, columns=3)
+    x, y = ProgramBuffer("x", 2, 12, 1, columns=3), ProgramBuffer("y", 2, 6, 1, columns=3)
     turns = (tuple((column, column + 1) for column in range(3)),)
     read = Read(0, Window(1, 0, 0), None, Window(1, 0, 0))
     # pixel p is stored, 2·(p + 1) bytes in all, when the input is needed from byte 4·p on
@@ -189,10 +189,10 @@ def test_pixels_of_a_loop_by_columns() -> None:
 
 def chain(kept: Sequence[int] = ()) -> Program:
     """x → a → y in one loop of four rows; of a there is one row at a time."""
-    stores = (Store("x", 4, 3, 1), Store("a", 1, 5, 1, temporary=True), Store("y", 4, 2, 1))
+    buffers = (ProgramBuffer("x", 4, 3, 1), ProgramBuffer("a", 1, 5, 1, temporary=True), ProgramBuffer("y", 4, 2, 1))
     calls = (Call("a", (Read(0, Window(1, 0, 0)),), 1), Call("y", (Read(1, Window(1, 0, 0)),), 2))
     runs = tuple(Run(call, row, row, row + 1) for row in range(4) for call in (0, 1))
-    return Program(stores, calls, (Loop(0, 1, runs),), (0,), (2,), tuple(kept))
+    return Program(buffers, calls, (Loop(0, 1, runs),), (0,), (2,), tuple(kept))
 
 
 def intervals(made: Program) -> dict[tuple[str, str], tuple[int, int]]:
@@ -213,10 +213,10 @@ def test_a_chain_to_the_byte() -> None:
 
 def test_what_ends_with_the_loop_ends_with_its_last_reader() -> None:
     """x of two rows is read by the first layer alone: the last run of the second may store where it lay."""
-    stores = (Store("x", 2, 3, 1), Store("a", 2, 3, 1), Store("y", 2, 6, 1))
+    buffers = (ProgramBuffer("x", 2, 3, 1), ProgramBuffer("a", 2, 3, 1), ProgramBuffer("y", 2, 6, 1))
     calls = (Call("a", (Read(0, Window(1, 0, 0)),), 1), Call("y", (Read(1, Window(1, 0, 0)),), 2))
     runs = (Run(0, 0, 0, 1), Run(0, 1, 1, 2), Run(1, 1, 0, 1), Run(1, 2, 1, 2))
-    found = intervals(Program(stores, calls, (Loop(0, 1, runs),), (0,), (2,)))
+    found = intervals(Program(buffers, calls, (Loop(0, 1, runs),), (0,), (2,)))
     # x and y never hold anything at once; a may begin a row below x
     assert found == {("x", "a"): (max(0 - 3, 3 - 6), 6), ("x", "y"): (0, 0)}
 

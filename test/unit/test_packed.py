@@ -12,11 +12,11 @@ from jit import Array
 from layers import layer_bodies
 from tosa_nets import TosaNet, Window
 
-from lowtide.kernels.blocked import sums
-from lowtide.kernels.blocked.contraction import Contraction
-from lowtide.kernels.blocked.packed import span_of
-from lowtide.kernels.blocked.recognise import contraction_of
-from lowtide.kernels.blocked.weights import as_groups, from_groups, in_groups
+from lowtide.kernels.register_tiled import sums
+from lowtide.kernels.register_tiled.contraction import Contraction
+from lowtide.kernels.register_tiled.packed import span_of
+from lowtide.kernels.register_tiled.recognise import contraction_of
+from lowtide.kernels.register_tiled.weights import as_groups, from_groups, in_groups
 
 HEAVIEST = 8191
 """Of the sums of absolute weights for which |sum| < 2^20 with bytes of any value."""
@@ -44,7 +44,7 @@ def _errors(weights: Array, x: Array) -> Array:
     given = net.input(x.shape, "int8")
     given.array[:] = x
     y = net.conv(given, weights, Window((1, 1)))
-    return jit.run(jit.lowered(net.text([y]), lanes="risc"), [x], [y.array])[0] - y.array
+    return jit.run(jit.lowered(net.text([y]), microkernels="risc"), [x], [y.array])[0] - y.array
 
 
 @pytest.mark.parametrize("channels", [8, 63, 64, 65, 130])

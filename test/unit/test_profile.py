@@ -1,9 +1,9 @@
 """Access profiles against brute force: never optimistic, by the definition of each layer and by the code itself.
 
 The reference is what numpy says each output element depends on; a store is unsafe if it hits a byte that a later
-element reads. A blocked kernel goes through a row in blocks: there a store is unsafe if it hits a byte that a later
-block reads, or a later element, as code by elements takes their place in some loops. The code is run on this machine
-with the output at every distance from the input.
+element reads. A register-tiled kernel goes through a row in blocks: there a store is unsafe if it hits a byte that a
+later block reads, or a later element, as code by elements takes their place in some loops. The code is run on this
+machine with the output at every distance from the input.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from single_layers import PADDED_BEHIND, Single, all_layers, conv, depthwise
 from tosa_nets import Window
 
 from lowtide.graph.program import DIRECTIONS
-from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.recognise import contraction_of
-from lowtide.kernels.lanes import LANES, PLAIN, lanes_for
 from lowtide.kernels.library import kernel_name
+from lowtide.kernels.microkernels import MICROKERNELS, PLAIN, microkernel_for
+from lowtide.kernels.register_tiled.blocks import Blocks
+from lowtide.kernels.register_tiled.recognise import contraction_of
 
 LAYERS = all_layers()
 
@@ -36,7 +36,7 @@ class Case:
     Attributes:
         reads: bool[output elements, input elements]: what each output element depends on.
         distance: D forwards, D' backwards, as lowtide computes it.
-        orders: how a blocked kernel goes through rows, by column and channel the number of the block.
+        orders: how a register-tiled kernel goes through rows, by column and channel the number of the block.
     """
 
     layer: Single
@@ -72,26 +72,26 @@ class Case:
         return max(-self.input_bytes, ahead)
 
 
-def _cases(layer: Single, lanes: str = PLAIN) -> Iterator[Case]:
+def _cases(layer: Single, microkernels: str = PLAIN) -> Iterator[Case]:
     reads = layer.reads()
     for kind in layer.kinds:
         net, output = layer.net(kind)
         sizes = [value.array.nbytes for value in net.inputs]
-        orders = _orders(net.text([output]), lanes)
-        for number, profile in enumerate(profiles(net.text([output]), sizes, output.array.nbytes, lanes)):
+        orders = _orders(net.text([output]), microkernels)
+        for number, profile in enumerate(profiles(net.text([output]), sizes, output.array.nbytes, microkernels)):
             for direction in DIRECTIONS:
                 distance = profile.forwards if direction == "forwards" else profile.backwards
                 nbytes = output.array.nbytes
                 yield Case(layer, kind, number, direction, reads[number], sizes[number], nbytes, distance, orders)
 
 
-def _orders(text: str, lanes: str) -> tuple[Array, ...]:
+def _orders(text: str, microkernels: str) -> tuple[Array, ...]:
     module = jit.lowered(text, BUFFERS)
     (body,) = layer_bodies(module).values()
     found = contraction_of(body)
-    if found is None or kernel_name(body) != "blocked":
+    if found is None or kernel_name(body) != "register_tiled":
         return ()
-    return tuple(Blocks(found, lanes_for(found, lanes)).orders())
+    return tuple(Blocks(found, microkernel_for(found, microkernels)).orders())
 
 
 def _safe(case: Case) -> Callable[[int], bool]:
@@ -117,30 +117,30 @@ def _safe(case: Case) -> Callable[[int], bool]:
     return safe
 
 
-def _check_definition(layers: Sequence[Single], lanes: str, capsys: pytest.CaptureFixture[str]) -> None:
+def _check_definition(layers: Sequence[Single], microkernels: str, capsys: pytest.CaptureFixture[str]) -> None:
     gaps: list[tuple[int, str]] = []
     loose: set[str] = set()
-    for case in (case for layer in layers for case in _cases(layer, lanes)):
+    for case in (case for layer in layers for case in _cases(layer, microkernels)):
         safe = _safe(case)
         wrong = [shift for shift in case.shifts if case.allows(shift) and not safe(shift)]
         assert not wrong, f"{case}: {case.distance} bytes are allowed, the output may not start at {wrong}"
         gaps.append((case.distance - case.least(safe), str(case)))
         if gaps[-1][0]:
             loose.add(case.layer.name.split()[0])
-    _print_gaps(capsys, f"by definition, {lanes}", gaps)
+    _print_gaps(capsys, f"by definition, {microkernels}", gaps)
     # these two read at places that their scalar code computes: "all of it"
     assert loose <= {"reverse", "gather"}
 
 
-@pytest.mark.parametrize("lanes", LANES)
-def test_profiles_are_safe_by_definition(lanes: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _check_definition(LAYERS[::4], lanes, capsys)
+@pytest.mark.parametrize("microkernels", MICROKERNELS)
+def test_profiles_are_safe_by_definition(microkernels: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _check_definition(LAYERS[::4], microkernels, capsys)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lanes", LANES)
-def test_every_profile_is_safe_by_definition(lanes: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _check_definition(LAYERS, lanes, capsys)
+@pytest.mark.parametrize("microkernels", MICROKERNELS)
+def test_every_profile_is_safe_by_definition(microkernels: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _check_definition(LAYERS, microkernels, capsys)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rescaled import rescaled
 from tosa_nets import TosaNet, Window
 
-from lowtide.kernels.lanes import LANES
+from lowtide.kernels.microkernels import MICROKERNELS
 
 CHANNELS = 8
 LEAST, GREATEST = -(1 << 31), (1 << 31) - 1
@@ -34,7 +34,7 @@ def _net(shifts: tuple[int, int], peak: int, zero: int, per_channel: bool) -> tu
     return net, net.text([y]), y.array
 
 
-@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("microkernels", MICROKERNELS)
 @pytest.mark.parametrize("zero", [-128, 3])
 @pytest.mark.parametrize("per_channel", [True, False])
 @pytest.mark.parametrize(
@@ -44,9 +44,11 @@ def _net(shifts: tuple[int, int], peak: int, zero: int, per_channel: bool) -> tu
         *(((56, 62), GREATEST), ((62, 62), GREATEST), ((62, 62), (1 << 30) + 100), ((31, 40), 1000), ((30, 31), 60)),
     ],
 )
-def test_every_value_is_exact(shifts: tuple[int, int], peak: int, per_channel: bool, zero: int, lanes: str) -> None:
+def test_every_value_is_exact(
+    shifts: tuple[int, int], peak: int, per_channel: bool, zero: int, microkernels: str
+) -> None:
     net, text, wanted = _net(shifts, peak, zero, per_channel)
-    module = jit.lowered(text, lanes=lanes)
+    module = jit.lowered(text, microkernels=microkernels)
     (given,) = jit.run(module, [value.array for value in net.inputs], [wanted])
     assert np.array_equal(given, wanted)
     assert len(np.unique(wanted)) > 1
@@ -54,9 +56,9 @@ def test_every_value_is_exact(shifts: tuple[int, int], peak: int, per_channel: b
 
 def test_vectors_round_where_scalars_would_overflow() -> None:
     """The sum of both roundings is no 32-bit value."""
-    for lanes in ("scalar", "mve"):
+    for microkernels in ("scalar", "mve"):
         net, text, wanted = _net((62, 62), GREATEST, 0, False)
-        module = jit.lowered(text, lanes=lanes)
-        assert ("vqrdmulh" in str(module)) == (lanes == "mve")
+        module = jit.lowered(text, microkernels=microkernels)
+        assert ("vqrdmulh" in str(module)) == (microkernels == "mve")
         (given,) = jit.run(module, [value.array for value in net.inputs], [wanted])
         assert np.array_equal(given, wanted)

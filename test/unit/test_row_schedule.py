@@ -19,10 +19,12 @@ class Simulation:
     def __init__(self, stages: list[Stage], schedule: RowSchedule) -> None:
         self.stages = stages
         self.rows = {stage.output: stage.rows for stage in stages if not stage.accumulates}
-        self.size = {t: schedule.kept[t].rows if t in schedule.kept else rows for t, rows in self.rows.items()}
+        self.size = {
+            t: schedule.line_buffers[t].rows if t in schedule.line_buffers else rows for t, rows in self.rows.items()
+        }
         self.there: dict[int, dict[int, int]] = {tensor: {} for tensor in self.rows}
         self.made: dict[int, list[int]] = {stage.output: [] for stage in stages}
-        self.temporary = {t for t, kept in schedule.kept.items() if not kept.carried}
+        self.temporary = {t for t, line_buffers in schedule.line_buffers.items() if not line_buffers.carried}
 
     def run(self, schedule: RowSchedule) -> None:
         """All runs, in order; temporaries are gone when an iteration ends."""
@@ -99,10 +101,13 @@ def test_a_ring_is_no_larger_than_it_must_be() -> None:
     same, pad = Window(1, 0, 0), Window(1, -1, 1)
     stages = [Stage(((0, pad),), 1, 12), Stage(((1, pad),), 2, 12), Stage(((2, pad),), 3, 12)]
     schedule = schedule_rows(stages, {3})
-    assert {t: (kept.rows, kept.carried) for t, kept in schedule.kept.items()} == {1: (3, True), 2: (3, True)}
+    assert {t: (line_buffers.rows, line_buffers.carried) for t, line_buffers in schedule.line_buffers.items()} == {
+        1: (3, True),
+        2: (3, True),
+    }
     stages += [Stage(((3, pad),), 4, 12), Stage(((4, same), (1, same)), 5, 12)]
-    kept = schedule_rows(stages, {5}).kept
-    assert (kept[1].rows, kept[4].rows, kept[4].carried) == (4, 1, False)
+    line_buffers = schedule_rows(stages, {5}).line_buffers
+    assert (line_buffers[1].rows, line_buffers[4].rows, line_buffers[4].carried) == (4, 1, False)
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,12 @@ from lowtide.ir import (
     parse_module,
     run_pipeline,
 )
-from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.contraction import Factor, Span
-from lowtide.kernels.blocked.memory import Address, address_of, load, store
-from lowtide.kernels.blocked.recognise import contraction_of
-from lowtide.kernels.blocked.rvv import RvvWide, lanes_of, multiplied_up
-from lowtide.kernels.lanes import LANES
+from lowtide.kernels.microkernels import MICROKERNELS
+from lowtide.kernels.register_tiled.blocks import Blocks
+from lowtide.kernels.register_tiled.contraction import Factor, Span
+from lowtide.kernels.register_tiled.memory import Address, address_of, load, store
+from lowtide.kernels.register_tiled.recognise import contraction_of
+from lowtide.kernels.register_tiled.rvv import RvvWide, lanes_of, multiplied_up
 from lowtide.transform.interpreter import make_transform_context
 
 NAME = "rvv"
@@ -190,7 +190,7 @@ def _blocks(text: str) -> tuple[int, list[Span]]:
     (body,) = layer_bodies(module).values()
     found = contraction_of(body)
     assert found is not None
-    blocks = Blocks(found, LANES[NAME])
+    blocks = Blocks(found, MICROKERNELS[NAME])
     return blocks.pixels, blocks.of_channels(1)
 
 
@@ -229,12 +229,12 @@ def _calls(module: Module) -> dict[str, int]:
 
 def test_a_byte_is_one_product_for_all_channels() -> None:
     """Two blocks of three pixels a row, 32 channels each, of 8 bytes that are written out."""
-    module = jit.lowered(_rescaled(64), lanes=NAME)
+    module = jit.lowered(_rescaled(64), microkernels=NAME)
     assert _calls(module) == {"llvm.riscv.vwmacc": 3 * 8, "llvm.riscv.vsmul": 3, "llvm.riscv.vssra": 3}
 
 
 def test_shifts_are_loaded_as_words() -> None:
     """There would be no registers to widen bytes in."""
-    module = str(jit.lowered(_rescaled(32), lanes=NAME))
+    module = str(jit.lowered(_rescaled(32), microkernels=NAME))
     assert "memref<32xi32> = dense<[40, 39, 38, 40" in module
     assert "vector<32xi8> to vector<32xi32>" not in module

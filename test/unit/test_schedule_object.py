@@ -74,11 +74,11 @@ PREDICTED: dict[str, Steps] = {
     "columns": lambda s: s.fuse(1, 6, columns=1),
     "three loops": lambda s: s.fuse(1, 2).fuse(5, 6).fuse(3, 4),
     "recompute": lambda s: s.fuse(2, 3, halo="recompute"),
-    "again": lambda s: s.fuse(1, 3, again=[SECOND]),
+    "recomputed": lambda s: s.fuse(1, 3, recompute=[SECOND]),
     "channels": lambda s: s.fuse_channels(1, 2, slice=4),
-    "kernels": lambda s: s.kernel(1, "pull").kernel(2, "pull"),
-    "kernels in a loop": lambda s: s.kernel(5, "pool").kernel(6, "widened").fuse(1, 6),
-    "kernel behind a loop": lambda s: s.fuse(1, 3).kernel(3, "pull"),
+    "kernels": lambda s: s.kernel(1, "general").kernel(2, "general"),
+    "kernels in a loop": lambda s: s.kernel(5, "pool").kernel(6, "prepacked_i16").fuse(1, 6),
+    "kernel behind a loop": lambda s: s.fuse(1, 3).kernel(3, "general"),
     "no overlap": lambda s: s.allocate(overlap=False).fuse(1, 2),
     "first-fit": lambda s: s.allocate(strategy="first-fit"),
     "search": lambda s: s.search("ram"),
@@ -148,7 +148,7 @@ def test_a_compile_has_the_predicted_arena_picture_and_script(digits: Schedule, 
 
 def test_instructions_are_predicted_for_the_kernels_that_were_picked(digits: Schedule, tmp_path: Path) -> None:
     own = digits.predicted_instructions
-    artifact = digits.kernel(3, "pull").kernel(6, "pull").fuse(1, 6).compile(out=tmp_path / "out")
+    artifact = digits.kernel(3, "general").kernel(6, "general").fuse(1, 6).compile(out=tmp_path / "out")
     instructions = lowtide.run(artifact.directory, seed=1).instructions
     assert instructions is not None
     assert 0.85 < digits.predicted_instructions / instructions < 1.15
@@ -165,7 +165,7 @@ def test_an_arena_that_was_not_predicted_is_a_bug(
 
 def test_a_saved_script_is_replayed_by_lowtide_opt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = branches(tmp_path / "net.mlir")
-    schedule = lowtide.open_schedule(model, target=TARGET).concat([1]).kernel(1, "pull").fuse(5, 7)
+    schedule = lowtide.open_schedule(model, target=TARGET).concat([1]).kernel(1, "general").fuse(5, 7)
     path = schedule.save(tmp_path / "net.plan.mlir")
     assert path.read_text() == schedule.script()
     flags = ["--lowtide-import-tosa", "--lowtide-normalise", f"--transform-script={path}", "--lowtide-outline"]
@@ -177,12 +177,12 @@ def test_a_saved_script_is_replayed_by_lowtide_opt(tmp_path: Path, capsys: pytes
 def test_steps_are_listed_with_their_figures_and_undone(digits: Schedule) -> None:
     whole = digits.plan
     assert digits.fuse(1, 6).undo() is digits and digits.plan == whole
-    digits.fuse(1, 2).kernel(6, "pull").allocate(overlap=False)
+    digits.fuse(1, 2).kernel(6, "general").allocate(overlap=False)
     steps = digits.steps
     assert [step.text for step in steps] == [
         "open",
         "fuse 1 to 2 by 1 rows, forwards",
-        "kernel pull for 6",
+        "kernel general for 6",
         "allocate by auto, without overlap",
     ]
     assert steps[-1].arena_bytes == digits.arena_bytes > steps[-2].arena_bytes
@@ -196,7 +196,7 @@ def test_steps_are_listed_with_their_figures_and_undone(digits: Schedule) -> Non
 
 
 def test_layers_say_what_there_is_to_choose(digits: Schedule) -> None:
-    digits.fuse(1, 2).kernel(4, "pull")
+    digits.fuse(1, 2).kernel(4, "general")
     first, fourth = digits.layers[0], digits.layers[3]
     assert (first.number, first.name, first.kind, first.inputs, first.output) == (
         1,
@@ -208,11 +208,11 @@ def test_layers_say_what_there_is_to_choose(digits: Schedule) -> None:
     assert (first.nbytes, first.macs, first.kernel, first.loop, first.part) == (
         1_024,
         9_216,
-        "blocked",
+        "register_tiled",
         Fusion(1, 2),
         0,
     )
-    assert (fourth.kernel, fourth.kernels, fourth.loop) == ("pull", ("map", "pull"), None)
+    assert (fourth.kernel, fourth.kernels, fourth.loop) == ("general", ("map", "general"), None)
     assert digits.kernel(4, None).layers[3].kernel == "map" and digits.plan.kernels == ()
     table = str(digits).splitlines()
     assert table[0].startswith(f"digits_int8 on cortex-m4: {digits.arena_bytes:,} bytes, ")
@@ -222,12 +222,12 @@ def test_layers_say_what_there_is_to_choose(digits: Schedule) -> None:
 def test_numbers_are_those_of_the_new_order(tmp_path: Path) -> None:
     schedule = lowtide.open_schedule(branches(tmp_path / "net.mlir"), target=TARGET)
     names = [layer.name for layer in schedule.layers]
-    before = schedule.kernel(1, "pull").arena_bytes
+    before = schedule.kernel(1, "general").arena_bytes
     schedule.reorder([2, 1, 3, 4, 5, 6])
     assert [layer.name for layer in schedule.layers] == [names[1], names[0], *names[2:]]
-    assert schedule.plan.order == (2, 1, 3, 4, 5, 6) and schedule.plan.kernels == (("pull", (2,)),)
+    assert schedule.plan.order == (2, 1, 3, 4, 5, 6) and schedule.plan.kernels == (("general", (2,)),)
     schedule.reorder([2, 1, 3, 4, 5, 6])
-    assert (schedule.plan.order, schedule.plan.kernels, schedule.arena_bytes) == ((), (("pull", (1,)),), before)
+    assert (schedule.plan.order, schedule.plan.kernels, schedule.arena_bytes) == ((), (("general", (1,)),), before)
 
 
 REFUSALS: list[tuple[Steps, str, str, str]] = [
@@ -245,17 +245,22 @@ REFUSALS: list[tuple[Steps, str, str, str]] = [
     (lambda s: s.fuse(1, 2, rows=2, columns=2), "layer 1 ", "goes row by row", "fuse other layers"),
     (lambda s: s.fuse(1, 2, direction="up"), "layer 1 ", "unknown direction 'up'", "forwards, backwards"),  # pyright: ignore[reportArgumentType]
     (lambda s: s.fuse(1, 2, halo="none"), "layer 1 ", "unknown halo 'none'", "cache, recompute"),  # pyright: ignore[reportArgumentType]
-    (lambda s: s.fuse(1, 2, again=[2]), "layer 1 ", "not in the loop", "layers 1 to 1 alone"),
-    (lambda s: s.fuse(1, 4, again=[1]), "layer 1 ", "can't be computed anew", "fuse other layers"),
+    (lambda s: s.fuse(1, 2, recompute=[2]), "layer 1 ", "not in the loop", "layers 1 to 1 alone"),
+    (lambda s: s.fuse(1, 4, recompute=[1]), "layer 1 ", "can't be recomputed", "fuse other layers"),
     (lambda s: s.fuse(1, 3).fuse(2, 5), f"layer 2 '{SECOND}'", "in a loop already", "leave out layers 1 to 3"),
     (lambda s: s.fuse_channels(1, 2, slice=0), "layer 1 ", "0 channels a slice", "give 1 to"),
     (lambda s: s.fuse_channels(1, 6), "layer 1 ", "by channels", "layers 1 to 3 can be fused like that"),
-    (lambda s: s.kernel(5, "blocked"), "layer 5 ", "kernel 'blocked' can't compute this layer", "pool, pull"),
+    (
+        lambda s: s.kernel(5, "register_tiled"),
+        "layer 5 ",
+        "kernel 'register_tiled' can't compute this layer",
+        "pool, general",
+    ),
     (lambda s: s.reorder([1, 2]), "[1, 2]", "not have every layer once", "layers 1 to 7 once"),
     (lambda s: s.reorder([2, 1, 3, 4, 5, 6, 7]), "layer 2 ", "before layer 1, which it needs", "put 1 before 2"),
     (lambda s: s.fuse(1, 2).reorder(range(1, 8)), "layer 1 ", "in a loop", "undo() the loops"),
     (lambda s: s.concat([1]), "concat", "no part 1 of a concat", "no part with a choice"),
-    (lambda s: s.kernel(1, "pull").concat([]), "concat", "other numbers", "undo() the other steps"),
+    (lambda s: s.kernel(1, "general").concat([]), "concat", "other numbers", "undo() the other steps"),
     (lambda s: s.allocate(strategy="best"), "allocate", "unknown strategy 'best'", "auto"),
 ]
 
@@ -284,7 +289,7 @@ def test_layers_of_one_name_are_told_apart_by_number(tmp_path: Path) -> None:
     names = [layer.name for layer in schedule.layers]
     twice = "linalg.generic"
     with pytest.raises(InputError, match="several layers have this name") as caught:
-        schedule.kernel(twice, "pull")
+        schedule.kernel(twice, "general")
     numbers = [number for number, name in enumerate(names, start=1) if name == twice]
     assert caught.value.remedy == f"say which by its number: {', '.join(map(str, numbers))}"
 

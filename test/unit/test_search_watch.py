@@ -91,8 +91,8 @@ def test_the_front_of_an_ended_search_has_what_was_found(graph: Graph) -> None:
     (alone,) = plan_front(lambda _: graph, 4, watch=lambda _: False)
     assert alone.arena_bytes == whole and not alone.found.plan.fusions
     assert len(full) > 1 and full[-1].arena_bytes < whole
-    for priced in few:
-        assert full[-1].arena_bytes <= priced.arena_bytes == arena(graph, priced.found.plan.fusions) <= whole
+    for costed in few:
+        assert full[-1].arena_bytes <= costed.arena_bytes == arena(graph, costed.found.plan.fusions) <= whole
 
 
 def test_the_first_ctrl_c_asks_the_second_raises() -> None:

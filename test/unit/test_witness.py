@@ -256,10 +256,10 @@ def _outlined(model: Path) -> jit.Module:
 
 def _check_single(layer: Single, folder: Path) -> None:
     net, output = layer.net("int8")
-    assert _mutate(lambda: mutants.pulled(jit.lowered(net.text([output]), BUFFERS)), folder)
+    assert _mutate(lambda: mutants.general(jit.lowered(net.text([output]), BUFFERS)), folder)
 
 
-BLOCKED = [
+REGISTER_TILED = [
     FEW[0],
     FEW[2],
     conv((6, 6), (4, 9), Window((1, 1))),
@@ -268,14 +268,14 @@ BLOCKED = [
 ]
 
 
-@pytest.mark.parametrize("layer", BLOCKED, ids=lambda layer: layer.name)
+@pytest.mark.parametrize("layer", REGISTER_TILED, ids=lambda layer: layer.name)
 def test_what_a_blocked_kernel_must_not_overwrite_is_seen(layer: Single, tmp_path: Path) -> None:
     """Clean at its profile's distance; nearer by two rows of output, and some pixels, it is not.
 
     The profile holds for code by elements too, and a block loads all before it stores, so one byte need not be wrong.
     """
     net, output = layer.net("int8")
-    assert kernel_of(net.text([output])) == "blocked"
+    assert kernel_of(net.text([output])) == "register_tiled"
     _, _, columns, channels = output.array.shape
     more = (4 + 2 * columns) * channels
     found = mutants.overlaps(jit.lowered(net.text([output]), BUFFERS))
@@ -305,7 +305,7 @@ def test_one_byte_too_far_is_seen_in_kws(tmp_path: Path) -> None:
     if not model.is_file():
         pytest.skip("../shared/models is not there")
     # the first convolution, then a depthwise and a pointwise one, each in both directions
-    assert _mutate(lambda: mutants.pulled(_outlined(model)), tmp_path, 6) == 6
+    assert _mutate(lambda: mutants.general(_outlined(model)), tmp_path, 6) == 6
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from lowtide.graph import loop_schedule, program
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.pixel_schedule import PixelSchedule
 from lowtide.graph.program import Loop
-from lowtide.graph.row_schedule import Kept, RowRange, RowSchedule, Stage
+from lowtide.graph.row_schedule import LineBuffer, RowRange, RowSchedule, Stage
 from lowtide.ir import Module
 from lowtide.normalise.form import network_layers
 from lowtide.placement import LayerAccess, PlacedBuffer
@@ -172,10 +172,10 @@ def test_a_ring_one_row_too_small_is_seen(tensor: int, tmp_path: Path, monkeypat
     right = loop_schedule.schedule_rows
 
     def wrong(
-        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Sequence[int] = ()
+        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, recompute: Sequence[int] = ()
     ) -> RowSchedule:
-        schedule = right(stages, escaping, tile, again)
-        return replace(schedule, kept=_less(schedule.kept, tensor))
+        schedule = right(stages, escaping, tile, recompute)
+        return replace(schedule, line_buffers=_less(schedule.line_buffers, tensor))
 
     monkeypatch.setattr(loop_schedule, "schedule_rows", wrong)
     assert _run(_fused(0), tmp_path / "out").startswith("witness at layer")
@@ -186,21 +186,21 @@ def test_a_ring_one_pixel_too_small_is_seen(tensor: int, tmp_path: Path, monkeyp
     right = loop_schedule.schedule_pixels
 
     def wrong(
-        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Sequence[int] = ()
+        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, recompute: Sequence[int] = ()
     ) -> PixelSchedule:
-        schedule = right(stages, escaping, tile, again)
-        return replace(schedule, kept=_less(schedule.kept, tensor))
+        schedule = right(stages, escaping, tile, recompute)
+        return replace(schedule, line_buffers=_less(schedule.line_buffers, tensor))
 
     monkeypatch.setattr(loop_schedule, "schedule_pixels", wrong)
     assert _run(_fused(1), tmp_path / "out").startswith("witness at layer")
 
 
-def _less(kept: Mapping[int, Kept], tensor: int) -> dict[int, Kept]:
+def _less(line_buffers: Mapping[int, LineBuffer], tensor: int) -> dict[int, LineBuffer]:
     """One of the tensors that outlive an iteration, with a row (pixel) less."""
-    carried = [number for number, of_one in kept.items() if of_one.carried]
+    carried = [number for number, of_one in line_buffers.items() if of_one.carried]
     chosen = carried[tensor % len(carried)]
-    assert kept[chosen].rows > 1
-    return {**kept, chosen: replace(kept[chosen], rows=kept[chosen].rows - 1)}
+    assert line_buffers[chosen].rows > 1
+    return {**line_buffers, chosen: replace(line_buffers[chosen], rows=line_buffers[chosen].rows - 1)}
 
 
 @pytest.mark.parametrize(("stage", "rows"), [(0, -1), (0, 1), (1, -1), (1, 1), (2, -1)])
@@ -209,9 +209,9 @@ def test_rows_shifted_by_one_are_seen(stage: int, rows: int, tmp_path: Path, mon
     right = loop_schedule.schedule_rows
 
     def wrong(
-        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Sequence[int] = ()
+        stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, recompute: Sequence[int] = ()
     ) -> RowSchedule:
-        schedule = right(stages, escaping, tile, again)
+        schedule = right(stages, escaping, tile, recompute)
         ranges = list(schedule.ranges)
         shifted = ranges[stage]
         assert isinstance(shifted, RowRange)
@@ -240,7 +240,7 @@ def test_one_byte_too_far_is_seen_in_a_loop(columns: int, tmp_path: Path) -> Non
     """Where two buffers are as close as they may be the run is clean; a byte further, what goes wrong is seen."""
 
     def made() -> Module:
-        return mutants.pulled(_fused(columns))
+        return mutants.general(_fused(columns))
 
     caught, found = 0, mutants.overlaps(made())
     for number, overlap in enumerate(found):

@@ -12,8 +12,8 @@ from lowtide.cost.data import cost_model
 from lowtide.cost.model import Cost
 from lowtide.errors import InternalError
 from lowtide.lower import lower
+from lowtide.plan.executed import executed_counts
 from lowtide.plan.plan import Objective
-from lowtide.plan.shares import shares_of
 from lowtide.stages import Stages
 from lowtide.targets import Target
 
@@ -54,11 +54,11 @@ def predict(
         LowtideError: whatever a stage refuses.
     """
     listen(f"{model.stem} on {target.name}")
-    lowered = lower(model, target, objective=objective, works=True, stages=Stages())
+    lowered = lower(model, target, objective=objective, layer_counts=True, stages=Stages())
     if lowered.plan is None:
         raise InternalError("bench", "a network without a plan of its own")
     known = cost_model(target)
-    predicted = known.total(shares_of(lowered.graph, lowered.plan.fusions))
+    predicted = known.total(executed_counts(lowered.graph, lowered.plan.fusions))
     return Prediction(predicted, known.target, figures_of(lowered, model, target, objective))
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from lowtide.bench._figures import LayerFigures, measure_layers
 from lowtide.cost.fit import Sample
-from lowtide.cost.work import LOOPS, Share, Work
+from lowtide.cost.operation_counts import LOOPS, ExecutedCounts, Work
 from lowtide.lower import lower
+from lowtide.plan.executed import executed_counts
 from lowtide.plan.plan import Objective
-from lowtide.plan.shares import shares_of
 from lowtide.stages import Stages
 from lowtide.targets import Target
 
@@ -28,27 +28,27 @@ def samples_of(model: Path, target: Target, objective: Objective) -> list[Sample
         LowtideError: whatever a stage refuses.
         UsageError: there is no emulator that tells what is executed.
     """
-    lowered = lower(model, target, objective=objective, works=True, stages=Stages())
+    lowered = lower(model, target, objective=objective, layer_counts=True, stages=Stages())
     assert lowered.plan is not None
-    shares = shares_of(lowered.graph, lowered.plan.fusions)
+    executed = executed_counts(lowered.graph, lowered.plan.fusions)
     _, figures = measure_layers(lowered, target)
-    times = Counter(share.layer for share in shares)
+    times = Counter(counts.layer for counts in executed)
     name = f"{model.stem} {objective}"
     found: list[Sample] = []
-    for share in shares:
-        parts = [layer for layer in figures if layer.name == share.layer]
-        if parts and times[share.layer] == 1:
-            found.append(_sample(name, share, parts))
+    for counts in executed:
+        parts = [layer for layer in figures if layer.name == counts.layer]
+        if parts and times[counts.layer] == 1:
+            found.append(_sample(name, counts, parts))
     around = [layer for layer in figures if layer.function == f"{lowered.network.name}_run"]
-    calls = sum(share.calls for share in shares)
-    return [*found, _sample(name, Share("", Work(LOOPS), 1.0, calls), around)]
+    calls = sum(counts.calls for counts in executed)
+    return [*found, _sample(name, ExecutedCounts("", Work(LOOPS), 1.0, calls), around)]
 
 
-def _sample(network: str, share: Share, parts: Sequence[LayerFigures]) -> Sample:
+def _sample(network: str, counts: ExecutedCounts, parts: Sequence[LayerFigures]) -> Sample:
     mixes = [part.mix for part in parts]
     return Sample(
         network,
-        share,
+        counts,
         sum(mix.instructions for mix in mixes),
         sum(mix.loads for mix in mixes),
         sum(mix.stores for mix in mixes),

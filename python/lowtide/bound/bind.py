@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from lowtide.bound.loop_nest import LoopNest, nest_of
-from lowtide.cost.work import Counted, Works
+from lowtide.cost.operation_counts import Counted, LayerCounts
 from lowtide.dtypes import DTYPE_BYTES
 from lowtide.errors import InputError, InternalError
+from lowtide.graph.copies import Copy, copy_of
 from lowtide.graph.fusion import Axis
 from lowtide.graph.graph import Accumulator
 from lowtide.graph.macs import macs_of
-from lowtide.graph.move import Move, move_of
 from lowtide.graph.nest import LayerBody, Shape
 from lowtide.graph.profile import Profile
 from lowtide.graph.program import RowAccess, Windows
@@ -33,8 +33,8 @@ from lowtide.ir import (
     run_pipeline,
     text_of,
 )
-from lowtide.kernels.lanes import PLAIN
 from lowtide.kernels.library import kernel_for, kernel_for_part, kernel_name
+from lowtide.kernels.microkernels import PLAIN
 from lowtide.normalise.analysis import defining, element_dtype, operands_of
 from lowtide.normalise.form import body_of, destination_of, inputs_of, is_copied
 from lowtide.normalise.outline import remap
@@ -61,14 +61,14 @@ class BoundLayer:
         name: of its function in the code; equal layers share one.
         kind: conv, depthwise, dense, pool, gather, concat, reduce, map or loop.
         body: its loop description; of a loop that MLIR's own tiling made its code.
-        lanes: how the target multiplies.
+        microkernels: how the target multiplies.
         module: what the operations behind the body are in; they go with it.
     """
 
     name: str
     kind: str
     body: LayerBody | LoopNest
-    lanes: str
+    microkernels: str
     module: Module
     _profiles: dict[_Asked, Profile] = field(default_factory=dict["_Asked", Profile])
     _accesses: dict[_Operands, RowAccess] = field(default_factory=dict["_Operands", RowAccess])
@@ -86,9 +86,9 @@ class BoundLayer:
         return self.body
 
     @cached_property
-    def move(self) -> Move | None:
+    def copy(self) -> Copy | None:
         """Where it only moves bytes, which."""
-        return None if isinstance(self.body, LoopNest) else move_of(self.body)
+        return None if isinstance(self.body, LoopNest) else copy_of(self.body)
 
     def kernel(self, picked: str | None = None) -> str:
         """The name of the kernel that computes it; arguments and errors as for `kernel_name`."""
@@ -106,7 +106,7 @@ class BoundLayer:
         key = argument, kernel, input_bytes, output_bytes
         if key not in self._profiles:
             found = kernel_for(self.body, kernel)
-            self._profiles[key] = found.profile(self.body, argument, input_bytes, output_bytes, self.lanes)
+            self._profiles[key] = found.profile(self.body, argument, input_bytes, output_bytes, self.microkernels)
         return self._profiles[key]
 
     def access(self, operands: Mapping[int, tuple[int, Shape]], axis: Axis) -> RowAccess:
@@ -151,7 +151,7 @@ class BoundLayer:
         finish, destination = finishing_body(body, accumulation), RankedTensorType(body.arguments[-1])
         sizes = [math.prod(t.shape) * DTYPE_BYTES[element_dtype(t.element_type)] for t in (kind, destination)]
         found = kernel_for(finish, kernel_for_part(finish, kernel))
-        profile = found.profile(finish, accumulation.argument, sizes[0], sizes[1], self.lanes)
+        profile = found.profile(finish, accumulation.argument, sizes[0], sizes[1], self.microkernels)
         dtype = element_dtype(kind.element_type)
         return Accumulator(tuple(kind.shape), dtype, profile.forwards, profile.backwards)
 
@@ -170,12 +170,12 @@ class Binder:
     """The distinct layers of the networks that are lowered for one target, whatever the plan.
 
     Args:
-        lanes: how the target multiplies.
+        microkernels: how the target multiplies.
     """
 
-    def __init__(self, lanes: str = PLAIN) -> None:
-        self.lanes = lanes
-        self.works: dict[tuple[BoundLayer, Counted, str | None], Works] = {}
+    def __init__(self, microkernels: str = PLAIN) -> None:
+        self.microkernels = microkernels
+        self.layer_counts: dict[tuple[BoundLayer, Counted, str | None], LayerCounts] = {}
         """What their kernels do, the picked one where one was, of those of which that was asked."""
         self._bound: dict[str, BoundLayer] = {}
         self._kinds: dict[str, int] = {}
@@ -205,7 +205,7 @@ class Binder:
             run_pipeline(function, _GENERALISE, stage="graph", error=InternalError)
             body = read_layer(function)
         number = self._kinds[kind] = self._kinds.get(kind, -1) + 1
-        self._bound[text] = BoundLayer(f"{kind}_{number}", kind, body, self.lanes, self._module)
+        self._bound[text] = BoundLayer(f"{kind}_{number}", kind, body, self.microkernels, self._module)
         return self._bound[text]
 
     @property

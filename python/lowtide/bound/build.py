@@ -10,7 +10,7 @@ from types import MappingProxyType
 from lowtide.bound.bind import Binder, BoundLayer
 from lowtide.bound.check import check_payload
 from lowtide.bound.loop_nest import LoopNest
-from lowtide.cost.work import Counted, Works
+from lowtide.cost.operation_counts import Counted, LayerCounts
 from lowtide.dtypes import DTYPE_BYTES
 from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Graph, Layer, Overlap, Tensor
@@ -18,8 +18,8 @@ from lowtide.graph.nest import Shape
 from lowtide.graph.program import DIRECTIONS, RowAccess
 from lowtide.ir import ArrayAttr, Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, Value
 from lowtide.kernels.constants import interval_of
-from lowtide.kernels.lanes import lanes_of
-from lowtide.kernels.work import works_of
+from lowtide.kernels.microkernels import microkernels_of
+from lowtide.kernels.operation_counts import layer_counts_of
 from lowtide.limits import check_tensor
 from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, role_of
 from lowtide.normalise.form import (
@@ -75,16 +75,16 @@ class BoundNetwork:
     tensors: Mapping[Value, int]
 
 
-def build_graph(module: Module, binder: Binder | None = None, *, works: Counted | None = None) -> Graph:
+def build_graph(module: Module, binder: Binder | None = None, *, layer_counts: Counted | None = None) -> Graph:
     """The graph of a module that `lowtide-outline` has processed; arguments as for `read_network`."""
-    return read_network(module, binder, works=works).graph
+    return read_network(module, binder, layer_counts=layer_counts).graph
 
 
 def read_network(
     module: Module,
     binder: Binder | None = None,
     *,
-    works: Counted | None = None,
+    layer_counts: Counted | None = None,
     kernels: Mapping[int, str] = NONE_PICKED,
     stage: str = "graph",
 ) -> BoundNetwork:
@@ -92,23 +92,23 @@ def read_network(
 
     Args:
         module: stays as it is.
-        binder: of the target; a new one for the module's lanes where there is none.
+        binder: of the target; a new one for the module's microkernels where there is none.
         works: what to count of the kernels' loops, but of those that MLIR's own tiling made; as little as will do, for
             it takes longer than all else.
         kernels: by number of the layer, the kernel that is to compute it; else what the layer says itself.
         stage: the one to name where the network has not been cut into layers.
     """
-    reader = _Reader(binder or Binder(lanes_of(module)), works=works, kernels=kernels)
+    reader = _Reader(binder or Binder(microkernels_of(module)), layer_counts=layer_counts, kernels=kernels)
     block = network_block(module, stage)
     check_payload(block, stage)
     return reader.read(block)
 
 
 class _Reader:
-    def __init__(self, binder: Binder, *, works: Counted | None, kernels: Mapping[int, str]) -> None:
+    def __init__(self, binder: Binder, *, layer_counts: Counted | None, kernels: Mapping[int, str]) -> None:
         self._binder = binder
         self._kernels = kernels
-        self._works: Counted | None = works
+        self._layer_counts: Counted | None = layer_counts
         self._buffers: dict[Value, int] = {}
         self._rows: list[dict[str, int]] = []
         self._values: list[tuple[Value, str]] = []
@@ -168,7 +168,7 @@ class _Reader:
             overlaps = self._overlaps(bound, kernel, operands)
             found = {argument: (index, self._shape(index)) for argument, index in read.items()}
             access, channels = bound.access(found, "rows"), bound.access(found, "channels")
-        move = bound.move
+        copy = bound.copy
         element = DTYPE_BYTES[element_dtype(RankedTensorType(result.type).element_type)]
         self._bound.append(PlacedLayer(op, bound, tuple(operands[:-1])))
         self._layers.append(
@@ -188,13 +188,15 @@ class _Reader:
                 channel_accumulator=None
                 if channels.accumulates is None
                 else bound.accumulator(kernel, list(read), "channels"),
-                works=None if self._works is None else self._works_of(bound, operands, self._works, kernel),
+                layer_counts=None
+                if self._layer_counts is None
+                else self._layer_counts_of(bound, operands, self._layer_counts, kernel),
                 workspaces=bound.body.workspaces if isinstance(bound.body, LoopNest) else (),
                 part=number_in(op, PART),
                 stored_bytes=math.prod(_stored(bound)) * element,
-                move=None
-                if move is None or move.argument not in read
-                else (read[move.argument], move.source * element, move.target * element, move.count * element),
+                copy=None
+                if copy is None or copy.argument not in read
+                else (read[copy.argument], copy.source * element, copy.target * element, copy.count * element),
             )
         )
 
@@ -213,17 +215,21 @@ class _Reader:
                 found[index] = Overlap(index, *distances)
         return tuple(found.values())
 
-    def _works_of(self, bound: BoundLayer, operands: list[Value], wanted: Counted, kernel: str | None) -> Works | None:
+    def _layer_counts_of(
+        self, bound: BoundLayer, operands: list[Value], wanted: Counted, kernel: str | None
+    ) -> LayerCounts | None:
         """Counted on the loops of its kernels, with the constants of the first layer that is equal."""
         if isinstance(bound.body, LoopNest):
             return None
         key = bound, wanted, kernel
-        if key not in self._binder.works:
+        if key not in self._binder.layer_counts:
             fixed = {number: value for number, value in enumerate(operands[:-1]) if _is_weight(value)}
             known = {number: interval_of(value) for number, value in fixed.items()}
             constants = {number: interval for number, interval in known.items() if interval is not None}
-            self._binder.works[key] = works_of(bound.body, bound.lanes, constants, fixed, wanted, kernel)
-        return self._binder.works[key]
+            self._binder.layer_counts[key] = layer_counts_of(
+                bound.body, bound.microkernels, constants, fixed, wanted, kernel
+            )
+        return self._binder.layer_counts[key]
 
     def _tensors(self) -> tuple[Tensor, ...]:
         found: list[Tensor] = []
@@ -244,9 +250,9 @@ def fusion_of(op: Operation, first: int) -> Fusion:
     rows, columns = number_in(op, "rows"), number_in(op, "columns")
     direction = DIRECTIONS[text_in(op, "direction") == DIRECTIONS[1]]
     axis: Axis = "channels" if text_in(op, "axis") == "channels" else "rows"
-    again = tuple(IntegerAttr(number).value for number in ArrayAttr(op.attributes["recompute"]))
+    recompute = tuple(IntegerAttr(number).value for number in ArrayAttr(op.attributes["recompute"]))
     last = first + sum(1 for _ in layers_in(body_of(op))) - 1
-    return Fusion(first, last, rows, columns, direction, axis, again)
+    return Fusion(first, last, rows, columns, direction, axis, recompute)
 
 
 def _is_weight(value: Value) -> bool:

@@ -80,8 +80,8 @@ def _of_loop(op: Operation) -> str:
     rows, columns = (number_of(attributes[name]) for name in ("rows", "columns"))
     if not rows or columns is None:
         return f"rows = {attributes['rows']}, columns = {attributes['columns']}; 1 or more and 0 or more are wanted"
-    again = [number_of(number) for number in ArrayAttr(attributes["recompute"])]
-    wrong = [number for number in again if number is None or not 1 <= number < count]
+    recompute = [number_of(number) for number in ArrayAttr(attributes["recompute"])]
+    wrong = [number for number in recompute if number is None or not 1 <= number < count]
     return f"recompute = {attributes['recompute']}: of {count} layers, 1 to {count - 1} may be" if wrong else ""
 
 

@@ -27,7 +27,7 @@ from lowtide.ir import (
     Operation,
     StringAttr,
 )
-from lowtide.kernels.lanes import lanes_of
+from lowtide.kernels.microkernels import microkernels_of
 from lowtide.limits import check_arena
 from lowtide.normalise.form import DIRECTION, text_in
 from lowtide.passes import Pass
@@ -47,7 +47,7 @@ _FLAGS = ("keep_input", "overlap")
 
 def run(module: Module, options: Mapping[str, str]) -> None:
     """Allocate the arena; see `allocate`."""
-    allocate(module, Binder(lanes_of(module)), options)
+    allocate(module, Binder(microkernels_of(module)), options)
 
 
 PASS = Pass(

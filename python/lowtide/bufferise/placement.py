@@ -11,7 +11,7 @@ from lowtide.alloc import Solution
 from lowtide.bound.build import BoundNetwork
 from lowtide.bound.loop_nest import LoopNest
 from lowtide.dtypes import DTYPE_BYTES
-from lowtide.graph.program import DIRECTIONS, Direction, Program, Store
+from lowtide.graph.program import DIRECTIONS, Direction, Program, ProgramBuffer
 from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.plan.memory import counted_from_the_start
 
@@ -64,7 +64,7 @@ class Placement:
 
     def accesses(self, functions: tuple[str, ...]) -> tuple[LayerAccess, ...]:
         """What each call reads and writes; `functions` are those that the code calls."""
-        names, found = [store.name for store in self.program.buffers], list[LayerAccess]()
+        names, found = [buffer.name for buffer in self.program.buffers], list[LayerAccess]()
         for number, (call, function) in enumerate(zip(self.actual.calls, functions, strict=True)):
             first, count = self.in_place.get(number, (0, 0))
             found.append(
@@ -113,23 +113,23 @@ def place(
 def placed_buffers(program: Program, lives: Sequence[tuple[int, int]], solution: Solution) -> tuple[PlacedBuffer, ...]:
     """The buffers of a program where the allocator puts them; arguments as for `place`."""
     rows = zip(program.buffers, solution.offsets, lives, strict=True)
-    return tuple(_placed(store, offset, *steps) for store, offset, steps in rows)
+    return tuple(_placed(buffer, offset, *steps) for buffer, offset, steps in rows)
 
 
-def _placed(store: Store, offset: int, first: int, last: int) -> PlacedBuffer:
-    pixels = store.pixels, store.columns, store.shift, store.block
-    element = DTYPE_BYTES[store.dtype]
-    return PlacedBuffer(store.name, store.nbytes, offset, first, last, *pixels, store.innermost, element)
+def _placed(buffer: ProgramBuffer, offset: int, first: int, last: int) -> PlacedBuffer:
+    pixels = buffer.pixels, buffer.columns, buffer.shift, buffer.block
+    element = DTYPE_BYTES[buffer.dtype]
+    return PlacedBuffer(buffer.name, buffer.nbytes, offset, first, last, *pixels, buffer.innermost, element)
 
 
 def _in_place(network: BoundNetwork, program: Program, offsets: tuple[int, ...]) -> dict[int, Place]:
     """The calls, outside loops, that would move bytes onto themselves."""
     found: dict[int, Place] = {}
     for number, call in enumerate(program.calls):
-        move = network.graph.layers[call.layer - 1].move
-        if move is None or program.loop_of(number) is not None or call.part:
+        copy = network.graph.layers[call.layer - 1].copy
+        if copy is None or program.loop_of(number) is not None or call.part:
             continue
-        tensor, source, target, count = move
+        tensor, source, target, count = copy
         read = next((read for read in call.reads if read.tensor == tensor), None)
         if read is not None and offsets[read.buffer] + source == offsets[call.writes] + target:
             found[number] = target, count

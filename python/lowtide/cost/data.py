@@ -11,7 +11,7 @@ from typing import Any
 
 from lowtide.cost.fit import Coefficients, Sample, fit
 from lowtide.cost.model import CostModel
-from lowtide.cost.work import KINDS, Share, Work
+from lowtide.cost.operation_counts import KINDS, ExecutedCounts, Work
 from lowtide.errors import InternalError
 from lowtide.targets import TARGETS, Target
 
@@ -47,7 +47,7 @@ def measured_targets() -> tuple[str, ...]:
 
 @cache
 def cost_model(target: Target) -> CostModel:
-    """The model for a core, or for the one most like it: with the same lanes, else of the same family."""
+    """The model for a core, or for the one most like it: with the same microkernels, else of the same family."""
     name = nearest(target, measured_targets())
     return CostModel(name, calibration_of(name).forms)
 
@@ -61,7 +61,7 @@ def nearest(target: Target, measured: Sequence[str]) -> str:
 
     def unlikeness(name: str) -> tuple[bool, bool, bool]:
         other = TARGETS[name]
-        return name != target.name, other.lanes != target.lanes, other.family != target.family
+        return name != target.name, other.microkernels != target.microkernels, other.family != target.family
 
     if not measured:
         raise InternalError("cost", "no core has been measured")
@@ -94,14 +94,14 @@ def from_text(text: str) -> Calibration:
 
 
 def _row(sample: Sample) -> dict[str, object]:
-    share = sample.share
-    counts = zip(KINDS, share.work.counts(), strict=True)
+    executed = sample.counts
+    counts = zip(KINDS, executed.work.counts(), strict=True)
     return {
         "network": sample.network,
-        "layer": share.layer,
-        "form": share.work.form,
-        "part": share.part,
-        "calls": share.calls,
+        "layer": executed.layer,
+        "form": executed.work.form,
+        "part": executed.part,
+        "calls": executed.calls,
         "work": {kind: count for kind, count in counts if count},
         "instructions": sample.instructions,
         "loads": sample.loads,
@@ -110,5 +110,5 @@ def _row(sample: Sample) -> dict[str, object]:
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:
-    share = Share(row["layer"], Work(row["form"], **row["work"]), row["part"], row["calls"])
-    return Sample(row["network"], share, row["instructions"], row["loads"], row["stores"])
+    executed = ExecutedCounts(row["layer"], Work(row["form"], **row["work"]), row["part"], row["calls"])
+    return Sample(row["network"], executed, row["instructions"], row["loads"], row["stores"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lowtide.cost.work import FEATURES, Share
+from lowtide.cost.operation_counts import FEATURES, ExecutedCounts
 from lowtide.errors import UsageError
 
 Coefficients = Mapping[str, Mapping[str, float]]
@@ -28,12 +28,12 @@ class Sample:
 
     Attributes:
         network: what it is a layer of.
-        share: what was run.
+        counts: of what was run.
         instructions, loads, stores: of its function, in one inference.
     """
 
     network: str
-    share: Share
+    counts: ExecutedCounts
     instructions: int
     loads: int
     stores: int
@@ -48,8 +48,8 @@ def fit(samples: Sequence[Sample]) -> dict[str, Coefficients]:
     Raises:
         UsageError: scipy, which only fitting needs, is not installed.
     """
-    forms = sorted({sample.share.work.form for sample in samples})
-    return {form: _fit_form([s for s in samples if s.share.work.form == form]) for form in forms}
+    forms = sorted({sample.counts.work.form for sample in samples})
+    return {form: _fit_form([s for s in samples if s.counts.work.form == form]) for form in forms}
 
 
 def _fit_form(samples: Sequence[Sample]) -> Coefficients:
@@ -59,7 +59,7 @@ def _fit_form(samples: Sequence[Sample]) -> Coefficients:
     except ImportError:
         message = "fitting the cost model needs the package scipy"
         raise UsageError("cost", message, remedy="pip install 'lowtide[dev]'") from None
-    counts = np.array([sample.share.features() for sample in samples], np.float64)
+    counts = np.array([sample.counts.features() for sample in samples], np.float64)
     importance = np.array([s.instructions / (s.instructions + SMALL) for s in samples])
     found: dict[str, Mapping[str, float]] = {}
     for what in PREDICTED:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lowtide.cost.fit import PREDICTED, Coefficients
-from lowtide.cost.work import BY_PIXELS, FEATURES, LOOPS, Share, Work
+from lowtide.cost.operation_counts import BY_PIXELS, FEATURES, LOOPS, ExecutedCounts, Work
 
 
 @dataclass(frozen=True)
@@ -40,29 +40,29 @@ class CostModel:
         default_factory=dict[Work, tuple[Cost, Cost]], init=False, repr=False, compare=False
     )
 
-    def of(self, share: Share) -> Cost:
+    def of(self, counts: ExecutedCounts) -> Cost:
         """What a layer takes in a plan."""
-        if share.work not in self._rates:
-            self._rates[share.work] = (
-                self._predicted(Share("", share.work, 1.0, 0)),
-                self._predicted(Share("", share.work, 0.0, 1)),
+        if counts.work not in self._rates:
+            self._rates[counts.work] = (
+                self._predicted(ExecutedCounts("", counts.work, 1.0, 0)),
+                self._predicted(ExecutedCounts("", counts.work, 0.0, 1)),
             )
-        run, call = self._rates[share.work]
-        return run.times(share.part) + call.times(share.calls)
+        run, call = self._rates[counts.work]
+        return run.times(counts.part) + call.times(counts.calls)
 
-    def _predicted(self, share: Share) -> Cost:
-        form = share.work.form
+    def _predicted(self, counts: ExecutedCounts) -> Cost:
+        form = counts.work.form
         near = form if form in self.forms else form.removesuffix(BY_PIXELS)
-        coefficients = self.forms[near if near in self.forms else "pull"]
-        features = share.features()
+        coefficients = self.forms[near if near in self.forms else "general"]
+        features = counts.features()
         found = {
             what: sum(coefficients[what].get(name, 0.0) * value for name, value in zip(FEATURES, features, strict=True))
             for what in PREDICTED
         }
         return Cost(**found)
 
-    def total(self, shares: Iterable[Share]) -> Cost:
+    def total(self, executed: Iterable[ExecutedCounts]) -> Cost:
         """What these layers take together, with the code that calls them."""
-        found = list(shares)
-        around = Share("", Work(LOOPS), 1.0, sum(share.calls for share in found))
-        return sum((self.of(share) for share in found), self.of(around))
+        found = list(executed)
+        around = ExecutedCounts("", Work(LOOPS), 1.0, sum(counts.calls for counts in found))
+        return sum((self.of(counts) for counts in found), self.of(around))

@@ -34,9 +34,9 @@ from lowtide.ir import (
 )
 from lowtide.kernels.constants import Globals, Numbers, type_of
 from lowtide.kernels.kernel import How, Kernel
-from lowtide.kernels.lanes import lanes_of
 from lowtide.kernels.library import GENERAL, KERNELS, kernel_name
 from lowtide.kernels.loops import Part
+from lowtide.kernels.microkernels import microkernels_of
 from lowtide.kernels.scalar import index_constant
 from lowtide.normalise.form import public_functions
 from lowtide.passes import Pass
@@ -58,12 +58,12 @@ def run(module: Module, _: Mapping[str, str]) -> None:
     Raises:
         InputError: it has none.
     """
-    lanes = lanes_of(module)
+    microkernels = microkernels_of(module)
     with module.context, module.operation.location:
-        placement = placement_of(module, Binder(lanes))
+        placement = placement_of(module, Binder(microkernels))
         (network,) = public_functions(module)
         name, arena = network.name.value, arena_of(module)
-        emit(placement, module, "lowtide_network", lanes)
+        emit(placement, module, "lowtide_network", microkernels)
         for op in (network.operation, arena):
             assert op is not None
             op.erase()
@@ -73,14 +73,16 @@ def run(module: Module, _: Mapping[str, str]) -> None:
 PASS = Pass("lowtide-kernels", "replace the network by code on its arena", run)
 
 
-def emit(placement: Placement, module: Module, name: str, lanes: str, kernel: str | None = None) -> tuple[str, ...]:
+def emit(
+    placement: Placement, module: Module, name: str, microkernels: str, kernel: str | None = None
+) -> tuple[str, ...]:
     """Emit the code of a network.
 
     Args:
         placement: the network on its arena.
         module: what the code is added to, and offsets and sizes are noted on; of the network's context.
         name: of the network's function.
-        lanes: how the core multiplies.
+        microkernels: how the core multiplies.
         kernel: the one for every layer; None for those that were picked, or are best.
 
     Returns:
@@ -90,7 +92,7 @@ def emit(placement: Placement, module: Module, name: str, lanes: str, kernel: st
         code = emit_calls(placement, module, name)
         constants = Globals(module)
         for declared in code.declared:
-            _define_all(module, declared, lanes, constants, kernel)
+            _define_all(module, declared, microkernels, constants, kernel)
         _note(module, placement)
         widen_flags(module)
         replace_divisions(module)
@@ -107,7 +109,7 @@ def _note(module: Module, placement: Placement) -> None:
         module.operation.attributes[name] = ArrayAttr.get([IntegerAttr.get(i64, offset) for offset in offsets])
 
 
-def _define_all(module: Module, declared: Declared, lanes: str, constants: Globals, kernel: str | None) -> None:
+def _define_all(module: Module, declared: Declared, microkernels: str, constants: Globals, kernel: str | None) -> None:
     """Each kernel in each direction that its calls ask for; of a loop of MLIR's own tiling its code."""
     if isinstance(declared.body, LoopNest):
         _define_nest(module, declared, declared.body)
@@ -118,7 +120,7 @@ def _define_all(module: Module, declared: Declared, lanes: str, constants: Globa
         found.setdefault((picked, call.direction), []).append(call)
     for (picked, direction), alike in sorted(found.items(), key=lambda item: _rank(*item[0])):
         calls = [call.op for call in alike]
-        how = How(lanes, direction == DIRECTIONS[1], constants=constants.intervals(calls))
+        how = How(microkernels, direction == DIRECTIONS[1], constants=constants.intervals(calls))
         _define(module, declared, declared.body, picked, how, _Callers(calls, constants))
 
 
@@ -138,9 +140,9 @@ class _Callers:
     calls: Sequence[func.CallOp]
     constants: Globals
 
-    def derived(self, kernel: Kernel, body: LayerBody, lanes: str) -> list[list[Numbers]]:
+    def derived(self, kernel: Kernel, body: LayerBody, microkernels: str) -> list[list[Numbers]]:
         """The derived constants of each call; none where one is made from what is no constant."""
-        wanted = kernel.derived(body, lanes)
+        wanted = kernel.derived(body, microkernels)
         made: list[list[Numbers]] = []
         for call in self.calls:
             buffers = [operand for operand in call.operation.operands if isinstance(operand.type, MemRefType)]
@@ -166,11 +168,11 @@ def _define(module: Module, declared: Declared, body: LayerBody, kernel: str, ho
     location = callers.calls[0].location
     name = declared.name + ("" if kernel == kernel_name(body) else f"_{kernel}")
     name += "_backwards" if how.backwards else ""
-    derived = callers.derived(KERNELS[kernel], body, how.lanes)
+    derived = callers.derived(KERNELS[kernel], body, how.microkernels)
     with InsertionPoint.at_block_begin(module.body), location:
         more = [type_of(value) for value in derived[0]]
         function = func.FuncOp(name, FunctionType.get([*declared.types, *more], []), visibility="private")
-    # a blocked kernel keeps registers and a frame of its own: half the stack, and as fast as inlined
+    # a register-tiled kernel keeps registers and a frame of its own: half the stack, and as fast as inlined
     if len(callers.calls) > 1 or kernel != GENERAL:
         function.operation.attributes[NO_INLINE] = UnitAttr.get()
     block = function.add_entry_block()

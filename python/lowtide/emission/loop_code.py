@@ -16,12 +16,12 @@ def bounds_of(schedule: RowSchedule, variable: Value) -> list[tuple[Value, Value
         if isinstance(rows, RowRange):
             made[stage] = _row_value(rows, variable, -1), _row_value(rows, variable, 0)
         else:
-            made[stage] = _anew(rows, made[rows.reader])
+            made[stage] = _recomputed(rows, made[rows.reader])
         found.append(made[stage])
     return found[::-1]
 
 
-def _anew(rows: Reread, reader: tuple[Value, Value]) -> tuple[Value, Value]:
+def _recomputed(rows: Reread, reader: tuple[Value, Value]) -> tuple[Value, Value]:
     """`Reread.bounds` as code."""
     begin, end = reader
     stride, count = index_constant(rows.window.stride), arith.subi(end, begin)

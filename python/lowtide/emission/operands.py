@@ -8,7 +8,7 @@ from lowtide.bound.build import PlacedLayer
 from lowtide.bufferise.placement import Placement
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.nest import Shape
-from lowtide.graph.program import Call, Store
+from lowtide.graph.program import Call, ProgramBuffer
 from lowtide.graph.rows import extents_of, row_dimension
 from lowtide.ir import (
     ArrayAttr,
@@ -69,21 +69,21 @@ class Operands:
         buffer = next(read.buffer for read in call.reads if read.tensor == tensor)
         shape = tuple(RankedTensorType(operand.type).shape)
         return self._view(
-            buffer, _viewed(shape, self._network.graph.tensors[tensor].shape, self._store(buffer), fusion)
+            buffer, _viewed(shape, self._network.graph.tensors[tensor].shape, self._buffer(buffer), fusion)
         )
 
-    def _store(self, buffer: int) -> Store:
+    def _buffer(self, buffer: int) -> ProgramBuffer:
         return self._program.buffers[buffer]
 
     def buffer(self, buffer: int) -> Value:
         """A buffer of the program as it is."""
-        return self._view(buffer, self._store(buffer).shape)
+        return self._view(buffer, self._buffer(buffer).shape)
 
     def _view(self, buffer: int, shape: Shape) -> Value:
         """The buffer as a memref of that shape, which has its elements."""
         key = buffer, shape
         if key not in self._views:
-            element = Type.parse(_ELEMENT_NAMES[self._store(buffer).dtype])
+            element = Type.parse(_ELEMENT_NAMES[self._buffer(buffer).dtype])
             with InsertionPoint(self._anchor):
                 offset = arith.constant(IndexType.get(), self._placement.buffers[buffer].offset)
                 self._views[key] = memref.view(MemRefType.get(shape, element), self._arena, offset, [])
@@ -124,15 +124,15 @@ class Operands:
         return memref.expand_shape(kind, source, groups, [], list(tensor.shape))
 
 
-def _viewed(shape: Shape, tensor: Shape, store: Store, fusion: Fusion | None) -> Shape:
+def _viewed(shape: Shape, tensor: Shape, buffer: ProgramBuffer, fusion: Fusion | None) -> Shape:
     """The shape of what there is at a time (rows, pixels or channels) of a view of a tensor."""
-    if fusion is None or store.shape == tensor:
+    if fusion is None or buffer.shape == tensor:
         return shape
     if fusion.axis == "channels":
-        return (*shape[:-1], store.shape[-1])
-    elements, row = math.prod(store.shape), row_dimension(shape)
+        return (*shape[:-1], buffer.shape[-1])
+    elements, row = math.prod(buffer.shape), row_dimension(shape)
     if shape == tensor:
-        return store.shape
+        return buffer.shape
     if not fusion.columns or shape[row] != extents_of(tensor)[0]:
         return (*shape[:row], elements * shape[row] // math.prod(shape), *shape[row + 1 :])
     return (*shape[:row], 1, elements // math.prod(shape[row + 2 :]), *shape[row + 2 :])

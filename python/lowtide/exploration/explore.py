@@ -15,13 +15,13 @@ from lowtide.cost.data import cost_model
 from lowtide.errors import InputError
 from lowtide.exploration.point import Task, measure
 from lowtide.exploration.workers import cluster_workers, cores, local_workers
-from lowtide.kernels.lanes import note_lanes
+from lowtide.kernels.microkernels import note_microkernels
 from lowtide.limits import MOST_RUNS, check_number
 from lowtide.lower import graph_of, identifier, normalised
 from lowtide.output import EXPLORATION, PAGE, PICTURE, check_replaceable, point_name, replaced, write_file
+from lowtide.plan.executed import executed_counts
+from lowtide.plan.loop_cost import by_instructions
 from lowtide.plan.planners import plan_front
-from lowtide.plan.price import by_instructions
-from lowtide.plan.shares import shares_of
 from lowtide.plan.watch import ENDINGS, Ending
 from lowtide.report.pareto import Point, pareto_page, pareto_svg
 from lowtide.script.emit import script_for
@@ -113,12 +113,16 @@ def _tasks(
     """What to measure, and how the search for it ended."""
     stages = Stages(listen)
     module = normalised(path, until, stages).module
-    note_lanes(module, core.lanes)
+    note_microkernels(module, core.microkernels)
     model, alignment = cost_model(core), core.buffer_alignment
     with stages.stage("plan"), stages.search() as watch:
-        price = by_instructions(model)
+        loop_cost = by_instructions(model)
         front = plan_front(
-            partial(graph_of, module, works="all"), alignment, keep_input=keep_input, watch=watch, price=price
+            partial(graph_of, module, layer_counts="all"),
+            alignment,
+            keep_input=keep_input,
+            watch=watch,
+            loop_cost=loop_cost,
         )
     content = path.read_bytes()
     tasks = tuple(
@@ -126,19 +130,19 @@ def _tasks(
             number=number,
             file_name=path.name,
             model=content,
-            script=script_for(priced.found.plan),
-            loops=len(priced.found.plan.fusions),
-            cost=priced.cost,
-            predicted=round(model.total(shares_of(priced.found.ordered, priced.found.plan.fusions)).instructions),
-            arena_bytes=priced.arena_bytes,
+            script=script_for(costed.found.plan),
+            loops=len(costed.found.plan.fusions),
+            cost=costed.cost,
+            predicted=round(model.total(executed_counts(costed.found.ordered, costed.found.plan.fusions)).instructions),
+            arena_bytes=costed.arena_bytes,
             target=core.name,
             until=until,
             keep_input=keep_input,
         )
-        for number, priced in enumerate(front, start=1)
+        for number, costed in enumerate(front, start=1)
     )
     # plans that were found before the search was cut short are as good as any
-    return tasks, _worst([priced.found.plan.search for priced in front])
+    return tasks, _worst([costed.found.plan.search for costed in front])
 
 
 def _worst(endings: Sequence[Ending]) -> Ending:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.alloc import Buffer, Choice, Forbidden, Problem
-from lowtide.graph.program import Call, Loop, Program, Read, Store
+from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read
 
 Bytes = npt.NDArray[np.int64]
 _ALL = 1 << 40
@@ -35,8 +35,8 @@ def problem_of(program: Program, *, overlap: bool = True) -> tuple[Problem, tupl
     """
     lives = program.lives()
     buffers = tuple(
-        Buffer(store.name, store.nbytes, store.alignment, first, last)
-        for store, (first, last) in zip(program.buffers, lives, strict=True)
+        Buffer(item.name, item.nbytes, item.alignment, first, last)
+        for item, (first, last) in zip(program.buffers, lives, strict=True)
     )
     if not overlap:
         return Problem(buffers), ()
@@ -159,10 +159,10 @@ class _Timeline:
 
     def held(self, buffer: int) -> _Held:
         """When and where the buffer holds needed values."""
-        store = self._program.buffers[buffer]
+        item = self._program.buffers[buffer]
         writers, reading = self._writing.get(buffer, []), self._reading.get(buffer, [])
-        zero, size = np.zeros(len(self), np.int64), np.full(len(self), store.nbytes, np.int64)
-        if store.temporary:
+        zero, size = np.zeros(len(self), np.int64), np.full(len(self), item.nbytes, np.int64)
+        if item.temporary:
             return _Held(zero, np.where(self._within_iterations(writers, reading), size, 0))
         begun_before = self._lives[buffer][0] <= self._loop.first
         dies = self._lives[buffer][1] <= self._loop.last + 1
@@ -171,8 +171,8 @@ class _Timeline:
             return _Held(self._consumed(buffer, reading) if dies and not writers else zero, np.where(alive, size, 0))
         made = zero
         for writer in writers:
-            made = np.maximum(made, self._made(writer, store))
-        filled = np.minimum(made, store.pixels) * store.pixel_bytes
+            made = np.maximum(made, self._made(writer, item))
+        filled = np.minimum(made, item.pixels) * item.pixel_bytes
         # the last rows are written even where nobody reads them
         return _Held(zero, np.where(self._until([*reading, *writers]), filled, 0) if dies else filled)
 
@@ -217,32 +217,32 @@ class _Timeline:
         last = max((int(self._runs_of[call][-1]) for call in calls if len(self._runs_of[call])), default=len(self) - 1)
         return np.arange(len(self)) <= last
 
-    def _made(self, writer: int, store: Store) -> Bytes:
+    def _made(self, writer: int, item: ProgramBuffer) -> Bytes:
         """Pixels of the tensor up to the last that the writer has made."""
         made, runs = np.zeros(len(self), np.int64), self._runs_of[writer]
-        last = np.minimum(self._last_column[runs], store.columns)
-        made[runs] = store.pixels if self._loop.by_channels else (self._last_row[runs] - 1) * store.columns + last
+        last = np.minimum(self._last_column[runs], item.columns)
+        made[runs] = item.pixels if self._loop.by_channels else (self._last_row[runs] - 1) * item.columns + last
         return np.maximum.accumulate(made)
 
     def _consumed(self, buffer: int, reading: Sequence[int]) -> Bytes:
         """The bytes at the low end that no run from here on reads."""
-        store = self._program.buffers[buffer]
-        needed = np.full(len(self), store.pixels, np.int64)
+        item = self._program.buffers[buffer]
+        needed = np.full(len(self), item.pixels, np.int64)
         for reader in reading:
             read = next(r for r in self._program.calls[reader].reads if r.buffer == buffer)
             runs = self._runs_of[reader]
-            needed[runs] = np.minimum(needed[runs], self._needed(read, store, runs))
-        return np.minimum.accumulate(needed[::-1])[::-1] * store.pixel_bytes
+            needed[runs] = np.minimum(needed[runs], self._needed(read, item, runs))
+        return np.minimum.accumulate(needed[::-1])[::-1] * item.pixel_bytes
 
-    def _needed(self, read: Read, store: Store, runs: Bytes) -> Bytes:
+    def _needed(self, read: Read, item: ProgramBuffer, runs: Bytes) -> Bytes:
         """The first pixel that each of these runs of the reader reads."""
         if self._loop.by_channels or read.window is None or read.window.stride == 0:
             return np.zeros(len(runs), np.int64)
-        row = np.clip(self._first_row[runs] * read.window.stride + read.window.first, 0, store.rows)
+        row = np.clip(self._first_row[runs] * read.window.stride + read.window.first, 0, item.rows)
         if self._loop.columns is None or read.columns is None:
-            return row * store.columns
-        column = np.clip(self._first_column[runs] * read.columns.stride + read.columns.first, 0, store.columns)
-        return row * store.columns + column
+            return row * item.columns
+        column = np.clip(self._first_column[runs] * read.columns.stride + read.columns.first, 0, item.columns)
+        return row * item.columns + column
 
 
 def _expanded(loop: Loop, turns: Collection[int] | None) -> Bytes:

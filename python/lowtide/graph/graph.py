@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from lowtide.cost.work import Works
+from lowtide.cost.operation_counts import LayerCounts
 from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.graph.program import RowAccess
 
@@ -129,9 +129,9 @@ class Layer:
     part: int = 0
     channels: RowAccess = field(default_factory=RowAccess)
     channel_accumulator: Accumulator | None = None
-    works: Works | None = None
+    layer_counts: LayerCounts | None = None
     stored_bytes: int = 0
-    move: tuple[int, int, int, int] | None = None
+    copy: tuple[int, int, int, int] | None = None
     workspaces: tuple[tuple[tuple[int, ...], DType], ...] = ()
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from lowtide.graph.pixel_schedule import schedule_pixels
-from lowtide.graph.row_schedule import Kept, RowSchedule, Stage, UnschedulableError, from_the_end, schedule_rows
+from lowtide.graph.row_schedule import LineBuffer, RowSchedule, Stage, UnschedulableError, from_the_end, schedule_rows
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class LoopSchedule:
     stages: tuple[Stage, ...]
     rows: RowSchedule
     columns: RowSchedule | None
-    kept: Mapping[int, Kept]
+    line_buffers: Mapping[int, LineBuffer]
 
 
 def schedule_loop(
@@ -34,7 +34,7 @@ def schedule_loop(
     rows: int,
     columns: int = 0,
     backwards: bool = False,
-    again: Collection[int] = (),
+    recompute: Collection[int] = (),
     floats: bool = False,
 ) -> LoopSchedule:
     """The schedule of a fused loop.
@@ -56,7 +56,7 @@ def schedule_loop(
         raise UnschedulableError("a loop by columns goes row by row")
     counted = tuple(from_the_end(stage, extents) if backwards else stage for stage in stages)
     if not columns:
-        whole = schedule_rows(counted, escaping, rows, again)
-        return LoopSchedule(counted, whole, None, whole.kept)
-    pixels = schedule_pixels(counted, escaping, columns, again)
-    return LoopSchedule(counted, pixels.rows, pixels.columns, pixels.kept)
+        whole = schedule_rows(counted, escaping, rows, recompute)
+        return LoopSchedule(counted, whole, None, whole.line_buffers)
+    pixels = schedule_pixels(counted, escaping, columns, recompute)
+    return LoopSchedule(counted, pixels.rows, pixels.columns, pixels.line_buffers)

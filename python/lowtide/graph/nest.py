@@ -1,7 +1,7 @@
 """The loop description of a layer: what each output element is computed from.
 
 A layer's body is a small graph of tensor-valued nodes. Nothing but the layer's output is ever stored: kernels
-*pull* an output element through the graph, so pads, accumulators and epilogues need no memory of their own.
+compute an output element through the graph, so pads, accumulators and epilogues need no memory of their own.
 Nodes are read off the IR by `lowtide.graph.read`; scalar code stays the MLIR region it came from.
 """
 

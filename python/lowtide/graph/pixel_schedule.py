@@ -14,14 +14,14 @@ import numpy as np
 from lowtide.graph.program import Window
 from lowtide.graph.row_schedule import (
     Integers,
-    Kept,
+    LineBuffer,
     RowRange,
     RowSchedule,
     Stage,
     UnschedulableError,
-    anew_rows,
     inside,
     paced_schedule,
+    recomputed_rows,
     seen_through,
 )
 
@@ -37,11 +37,11 @@ class PixelSchedule:
 
     rows: RowSchedule
     columns: RowSchedule
-    kept: Mapping[int, Kept]
+    line_buffers: Mapping[int, LineBuffer]
 
 
 def schedule_pixels(
-    stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Collection[int] = ()
+    stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, recompute: Collection[int] = ()
 ) -> PixelSchedule:
     """The schedule of a fused loop by rows and columns: a row at a time, `tile` columns of the fastest stage.
 
@@ -53,20 +53,20 @@ def schedule_pixels(
     Raises:
         UnschedulableError: as for `schedule_rows`, or a stage has no columns.
     """
-    rows = paced_schedule(stages, escaping, 1, again)
+    rows = paced_schedule(stages, escaping, 1, recompute)
     for number, stage in enumerate(stages):
         if stage.columns is None:
             raise UnschedulableError(f"layer {number + 1} of the chain can't be computed by columns")
     across = [*map(_across, stages)]
-    columns = paced_schedule(across, escaping, tile, again)
-    cached = seen_through(stages, again)
-    down = rows if not again else paced_schedule(cached, escaping, 1)
-    side = columns if not again else paced_schedule([*map(_across, cached)], escaping, tile)
-    kept = {cached[n].output: _kept_pixels(down, side, cached, n) for n in inside(cached, escaping)}
-    wide = anew_rows(columns, across, again)
-    for tensor, high in anew_rows(rows, stages, again).items():
-        kept[tensor] = replace(high, columns=wide[tensor].rows)
-    return PixelSchedule(rows, columns, kept)
+    columns = paced_schedule(across, escaping, tile, recompute)
+    cached = seen_through(stages, recompute)
+    down = rows if not recompute else paced_schedule(cached, escaping, 1)
+    side = columns if not recompute else paced_schedule([*map(_across, cached)], escaping, tile)
+    line_buffers = {cached[n].output: _line_buffer_pixels(down, side, cached, n) for n in inside(cached, escaping)}
+    wide = recomputed_rows(columns, across, recompute)
+    for tensor, high in recomputed_rows(rows, stages, recompute).items():
+        line_buffers[tensor] = replace(high, columns=wide[tensor].rows)
+    return PixelSchedule(rows, columns, line_buffers)
 
 
 def _across(stage: Stage) -> Stage:
@@ -74,24 +74,24 @@ def _across(stage: Stage) -> Stage:
     return Stage(stage.column_inputs, stage.output, stage.columns or 1, stage.accumulates)
 
 
-def _kept_pixels(rows: RowSchedule, columns: RowSchedule, stages: Sequence[Stage], source: int) -> Kept:
+def _line_buffer_pixels(rows: RowSchedule, columns: RowSchedule, stages: Sequence[Stage], source: int) -> LineBuffer:
     """The most pixels of a tensor from the first that a reader needs again to the last that is made."""
     tensor, width = stages[source].output, stages[source].columns or 1
     steps = np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)
-    before = _position(rows.kept_ranges[source], columns.kept_ranges[source], steps, width, done=-1)
-    after = _position(rows.kept_ranges[source], columns.kept_ranges[source], steps, width, done=0)
+    before = _position(rows.cached_ranges[source], columns.cached_ranges[source], steps, width, done=-1)
+    after = _position(rows.cached_ranges[source], columns.cached_ranges[source], steps, width, done=0)
     oldest = np.full(after.shape, stages[source].rows * width, np.int64)
     for reader, stage in enumerate(stages):
         windows = [window for read, window in stage.inputs if read == tensor]
         across = [window for read, window in stage.column_inputs if read == tensor]
         for down, side in zip(windows, across, strict=True):
             assert down is not None and side is not None
-            needed = _first_needed(rows.kept_ranges[reader], columns.kept_ranges[reader], steps, width, down, side)
+            needed = _first_needed(rows.cached_ranges[reader], columns.cached_ranges[reader], steps, width, down, side)
             oldest = np.minimum(oldest, needed)
     oldest = np.minimum(oldest, after)
     capacity = int((after - np.minimum(oldest, before)).max())
     carried = bool((oldest < before).any())
-    return Kept(capacity if carried else int(np.maximum(after - before, 0).max()), carried)
+    return LineBuffer(capacity if carried else int(np.maximum(after - before, 0).max()), carried)
 
 
 def _position(

@@ -1,6 +1,6 @@
 """Access profiles: how far a layer's output may run into the input that it consumes.
 
-A *step* is one output element: the general kernel (`lowtide.kernels.pull`) loads all that an element needs before it
+A *step* is one output element: the general kernel (`lowtide.kernels.general`) loads all that an element needs before it
 stores it, and goes through the elements in row-major order, or in the exact reverse. The profile is computed from the
 loop description that emits the code, element by element, so it holds for every stride, pad, dilation and broadcast.
 

@@ -147,7 +147,7 @@ class Loop:
 
 
 @dataclass(frozen=True)
-class Store:
+class ProgramBuffer:
     """A buffer.
 
     Attributes:
@@ -159,7 +159,7 @@ class Store:
         capacity: of a ring of pixels: so many of them, pixel p = row * columns + column at p modulo `capacity`; `rows`
             then are the tensor's. None for a ring of rows, or all of the tensor.
         shift: of a ring that fills from its end: pixel p lies at p + shift, modulo.
-        block: columns of a block of rows and columns that is made anew each time, where row and column are each taken
+        block: columns of a block of rows and columns that is recomputed each time, where row and column are each taken
             modulo the block's; 0 for a ring.
         shape, dtype: of what it holds at a time, as the code sees it.
         innermost: channels of the tensor.
@@ -203,7 +203,7 @@ class Program:
         kept: buffers that stay intact to the end though nobody reads them again.
     """
 
-    buffers: tuple[Store, ...]
+    buffers: tuple[ProgramBuffer, ...]
     calls: tuple[Call, ...]
     loops: tuple[Loop, ...]
     inputs: tuple[int, ...]

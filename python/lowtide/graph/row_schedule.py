@@ -62,7 +62,7 @@ class RowRange:
 
 @dataclass(frozen=True)
 class Reread:
-    """Rows that are made anew each time the one stage that reads them needs them.
+    """Rows that are recomputed each time the one stage that reads them needs them.
 
     Attributes:
         reader: position of that stage.
@@ -93,10 +93,10 @@ class Reread:
 
 
 @dataclass(frozen=True)
-class Kept:
+class LineBuffer:
     """How many rows of a tensor inside the loop exist at a time, and whether any outlives an iteration.
 
-    In a loop by columns, how many pixels; a block of `rows` by `columns` of them where they are made anew.
+    In a loop by columns, how many pixels; a block of `rows` by `columns` of them where they are recomputed.
     """
 
     rows: int
@@ -116,10 +116,10 @@ class RowSchedule:
     ranges: tuple[RowRange | Reread, ...]
     start: int
     stop: int
-    kept: Mapping[int, Kept]
+    line_buffers: Mapping[int, LineBuffer]
 
     @cached_property
-    def kept_ranges(self) -> tuple[RowRange, ...]:
+    def cached_ranges(self) -> tuple[RowRange, ...]:
         """Of the stages that make every row once."""
         return tuple(rows for rows in self.ranges if isinstance(rows, RowRange))
 
@@ -127,20 +127,24 @@ class RowSchedule:
     def largest_index(self) -> int:
         """The largest number, whatever its sign, that the loop calculates with before a row is clamped."""
         ends = (self.start - 1, self.stop)
-        kept = (abs(rows.slope * i) + abs(rows.offset) + rows.slope for rows in self.kept_ranges for i in ends)
-        again = (rows for rows in self.ranges if isinstance(rows, Reread))
-        anew = (abs(rows.window.stride) * rows.rows + abs(rows.window.first) + abs(rows.margin) for rows in again)
-        return max((*kept, *anew, *map(abs, ends)), default=0)
+        line_buffers = (
+            abs(rows.slope * i) + abs(rows.offset) + rows.slope for rows in self.cached_ranges for i in ends
+        )
+        recompute = (rows for rows in self.ranges if isinstance(rows, Reread))
+        recomputed = (
+            abs(rows.window.stride) * rows.rows + abs(rows.window.first) + abs(rows.margin) for rows in recompute
+        )
+        return max((*line_buffers, *recomputed, *map(abs, ends)), default=0)
 
     @cached_property
     def _places(self) -> tuple[int, ...]:
-        """How many of the stages before each stage are in `kept_ranges`."""
+        """How many of the stages before each stage are in `cached_ranges`."""
         return tuple(accumulate((isinstance(rows, RowRange) for rows in self.ranges), initial=0))
 
     @cached_property
     def _ends(self) -> Integers:
-        """Rows made by each of `kept_ranges` before the loop and after each of its iterations."""
-        table = np.array([(r.slope, r.offset, r.divisor, r.rows) for r in self.kept_ranges], np.int64)
+        """Rows made by each of `cached_ranges` before the loop and after each of its iterations."""
+        table = np.array([(r.slope, r.offset, r.divisor, r.rows) for r in self.cached_ranges], np.int64)
         slopes, offsets, divisors, rows = table.T[:, :, None]
         made = (slopes * np.arange(self.start - 1, self.stop) + offsets) // divisors
         return np.minimum(np.maximum(made, 0), rows)
@@ -233,7 +237,7 @@ class UnschedulableError(ValueError):
 
 
 def schedule_rows(
-    stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, again: Collection[int] = ()
+    stages: Sequence[Stage], escaping: Collection[int], tile: int = 1, recompute: Collection[int] = ()
 ) -> RowSchedule:
     """The schedule of a fused loop.
 
@@ -241,27 +245,27 @@ def schedule_rows(
         stages: in an order in which each comes after those whose output it reads; the last one drives the loop.
         escaping: tensors written inside that are needed whole after the loop.
         tile: rows an iteration of the stage that has the most to make; those behind a stride make one now and then.
-        again: positions of stages whose rows are made anew for every row of their one reader (patches), not kept.
+        again: positions of stages whose rows are recomputed for every row of their one reader (patches), not kept.
 
     Raises:
         UnschedulableError: a reader needs more than a window of a tensor made inside, or readers go at different paces.
     """
-    paced = paced_schedule(stages, escaping, tile, again)
-    once = seen_through(stages, again)
-    cached = paced if not again else paced_schedule(once, escaping, tile)
-    kept = _kept(cached, once, inside(once, escaping))
-    return replace(paced, kept={**kept, **anew_rows(paced, stages, again)})
+    paced = paced_schedule(stages, escaping, tile, recompute)
+    once = seen_through(stages, recompute)
+    cached = paced if not recompute else paced_schedule(once, escaping, tile)
+    line_buffers = _line_buffers(cached, once, inside(once, escaping))
+    return replace(paced, line_buffers={**line_buffers, **recomputed_rows(paced, stages, recompute)})
 
 
 def paced_schedule(
-    stages: Sequence[Stage], escaping: Collection[int], tile: int, again: Collection[int] = ()
+    stages: Sequence[Stage], escaping: Collection[int], tile: int, recompute: Collection[int] = ()
 ) -> RowSchedule:
     """`schedule_rows` without what is kept."""
-    if not again:
+    if not recompute:
         return _cached_schedule(stages, escaping, tile)
-    readers = {number: _reader(stages, number, escaping) for number in again}
+    readers = {number: _reader(stages, number, escaping) for number in recompute}
     places = [number for number in range(len(stages)) if number not in readers]
-    cached = _cached_schedule(seen_through(stages, again), escaping, tile)
+    cached = _cached_schedule(seen_through(stages, recompute), escaping, tile)
     numbers = {number: place for place, number in enumerate(places)}
     ranges = tuple(
         Reread(*readers[number], stage.rows) if number in readers else cached.ranges[numbers[number]]
@@ -275,23 +279,23 @@ def inside(stages: Sequence[Stage], escaping: Collection[int]) -> list[int]:
     return [n for n, stage in enumerate(stages) if stage.output not in escaping and not stage.accumulates]
 
 
-def anew_rows(schedule: RowSchedule, stages: Sequence[Stage], again: Collection[int]) -> dict[int, Kept]:
-    """What each tensor needs that is made anew: the most rows of one iteration."""
-    kept: dict[int, Kept] = {}
-    for number in again:
+def recomputed_rows(
+    schedule: RowSchedule, stages: Sequence[Stage], recompute: Collection[int]
+) -> dict[int, LineBuffer]:
+    """What each tensor needs that is recomputed: the most rows of one iteration."""
+    line_buffers: dict[int, LineBuffer] = {}
+    for number in recompute:
         begins, ends = schedule.all_bounds(number)
-        kept[stages[number].output] = Kept(int((ends - begins).max()), carried=False)
-    return kept
+        line_buffers[stages[number].output] = LineBuffer(int((ends - begins).max()), carried=False)
+    return line_buffers
 
 
 def _reader(stages: Sequence[Stage], number: int, escaping: Collection[int]) -> tuple[int, Window]:
-    """The one stage that reads what this one makes anew, and its window."""
+    """The one stage that reads what this one recomputes, and its window."""
     tensor = stages[number].output
     found = [(n, window) for n, stage in enumerate(stages) for read, window in stage.inputs if read == tensor]
     if len(found) != 1 or tensor in escaping or stages[number].accumulates:
-        raise UnschedulableError(
-            f"layer {number + 1} of the chain can't be computed anew: not one layer alone reads it"
-        )
+        raise UnschedulableError(f"layer {number + 1} of the chain can't be recomputed: not one layer alone reads it")
     reader, window = found[0]
     if window is None or window.stride < 1:
         message = f"a reader of layer {number + 1} of the chain needs more of it than a window of rows"
@@ -299,16 +303,18 @@ def _reader(stages: Sequence[Stage], number: int, escaping: Collection[int]) -> 
     return reader, window
 
 
-def seen_through(stages: Sequence[Stage], again: Collection[int]) -> list[Stage]:
-    """The stages but for those that are made anew, which their readers look through to what those read."""
-    if not again:
+def seen_through(stages: Sequence[Stage], recompute: Collection[int]) -> list[Stage]:
+    """The stages but for those that are recomputed, which their readers look through to what those read."""
+    if not recompute:
         return list(stages)
-    anew = {stages[number].output: stages[number] for number in again}
+    recomputed = {stages[number].output: stages[number] for number in recompute}
 
     def through(stage: Stage, *, columns: bool) -> tuple[tuple[int, Window | None], ...]:
         found: dict[int, list[Window | None]] = {}
         for tensor, window in stage.column_inputs if columns else stage.inputs:
-            inner = through(anew[tensor], columns=columns) if tensor in anew else ((tensor, Window(1, 0, 0)),)
+            inner = (
+                through(recomputed[tensor], columns=columns) if tensor in recomputed else ((tensor, Window(1, 0, 0)),)
+            )
             for read, below in inner:
                 found.setdefault(read, []).append(_composed(window, below))
         return tuple((read, hull(windows)) for read, windows in found.items())
@@ -316,7 +322,7 @@ def seen_through(stages: Sequence[Stage], again: Collection[int]) -> list[Stage]
     return [
         replace(stage, inputs=through(stage, columns=False), column_inputs=through(stage, columns=True))
         for number, stage in enumerate(stages)
-        if number not in again
+        if number not in recompute
     ]
 
 
@@ -401,9 +407,9 @@ def _paces(links: Sequence[_Link], count: int) -> list[int]:
     return known
 
 
-def _kept(schedule: RowSchedule, stages: Sequence[Stage], sources: Sequence[int]) -> dict[int, Kept]:
+def _line_buffers(schedule: RowSchedule, stages: Sequence[Stage], sources: Sequence[int]) -> dict[int, LineBuffer]:
     """The most rows of each of these tensors that are there at once: those made, less those that none needs again."""
-    kept: dict[int, Kept] = {}
+    line_buffers: dict[int, LineBuffer] = {}
     bounds = [schedule.all_bounds(number) for number in range(len(stages))]
     readers: dict[int, list[tuple[int, Window]]] = {}
     for reader, stage in enumerate(stages):
@@ -417,8 +423,8 @@ def _kept(schedule: RowSchedule, stages: Sequence[Stage], sources: Sequence[int]
             done = bounds[reader][0]
             first = np.maximum(0, window.stride * done + window.first)
             # a reader that has made all its rows needs nothing more
-            needed = np.where(done < schedule.kept_ranges[reader].rows, np.minimum(needed, first), needed)
-        kept[stages[source].output] = Kept(
+            needed = np.where(done < schedule.cached_ranges[reader].rows, np.minimum(needed, first), needed)
+        line_buffers[stages[source].output] = LineBuffer(
             min(max(1, int((end - np.minimum(needed, begin)).max())), stages[source].rows), bool((needed < begin).any())
         )
-    return kept
+    return line_buffers

@@ -15,8 +15,8 @@ from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import Value
 from lowtide.kernels.constants import Numbers
 from lowtide.kernels.intervals import Interval
-from lowtide.kernels.lanes import PLAIN
 from lowtide.kernels.loops import Part
+from lowtide.kernels.microkernels import PLAIN
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class How:
     """What a kernel is emitted for.
 
     Attributes:
-        lanes: of the core, a name of `LANES`.
+        microkernels: of the core, a name of `MICROKERNELS`.
         backwards: go through the output from its end.
         part: what the call goes through, None for all.
         constants: between which values those tensor arguments lie that are known.
@@ -32,7 +32,7 @@ class How:
         values: of each of these constants, what everyone who calls the code has.
     """
 
-    lanes: str = PLAIN
+    microkernels: str = PLAIN
     backwards: bool = False
     part: Part | None = None
     constants: Mapping[int, Interval] = field(default_factory=dict[int, Interval])
@@ -50,7 +50,7 @@ class Derived:
         make: from that argument's value, one dimension of numbers.
     """
 
-    what: Literal["runs", "groups", "widened", "folded", "shifts"]
+    what: Literal["runs", "groups", "prepacked_i16", "folded", "shifts"]
     argument: int
     make: Callable[[Numbers], Numbers]
 
@@ -70,17 +70,17 @@ class Kernel(ABC):
     def form(self, body: LayerBody) -> str:
         """How the code for a layer goes through memory: the cost model has coefficients for each form."""
 
-    def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
-        """What the code for these lanes can use if the arguments that it is made from are constants."""
-        del body, lanes
+    def derived(self, body: LayerBody, microkernels: str) -> tuple[Derived, ...]:
+        """What the code of these microkernels can use if the arguments that it is made from are constants."""
+        del body, microkernels
         return ()
 
     def profile(
-        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, microkernels: str = PLAIN
     ) -> Profile:
         """How far the output may run into that input, for the code that `emit` makes in either direction.
 
         This is that of single elements; turns of neighbours, each loaded before it is stored, allow no less.
         """
-        del lanes
+        del microkernels
         return profile_of(body, argument, input_bytes, output_bytes)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from lowtide.errors import InputError
 from lowtide.graph.nest import LayerBody
-from lowtide.kernels.blocked.kernel import Blocked
+from lowtide.kernels.general import General
 from lowtide.kernels.kernel import Kernel
 from lowtide.kernels.mapped import Maps
 from lowtide.kernels.pooled import Pools
-from lowtide.kernels.pull import Pull
+from lowtide.kernels.register_tiled.kernel import RegisterTiled
 
-GENERAL = "pull"
+GENERAL = "general"
 """The kernel that accepts every layer, and goes in an order that every arena allows."""
-WIDENED = "widened"
+PREPACKED = "prepacked_i16"
 """The kernel that takes flash for speed."""
 KERNELS: dict[str, Kernel] = {
-    "blocked": Blocked(),
-    WIDENED: Blocked(wide=True),
+    "register_tiled": RegisterTiled(),
+    PREPACKED: RegisterTiled(wide=True),
     "map": Maps(),
     "pool": Pools(),
-    GENERAL: Pull(),
+    GENERAL: General(),
 }
 
 

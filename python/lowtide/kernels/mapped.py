@@ -13,15 +13,15 @@ from lowtide.graph.nest import LayerBody
 from lowtide.indexing.linear import Var
 from lowtide.ir import DenseElementsAttr, IntegerAttr, IntegerType, MemRefType, Type, Value, VectorType, arith, vector
 from lowtide.kernels.affine import Affine
-from lowtide.kernels.blocked.lanes import Wide
-from lowtide.kernels.blocked.memory import Address, advanced, load, scaled, store
-from lowtide.kernels.blocked.wide import WideEmitter
 from lowtide.kernels.elementwise import Elementwise, Read, elementwise_of, lies
+from lowtide.kernels.general import General
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.kernel import How, Kernel
-from lowtide.kernels.lanes import LANES
 from lowtide.kernels.loops import Memo, Part
-from lowtide.kernels.pull import Pull
+from lowtide.kernels.microkernels import MICROKERNELS
+from lowtide.kernels.register_tiled.memory import Address, advanced, load, scaled, store
+from lowtide.kernels.register_tiled.microkernel import Wide
+from lowtide.kernels.register_tiled.wide import WideEmitter
 from lowtide.kernels.scalar import index_constant
 
 TURN = 4
@@ -201,12 +201,12 @@ class Maps(Kernel):
         return elementwise_of(body) is not None
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
-        """Emit loops over runs of elements; where a call has no runs, elements are pulled one by one."""
+        """Emit loops over runs of elements; where a call has no runs, elements are computed one by one."""
         found = elementwise_of(body)
         if found is None or not is_mapped(found, arguments, how.part):
-            Pull().emit(body, arguments, how)
+            General().emit(body, arguments, how)
             return
-        wide = LANES[how.lanes].wide
+        wide = MICROKERNELS[how.microkernels].wide
         MapEmitter(found, body, arguments, how.part, how.constants, backwards=how.backwards, wide=wide).emit()
 
     def form(self, body: LayerBody) -> str:

@@ -36,7 +36,7 @@ _INTRINSICS = {"smlad": "duals", "smla": "halves", "xta": "unpacks", "xtb": "unp
 
 
 def kind_of(op: Operation) -> str | None:
-    """What an operation counts as, a name of `lowtide.cost.work.KINDS`; None for what is free."""
+    """What an operation counts as, a name of `lowtide.cost.operation_counts.KINDS`; None for what is free."""
     name = op.name
     if name in _FREE:
         return None

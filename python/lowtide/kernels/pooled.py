@@ -13,14 +13,14 @@ from functools import reduce
 from lowtide.graph.nest import LayerBody
 from lowtide.indexing.linear import Var
 from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, arith, scf
-from lowtide.kernels.blocked.memory import load, store
-from lowtide.kernels.blocked.wide import WideEmitter
 from lowtide.kernels.channelwise import Channelwise, channelwise_of
 from lowtide.kernels.elementwise import lies
+from lowtide.kernels.general import General
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.kernel import How, Kernel
 from lowtide.kernels.loops import Part
-from lowtide.kernels.pull import Pull
+from lowtide.kernels.register_tiled.memory import load, store
+from lowtide.kernels.register_tiled.wide import WideEmitter
 from lowtide.kernels.scalar import index_constant
 
 _GROUPS = (8, 4)
@@ -189,10 +189,10 @@ class Pools(Kernel):
         return channelwise_of(body) is not None
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
-        """Emit loops over channels side by side; where a call has them apart, elements are pulled one by one."""
+        """Emit loops over channels side by side; where a call has them apart, elements are computed one by one."""
         found = channelwise_of(body)
         if found is None or not is_pooled(found, body, arguments, how.part):
-            Pull().emit(body, arguments, how)
+            General().emit(body, arguments, how)
             return
         PoolEmitter(found, body, arguments, how.part, how.constants, backwards=how.backwards).emit()
 

@@ -60,7 +60,7 @@ class FusedOp(ext.Operation, dialect=LowtideDialect, name="fused", traits=[NoTer
     """Layers that run together, some rows (or columns of a row, or channels) an iteration.
 
     `rows` are the rows (or channels) of an iteration, `columns` those of a row at a time (0: all); `recompute` numbers
-    the layers in it, from 1, whose rows are computed anew for their one reader instead of kept in a line buffer. The
+    the layers in it, from 1, whose rows are recomputed for their one reader instead of kept in a line buffer. The
     result, of type `none`, stands for the loop.
     """
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lowtide.cost.model import CostModel
-from lowtide.cost.work import Works
+from lowtide.cost.operation_counts import LayerCounts
 from lowtide.graph.graph import Graph
+from lowtide.plan.executed import executed_counts
 from lowtide.plan.plan import Plan
-from lowtide.plan.shares import shares_of
 
 SEED = 1
 
 
-def widened_layers(graph: Graph, plan: Plan, model: CostModel, spare: int) -> tuple[int, ...]:
+def prepacked_layers(graph: Graph, plan: Plan, model: CostModel, spare: int) -> tuple[int, ...]:
     """The layers that get weights of 16 bits.
 
     A 0-1 knapsack, solved exactly by CP-SAT: the same answer every time.
@@ -28,14 +28,18 @@ def widened_layers(graph: Graph, plan: Plan, model: CostModel, spare: int) -> tu
         their numbers, from 1 in the plan's order.
     """
     gains: dict[int, tuple[int, int]] = {}
-    for number, (layer, share) in enumerate(zip(graph.layers, shares_of(graph, plan.fusions), strict=True), 1):
-        works = layer.works
+    for number, (layer, counts) in enumerate(zip(graph.layers, executed_counts(graph, plan.fusions), strict=True), 1):
+        layer_counts = layer.layer_counts
         # what goes by pixels, or adds up, has kernels of its own
-        if not isinstance(works, Works) or works.widened is None or share.work != works.whole:
+        if (
+            not isinstance(layer_counts, LayerCounts)
+            or layer_counts.prepacked is None
+            or counts.work != layer_counts.whole
+        ):
             continue
-        gain = model.of(share).instructions - model.of(replace(share, work=works.widened)).instructions
-        if gain >= 1 and works.widened_bytes <= spare:
-            gains[number] = round(gain), works.widened_bytes
+        gain = model.of(counts).instructions - model.of(replace(counts, work=layer_counts.prepacked)).instructions
+        if gain >= 1 and layer_counts.prepacked_bytes <= spare:
+            gains[number] = round(gain), layer_counts.prepacked_bytes
     return most_gain(gains, spare)
 
 

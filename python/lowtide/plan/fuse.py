@@ -21,8 +21,8 @@ from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Graph
 from lowtide.graph.program import Direction, Program, Window
 from lowtide.graph.row_schedule import UnschedulableError
+from lowtide.plan.loop_cost import LoopCost, by_macs
 from lowtide.plan.memory import program_of
-from lowtide.plan.price import Price, by_macs
 from lowtide.plan.watch import Ending, Progress, Watch, unwatched
 
 
@@ -34,18 +34,18 @@ class Mode:
     direction: Direction = "forwards"
     axis: Axis = "rows"
     rows: int = 1
-    anew: bool = False
+    recomputed: bool = False
 
     def fusion(self, graph: Graph, first: int, last: int) -> Fusion:
         """The loop of these layers of the graph."""
-        again = wider_layers(graph, first, last) if self.anew else ()
-        return Fusion(first, last, self.rows, self.columns, self.direction, self.axis, again)
+        recompute = wider_layers(graph, first, last) if self.recomputed else ()
+        return Fusion(first, last, self.rows, self.columns, self.direction, self.axis, recompute)
 
 
 def wider_layers(graph: Graph, first: int, last: int) -> tuple[int, ...]:
     """Positions in a chain, from 1, of layers that make more of each pixel than they take of one, for one reader.
 
-    Computed anew where the reader's window needs them, they spare a line buffer wider than that of their input.
+    Recomputed where the reader's window needs them, they spare a line buffer wider than that of their input.
     """
     layers = graph.layers[first - 1 : last]
     found: list[int] = []
@@ -62,7 +62,7 @@ def wider_layers(graph: Graph, first: int, last: int) -> tuple[int, ...]:
 
 ROWS = (Mode(), Mode(direction="backwards"))
 PIXELS = (Mode(1), Mode(1, "backwards"))
-PATCHES = (Mode(1, anew=True), Mode(1, "backwards", anew=True))
+PATCHES = (Mode(1, recomputed=True), Mode(1, "backwards", recomputed=True))
 CHANNELS = (Mode(axis="channels", rows=8), Mode(axis="channels"))
 STEPS = 45_000
 """Steps that a search takes at most for each mode of loops: one for each buffer of each loop that it looks at, more
@@ -113,7 +113,7 @@ def fused_search(
     keep_input: bool = False,
     modes: Sequence[Mode] = ROWS,
     watch: Watch = unwatched,
-    price: Price = by_macs,
+    loop_cost: LoopCost = by_macs,
     most_cost: float = math.inf,
     steps: int | None = None,
 ) -> tuple[tuple[Fusion, ...], Ending]:
@@ -125,12 +125,12 @@ def fused_search(
         keep_input: inputs stay intact up to the end.
         modes: how loops may go.
         watch: may end the search.
-        price: what a loop costs.
+        loop_cost: what a loop costs.
         most_cost: what all loops together may cost.
         steps: how many the search may take, `STEPS` a mode where it is not said; the best plan of those that were
             looked at until then is the result.
     """
-    search = _search(graph, alignment, keep_input, modes, watch, price, most_cost, steps=steps)
+    search = _search(graph, alignment, keep_input, modes, watch, loop_cost, most_cost, steps=steps)
     fusions = search.turned(search.best())
     return fusions, search.ending
 
@@ -142,7 +142,7 @@ def fused_front(
     keep_input: bool = False,
     modes: Sequence[Mode] = ROWS,
     watch: Watch = unwatched,
-    price: Price = by_macs,
+    loop_cost: LoopCost = by_macs,
     steps: int | None = None,
 ) -> Iterator[tuple[int, tuple[Fusion, ...], Ending]]:
     """Cost and loops of the cheapest plans under falling peaks, from whole layers to the least peak; costs never fall.
@@ -151,9 +151,9 @@ def fused_front(
 
     Args:
         graph, alignment, keep_input, modes, watch, steps: as for `fused_search`.
-        price: what a loop costs.
+        loop_cost: what a loop costs.
     """
-    search = _search(graph, alignment, keep_input, modes, watch, price, steps=steps)
+    search = _search(graph, alignment, keep_input, modes, watch, loop_cost, steps=steps)
     for chain in search.front():
         fusions = search.turned(chain)
         yield sum(segment.cost for segment in chain), fusions, search.ending
@@ -165,13 +165,13 @@ def _search(
     keep_input: bool,
     modes: Sequence[Mode],
     watch: Watch,
-    price: Price,
+    loop_cost: LoopCost,
     most_cost: float = math.inf,
     steps: int | None = None,
 ) -> _Search:
     most = STEPS * len(modes) if steps is None else steps
-    search = _Search(graph, alignment, keep_input=keep_input, price=price, most_cost=most_cost, steps=most)
-    turns = [(mode, range(2, SHORT + 1), mode.axis == "rows" and not mode.anew) for mode in modes]
+    search = _Search(graph, alignment, keep_input=keep_input, loop_cost=loop_cost, most_cost=most_cost, steps=most)
+    turns = [(mode, range(2, SHORT + 1), mode.axis == "rows" and not mode.recomputed) for mode in modes]
     total = sum(1 + long for _, _, long in turns) * len(graph.layers)
     search.watched(watch, total)
     for mode, short, long in turns:
@@ -189,10 +189,10 @@ class _Search:
     """
 
     def __init__(
-        self, graph: Graph, alignment: int, *, keep_input: bool, price: Price, most_cost: float, steps: int
+        self, graph: Graph, alignment: int, *, keep_input: bool, loop_cost: LoopCost, most_cost: float, steps: int
     ) -> None:
         self._graph = graph
-        self._price = price
+        self._loop_cost = loop_cost
         self._most_cost = most_cost
         self._alignment = alignment
         self._keep_input = keep_input
@@ -309,7 +309,7 @@ class _Search:
     def _add(self, first: int, last: int, mode: Mode, limit: int) -> bool:
         """Add one loop; False where a longer one can't be of use either."""
         fusion = mode.fusion(self._graph, first, last)
-        if mode.anew and not fusion.again:
+        if mode.recomputed and not fusion.recompute:
             return True
         part = segment_graph(self._graph, first, last, self._keep_input)
         try:
@@ -322,10 +322,10 @@ class _Search:
             return False
         nbytes = loop_bytes(program)
         if nbytes < limit:
-            # The two directions do the same work: what a price makes of their order is noise. It must not decide, or
+            # The two directions do the same work: what a cost makes of their order is noise. It must not decide, or
             # loops are turned round that the kernels are slower for.
             twin = self._segments.get(replace(fusion, direction="forwards"))
-            cost = self._price(part, _alone(fusion)) if twin is None else twin.cost
+            cost = self._loop_cost(part, _alone(fusion)) if twin is None else twin.cost
             self._segments[fusion] = Segment(fusion, nbytes, cost)
         return True
 

@@ -15,8 +15,8 @@ from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Accumulator, Graph, Layer
 from lowtide.graph.loop_schedule import LoopSchedule, schedule_loop
 from lowtide.graph.nest import Shape
-from lowtide.graph.program import Call, Loop, Program, Read, Run, Store, mirrored
-from lowtide.graph.row_schedule import Kept, Stage, UnschedulableError, stage_of
+from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read, Run, mirrored
+from lowtide.graph.row_schedule import LineBuffer, Stage, UnschedulableError, stage_of
 from lowtide.graph.rows import extents_of, row_dimension
 from lowtide.limits import LARGEST_INDEX
 
@@ -96,7 +96,7 @@ def schedule_of(graph: Graph, fusion: Fusion) -> LoopSchedule:
         rows=fusion.rows,
         columns=fusion.columns,
         backwards=fusion.direction == "backwards",
-        again=[position - 1 for position in fusion.again],
+        recompute=[position - 1 for position in fusion.recompute],
         floats=graph.tensors[layers[-1].output].dtype == "float32",
     )
     _check_counters(schedule)
@@ -114,7 +114,7 @@ def _check_counters(schedule: LoopSchedule) -> None:
 class _Maker:
     graph: Graph
     alignment: int
-    stores: list[Store] = field(default_factory=list[Store])
+    stores: list[ProgramBuffer] = field(default_factory=list[ProgramBuffer])
     calls: list[Call] = field(default_factory=list[Call])
     loops: list[Loop] = field(default_factory=list[Loop])
     buffers: dict[int, int] = field(default_factory=dict[int, int])
@@ -148,7 +148,7 @@ class _Maker:
         self,
         name: str,
         whole: Shape,
-        kept: Shape,
+        held: Shape,
         dtype: DType,
         *,
         temporary: bool = False,
@@ -158,7 +158,7 @@ class _Maker:
         unique = name if name and name not in self.names else next(n for n in numbered if n not in self.names)
         self.names.add(unique)
         alignment = self.alignment
-        self.stores.append(store_of(unique, whole, kept, dtype, alignment, temporary=temporary, backwards=backwards))
+        self.stores.append(buffer_of(unique, whole, held, dtype, alignment, temporary=temporary, backwards=backwards))
         return len(self.stores) - 1
 
     def _layer(self, layer: Layer) -> None:
@@ -201,17 +201,17 @@ class _Maker:
         across = {} if schedule.columns is None else dict(stage.column_inputs)
         stored = layer.stored_bytes
         if summed is None:
-            tensor, kept = self.graph.tensors[layer.output], schedule.kept.get(layer.output)
-            if kept is None:
+            tensor, line_buffer = self.graph.tensors[layer.output], schedule.line_buffers.get(layer.output)
+            if line_buffer is None:
                 self._whole(layer.output)
             else:
-                shape = kept_shape(tensor.shape, kept, fusion)
+                shape = line_buffer_shape(tensor.shape, line_buffer, fusion)
                 self.buffers[layer.output] = self._add(
                     tensor.name,
                     tensor.shape,
                     shape,
                     tensor.dtype,
-                    temporary=not kept.carried,
+                    temporary=not line_buffer.carried,
                     backwards=fusion.direction == "backwards",
                 )
             stored //= tensor.rows * tensor.columns
@@ -223,7 +223,7 @@ class _Maker:
             Read(
                 self.buffers[index],
                 window,
-                distances.get(index) if whole and index not in schedule.kept else None,
+                distances.get(index) if whole and index not in schedule.line_buffers else None,
                 across.get(index),
                 index,
             )
@@ -244,20 +244,20 @@ class _Maker:
             self.calls[number] = replace(call, macs=call.macs * rows * columns // whole)
 
 
-def kept_shape(shape: Shape, kept: Kept, fusion: Fusion) -> Shape:
+def line_buffer_shape(shape: Shape, line_buffer: LineBuffer, fusion: Fusion) -> Shape:
     """The shape of what exists at a time (rows, pixels or channels) of a tensor inside a loop."""
     if fusion.axis == "channels":
-        return (*shape[:-1], kept.rows)
+        return (*shape[:-1], line_buffer.rows)
     row = row_dimension(shape)
     if not fusion.columns:
-        return (*shape[:row], kept.rows, *shape[row + 1 :])
-    block = (1, kept.rows) if kept.columns is None else (kept.rows, kept.columns)
+        return (*shape[:row], line_buffer.rows, *shape[row + 1 :])
+    block = (1, line_buffer.rows) if line_buffer.columns is None else (line_buffer.rows, line_buffer.columns)
     return (*shape[:row], *block, *shape[row + 2 :])
 
 
-def store_of(
-    name: str, whole: Shape, kept: Shape, dtype: DType, alignment: int, *, temporary: bool, backwards: bool
-) -> Store:
+def buffer_of(
+    name: str, whole: Shape, held: Shape, dtype: DType, alignment: int, *, temporary: bool, backwards: bool
+) -> ProgramBuffer:
     """A buffer for a tensor of the shape `whole`, or for the rows, pixels or channels of it that exist at a time.
 
     Args:
@@ -272,15 +272,15 @@ def store_of(
     rows, columns = extents_of(whole)
     sizes = name, max(alignment, element)
     innermost = whole[-1] if whole else 1
-    make = partial(Store, shape=kept, dtype=dtype, innermost=innermost)
-    if whole and kept[-1] < whole[-1] and len(whole) - 1 != row_dimension(whole):
+    make = partial(ProgramBuffer, shape=held, dtype=dtype, innermost=innermost)
+    if whole and held[-1] < whole[-1] and len(whole) - 1 != row_dimension(whole):
         # a slice: channel c at c modulo what is kept, at each place of the tensor
         places = math.prod(whole) // innermost
-        capacity = places * kept[-1]
-        return make(sizes[0], places, innermost * element, sizes[1], temporary, innermost, capacity, block=kept[-1])
+        capacity = places * held[-1]
+        return make(sizes[0], places, innermost * element, sizes[1], temporary, innermost, capacity, block=held[-1])
     row_bytes = math.prod(whole) * element // rows
-    height = kept[row_dimension(whole)] if whole else 1
-    across = kept[row_dimension(whole) + 1] if columns > 1 else 1
+    height = held[row_dimension(whole)] if whole else 1
+    across = held[row_dimension(whole) + 1] if columns > 1 else 1
     shift = (height - rows) % height * columns if backwards else 0
     if height < rows and across != columns:
         capacity, block = height * across, across if height > 1 else 0

@@ -11,9 +11,9 @@ from lowtide.alloc import solve
 from lowtide.errors import UsageError
 from lowtide.graph.graph import Graph
 from lowtide.plan.fuse import CHANNELS, PATCHES, PIXELS, ROWS, Mode, fused_front, fused_search
+from lowtide.plan.loop_cost import Allowance, LoopCost, any_cost, by_macs
 from lowtide.plan.memory import problem_of
 from lowtide.plan.plan import Objective, Plan
-from lowtide.plan.price import Allowance, Price, any_price, by_macs
 from lowtide.plan.untiled import Untiled, plan_untiled
 from lowtide.plan.watch import Watch, unwatched
 
@@ -38,8 +38,8 @@ def plan_free(
     *,
     keep_input: bool = False,
     watch: Watch = unwatched,
-    price: Price = by_macs,
-    allowance: Allowance = any_price,
+    loop_cost: LoopCost = by_macs,
+    allowance: Allowance = any_cost,
 ) -> Untiled:
     """Least bytes with every element computed once, in whole rows: the untiled plan, with loops where they save bytes.
 
@@ -48,7 +48,7 @@ def plan_free(
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
         watch: may end the search.
-        price: what loops cost.
+        loop_cost: what loops cost.
         allowance: what they may cost together.
     """
     return _fused(
@@ -58,7 +58,7 @@ def plan_free(
         watch=watch,
         objective="free",
         modes=(*ROWS, *CHANNELS),
-        price=price,
+        loop_cost=loop_cost,
         allowance=allowance,
     )
 
@@ -80,22 +80,22 @@ def _fused(
     watch: Watch = unwatched,
     objective: Objective,
     modes: Sequence[Mode],
-    price: Price = by_macs,
-    allowance: Allowance = any_price,
+    loop_cost: LoopCost = by_macs,
+    allowance: Allowance = any_cost,
 ) -> Untiled:
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.ordered
     most = allowance(graph)
     fusions, ending = fused_search(
-        graph, alignment, keep_input=keep_input, modes=modes, watch=watch, price=price, most_cost=most
+        graph, alignment, keep_input=keep_input, modes=modes, watch=watch, loop_cost=loop_cost, most_cost=most
     )
     found = replace(whole.plan, objective=objective, fusions=fusions, search=ending)
     return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
 
 
 @dataclass(frozen=True)
-class Priced:
-    """A plan of the front, and what it costs more than layers that are whole, by the price that was asked for."""
+class Costed:
+    """A plan of the front, and what it costs more than layers that are whole, by the loop cost that was asked for."""
 
     cost: int
     found: Untiled
@@ -108,30 +108,30 @@ class Priced:
 
 
 def plan_front(
-    cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched, price: Price = by_macs
-) -> tuple[Priced, ...]:
+    cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched, loop_cost: LoopCost = by_macs
+) -> tuple[Costed, ...]:
     """The plans worth having, from the cheapest, whole layers, to the smallest: each costs more and takes less.
 
     Args:
         cut, alignment, keep_input, watch: as for `plan_free`.
-        price: what loops cost.
+        loop_cost: what loops cost.
     """
-    front: list[Priced] = []
-    for priced in _candidates(cut, alignment, keep_input, watch, price):
-        if not front or priced.arena_bytes < front[-1].arena_bytes:
-            front = [better for better in front if better.cost < priced.cost]
-            front.append(priced)
+    front: list[Costed] = []
+    for costed in _candidates(cut, alignment, keep_input, watch, loop_cost):
+        if not front or costed.arena_bytes < front[-1].arena_bytes:
+            front = [better for better in front if better.cost < costed.cost]
+            front.append(costed)
     return tuple(front)
 
 
-def _candidates(cut: Cut, alignment: int, keep_input: bool, watch: Watch, price: Price) -> Iterator[Priced]:
+def _candidates(cut: Cut, alignment: int, keep_input: bool, watch: Watch, loop_cost: LoopCost) -> Iterator[Costed]:
     """The plans of the search, each with its exact arena, which can be larger than a cheaper one's."""
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.ordered
-    front = fused_front(graph, alignment, keep_input=keep_input, modes=ALL, watch=watch, price=price)
+    front = fused_front(graph, alignment, keep_input=keep_input, modes=ALL, watch=watch, loop_cost=loop_cost)
     for cost, fusions, ending in front:
         plan = replace(whole.plan, objective="ram" if fusions else "untiled", fusions=fusions, search=ending)
-        yield Priced(cost, replace(whole, plan=_predicted(plan, graph, alignment, keep_input)))
+        yield Costed(cost, replace(whole, plan=_predicted(plan, graph, alignment, keep_input)))
 
 
 def plan_fit(
@@ -141,21 +141,21 @@ def plan_fit(
     keep_input: bool = False,
     watch: Watch = unwatched,
     arena_limit: int,
-    price: Price = by_macs,
+    loop_cost: LoopCost = by_macs,
 ) -> Untiled:
     """Least cost within a number of bytes; the least bytes where nothing stays within it.
 
     Args:
         cut, alignment, keep_input, watch: as for `plan_free`.
         arena_limit: of the arena, in bytes.
-        price: what loops cost.
+        loop_cost: what loops cost.
     """
-    tried: list[Priced] = []
-    for priced in _candidates(cut, alignment, keep_input, watch, price):
-        tried.append(priced)
-        if priced.arena_bytes <= arena_limit:
+    tried: list[Costed] = []
+    for costed in _candidates(cut, alignment, keep_input, watch, loop_cost):
+        tried.append(costed)
+        if costed.arena_bytes <= arena_limit:
             break
-    found = min(tried, key=lambda priced: (priced.arena_bytes, priced.cost)).found
+    found = min(tried, key=lambda costed: (costed.arena_bytes, costed.cost)).found
     ending = tried[-1].found.plan.search
     return replace(found, plan=replace(found.plan, objective="fit", search=ending))
 
@@ -174,28 +174,28 @@ def _predicted(plan: Plan, graph: Graph, alignment: int, keep_input: bool) -> Pl
 def planner_for(
     objective: Objective,
     arena_limit: int | None = None,
-    price: Price = by_macs,
-    allowance: Allowance = any_price,
+    loop_cost: LoopCost = by_macs,
+    allowance: Allowance = any_cost,
 ) -> Planner:
     """The planner of an objective.
 
     Args:
         objective: what to look for.
         arena_limit: bytes of the arena that `fit` stays within if it can; others have no use for it.
-        price: what loops cost, for `free` and `fit`: `ram` looks for the least bytes, and for no core in particular.
+        loop_cost: what loops cost, for `free` and `fit`; `ram` looks for the least bytes, for no core in particular.
         allowance: what loops may cost together, for `free`.
 
     Raises:
         UsageError: `fit` without a limit.
     """
     if objective == "free":
-        return partial(plan_free, price=price, allowance=allowance)
+        return partial(plan_free, loop_cost=loop_cost, allowance=allowance)
     if objective != "fit":
         return PLANNERS[objective]
     if arena_limit is None:
         remedy = "give --ram BYTES, or choose the objective free"
         raise UsageError("plan", "the objective 'fit' needs to know how much RAM there is", remedy=remedy)
-    return partial(plan_fit, arena_limit=arena_limit, price=price)
+    return partial(plan_fit, arena_limit=arena_limit, loop_cost=loop_cost)
 
 
 def planner_by(modes: Sequence[Mode]) -> Planner:

@@ -108,7 +108,7 @@ def _possible(graph: Graph, fusion: Fusion) -> str:
     """The longest part of a chain that can go like that: from its first layer on, or else up to its last."""
     heads = [replace(fusion, last=last) for last in range(fusion.last - 1, fusion.first, -1)]
     tails = [replace(fusion, first=first) for first in range(fusion.first + 1, fusion.last)]
-    for part in heads + tails if not fusion.again else ():
+    for part in heads + tails if not fusion.recompute else ():
         try:
             schedule_of(graph, part)
         except UnschedulableError:

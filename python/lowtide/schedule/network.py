@@ -12,7 +12,7 @@ from lowtide.bound.build import BoundNetwork, read_network
 from lowtide.bufferise.placement import placed_buffers
 from lowtide.cost.data import cost_model
 from lowtide.cost.model import Cost
-from lowtide.cost.work import Counted
+from lowtide.cost.operation_counts import Counted
 from lowtide.graph.conflicts import problem_of
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
@@ -21,9 +21,9 @@ from lowtide.ir import Module
 from lowtide.kernels.library import accepting_kernels
 from lowtide.lower import identifier, open_model, outlined_copy
 from lowtide.placement import step_names
+from lowtide.plan.executed import executed_counts
 from lowtide.plan.memory import program_of
 from lowtide.plan.plan import Plan
-from lowtide.plan.shares import shares_of
 from lowtide.report.memory_map import memory_map_svg
 from lowtide.stages import Stages
 from lowtide.targets import Target
@@ -92,19 +92,21 @@ class OpenedModel:
         """Model and target, as the memory map of a compile has them."""
         return f"{identifier(self.path.stem)} on {self.target.name}"
 
-    def network(self, plan: Plan, works: Counted | None = None) -> BoundNetwork:
+    def network(self, plan: Plan, layer_counts: Counted | None = None) -> BoundNetwork:
         """The network in the model's order, with the plan's concats and kernels; `works` counts what those do."""
         kernels = {model_number(plan, number): name for name, numbers in plan.kernels for number in numbers}
-        key = plan.copied, frozenset(kernels.items()), works
+        key = plan.copied, frozenset(kernels.items()), layer_counts
         if key not in self._read:
             if plan.copied not in self._cut:
                 self._cut[plan.copied] = outlined_copy(self.module, plan.copied)
-            self._read[key] = read_network(self._cut[plan.copied], self.binder, works=works, kernels=kernels)
+            self._read[key] = read_network(
+                self._cut[plan.copied], self.binder, layer_counts=layer_counts, kernels=kernels
+            )
         return self._read[key]
 
-    def graph(self, plan: Plan, works: Counted | None = None) -> Graph:
+    def graph(self, plan: Plan, layer_counts: Counted | None = None) -> Graph:
         """The graph of `network` in the plan's order."""
-        graph = self.network(plan, works).graph
+        graph = self.network(plan, layer_counts).graph
         return graph.reordered(plan.order) if plan.order else graph
 
 
@@ -149,7 +151,7 @@ class State:
     def cost(self) -> Cost:
         """What the cost model predicts of one inference."""
         graph = self.model.graph(self.plan, "all")
-        return self.model.costs.total(shares_of(graph, self.plan.fusions))
+        return self.model.costs.total(executed_counts(graph, self.plan.fusions))
 
     @cached_property
     def picture(self) -> str:

@@ -22,9 +22,9 @@ from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
 from lowtide.graph.program import DIRECTIONS, Direction
 from lowtide.output import write_file
+from lowtide.plan.loop_cost import by_instructions, part_of_instructions
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan
 from lowtide.plan.planners import planner_for
-from lowtide.plan.price import by_instructions, share_of_instructions
 from lowtide.schedule.checks import (
     STAGE,
     LayerRef,
@@ -133,7 +133,7 @@ class Schedule:
         columns: int = 0,
         direction: Direction = "forwards",
         halo: Halo = "cache",
-        again: Sequence[LayerRef] = (),
+        recompute: Sequence[LayerRef] = (),
     ) -> Schedule:
         """Put neighbouring layers into one loop by rows, with line buffers between them.
 
@@ -155,7 +155,7 @@ class Schedule:
         check_count(columns, 0, "columns at a time", where)
         check_word(direction, DIRECTIONS, "direction", where)
         check_word(halo, get_args(Halo), "halo", where)
-        positions = tuple(sorted({layer_number(graph, layer) - begin + 1 for layer in again}))
+        positions = tuple(sorted({layer_number(graph, layer) - begin + 1 for layer in recompute}))
         count = end - begin + 1
         if not all(0 < position < count for position in positions):
             remedy = f"name layers {begin} to {end - 1} alone: the last makes the rows"
@@ -164,7 +164,7 @@ class Schedule:
             positions = tuple(range(1, count))
         shape = f"{rows} rows" if not columns else f"{rows} rows of {columns} columns"
         words = [f"fuse {begin} to {end} by {shape}", direction, *(["recomputing"] if positions else [])]
-        return self._fused(Fusion(begin, end, rows, columns, direction, again=positions), ", ".join(words))
+        return self._fused(Fusion(begin, end, rows, columns, direction, recompute=positions), ", ".join(words))
 
     def fuse_channels(self, first: LayerRef, last: LayerRef, *, slice: int = 1) -> Schedule:
         """Put neighbouring layers into one loop by slices of channels.
@@ -271,7 +271,7 @@ class Schedule:
             UsageError: there is no such objective, or it needs to know how much RAM there is.
         """
         model, costs = self._model, self._model.costs
-        planner = planner_for(objective, None, by_instructions(costs), share_of_instructions(costs))
+        planner = planner_for(objective, None, by_instructions(costs), part_of_instructions(costs))
 
         def cut(copied: tuple[int, ...]) -> Graph:
             return model.graph(Plan("untiled", copied=copied), "all")

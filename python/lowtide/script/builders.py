@@ -46,7 +46,7 @@ STAGE = "script"
 Handle = Value
 """A value of type `!transform.any_op`: what it stands for is known when the script is applied."""
 Halo = Literal["cache", "recompute"]
-"""Whether rows that two iterations need wait in a line buffer, or are computed again."""
+"""Whether rows that two iterations need wait in a line buffer, or are recomputed."""
 
 
 class Script:
@@ -169,7 +169,7 @@ def fuse_spatial(
     columns: int = 0,
     direction: Direction = "forwards",
     halo: Halo = "cache",
-    again: Sequence[int] = (),
+    recompute: Sequence[int] = (),
 ) -> Handle:
     """Put layers into one loop by rows.
 
@@ -185,7 +185,7 @@ def fuse_spatial(
         a handle to the loop.
     """
     attributes: dict[str, Attribute] = {
-        "again": _numbers(again),
+        "recompute": _numbers(recompute),
         "columns": _number(columns),
         "direction": StringAttr.get(direction),
         "halo": StringAttr.get(halo),

@@ -53,4 +53,6 @@ def _fuse(chain: Handle, fusion: Fusion) -> None:
     if fusion.axis == "channels":
         fuse_channels(chain, slice=fusion.rows)
         return
-    fuse_spatial(chain, rows=fusion.rows, columns=fusion.columns, direction=fusion.direction, again=fusion.again)
+    fuse_spatial(
+        chain, rows=fusion.rows, columns=fusion.columns, direction=fusion.direction, recompute=fusion.recompute
+    )

@@ -13,7 +13,7 @@ TARGET = Target(
     pointer_bytes=4,
     buffer_alignment=4,
     compiler_flags=(),
-    lanes="scalar",
+    microkernels="scalar",
     emulator="cortex-m3",
     qemu_machine="mps2-an385",
 )

@@ -13,7 +13,7 @@ TARGET = Target(
     pointer_bytes=4,
     buffer_alignment=4,
     compiler_flags=(),
-    lanes="dsp",
+    microkernels="dsp",
     emulator="cortex-m33",
     qemu_machine="mps2-an505",
 )

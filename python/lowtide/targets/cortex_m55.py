@@ -13,7 +13,7 @@ TARGET = Target(
     pointer_bytes=4,
     buffer_alignment=4,
     compiler_flags=(),
-    lanes="mve",
+    microkernels="mve",
     emulator="",
     qemu_machine="mps3-an547",
 )

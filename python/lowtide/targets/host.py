@@ -15,7 +15,7 @@ TARGET = Target(
     pointer_bytes=8,
     buffer_alignment=8,
     compiler_flags=(),
-    lanes="scalar",
+    microkernels="scalar",
     emulator="host",
     qemu_machine="",
 )

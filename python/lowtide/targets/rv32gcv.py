@@ -17,7 +17,7 @@ TARGET = Target(
     buffer_alignment=4,
     # LLVM's scheduler puts the loads of a block first, and then spills
     compiler_flags=("--enable-misched=false",),
-    lanes="rvv",
+    microkernels="rvv",
     emulator="",
     qemu_machine="virt",
 )

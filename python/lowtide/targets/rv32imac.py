@@ -14,7 +14,7 @@ TARGET = Target(
     buffer_alignment=4,
     # LLVM's scheduler puts the loads of a block first, and then spills
     compiler_flags=("--enable-misched=false",),
-    lanes="risc",
+    microkernels="risc",
     emulator="rv32",
     qemu_machine="virt",
 )

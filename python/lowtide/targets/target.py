@@ -18,7 +18,7 @@ class Target:
         pointer_bytes: 4 or 8.
         buffer_alignment: least alignment in bytes of any buffer in the arena.
         compiler_flags: further flags of the compiler.
-        lanes: how its kernels multiply bytes: a name of `lowtide.kernels.lanes.LANES`.
+        microkernels: how its kernels multiply bytes: a name of `lowtide.kernels.microkernels.MICROKERNELS`.
         emulator: Unicorn's CPU model ("cortex-m4", "rv32", "host"), or "" where Unicorn can't run its code.
         qemu_machine: QEMU's board ("mps2-an386", …), or "" where there is none.
     """
@@ -33,6 +33,6 @@ class Target:
     pointer_bytes: int
     buffer_alignment: int
     compiler_flags: tuple[str, ...]
-    lanes: str
+    microkernels: str
     emulator: str
     qemu_machine: str

@@ -63,7 +63,7 @@ def _check(network: BoundNetwork, layers: Sequence[Operation], wanted: Fusion) -
     order = [*range(1, chain[0]), *between, *chain, *range(chain[-1] + 1, len(steps) + 1)]
     first = chain[0] + len(between)
     last = first + len(chain) - 1
-    fusion = Fusion(first, last, wanted.rows, wanted.columns, wanted.direction, wanted.axis, wanted.again)
+    fusion = Fusion(first, last, wanted.rows, wanted.columns, wanted.direction, wanted.axis, wanted.recompute)
     schedule_of(network.graph.reordered(order), fusion)
 
 
@@ -89,7 +89,7 @@ def _build(layers: Sequence[Operation], wanted: Fusion) -> Operation:
         attributes = {
             **{name: IntegerAttr.get(i64, number) for name, number in numbers.items()},
             **{name: StringAttr.get(word) for name, word in words.items()},
-            "recompute": ArrayAttr.get([IntegerAttr.get(i64, number) for number in wanted.again]),
+            "recompute": ArrayAttr.get([IntegerAttr.get(i64, number) for number in wanted.recompute]),
         }
         fused = Operation.create(FUSED, results=[NoneType.get()], attributes=attributes, regions=1)
         inside = fused.regions[0].blocks.append()

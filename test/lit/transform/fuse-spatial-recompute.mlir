@@ -1,4 +1,4 @@
-// lowtide.fuse_spatial with the halo computed again: no line buffer, each iteration makes the four rows that it needs.
+// lowtide.fuse_spatial with the halo recomputed: no line buffer, each iteration makes the four rows that it needs.
 // RUN: lowtide-opt %s --lowtide-import-tosa --transform-interpreter -o %t
 // RUN: FileCheck %s --input-file %t
 // RUN: lowtide-opt %t --lowtide-allocate --lowtide-kernels | FileCheck %s --check-prefix=CODE

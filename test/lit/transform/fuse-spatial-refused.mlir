@@ -10,7 +10,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': unknown halo 'guess'; choose one of cache
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "guess", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {recompute = [], columns = 0 : i64, direction = "forwards", halo = "guess", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -25,7 +25,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': unknown direction 'up'; choose one of forwards, backwards
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "up", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {recompute = [], columns = 0 : i64, direction = "up", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -40,7 +40,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': 0 rows an iteration; 1 or more are wanted
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 0 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {recompute = [], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 0 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -55,7 +55,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': -1 columns at a time; 1 or more are wanted, or 0 for whole rows
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = -1 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {recompute = [], columns = -1 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -70,7 +70,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': a loop by columns goes row by row
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 1 : i64, direction = "forwards", halo = "cache", rows = 2 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {recompute = [], columns = 1 : i64, direction = "forwards", halo = "cache", rows = 2 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -251,7 +251,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': floats are accumulated forwards only: another order rounds otherwise
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 0 : i64, direction = "backwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {recompute = [], columns = 0 : i64, direction = "backwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -284,7 +284,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.fuse_spatial': layer 1 of the chain can't be computed by columns
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [], columns = 1 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    %loop = "lowtide.fuse_spatial"(%chain) {recompute = [], columns = 1 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -298,8 +298,8 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.fuse_spatial': the layers to compute again are not a list of integers
-    %loop = "lowtide.fuse_spatial"(%chain) {again = ["x"], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    // CHECK: error: 'lowtide.fuse_spatial': the layers to recompute are not a list of integers
+    %loop = "lowtide.fuse_spatial"(%chain) {recompute = ["x"], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -313,8 +313,8 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.fuse_spatial': layer 2 of the chain can't be computed anew: it has 2 layers, and the last makes the rows
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [2], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    // CHECK: error: 'lowtide.fuse_spatial': layer 2 of the chain can't be recomputed: it has 2 layers, and the last makes the rows
+    %loop = "lowtide.fuse_spatial"(%chain) {recompute = [2], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }
@@ -332,8 +332,8 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %chain = "lowtide.layers"(%module) {numbers = [1, 2, 3]} : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.fuse_spatial': layer 1 of the chain can't be computed anew: not one layer alone reads it
-    %loop = "lowtide.fuse_spatial"(%chain) {again = [1], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
+    // CHECK: error: 'lowtide.fuse_spatial': layer 1 of the chain can't be recomputed: not one layer alone reads it
+    %loop = "lowtide.fuse_spatial"(%chain) {recompute = [1], columns = 0 : i64, direction = "forwards", halo = "cache", rows = 1 : i64} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }
 }

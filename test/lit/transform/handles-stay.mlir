@@ -5,7 +5,7 @@
 
 // CHECK:      "lowtide.fused"() ({
 // CHECK:      linalg.pooling_nhwc_max {{.*}}pool{{.*}}tensor<3x3xi8>
-// CHECK:      }) {chain, kernel = "pull", kind = "pool", label = "linalg.pooling_nhwc_max"}
+// CHECK:      }) {chain, kernel = "general", kind = "pool", label = "linalg.pooling_nhwc_max"}
 // CHECK:      linalg.pooling_nhwc_max {{.*}}pool{{.*}}tensor<3x1xi8>
 // CHECK:      }) {chain, kind = "pool", label = "linalg.pooling_nhwc_max", second}
 // CHECK-NEXT: }) {axis = "rows"
@@ -13,7 +13,7 @@
 // CHECK:      }) {kind = "pool", label = "linalg.pooling_nhwc_max", last}
 
 // CODE:       scf.for
-// CODE:       func.call @pool_0_pull(
+// CODE:       func.call @pool_0_general(
 // CODE-NEXT:  func.call @pool_1(
 // CODE:       call @pool_2
 module attributes {transform.with_named_sequence} {
@@ -28,7 +28,7 @@ module attributes {transform.with_named_sequence} {
     %first = "lowtide.layers"(%module) {numbers = [1]} : (!transform.any_op) -> !transform.any_op
     %chain = "lowtide.layers"(%module) {numbers = [1, 2]} : (!transform.any_op) -> !transform.any_op
     %loop = "lowtide.fuse_spatial"(%chain) {rows = 1} : (!transform.any_op) -> !transform.any_op
-    "lowtide.kernel"(%first) {kernel = "pull"} : (!transform.any_op) -> ()
+    "lowtide.kernel"(%first) {kernel = "general"} : (!transform.any_op) -> ()
     transform.annotate %chain "chain" : !transform.any_op
     %last = "lowtide.layers"(%module) {numbers = [3]} : (!transform.any_op) -> !transform.any_op
     transform.annotate %last "last" : !transform.any_op

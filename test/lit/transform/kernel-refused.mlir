@@ -8,7 +8,7 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %layer = "lowtide.layers"(%module) {numbers = [1]} : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.kernel': unknown kernel 'gemm'; choose one of blocked, widened, map, pool, pull
+    // CHECK: error: 'lowtide.kernel': unknown kernel 'gemm'; choose one of register_tiled, prepacked_i16, map, pool, general
     "lowtide.kernel"(%layer) {kernel = "gemm"} : (!transform.any_op) -> ()
     transform.yield
   }
@@ -23,7 +23,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %none = transform.structured.match ops{["scf.for"]} in %module : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.kernel': the handle is empty: there is no layer to pick a kernel for
-    "lowtide.kernel"(%none) {kernel = "pull"} : (!transform.any_op) -> ()
+    "lowtide.kernel"(%none) {kernel = "general"} : (!transform.any_op) -> ()
     transform.yield
   }
 }
@@ -37,7 +37,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %main = transform.structured.match ops{["func.func"]} in %module : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.kernel': the handle has 'func.func', which is no layer and in none
-    "lowtide.kernel"(%main) {kernel = "pull"} : (!transform.any_op) -> ()
+    "lowtide.kernel"(%main) {kernel = "general"} : (!transform.any_op) -> ()
     transform.yield
   }
 }

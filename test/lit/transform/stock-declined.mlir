@@ -20,7 +20,7 @@ module attributes {transform.with_named_sequence} {
 
 // -----
 
-// CHECK: 'lowtide.kernel': layer 'scf.for': kernel 'pull' does not accept this layer, a loop of MLIR's own tiling; pick none: MLIR makes its code
+// CHECK: 'lowtide.kernel': layer 'scf.for': kernel 'general' does not accept this layer, a loop of MLIR's own tiling; pick none: MLIR makes its code
 module attributes {transform.with_named_sequence} {
   func.func @main(%x: tensor<8x6xf32>) -> tensor<8x6xf32> {
     %e = tensor.empty() : tensor<8x6xf32>
@@ -30,7 +30,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %curve = transform.structured.match ops{["linalg.exp"]} in %module : (!transform.any_op) -> !transform.any_op
     %tile, %rows = transform.structured.tile_using_for %curve tile_sizes [2] : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
-    "lowtide.kernel"(%tile) {kernel = "pull"} : (!transform.any_op) -> ()
+    "lowtide.kernel"(%tile) {kernel = "general"} : (!transform.any_op) -> ()
     transform.yield
   }
 }
@@ -49,7 +49,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %unread = transform.structured.match ops{["linalg.exp"]} in %module : (!transform.any_op) -> !transform.any_op
     %layers = "lowtide.layers"(%module) : (!transform.any_op) -> !transform.any_op
-    "lowtide.kernel"(%unread) {kernel = "pull"} : (!transform.any_op) -> ()
+    "lowtide.kernel"(%unread) {kernel = "general"} : (!transform.any_op) -> ()
     transform.yield
   }
 }

@@ -38,7 +38,7 @@ module attributes {transform.with_named_sequence} {
     %tiled, %rows = transform.structured.tile_using_for %curve tile_sizes [2] : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
     %product, %with = transform.structured.fuse_into_containing_op %first into %rows : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
     %filled, %all = transform.structured.fuse_into_containing_op %fill into %with : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
-    "lowtide.kernel"(%second) {kernel = "pull"} : (!transform.any_op) -> ()
+    "lowtide.kernel"(%second) {kernel = "general"} : (!transform.any_op) -> ()
     transform.yield
   }
 }

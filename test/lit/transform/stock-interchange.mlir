@@ -1,7 +1,7 @@
 // A product made generic, its loops turned, cut along the sum: each iteration adds to what the one before has left.
 // RUN: lowtide-opt %s --transform-interpreter --lowtide-outline --lowtide-allocate --lowtide-kernels | FileCheck %s
 
-// CHECK:      func.func private @map_0_pull(
+// CHECK:      func.func private @map_0_general(
 // CHECK:      func.func private @loop_0(%[[X:.*]]: memref<4x6xi8>, %{{.*}}: memref<6x8xi8>, %[[Y:.*]]: memref<4x8xi32>)
 // CHECK:      scf.for %[[SUM:.*]] = %c0 to %c6 step %c3 {
 // CHECK-NEXT: scf.for %[[PART:.*]] = %c0 to %c3 step %c1 {
@@ -11,7 +11,7 @@
 // CHECK:      memref.store %{{.*}}, %[[Y]]
 // CHECK:      func.func @main(
 // CHECK:      call @loop_0(%{{.*}}, %{{.*}}, %[[MADE:.*]]) :
-// CHECK-NEXT: call @map_0_pull(%[[MADE]],
+// CHECK-NEXT: call @map_0_general(%[[MADE]],
 module attributes {transform.with_named_sequence} {
   func.func @main(%x: tensor<4x6xi8>, %w: tensor<6x8xi8>, %b: tensor<4x8xi32>) -> tensor<4x8xi32> {
     %zero = arith.constant 0 : i32
@@ -29,7 +29,7 @@ module attributes {transform.with_named_sequence} {
     %tile, %sums, %columns = transform.structured.tile_using_for %turned tile_sizes [3, 0, 4] : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op)
     transform.loop.unroll %columns {factor = 2} : !transform.any_op
     %sum = transform.structured.match ops{["linalg.add"]} in %module : (!transform.any_op) -> !transform.any_op
-    "lowtide.kernel"(%sum) {kernel = "pull"} : (!transform.any_op) -> ()
+    "lowtide.kernel"(%sum) {kernel = "general"} : (!transform.any_op) -> ()
     "lowtide.allocate"(%module) : (!transform.any_op) -> ()
     transform.yield
   }

@@ -33,7 +33,7 @@ module attributes {transform.with_named_sequence} {
       padding_values = [0.0 : f32, 0.0 : f32, 0.0 : f32], padding_dimensions = [0, 1], copy_back_op = "linalg.copy"
     } : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op)
     %curve = transform.structured.match ops{["linalg.exp"]} in %module : (!transform.any_op) -> !transform.any_op
-    "lowtide.kernel"(%curve) {kernel = "pull"} : (!transform.any_op) -> ()
+    "lowtide.kernel"(%curve) {kernel = "general"} : (!transform.any_op) -> ()
     transform.yield
   }
 }

@@ -33,7 +33,7 @@ module attributes {transform.with_named_sequence} {
       transform.apply_patterns.canonicalization
     } : !transform.any_op
     %layers = "lowtide.layers"(%module) {kinds = ["map"]} : (!transform.any_op) -> !transform.any_op
-    "lowtide.kernel"(%layers) {kernel = "pull"} : (!transform.any_op) -> ()
+    "lowtide.kernel"(%layers) {kernel = "general"} : (!transform.any_op) -> ()
     transform.yield
   }
 }

@@ -28,7 +28,7 @@ module attributes {transform.with_named_sequence} {
     %tile, %rows, %sums = transform.structured.tile_using_for %product tile_sizes [2, 0, 2] : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op)
     transform.loop.unroll %rows {factor = 2} : !transform.any_op
     %map = transform.structured.match ops{["linalg.abs"]} in %module : (!transform.any_op) -> !transform.any_op
-    "lowtide.kernel"(%map) {kernel = "pull"} : (!transform.any_op) -> ()
+    "lowtide.kernel"(%map) {kernel = "general"} : (!transform.any_op) -> ()
     "lowtide.allocate"(%module) {strategy = "first-fit"} : (!transform.any_op) -> ()
     transform.yield
   }

@@ -66,7 +66,7 @@ module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %layers = "lowtide.layers"(%module) : (!transform.any_op) -> !transform.any_op
     // CHECK: error: 'lowtide.kernel': unknown attribute 'for'; it has kernel
-    "lowtide.kernel"(%layers) {for = "speed", kernel = "pull"} : (!transform.any_op) -> ()
+    "lowtide.kernel"(%layers) {for = "speed", kernel = "general"} : (!transform.any_op) -> ()
     transform.yield
   }
 }
@@ -80,7 +80,7 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %layers = "lowtide.layers"(%module) : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.fuse_spatial': unknown attribute 'row'; it has again, columns, direction, halo, rows
+    // CHECK: error: 'lowtide.fuse_spatial': unknown attribute 'row'; it has columns, direction, halo, recompute, rows
     %loop = "lowtide.fuse_spatial"(%layers) {row = 2, rows = 1} : (!transform.any_op) -> !transform.any_op
     transform.yield
   }

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lowtide.ir import Value, VectorType
-from lowtide.kernels.blocked.depthwise import Depthwise
-from lowtide.kernels.blocked.lanes import Sums
-from lowtide.kernels.blocked.memory import Address, advanced
-from lowtide.kernels.blocked.patches import Patches
-from lowtide.kernels.blocked.rvv import lanes_of, multiplied_up
-from lowtide.kernels.blocked.sums import Pixels, Runs, SumEmitter
+from lowtide.kernels.register_tiled.depthwise import Depthwise
+from lowtide.kernels.register_tiled.memory import Address, advanced
+from lowtide.kernels.register_tiled.microkernel import Sums
+from lowtide.kernels.register_tiled.patches import Patches
+from lowtide.kernels.register_tiled.rvv import lanes_of, multiplied_up
+from lowtide.kernels.register_tiled.sums import Pixels, Runs, SumEmitter
 
 
-class Across(Runs):
+class ChannelVectorised(Runs):
     """Convolutions whose input bytes under one row of the window lie in one run."""
 
     def together(self, count: int) -> int:
@@ -29,7 +29,7 @@ class Across(Runs):
         return super().pitch(sums) if lanes_in(sums) == 1 else lanes_in(sums)
 
 
-class AcrossDepthwise(Depthwise):
+class ChannelVectorisedDepthwise(Depthwise):
     """Depthwise convolutions: a column of the input that is in several windows of a block is loaded once."""
 
     def _row(
@@ -44,7 +44,7 @@ class AcrossDepthwise(Depthwise):
         columns: dict[int, Value] = {}
         # without pads, or of one pixel
         for kx in range(*taps[0]):
-            right = lanes_of(weights + kx * self.found.w_strides[2], width, w, again=True)
+            right = lanes_of(weights + kx * self.found.w_strides[2], width, w, reload=True)
             for row, column in zip(sums, self._columns(kx, pixels.count), strict=True):
                 if column not in columns:
                     columns[column] = lanes_of(first + column * self.found.x.shape[3], width, x)
@@ -61,11 +61,15 @@ class AcrossDepthwise(Depthwise):
         return [kx * axis.dilation + m * axis.stride for m in range(pixels)]
 
 
-class AcrossPatches(Patches, Across):
+class ChannelVectorisedPatches(Patches, ChannelVectorised):
     """Convolutions with few input channels, whose windows are on the stack."""
 
 
-ACROSS: Mapping[str, type[SumEmitter]] = {"runs": Across, "patches": AcrossPatches, "depthwise": AcrossDepthwise}
+CHANNEL_VECTORISED: Mapping[str, type[SumEmitter]] = {
+    "runs": ChannelVectorised,
+    "patches": ChannelVectorisedPatches,
+    "depthwise": ChannelVectorisedDepthwise,
+}
 """By `Blocks.kind`."""
 
 

@@ -1,4 +1,4 @@
-"""Convolutions of bytes or floats, dense layers among them: what the blocked kernel knows of one."""
+"""Convolutions of bytes or floats, dense layers among them: what the register-tiled kernel knows of one."""
 
 from __future__ import annotations
 

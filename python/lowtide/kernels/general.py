@@ -12,12 +12,12 @@ from lowtide.ir import F32Type, InsertionPoint, RankedTensorType, Value, arith, 
 from lowtide.kernels.element import ElementEmitter
 from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
 from lowtide.kernels.kernel import How, Kernel
-from lowtide.kernels.lanes import FLOATS, LANES
 from lowtide.kernels.loops import Part
+from lowtide.kernels.microkernels import FLOATS, MICROKERNELS
 from lowtide.kernels.scalar import index_constant
 
 
-class PullEmitter(ElementEmitter):
+class GeneralEmitter(ElementEmitter):
     """Emits one layer's loops at the current insertion point; arguments as for `ElementEmitter`.
 
     Args:
@@ -40,7 +40,7 @@ class PullEmitter(ElementEmitter):
         self._cut: dict[Var, int] = {}
 
     def emit(self) -> None:
-        """The whole nest: loops over the result's elements, each pulled and stored."""
+        """The whole nest: loops over the result's elements, each computed and stored."""
         result = self.body.result
         loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(result.shape))
         index = tuple(Linear.of(var) for var in loops)
@@ -89,8 +89,8 @@ class PullEmitter(ElementEmitter):
         return index_constant(0), index_constant(var.extent)
 
 
-class Pull(Kernel):
-    """`lowtide.kernels.pull`: any layer, nothing stored but its output."""
+class General(Kernel):
+    """`lowtide.kernels.general`: any layer, nothing stored but its output."""
 
     def accepts(self, body: LayerBody) -> bool:
         """Every layer."""
@@ -98,20 +98,20 @@ class Pull(Kernel):
         return True
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
-        """Emit a loop over the output's elements, each pulled through the loop description."""
-        PullEmitter(
+        """Emit a loop over the output's elements, each computed through the loop description."""
+        GeneralEmitter(
             body,
             arguments,
             backwards=how.backwards,
             part=how.part,
             constants=how.constants,
-            bare=LANES[how.lanes].bare,
-            fused=how.lanes in FLOATS,
+            bare=MICROKERNELS[how.microkernels].bare,
+            fused=how.microkernels in FLOATS,
         ).emit()
 
     def form(self, body: LayerBody) -> str:
         """By what it computes with."""
-        return "floats" if _has_floats(body) else "pull"
+        return "floats" if _has_floats(body) else "general"
 
 
 def _has_floats(body: LayerBody) -> bool:

@@ -19,14 +19,14 @@ from lowtide.ir import (
     arith,
     scf,
 )
-from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.contraction import Contraction
-from lowtide.kernels.blocked.lanes import Lanes
-from lowtide.kernels.blocked.memory import scaled
-from lowtide.kernels.blocked.sums import Pixels, SumEmitter
-from lowtide.kernels.blocked.wide import WideEmitter
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.loops import Part
+from lowtide.kernels.register_tiled.blocks import Blocks
+from lowtide.kernels.register_tiled.contraction import Contraction
+from lowtide.kernels.register_tiled.memory import scaled
+from lowtide.kernels.register_tiled.microkernel import Microkernel
+from lowtide.kernels.register_tiled.sums import Pixels, SumEmitter
+from lowtide.kernels.register_tiled.wide import WideEmitter
 from lowtide.kernels.scalar import index_constant
 
 Item = TypeVar("Item")
@@ -40,7 +40,7 @@ class PixelTraversal(WideEmitter):
     Args:
         found: the layer's convolution.
         body, arguments, part, constants: as for `ElementEmitter`; a part goes through rows.
-        lanes: of the core.
+        microkernel: of the core.
         backwards: go from the last pixel to the first.
     """
 
@@ -52,17 +52,17 @@ class PixelTraversal(WideEmitter):
         found: Contraction,
         body: LayerBody,
         arguments: Sequence[Value],
-        lanes: Lanes,
+        microkernel: Microkernel,
         *,
         backwards: bool,
         part: Part | None,
         constants: Mapping[int, Interval],
     ) -> None:
-        super().__init__(body, arguments, part, constants, bare=lanes.bare)
+        super().__init__(body, arguments, part, constants, bare=microkernel.bare)
         self._found = found
-        self._lanes = lanes
+        self._microkernel = microkernel
         self._reverse = backwards or self.from_the_end
-        self._cut = Blocks(found, lanes)
+        self._cut = Blocks(found, microkernel)
         self._class = Var("class", len(self._cut.row_classes))
 
     @abstractmethod

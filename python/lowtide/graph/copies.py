@@ -21,7 +21,7 @@ from lowtide.ir import BlockArgument
 
 
 @dataclass(frozen=True)
-class Move:
+class Copy:
     """Elements `target` … `target + count - 1` of the destination are elements `source` … of an argument, in order."""
 
     argument: int
@@ -30,7 +30,7 @@ class Move:
     count: int
 
 
-def move_of(body: LayerBody) -> Move | None:
+def copy_of(body: LayerBody) -> Copy | None:
     """What the layer moves; None where it computes, or where the elements are no run."""
     index = tuple(Linear.of(Var(f"o{i}", extent)) for i, extent in enumerate(body.result.shape))
     number = row_major(body.result.shape, index)
@@ -39,7 +39,7 @@ def move_of(body: LayerBody) -> Move | None:
     if loaded is None or not number.terms == target.terms == loaded[1].terms:
         return None
     argument, source = loaded
-    return Move(argument, source.const, target.const, math.prod(body.result.shape))
+    return Copy(argument, source.const, target.const, math.prod(body.result.shape))
 
 
 def _loaded(node: Node, index: Index) -> tuple[int, Linear] | None:

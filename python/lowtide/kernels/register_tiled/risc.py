@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from lowtide.ir import arith
-from lowtide.kernels.blocked import packed
-from lowtide.kernels.blocked.contraction import Factor
-from lowtide.kernels.blocked.lanes import Outer, Scalar, Sums, extended
-from lowtide.kernels.blocked.memory import Address, fence
+from lowtide.kernels.register_tiled import packed
+from lowtide.kernels.register_tiled.contraction import Factor
+from lowtide.kernels.register_tiled.memory import Address, fence
+from lowtide.kernels.register_tiled.microkernel import Outer, Scalar, Sums, extended
 from lowtide.kernels.scalar import settled
 
 
@@ -44,7 +44,7 @@ class Products:
 
 @dataclass(frozen=True)
 class Risc(Scalar):
-    """RV32 with M; see `Lanes`."""
+    """RV32 with M; see `Microkernel`."""
 
     blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 16, 2: 8, 3: 8}))
     pixels: int = 5

@@ -55,14 +55,14 @@ def divided(value: Value, divisor: int) -> Value:
     return value if divisor == 1 else arith.divui(value, index_constant(divisor))
 
 
-def load(address: Address, kind: Type, alignment: int = 1, *, again: bool = False) -> Value:
+def load(address: Address, kind: Type, alignment: int = 1, *, reload: bool = False) -> Value:
     """A value of that type, at any address, or at one that so many bytes divide.
 
     Args:
         address, kind, alignment: of the value.
         again: in each turn of a loop around it: compilers would load constants before, and run out of registers.
     """
-    return llvm.load(kind, _pointer(address), alignment=alignment, volatile_=again or None)
+    return llvm.load(kind, _pointer(address), alignment=alignment, volatile_=reload or None)
 
 
 def store(value: Value, address: Address, alignment: int = 1) -> None:

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from lowtide.indexing.linear import Linear, Var
 from lowtide.ir import InsertionPoint, IntegerType, Value, arith, scf
-from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.contraction import Factor
-from lowtide.kernels.blocked.lanes import Outer, Sums, apart
-from lowtide.kernels.blocked.memory import WORD, Address, advanced, scaled
-from lowtide.kernels.blocked.packed import WORDS, span_of, unpack
+from lowtide.kernels.register_tiled.blocks import Blocks
+from lowtide.kernels.register_tiled.contraction import Factor
+from lowtide.kernels.register_tiled.memory import WORD, Address, advanced, scaled
+from lowtide.kernels.register_tiled.microkernel import Outer, Sums, apart
+from lowtide.kernels.register_tiled.packed import WORDS, span_of, unpack
 from lowtide.kernels.scalar import Indices, index_constant
 
 
@@ -94,7 +94,7 @@ class SumEmitter(ABC):
         found = blocks.found
         self.blocks = blocks
         self.found = found
-        self.lanes = blocks.lanes
+        self.microkernel = blocks.microkernel
         self.layer = layer
         self.all_rows: Value | None = None
         row, column = found.loops[1:3]
@@ -109,7 +109,7 @@ class SumEmitter(ABC):
 
     def vectors(self, count: int) -> int:
         """The same, for blocks of groups."""
-        wide = None if self.lanes.wide is None else self.lanes.wide.fitting(count)
+        wide = None if self.microkernel.wide is None else self.microkernel.wide.fitting(count)
         return 1 if wide is None else wide.width
 
     def open_row(self) -> None:
@@ -209,7 +209,7 @@ class Runs(SumEmitter):
     @property
     def outer(self) -> Outer | None:
         """What multiplies weights in groups; None where they are in runs."""
-        return self.lanes.outer if self.found.group > 1 else None
+        return self.microkernel.outer if self.found.group > 1 else None
 
     @property
     def row_bytes(self) -> int:
@@ -246,7 +246,7 @@ class Runs(SumEmitter):
         if self.outer is None or not self.outer.packs(pixels.count):
             return 0
         known = self.layer.known_weights()
-        return span_of(self.found, self.x_of(pixels), known, self.row_bytes, self.lanes.turn)
+        return span_of(self.found, self.x_of(pixels), known, self.row_bytes, self.microkernel.turn)
 
     def pitch(self, sums: Sums) -> int:
         """For a byte of the input, bytes from a weight to the next of its channel."""
@@ -294,7 +294,7 @@ class Runs(SumEmitter):
 
         if not pixels.inside:
             return looped(*self.columns(), 1, sums, one)
-        if found.run > self.lanes.unrolled:
+        if found.run > self.microkernel.unrolled:
             return looped(index_constant(0), index_constant(found.columns.kernel), 1, sums, one)
         first = advanced(row, self.first_byte(pixels.column, None))
         for kx in range(found.columns.kernel):
@@ -344,9 +344,9 @@ class Runs(SumEmitter):
         return _unpacked(sums, lambda zeros: self._plain_run(zeros, *rest, count - whole, x))
 
     def _plain_run(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor) -> Sums:
-        if count <= self.lanes.unrolled:
+        if count <= self.microkernel.unrolled:
             return self.products(sums, xs, ws, count, x)
-        turn, pitch = self.lanes.turn, self.pitch(sums)
+        turn, pitch = self.microkernel.turn, self.pitch(sums)
         whole = count - count % turn
         # the loop counts the input's address: the core has one register less to move
         first, apart = xs[0].base, arith.subi(ws[0].base, scaled(xs[0].base, pitch))
@@ -366,11 +366,11 @@ class Runs(SumEmitter):
             return sums
         if self.outer is not None:
             return self.outer.add(sums, xs, ws[0], count, (x, self.found.w))
-        return self.lanes.dot(sums, xs, ws, count, x, self.found.w)
+        return self.microkernel.dot(sums, xs, ws, count, x, self.found.w)
 
     def step(self, channels: int) -> int:
         """Bytes a turn, for runs that are a multiple of so many bytes."""
-        return next((step for step in (self.lanes.turn, 16, 8, WORD) if channels % step == 0), 1)
+        return next((step for step in (self.microkernel.turn, 16, 8, WORD) if channels % step == 0), 1)
 
 
 def zeros(rows: int, count: int) -> Sums:

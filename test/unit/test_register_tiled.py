@@ -24,12 +24,12 @@ from tosa_nets import TosaNet, Window
 import lowtide
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.row_schedule import UnschedulableError
-from lowtide.kernels.lanes import FLOATS, LANES, PLAIN
+from lowtide.kernels.microkernels import FLOATS, MICROKERNELS, PLAIN
 from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.plan.memory import schedule_of
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
-FLOAT_LANES = (PLAIN, "dsp")
+FLOAT_MICROKERNELS = (PLAIN, "dsp")
 """One of each way to multiply floats: without an FPU, and with one."""
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 # Compiling takes longer than reading a layer, so nothing is shrunk.
@@ -42,14 +42,14 @@ class Caught:
 
     runs: int = 0
     wrong: int = 0
-    by_lanes: dict[str, int] = field(default_factory=dict[str, int])
+    by_microkernels: dict[str, int] = field(default_factory=dict[str, int])
 
 
-def _check(layer: Convolution, lanes: str, caught: Caught) -> None:
+def _check(layer: Convolution, microkernels: str, caught: Caught) -> None:
     """Right apart from its input and at the profile's distance; counts what one pixel nearer comes to."""
     net, output = layer.net()
     text, wanted, x = net.text([output]), output.array, net.inputs[0].array
-    (profile,) = profiles(text, [x.nbytes], wanted.nbytes, lanes)
+    (profile,) = profiles(text, [x.nbytes], wanted.nbytes, microkernels)
     pixel = wanted.shape[3]
     # offset of the output less that of its input: the nearest that is allowed, and one pixel further
     near = {
@@ -57,52 +57,56 @@ def _check(layer: Convolution, lanes: str, caught: Caught) -> None:
         "backwards": (x.nbytes - wanted.nbytes + profile.backwards, -pixel),
     }
     for direction, (shift, step) in near.items():
-        code = Shifted(text, direction, lanes)
+        code = Shifted(text, direction, microkernels)
         for place in (x.nbytes + wanted.nbytes, shift):
             found = code.run([x], wanted, 0, place)
-            label = f"LOWTIDE_TEST_SEED={SEED} {lanes} {direction} at {place}: {layer}"
+            label = f"LOWTIDE_TEST_SEED={SEED} {microkernels} {direction} at {place}: {layer}"
             np.testing.assert_array_equal(found, wanted, label)
         if -wanted.nbytes < shift + step < x.nbytes:
             wrong = not np.array_equal(code.run([x], wanted, 0, shift + step), wanted)
             caught.runs += 1
             caught.wrong += wrong
-            caught.by_lanes[lanes] = caught.by_lanes.get(lanes, 0) + wrong
+            caught.by_microkernels[microkernels] = caught.by_microkernels.get(microkernels, 0) + wrong
 
 
-def _sweep(kind: str, lanes: str, examples: int, start: int, element: str = "int8") -> Caught:
+def _sweep(kind: str, microkernels: str, examples: int, start: int, element: str = "int8") -> Caught:
     caught = Caught()
 
     @seed(start)
     @settings(common, max_examples=examples)
     @given(convolutions(kind, element=element))
     def layers(layer: Convolution) -> None:
-        _check(layer, lanes, caught)
+        _check(layer, microkernels, caught)
 
     layers()
     return caught
 
 
-@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("microkernels", MICROKERNELS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_random_convolutions(kind: str, lanes: str) -> None:
-    _sweep(kind, lanes, 3, SEED)
+def test_random_convolutions(kind: str, microkernels: str) -> None:
+    _sweep(kind, microkernels, 3, SEED)
 
 
-@pytest.mark.parametrize("lanes", FLOAT_LANES)
+@pytest.mark.parametrize("microkernels", FLOAT_MICROKERNELS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_random_convolutions_of_floats(kind: str, lanes: str) -> None:
-    _sweep(kind, lanes, 4, SEED, "float32")
+def test_random_convolutions_of_floats(kind: str, microkernels: str) -> None:
+    _sweep(kind, microkernels, 4, SEED, "float32")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("lanes", "element"), [*((lanes, "int8") for lanes in LANES), *((lanes, "float32") for lanes in FLOAT_LANES)]
+    ("microkernels", "element"),
+    [
+        *((microkernels, "int8") for microkernels in MICROKERNELS),
+        *((microkernels, "float32") for microkernels in FLOAT_MICROKERNELS),
+    ],
 )
-def test_many_random_convolutions(lanes: str, element: str, capsys: pytest.CaptureFixture[str]) -> None:
-    sweeps = [_sweep(kind, lanes, 150, SEED + 1, element) for kind in KINDS]
+def test_many_random_convolutions(microkernels: str, element: str, capsys: pytest.CaptureFixture[str]) -> None:
+    sweeps = [_sweep(kind, microkernels, 150, SEED + 1, element) for kind in KINDS]
     runs, wrong = sum(caught.runs for caught in sweeps), sum(caught.wrong for caught in sweeps)
     with capsys.disabled():
-        print(f"\n{lanes}: {runs} runs one pixel nearer than allowed, {wrong} of them wrong", end="")
+        print(f"\n{microkernels}: {runs} runs one pixel nearer than allowed, {wrong} of them wrong", end="")
     assert wrong
 
 
@@ -128,24 +132,24 @@ def test_a_depthwise_layer_of_channels_that_are_pads() -> None:
 
 
 @pytest.mark.parametrize("outputs", [1, 5, 16, 37])
-@pytest.mark.parametrize("lanes", FLOAT_LANES)
-def test_a_dense_layer_with_a_result_of_two_dimensions(lanes: str, outputs: int) -> None:
+@pytest.mark.parametrize("microkernels", FLOAT_MICROKERNELS)
+def test_a_dense_layer_with_a_result_of_two_dimensions(microkernels: str, outputs: int) -> None:
     net = WholeNet(np.random.default_rng(1))
     x = net.input((1, 1, 1, 24), "float32")
     made = net.conv(x, net.random((outputs, 1, 1, 24), "float32"), Window((1, 1)))
     y = net.clamp(net.reshape(made, [1, outputs]), -30, 40)
-    assert kernel_of(net.text([y])) == "blocked"
-    module = jit.lowered(net.text([y]), lanes=lanes)
+    assert kernel_of(net.text([y])) == "register_tiled"
+    module = jit.lowered(net.text([y]), microkernels=microkernels)
     assert len(calls_in(network_function(module, "test"))) == 1
     np.testing.assert_array_equal(jit.run(module, [x.array], [y.array])[0], y.array)
 
 
-@pytest.mark.parametrize("lanes", LANES)
-def test_products_are_fused_where_there_is_an_fpu(lanes: str) -> None:
+@pytest.mark.parametrize("microkernels", MICROKERNELS)
+def test_products_are_fused_where_there_is_an_fpu(microkernels: str) -> None:
     """Elsewhere a fused multiply-add would be a call of its own, slower than both."""
     net, y = Convolution("conv", (3, 4), (4, 8), Window((3, 3)), (0, 0, 0), False, False, "none", 1, "float32").net()
-    text = str(jit.lowered(net.text([y]), lanes=lanes))
-    assert ("math.fma" in text, "arith.mulf" in text) == ((True, False) if lanes in FLOATS else (False, True))
+    text = str(jit.lowered(net.text([y]), microkernels=microkernels))
+    assert ("math.fma" in text, "arith.mulf" in text) == ((True, False) if microkernels in FLOATS else (False, True))
 
 
 @pytest.mark.parametrize("kind", ["conv", "one channel"])
@@ -175,16 +179,16 @@ def _chain(layer: Convolution, first: int) -> Chain:
     return Chain(net, (net.max_pool(y, Window((1, 1))),))
 
 
-def _by_rows(layer: Convolution, fusion: Fusion, lanes: str) -> bool:
+def _by_rows(layer: Convolution, fusion: Fusion, microkernels: str) -> bool:
     """Whether there is such a loop; then it is right."""
     chain = _chain(layer, 3)
-    graph = graph_of(chain, lanes)
+    graph = graph_of(chain, microkernels)
     try:
         schedule_of(graph, fusion)
     except UnschedulableError:
         return False
-    label = f"LOWTIDE_TEST_SEED={SEED} {lanes} {fusion} {layer}"
-    fused_chains.check(chain, graph, (fusion,), label, lanes)
+    label = f"LOWTIDE_TEST_SEED={SEED} {microkernels} {fusion} {layer}"
+    fused_chains.check(chain, graph, (fusion,), label, microkernels)
     return True
 
 
@@ -195,36 +199,36 @@ def _loops() -> Iterator[Fusion]:
         yield Fusion(1, 3, columns=1, direction=direction)
 
 
-def _sweep_rows(lanes: str, examples: int, start: int, element: str = "int8") -> int:
+def _sweep_rows(microkernels: str, examples: int, start: int, element: str = "int8") -> int:
     made: list[bool] = []
 
     @seed(start)
     @settings(common, max_examples=examples)
     @given(convolutions(element=element).filter(lambda layer: layer.extents[0] > 1), st.sampled_from(list(_loops())))
     def layers(layer: Convolution, fusion: Fusion) -> None:
-        made.append(_by_rows(layer, fusion, lanes))
+        made.append(_by_rows(layer, fusion, microkernels))
 
     layers()
     return sum(made)
 
 
-@pytest.mark.parametrize("lanes", LANES)
-def test_random_convolutions_by_rows(lanes: str) -> None:
-    assert _sweep_rows(lanes, 6, SEED)
+@pytest.mark.parametrize("microkernels", MICROKERNELS)
+def test_random_convolutions_by_rows(microkernels: str) -> None:
+    assert _sweep_rows(microkernels, 6, SEED)
 
 
-@pytest.mark.parametrize("lanes", FLOAT_LANES)
-def test_random_convolutions_of_floats_by_rows(lanes: str) -> None:
-    assert _sweep_rows(lanes, 8, SEED, "float32")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("lanes", LANES)
-def test_many_random_convolutions_by_rows(lanes: str) -> None:
-    assert _sweep_rows(lanes, 300, SEED + 1) > 100
+@pytest.mark.parametrize("microkernels", FLOAT_MICROKERNELS)
+def test_random_convolutions_of_floats_by_rows(microkernels: str) -> None:
+    assert _sweep_rows(microkernels, 8, SEED, "float32")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lanes", FLOAT_LANES)
-def test_many_random_convolutions_of_floats_by_rows(lanes: str) -> None:
-    assert _sweep_rows(lanes, 300, SEED + 1, "float32") > 100
+@pytest.mark.parametrize("microkernels", MICROKERNELS)
+def test_many_random_convolutions_by_rows(microkernels: str) -> None:
+    assert _sweep_rows(microkernels, 300, SEED + 1) > 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("microkernels", FLOAT_MICROKERNELS)
+def test_many_random_convolutions_of_floats_by_rows(microkernels: str) -> None:
+    assert _sweep_rows(microkernels, 300, SEED + 1, "float32") > 100

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.ir import IntegerType, Value, arith
-from lowtide.kernels.blocked.blocks import MOST_TAPS
-from lowtide.kernels.blocked.contraction import Factor
-from lowtide.kernels.blocked.lanes import Sums, extended
-from lowtide.kernels.blocked.memory import Address, advanced, divided, fence, scaled
-from lowtide.kernels.blocked.sums import Pixels, SumEmitter, chosen, looped
+from lowtide.kernels.register_tiled.blocks import MOST_TAPS
+from lowtide.kernels.register_tiled.contraction import Factor
+from lowtide.kernels.register_tiled.memory import Address, advanced, divided, fence, scaled
+from lowtide.kernels.register_tiled.microkernel import Sums, extended
+from lowtide.kernels.register_tiled.sums import Pixels, SumEmitter, chosen, looped
 from lowtide.kernels.scalar import index_constant, settled
 
 
@@ -115,7 +115,7 @@ class Depthwise(SumEmitter):
                     sums[m] = row
             for m in set(range(pixels.count)) - {*here}:
                 sums[m] = self._with_pad(pixels, sums[m], [ws])
-        if self.lanes.bare:
+        if self.microkernel.bare:
             # row by row: what all rows load does not fit into registers
             fence()
             return [[settled(total) for total in row] for row in sums]
@@ -125,7 +125,7 @@ class Depthwise(SumEmitter):
         """Add the products of an element of each pixel's window for all channels of the block."""
         found = self.found
         if found.multiplier == 1:
-            return self.lanes.scale(sums, xs, ws, x, found.w)
+            return self.microkernel.scale(sums, xs, ws, x, found.w)
         # a block has all output channels of some input channels, or some of one
         own = min(found.multiplier, len(sums[0]))
         made: Sums = [[] for _ in sums]
@@ -133,7 +133,7 @@ class Depthwise(SumEmitter):
             inputs = [address + first // own * found.size for address in xs]
             weights = [ws + (first + n) * found.w.nbytes for n in range(own)]
             some = [row[first : first + own] for row in sums]
-            some = self.lanes.dot(some, inputs, weights, found.size, x, found.w)
+            some = self.microkernel.dot(some, inputs, weights, found.size, x, found.w)
             made = [[*row, *more] for row, more in zip(made, some, strict=True)]
         return made
 

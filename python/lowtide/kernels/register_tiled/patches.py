@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, arith, memref, scf
-from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.lanes import Sums
-from lowtide.kernels.blocked.memory import WORD, Address, address_of, advanced, load, scaled, store
-from lowtide.kernels.blocked.sums import Input, Pixels, Runs
+from lowtide.kernels.register_tiled.blocks import Blocks
+from lowtide.kernels.register_tiled.memory import WORD, Address, address_of, advanced, load, scaled, store
+from lowtide.kernels.register_tiled.microkernel import Sums
+from lowtide.kernels.register_tiled.sums import Input, Pixels, Runs
 from lowtide.kernels.scalar import index_constant
 
 

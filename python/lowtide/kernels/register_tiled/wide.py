@@ -27,11 +27,11 @@ from lowtide.ir import (
     arith,
     vector,
 )
-from lowtide.kernels.blocked.lanes import Wide
-from lowtide.kernels.blocked.memory import Address, address_of, advanced, anew, load, scaled
 from lowtide.kernels.element import ElementEmitter
 from lowtide.kernels.loops import Memo
 from lowtide.kernels.neutral import constant_of
+from lowtide.kernels.register_tiled.memory import Address, address_of, advanced, anew, load, scaled
+from lowtide.kernels.register_tiled.microkernel import Wide
 from lowtide.kernels.rescale import Rescale
 from lowtide.normalise.analysis import defining
 
@@ -125,7 +125,7 @@ class WideEmitter(ElementEmitter):
         element = _element(buffer)
         assert isinstance(element, IntegerType)
         kind = VectorType.get([lanes.width], element)
-        return load(self.byte_of(buffer, shape, index), kind, element.width // 8, again=lanes.rereads)
+        return load(self.byte_of(buffer, shape, index), kind, element.width // 8, reload=lanes.rereads)
 
     def varies(self, node: Node, index: Index, var: Var) -> bool:
         """Whether an element that `goes_wide` is another for each value of the variable."""

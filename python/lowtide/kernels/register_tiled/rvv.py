@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from lowtide.ir import DenseElementsAttr, IntegerAttr, IntegerType, Value, VectorType, arith, llvm
-from lowtide.kernels.blocked.contraction import Factor
-from lowtide.kernels.blocked.lanes import Outer, Scalar, Sums, Wide
-from lowtide.kernels.blocked.memory import Address, load
+from lowtide.kernels.register_tiled.contraction import Factor
+from lowtide.kernels.register_tiled.memory import Address, load
+from lowtide.kernels.register_tiled.microkernel import Outer, Scalar, Sums, Wide
 
 _LANES = 32
 """32-bit lanes of the largest group of registers, of 128 bits each."""
@@ -68,7 +68,7 @@ class Products:
             return Scalar().dot(sums, xs, [ws], count, x, w)
         width = kind.shape[0]
         for k in range(count):
-            right = lanes_of(ws + k * width, width, w, again=True)
+            right = lanes_of(ws + k * width, width, w, reload=True)
             for row, address in zip(sums, xs, strict=True):
                 row[0] = multiplied_up(row[0], _byte(address + k, x), right)
         return sums
@@ -76,7 +76,7 @@ class Products:
 
 @dataclass(frozen=True)
 class Rvv(Scalar):
-    """RV32 with V, registers of 128 bits or more; see `Lanes` for the attributes."""
+    """RV32 with V, registers of 128 bits or more; see `Microkernel` for the attributes."""
 
     blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType(dict.fromkeys((1, 2, 3), _LANES)))
     pixels: int = 2
@@ -89,11 +89,11 @@ class Rvv(Scalar):
     outer: Outer | None = Products()
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
-        """See `Lanes`."""
+        """See `Microkernel`."""
         kind = sums[0][0].type
         if not isinstance(kind, VectorType):
             return super().scale(sums, xs, ws, x, w)
-        right = lanes_of(ws, kind.shape[0], w, again=True)
+        right = lanes_of(ws, kind.shape[0], w, reload=True)
         for row, address in zip(sums, xs, strict=True):
             row[0] = multiplied_up(row[0], lanes_of(address, kind.shape[0], x), right)
         return sums
@@ -106,10 +106,10 @@ def _byte(address: Address, factor: Factor) -> Value:
     return value if not factor.zero else arith.subi(value, arith.constant(half, factor.zero))
 
 
-def lanes_of(address: Address, width: int, factor: Factor, *, again: bool = False) -> Value:
-    """So many bytes in 16-bit lanes, less the zero point; `again` is as for `load`."""
+def lanes_of(address: Address, width: int, factor: Factor, *, reload: bool = False) -> Value:
+    """So many bytes in 16-bit lanes, less the zero point; `reload` is as for `load`."""
     half = VectorType.get([width], IntegerType.get_signless(16))
-    loaded = load(address, VectorType.get([width], IntegerType.get_signless(8)), again=again)
+    loaded = load(address, VectorType.get([width], IntegerType.get_signless(8)), reload=reload)
     value = (arith.extsi if factor.signed else arith.extui)(half, loaded)
     if not factor.zero:
         return value

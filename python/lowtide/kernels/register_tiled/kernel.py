@@ -9,24 +9,24 @@ from functools import partial
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import Value
-from lowtide.kernels.blocked.accumulated import AccumulatedEmitter, is_accumulated
-from lowtide.kernels.blocked.blocks import Blocks
-from lowtide.kernels.blocked.contraction import Contraction
-from lowtide.kernels.blocked.emitter import BlockedEmitter, is_blocked
-from lowtide.kernels.blocked.recognise import contraction_of
-from lowtide.kernels.blocked.shifts import as_words, shift_arguments
-from lowtide.kernels.blocked.weights import as_groups, as_runs, as_widened, fold, in_groups, in_runs, widened
+from lowtide.kernels.general import General
 from lowtide.kernels.kernel import Derived, How, Kernel
-from lowtide.kernels.lanes import LANES, PLAIN, lanes_for
-from lowtide.kernels.pull import Pull
+from lowtide.kernels.microkernels import MICROKERNELS, PLAIN, microkernel_for
+from lowtide.kernels.register_tiled.accumulated import AccumulatedEmitter, is_accumulated
+from lowtide.kernels.register_tiled.blocks import Blocks
+from lowtide.kernels.register_tiled.contraction import Contraction
+from lowtide.kernels.register_tiled.emitter import RegisterTiledEmitter, is_register_tiled
+from lowtide.kernels.register_tiled.recognise import contraction_of
+from lowtide.kernels.register_tiled.shifts import as_words, shift_arguments
+from lowtide.kernels.register_tiled.weights import as_groups, as_prepacked, as_runs, fold, in_groups, in_runs, prepacked
 
-WEIGHTS = ("runs", "groups", "widened")
+WEIGHTS = ("runs", "groups", "prepacked_i16")
 """Derived constants that take the weights' place."""
 
 
 @dataclass(frozen=True)
-class Blocked(Kernel):
-    """`lowtide.kernels.blocked`: convolutions and dense layers of 8-bit integers or floats.
+class RegisterTiled(Kernel):
+    """`lowtide.kernels.register_tiled`: convolutions and dense layers of 8-bit integers or floats.
 
     Attributes:
         wide: weights are of 16 bits where a core is faster with them: twice the flash; for bytes, but not depthwise.
@@ -40,16 +40,16 @@ class Blocked(Kernel):
         return found is not None and not (self.wide and (found.layout == "depthwise" or found.element == "float"))
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
-        """Emit the layer in register blocks; what does not lie by channels in memory is pulled element by element."""
+        """Emit the layer in register blocks; what does not lie by channels in memory is computed element by element."""
         found = _convolution(body)
-        wanted = self.derived(body, how.lanes)
+        wanted = self.derived(body, how.microkernels)
         by_rows = how.part if found is not None and found.element == "byte" else None
         if found is not None and by_rows is not None and is_accumulated(found, body, arguments, by_rows):
-            AccumulatedEmitter(found, body, arguments, by_rows, how.constants, LANES[how.lanes]).emit()
+            AccumulatedEmitter(found, body, arguments, by_rows, how.constants, MICROKERNELS[how.microkernels]).emit()
             return
         missing = found is None or (found.layout == "spread" and len(how.derived) < len(wanted))
-        if found is None or missing or not is_blocked(found, body, arguments, how.part):
-            Pull().emit(body, arguments, how)
+        if found is None or missing or not is_register_tiled(found, body, arguments, how.part):
+            General().emit(body, arguments, how)
             return
         pairs = list(zip(wanted, how.derived, strict=False))
         made = {item.what: value for item, value in pairs}
@@ -57,14 +57,14 @@ class Blocked(Kernel):
         if "runs" in made:
             found = as_runs(found)
         elif "groups" in made:
-            found = as_groups(found, _group(found, how.lanes))
-        elif "widened" in made:
-            found = as_widened(found)
-        BlockedEmitter(
+            found = as_groups(found, _group(found, how.microkernels))
+        elif "prepacked_i16" in made:
+            found = as_prepacked(found)
+        RegisterTiledEmitter(
             found,
             body,
             arguments,
-            lanes_for(found, how.lanes),
+            microkernel_for(found, how.microkernels),
             backwards=how.backwards,
             part=how.part,
             constants=how.constants,
@@ -74,21 +74,21 @@ class Blocked(Kernel):
             known=values.get("groups", ()),
         ).emit()
 
-    def derived(self, body: LayerBody, lanes: str) -> tuple[Derived, ...]:
-        """Weights as these lanes take them; what the input's zero point comes to, where they want that."""
+    def derived(self, body: LayerBody, microkernels: str) -> tuple[Derived, ...]:
+        """Weights as these microkernels take them; what the input's zero point comes to, where they want that."""
         found, made = _convolution(body), list[Derived]()
-        group = 1 if found is None else _group(found, lanes)
+        group = 1 if found is None else _group(found, microkernels)
         if found is not None and group > 1:
-            spans = Blocks(found, lanes_for(found, lanes)).of_channels(1)
+            spans = Blocks(found, microkernel_for(found, microkernels)).of_channels(1)
             made.append(Derived("groups", found.w.argument, partial(in_groups, found, spans)))
-        elif found is not None and self.wide and lanes_for(found, lanes).widens:
-            made.append(Derived("widened", found.w.argument, partial(widened, found, _run_bytes(found))))
+        elif found is not None and self.wide and microkernel_for(found, microkernels).widens:
+            made.append(Derived("prepacked_i16", found.w.argument, partial(prepacked, found, _run_bytes(found))))
         elif found is not None and found.layout == "spread":
             made.append(Derived("runs", found.w.argument, partial(in_runs, found)))
-        if found is not None and lanes_for(found, lanes).folds and found.x.zero != 0 and found.w.zero == 0:
-            rows = [inside for _, inside in Blocks(found, lanes_for(found, lanes)).row_classes]
+        if found is not None and microkernel_for(found, microkernels).folds and found.x.zero != 0 and found.w.zero == 0:
+            rows = [inside for _, inside in Blocks(found, microkernel_for(found, microkernels)).row_classes]
             made.append(Derived("folded", found.w.argument, partial(fold, found, rows)))
-        if found is not None and lanes_for(found, lanes).across:
+        if found is not None and microkernel_for(found, microkernels).across:
             made += [Derived("shifts", argument, as_words) for argument in sorted({*shift_arguments(body.result)})]
         return tuple(made)
 
@@ -96,33 +96,33 @@ class Blocked(Kernel):
         """The form that `Blocks.kind` says; runs under windows of several rows are in one loop more."""
         found = _convolution(body)
         if found is None or found.element == "float":
-            return Pull().form(body)
-        kind = Blocks(found, LANES[PLAIN]).kind
+            return General().form(body)
+        kind = Blocks(found, MICROKERNELS[PLAIN]).kind
         return "windows" if kind == "runs" and found.rows.kernel > 1 else kind
 
     def profile(
-        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, lanes: str = PLAIN
+        self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, microkernels: str = PLAIN
     ) -> Profile:
         """The stricter distances of `profile_of`: of the blocks, and of what takes their place where they can't be."""
         found = contraction_of(body)
-        orders = [] if found is None else Blocks(found, lanes_for(found, lanes)).orders()
+        orders = [] if found is None else Blocks(found, microkernel_for(found, microkernels)).orders()
         return profile_of(body, argument, input_bytes, output_bytes, orders)
 
 
 def _run_bytes(found: Contraction) -> int:
     """Weights of a channel that lie together with the input's bytes: those of a row of the window, or all."""
-    rows = found.rows.kernel if Blocks(found, LANES[PLAIN]).kind == "patches" else 1
+    rows = found.rows.kernel if Blocks(found, MICROKERNELS[PLAIN]).kind == "patches" else 1
     return rows * found.run
 
 
-def _group(found: Contraction, lanes: str) -> int:
-    """Output channels whose weights these lanes want side by side; 1 where each channel's are in a run."""
-    blocks = Blocks(found, lanes_for(found, lanes))
-    if blocks.lanes.outer is None or blocks.kind == "depthwise":
+def _group(found: Contraction, microkernels: str) -> int:
+    """Output channels whose weights these microkernels want side by side; 1 where each channel's are in a run."""
+    blocks = Blocks(found, microkernel_for(found, microkernels))
+    if blocks.microkernel.outer is None or blocks.kind == "depthwise":
         return 1
     return min(found.outputs, blocks.channels(1))
 
 
 def _convolution(body: LayerBody) -> Contraction | None:
     found = contraction_of(body)
-    return found if found is not None and Blocks(found, lanes_for(found, PLAIN)).emittable else None
+    return found if found is not None and Blocks(found, microkernel_for(found, PLAIN)).emittable else None

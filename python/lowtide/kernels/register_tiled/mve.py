@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from lowtide.ir import DenseElementsAttr, IntegerAttr, IntegerType, Value, VectorType, arith, llvm
-from lowtide.kernels.blocked.contraction import Factor
-from lowtide.kernels.blocked.lanes import Scalar, Sums
-from lowtide.kernels.blocked.memory import Address, load
+from lowtide.kernels.register_tiled.contraction import Factor
+from lowtide.kernels.register_tiled.memory import Address, load
+from lowtide.kernels.register_tiled.microkernel import Scalar, Sums
 
 _REGISTER = 16
 """Bytes of a vector register."""
@@ -41,7 +41,7 @@ class HeliumWide:
 
 
 class Mve:
-    """Cortex-M55; see `Lanes` for the attributes."""
+    """Cortex-M55; see `Microkernel` for the attributes."""
 
     blocks: Mapping[int, int] = MappingProxyType({1: 4})
     pixels = 2
@@ -56,7 +56,7 @@ class Mve:
     widens = False
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
-        """See `Lanes`."""
+        """See `Microkernel`."""
         lanes = _REGISTER if x.signed == w.signed and not x.zero and not w.zero else _REGISTER // 2
         turns, done = _turns(count, lanes)
         for turn in turns:
@@ -70,7 +70,7 @@ class Mve:
         return Scalar().dot(sums, [a + done for a in xs], [a + done for a in ws], count - done, x, w)
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
-        """See `Lanes`."""
+        """See `Microkernel`."""
         if not isinstance(sums[0][0].type, VectorType):
             return Scalar().scale(sums, xs, ws, x, w)
         width = self.wide.width

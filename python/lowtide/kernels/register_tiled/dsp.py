@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from lowtide.ir import IntegerType, Value, arith, llvm
-from lowtide.kernels.blocked.contraction import Factor
-from lowtide.kernels.blocked.lanes import Scalar, Sums
-from lowtide.kernels.blocked.memory import WORD, Address, load
+from lowtide.kernels.register_tiled.contraction import Factor
+from lowtide.kernels.register_tiled.memory import WORD, Address, load
+from lowtide.kernels.register_tiled.microkernel import Scalar, Sums
 
 
 class Dsp:
@@ -31,7 +31,7 @@ class Dsp:
     across = False
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
-        """See `Lanes`."""
+        """See `Microkernel`."""
         words = count - count % WORD
         for k in range(0, words, WORD):
             right = [_weights(address + k * w.nbytes, w) for address in ws]
@@ -48,7 +48,7 @@ class Dsp:
         )
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
-        """See `Lanes`."""
+        """See `Microkernel`."""
         if len(sums[0]) != self.group:
             return Scalar().scale(sums, xs, ws, x, w)
         right = _pairs(ws, w)

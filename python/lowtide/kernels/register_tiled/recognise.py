@@ -27,8 +27,8 @@ from lowtide.graph.nest import (
 from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.indexing.subscripts import apply_map
 from lowtide.ir import Block, F32Type, IntegerType, Operation, Value
-from lowtide.kernels.blocked.contraction import FLOAT, MOST_ZERO, Axis, Contraction, Factor, Layout
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
+from lowtide.kernels.register_tiled.contraction import FLOAT, MOST_ZERO, Axis, Contraction, Factor, Layout
 from lowtide.normalise.analysis import defining
 
 _MATCHED: WeakKeyDictionary[LayerBody, Contraction | None] = WeakKeyDictionary()

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from lowtide.cost.work import BY_PIXELS, Counted, Work, Works
+from lowtide.cost.operation_counts import BY_PIXELS, Counted, LayerCounts, Work
 from lowtide.errors import InternalError
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.rows import accumulating_body, accumulation_of
@@ -31,7 +31,7 @@ from lowtide.ir import (
 from lowtide.kernels.constants import Numbers, type_of
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.kernel import How
-from lowtide.kernels.library import GENERAL, KERNELS, WIDENED, kernel_for_part, kernel_name
+from lowtide.kernels.library import GENERAL, KERNELS, PREPACKED, kernel_for_part, kernel_name
 from lowtide.kernels.loops import Part
 from lowtide.kernels.scalar import index_constant
 from lowtide.kernels.tally import Tally
@@ -40,19 +40,19 @@ _CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh},loop-i
 NOTHING_CUT: Mapping[int, int] = MappingProxyType({})
 
 
-def works_of(
+def layer_counts_of(
     body: LayerBody,
-    lanes: str,
+    microkernels: str,
     constants: Mapping[int, Interval],
     fixed: Collection[int],
     wanted: Counted,
     picked: str | None = None,
-) -> Works:
+) -> LayerCounts:
     """What a layer's kernels do in one run over the whole layer, for each way in which they can go.
 
     Args:
         body: the layer.
-        lanes: of the core, a name of `LANES`.
+        microkernels: of the core, a name of `MICROKERNELS`.
         constants: between which values those tensor arguments lie that are known.
         fixed: the numbers of the tensor arguments that are constants.
         wanted: which ways; the others are left out.
@@ -62,29 +62,29 @@ def works_of(
         InputError: that kernel does not accept the layer.
     """
     name = kernel_name(body, picked)
-    how = How(lanes, constants=constants)
-    pulled = _counted(body, GENERAL, how, fixed)
+    how = How(microkernels, constants=constants)
+    general = _counted(body, GENERAL, how, fixed)
     summed = _summed(body, how, fixed, picked)
     if name == GENERAL:
-        return Works(pulled, replace(pulled, form=pulled.form + BY_PIXELS), pulled, summed)
+        return LayerCounts(general, replace(general, form=general.form + BY_PIXELS), general, summed)
     pixels = None
     if wanted != "rows":
         cut = (1, 2) if len(body.result.shape) == 4 else ()
         ranges = {dimension: body.result.shape[dimension] for dimension in cut}
         pixels = _counted(body, name, how, fixed, ranges)
         pixels = replace(pixels, form=pixels.form + BY_PIXELS)
-    works = Works(_counted(body, name, how, fixed), pixels, pulled, summed)
-    nbytes = 0 if wanted == "rows" else _widened_bytes(body, lanes, fixed)
+    layer_counts = LayerCounts(_counted(body, name, how, fixed), pixels, general, summed)
+    nbytes = 0 if wanted == "rows" else _prepacked_bytes(body, microkernels, fixed)
     if not nbytes:
-        return works
-    return replace(works, widened=_counted(body, WIDENED, how, fixed), widened_bytes=nbytes)
+        return layer_counts
+    return replace(layer_counts, prepacked=_counted(body, PREPACKED, how, fixed), prepacked_bytes=nbytes)
 
 
-def _widened_bytes(body: LayerBody, lanes: str, fixed: Collection[int]) -> int:
+def _prepacked_bytes(body: LayerBody, microkernels: str, fixed: Collection[int]) -> int:
     """What weights of 16 bits take more; 0 where the core is no faster with them, or the weights are no constant."""
-    kernel = KERNELS[WIDENED]
-    wanted = kernel.derived(body, lanes) if kernel.accepts(body) else ()
-    found = [item for item in wanted if item.what == "widened" and item.argument in fixed]
+    kernel = KERNELS[PREPACKED]
+    wanted = kernel.derived(body, microkernels) if kernel.accepts(body) else ()
+    found = [item for item in wanted if item.what == "prepacked_i16" and item.argument in fixed]
     return sum(math.prod(RankedTensorType(body.arguments[item.argument]).shape) for item in found)
 
 
@@ -112,7 +112,7 @@ def _counted(
     emitter = KERNELS[kernel]
     context = body.arguments[0].context
     with context, Location.unknown(context):
-        wanted = emitter.derived(body, how.lanes)
+        wanted = emitter.derived(body, how.microkernels)
         values = [item.make(_zeros(body.arguments[item.argument])) for item in wanted if item.argument in fixed]
         made = [type_of(value) for value in values]
         own = [_buffer(kind) for kind in body.arguments]

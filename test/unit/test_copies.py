@@ -11,7 +11,7 @@ import pytest
 from layers import layer_bodies
 from tosa_nets import TosaNet, Value
 
-from lowtide.graph.move import Move, move_of
+from lowtide.graph.copies import Copy, copy_of
 from lowtide.lower import normalised
 from lowtide.passes import run_passes
 from lowtide.stages import Stages
@@ -21,20 +21,20 @@ FRONT = "lowtide-import-tosa,lowtide-normalise,lowtide-outline"
 Build = Callable[[TosaNet, Value], Value]
 
 
-def moves(build: Build) -> list[Move | None]:
+def moves(build: Build) -> list[Copy | None]:
     """Of the layers of a network of one input with 2×3×4 elements."""
     net = TosaNet(np.random.default_rng(0))
     y = build(net, net.input((1, 2, 3, 4), "int8"))
     module = jit.lowered(net.text([y]), FRONT)
-    return [move_of(body) for body in layer_bodies(module).values()]
+    return [copy_of(body) for body in layer_bodies(module).values()]
 
 
-CASES: list[tuple[Build, list[Move | None]]] = [
-    (lambda n, x: x, [Move(0, 0, 0, 24)]),
-    (lambda n, x: n.reshape(x, (1, 24)), [Move(0, 0, 0, 24)]),
-    (lambda n, x: n.slice(x, (0, 1, 0, 0), (1, 1, 2, 4)), [Move(0, 12, 0, 8)]),
+CASES: list[tuple[Build, list[Copy | None]]] = [
+    (lambda n, x: x, [Copy(0, 0, 0, 24)]),
+    (lambda n, x: n.reshape(x, (1, 24)), [Copy(0, 0, 0, 24)]),
+    (lambda n, x: n.slice(x, (0, 1, 0, 0), (1, 1, 2, 4)), [Copy(0, 12, 0, 8)]),
     (lambda n, x: n.slice(x, (0, 0, 1, 0), (1, 2, 1, 4)), [None]),
-    (lambda n, x: n.concat([x, x], 1), [Move(0, 0, 0, 24), Move(0, 0, 24, 24)]),
+    (lambda n, x: n.concat([x, x], 1), [Copy(0, 0, 0, 24), Copy(0, 0, 24, 24)]),
     (lambda n, x: n.concat([x, x], 3), [None, None]),
     (lambda n, x: n.transpose(x, (0, 2, 1, 3)), [None]),
     (lambda n, x: n.clamp(x, -3, 3), [None]),
@@ -44,7 +44,7 @@ CASES: list[tuple[Build, list[Move | None]]] = [
 
 
 @pytest.mark.parametrize(("build", "expected"), CASES)
-def test_moves(build: Build, expected: list[Move | None]) -> None:
+def test_moves(build: Build, expected: list[Copy | None]) -> None:
     assert moves(build) == expected
 
 
@@ -70,4 +70,4 @@ def test_real_networks_move_nothing(name: str) -> None:
     run_passes(module, "lowtide-outline")
     bodies = layer_bodies(module)
     assert bodies
-    assert not [function for function, body in bodies.items() if move_of(body) is not None]
+    assert not [function for function, body in bodies.items() if copy_of(body) is not None]

@@ -33,7 +33,7 @@ class Work:
         branches: two ways through the code.
     """
 
-    form: str = "pull"
+    form: str = "general"
     loads: int = 0
     stores: int = 0
     products: int = 0
@@ -69,34 +69,34 @@ Counted = Literal["rows", "all"]
 
 
 @dataclass(frozen=True)
-class Works:
+class LayerCounts:
     """What a layer's kernels do, for each way in which a plan can run it.
 
     Attributes:
         whole: its own kernel, whole or by rows of its output.
         pixels: its own kernel in a loop by columns; None where that was not asked for.
-        pulled: the general kernel, which goes by channels.
+        general: the general kernel, which goes by channels.
         summed: its own kernel that takes its input by rows, where it can.
-        widened: as `whole`, with weights of 16 bits; None where nothing is gained, or that was not asked for.
+        prepacked: as `whole`, with weights of 16 bits; None where nothing is gained, or that was not asked for.
         widened_bytes: flash that those take more.
     """
 
     whole: Work
     pixels: Work | None
-    pulled: Work
+    general: Work
     summed: Work | None = None
-    widened: Work | None = None
-    widened_bytes: int = 0
+    prepacked: Work | None = None
+    prepacked_bytes: int = 0
 
 
 @dataclass(frozen=True)
-class Share:
+class ExecutedCounts:
     """What of a layer's work a plan runs.
 
     Attributes:
         layer: its name.
         work: of the kernel, for the whole layer.
-        part: how much of that is run: 1.0 for a whole layer, more where elements are computed again.
+        part: how much of that is run: 1.0 for a whole layer, more where elements are recomputed.
         calls: of the kernel.
     """
 
@@ -109,7 +109,7 @@ class Share:
         """What the coefficients go with, in the order of `FEATURES`."""
         return (*(count * self.part for count in self.work.counts()), float(self.calls))
 
-    def of_form(self, form: str) -> Share:
+    def of_form(self, form: str) -> ExecutedCounts:
         """The same in another form."""
         return replace(self, work=replace(self.work, form=form))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lowtide.cost.work import SUMS, Share, Works
+from lowtide.cost.operation_counts import SUMS, ExecutedCounts, LayerCounts
 from lowtide.errors import InternalError
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph, Layer
@@ -12,8 +12,8 @@ from lowtide.graph.loop_schedule import LoopSchedule
 from lowtide.plan.memory import schedule_of
 
 
-def shares_of(graph: Graph, fusions: Sequence[Fusion] = ()) -> list[Share]:
-    """A share for each layer, in the order in which they run.
+def executed_counts(graph: Graph, fusions: Sequence[Fusion] = ()) -> list[ExecutedCounts]:
+    """The executed counts of each layer, in the order in which they run.
 
     Args:
         graph: layers in that order.
@@ -23,19 +23,19 @@ def shares_of(graph: Graph, fusions: Sequence[Fusion] = ()) -> list[Share]:
         UnschedulableError: layers that are to be fused can't be.
     """
     inside = {fusion.first: fusion for fusion in fusions}
-    found: list[Share] = []
+    found: list[ExecutedCounts] = []
     while len(found) < len(graph.layers):
         number = len(found) + 1
         if number in inside:
-            found += loop_shares(graph, inside[number])
+            found += loop_executed_counts(graph, inside[number])
         else:
             layer = graph.layers[number - 1]
-            found.append(Share(layer.name, _works(layer).whole))
+            found.append(ExecutedCounts(layer.name, _layer_counts(layer).whole))
     return found
 
 
-def loop_shares(graph: Graph, fusion: Fusion) -> list[Share]:
-    """The shares of the layers of one loop."""
+def loop_executed_counts(graph: Graph, fusion: Fusion) -> list[ExecutedCounts]:
+    """The executed counts of the layers of one loop."""
     layers = graph.layers[fusion.first - 1 : fusion.last]
     schedule = schedule_of(graph, fusion)
     made = [schedule.rows.rows_made(stage) for stage in range(len(layers))]
@@ -44,23 +44,25 @@ def loop_shares(graph: Graph, fusion: Fusion) -> list[Share]:
     return [_share(layer, fusion, schedule, number, made[number], turns) for number, layer in enumerate(layers)]
 
 
-def _share(layer: Layer, fusion: Fusion, schedule: LoopSchedule, number: int, rows: int, turns: int) -> Share:
+def _share(layer: Layer, fusion: Fusion, schedule: LoopSchedule, number: int, rows: int, turns: int) -> ExecutedCounts:
     stage = schedule.stages[number]
     part = rows / stage.rows
     if schedule.columns is not None and stage.columns:
         part *= sum(end - begin for begin, end in schedule.columns.turns()[number]) / stage.columns
-    works = _works(layer)
+    layer_counts = _layer_counts(layer)
     if stage.accumulates:
-        own = works.summed if fusion.axis == "rows" else None
-        return Share(layer.name, own or works.pulled, part, turns).of_form(SUMS)
+        own = layer_counts.summed if fusion.axis == "rows" else None
+        return ExecutedCounts(layer.name, own or layer_counts.general, part, turns).of_form(SUMS)
     if schedule.columns is not None:
-        if works.pixels is None:
+        if layer_counts.pixels is None:
             raise InternalError("plan", "what the kernels do by columns has not been counted", where=layer.name)
-        return Share(layer.name, works.pixels, part, turns)
-    return Share(layer.name, works.whole if fusion.axis == "rows" else works.pulled, part, turns)
+        return ExecutedCounts(layer.name, layer_counts.pixels, part, turns)
+    return ExecutedCounts(
+        layer.name, layer_counts.whole if fusion.axis == "rows" else layer_counts.general, part, turns
+    )
 
 
-def _works(layer: Layer) -> Works:
-    if layer.works is None:
+def _layer_counts(layer: Layer) -> LayerCounts:
+    if layer.layer_counts is None:
         raise InternalError("plan", "what the kernels do has not been counted", where=layer.name)
-    return layer.works
+    return layer.layer_counts

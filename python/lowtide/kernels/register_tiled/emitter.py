@@ -1,6 +1,6 @@
 """Emits a convolution in register blocks: some pixels of a row and some channels at a time.
 
-A block's sums are loop-carried values, and what follows them (bias, requantisation, whatever is fused) is pulled
+A block's sums are loop-carried values, and what follows them (bias, requantisation, whatever is fused) is computed
 through the layer's description, element by element. Rows of the input may be rings.
 """
 
@@ -15,25 +15,25 @@ import numpy.typing as npt
 from lowtide.graph.nest import LayerBody, row_major
 from lowtide.indexing.linear import Index, Linear
 from lowtide.ir import F32Type, IntegerType, MemRefType, Value, VectorType, arith, memref, vector
-from lowtide.kernels.blocked.across import ACROSS
-from lowtide.kernels.blocked.contraction import FLOAT, Contraction
-from lowtide.kernels.blocked.depthwise import Depthwise
-from lowtide.kernels.blocked.lanes import Lanes, Sums, Wide
-from lowtide.kernels.blocked.memory import Address, Grid, address_of, store
-from lowtide.kernels.blocked.patches import Patches
-from lowtide.kernels.blocked.sums import Columns, Pixels, Runs, zeros
-from lowtide.kernels.blocked.traversal import PixelTraversal
-from lowtide.kernels.blocked.wide import lies
 from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
 from lowtide.kernels.loops import Memo, Part
+from lowtide.kernels.register_tiled.channel_vectorised import CHANNEL_VECTORISED
+from lowtide.kernels.register_tiled.contraction import FLOAT, Contraction
+from lowtide.kernels.register_tiled.depthwise import Depthwise
+from lowtide.kernels.register_tiled.memory import Address, Grid, address_of, store
+from lowtide.kernels.register_tiled.microkernel import Microkernel, Sums, Wide
+from lowtide.kernels.register_tiled.patches import Patches
+from lowtide.kernels.register_tiled.sums import Columns, Pixels, Runs, zeros
+from lowtide.kernels.register_tiled.traversal import PixelTraversal
+from lowtide.kernels.register_tiled.wide import lies
 from lowtide.kernels.scalar import index_constant
 
 
-class BlockedEmitter(PixelTraversal):
+class RegisterTiledEmitter(PixelTraversal):
     """Emits one layer's loops at the current insertion point.
 
     Args:
-        found, body, arguments, lanes, backwards, part, constants: as for `PixelTraversal`.
+        found, body, arguments, microkernel, backwards, part, constants: as for `PixelTraversal`.
         weights: a memref of the weights, as `found` says that they lie.
         known: the weights of everyone who calls the code, where they are in groups.
         words: see `WideEmitter`.
@@ -46,7 +46,7 @@ class BlockedEmitter(PixelTraversal):
         found: Contraction,
         body: LayerBody,
         arguments: Sequence[Value],
-        lanes: Lanes,
+        microkernel: Microkernel,
         *,
         backwards: bool = False,
         part: Part | None = None,
@@ -56,12 +56,14 @@ class BlockedEmitter(PixelTraversal):
         words: Mapping[int, Value],
         known: Sequence[npt.NDArray[np.integer]] = (),
     ) -> None:
-        super().__init__(found, body, arguments, lanes, backwards=backwards, part=part, constants=constants)
+        super().__init__(found, body, arguments, microkernel, backwards=backwards, part=part, constants=constants)
         self._weights = weights
         self._folded = folded
         self.words = words
         self._known = known
-        emitters = ACROSS if lanes.across else {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
+        emitters = (
+            CHANNEL_VECTORISED if microkernel.across else {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
+        )
         self._sums = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
         # with what sums start from and what they are rescaled by, nothing but the input is left
@@ -110,7 +112,7 @@ class BlockedEmitter(PixelTraversal):
 
     def _wide_for(self, count: int) -> Wide | None:
         """The core's vectors, if what follows the sums can be computed in them."""
-        wide = self._lanes.wide
+        wide = self._microkernel.wide
         return wide.fitting(count) if wide is not None and self._follows_wide else None
 
     def _gathered(self, pixels: Pixels, channel: Value, sums: Sums, wide: Wide) -> Sums:
@@ -133,7 +135,7 @@ class BlockedEmitter(PixelTraversal):
         """What the sum starts from, or the sums of so many channels."""
         node, init, index = self._found.node, self._found.init, self._found.index
         own = Linear.of(self._found.loops[3])
-        wide = self._lanes.wide.fitting(together) if self._lanes.wide is not None and together > 1 else None
+        wide = self._microkernel.wide.fitting(together) if self._microkernel.wide is not None and together > 1 else None
         if wide is not None and not self.goes_wide(init, index, self._found.loops[3], node):
             kind = VectorType.get([together], IntegerType.get_signless(32))
             return vector.from_elements(kind, [self._start(pixels, channel, m, n + i, 1) for i in range(together)])
@@ -227,7 +229,7 @@ class BlockedEmitter(PixelTraversal):
         return self._known
 
 
-def is_blocked(found: Contraction, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:
+def is_register_tiled(found: Contraction, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:
     """True where channels lie together in the input and the output, and the part goes through rows and columns."""
     if part is not None and (part.reduces or len(body.destination) != 4 or not set(part.ranges) <= {1, 2}):
         return False

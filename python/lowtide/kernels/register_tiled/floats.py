@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from lowtide.ir import F32Type, Value, arith, math
-from lowtide.kernels.blocked.contraction import FLOAT, Factor
-from lowtide.kernels.blocked.lanes import Outer, Scalar, Sums
-from lowtide.kernels.blocked.memory import Address, load
+from lowtide.kernels.register_tiled.contraction import FLOAT, Factor
+from lowtide.kernels.register_tiled.memory import Address, load
+from lowtide.kernels.register_tiled.microkernel import Outer, Scalar, Sums
 
 
 @dataclass(frozen=True)
 class Floats(Scalar):
-    """A float at a time; the defaults are for a core without FPU. See `Lanes` for the attributes."""
+    """A float at a time; the defaults are for a core without FPU. See `Microkernel` for the attributes."""
 
     folds: bool = False
     unrolled: int = 4 * FLOAT
     turn: int = 4 * FLOAT
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
-        """See `Lanes`."""
+        """See `Microkernel`."""
         del x, w
         for k in range(0, count, FLOAT):
             left = [_element(address + k) for address in xs]
@@ -34,7 +34,7 @@ class Floats(Scalar):
         return sums
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
-        """See `Lanes`."""
+        """See `Microkernel`."""
         del x, w
         for n in range(len(sums[0])):
             left = [_element(address + n * FLOAT) for address in xs]

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.kernels.blocked.contraction import Contraction, Span
-from lowtide.kernels.blocked.memory import WORD
 from lowtide.kernels.constants import Numbers
+from lowtide.kernels.register_tiled.contraction import Contraction, Span
+from lowtide.kernels.register_tiled.memory import WORD
 
 
 def fold(found: Contraction, rows: Sequence[tuple[int, int]], weights: Numbers) -> npt.NDArray[np.int32]:
@@ -35,7 +35,7 @@ def in_runs(found: Contraction, weights: Numbers) -> Numbers:
     return runs if found.element == "float" else runs.astype(np.int8)
 
 
-def widened(found: Contraction, run: int, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int16]:
+def prepacked(found: Contraction, run: int, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int16]:
     """The weights less their zero point in 16 bits, each run's as `Dsp` wants them: of four, 0 and 2, then 1 and 3."""
     taken = _by_channel(found, weights).astype(np.int64)
     taken = (taken if found.w.signed else taken & 0xFF) - found.w.zero
@@ -45,8 +45,8 @@ def widened(found: Contraction, run: int, weights: npt.NDArray[np.integer]) -> n
     return taken.reshape(-1, run)[:, order].reshape(-1).astype(np.int16)
 
 
-def as_widened(found: Contraction) -> Contraction:
-    """The convolution with the weights that `widened` gives."""
+def as_prepacked(found: Contraction) -> Contraction:
+    """The convolution with the weights that `prepacked_i16` gives."""
     return replace(as_runs(found), w=replace(found.w, signed=True, zero=0, nbytes=2))
 
 

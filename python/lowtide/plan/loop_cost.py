@@ -8,12 +8,12 @@ from collections.abc import Callable
 from lowtide.cost.model import CostModel
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
-from lowtide.plan.shares import loop_shares, shares_of
+from lowtide.plan.executed import executed_counts, loop_executed_counts
 
-Price = Callable[[Graph, Fusion], int]
+LoopCost = Callable[[Graph, Fusion], int]
 """Of a loop over all layers of a graph; more than 0."""
 Allowance = Callable[[Graph], float]
-"""What all loops of a graph's plan together may cost, by the price that goes with it."""
+"""What all loops of a graph's plan together may cost, by the loop cost that goes with it."""
 MOST_PAID = 0.05
 """The share of the untiled network's instructions that objective `free` pays at most for fewer bytes."""
 FEW_INSTRUCTIONS = 20_000
@@ -26,27 +26,27 @@ less than; nobody would trade half of such a network's RAM for them.
 
 def by_macs(graph: Graph, fusion: Fusion) -> int:
     """The loop's MACs, doubled where it does not go by whole rows: a measure that needs no core."""
-    plain = fusion.axis == "rows" and not fusion.columns and not fusion.again
+    plain = fusion.axis == "rows" and not fusion.columns and not fusion.recompute
     return sum(1 + layer.macs for layer in graph.layers) * (1 if plain else 2)
 
 
-def by_instructions(model: CostModel) -> Price:
+def by_instructions(model: CostModel) -> LoopCost:
     """The instructions that a core is predicted to take more."""
 
-    def price(graph: Graph, fusion: Fusion) -> int:
-        loop, whole = model.total(loop_shares(graph, fusion)), model.total(shares_of(graph))
+    def loop_cost(graph: Graph, fusion: Fusion) -> int:
+        loop, whole = model.total(loop_executed_counts(graph, fusion)), model.total(executed_counts(graph))
         # what differs less than the model errs is still a loop more
         return max(1, round(loop.instructions - whole.instructions))
 
-    return price
+    return loop_cost
 
 
-def any_price(graph: Graph) -> float:
+def any_cost(graph: Graph) -> float:
     """The allowance of plans that take the least bytes, whatever they cost."""
     del graph
     return math.inf
 
 
-def share_of_instructions(model: CostModel, share: float = MOST_PAID, least: int = FEW_INSTRUCTIONS) -> Allowance:
+def part_of_instructions(model: CostModel, counts: float = MOST_PAID, least: int = FEW_INSTRUCTIONS) -> Allowance:
     """The allowance that goes with `by_instructions`: a share of what the layers take whole, or `least` if more."""
-    return lambda graph: max(least, share * model.total(shares_of(graph)).instructions)
+    return lambda graph: max(least, counts * model.total(executed_counts(graph)).instructions)

@@ -1,4 +1,4 @@
-"""How a core multiplies bytes: what the blocked kernels ask of it, and plain integers, which every core has."""
+"""How a core multiplies bytes: what the register-tiled kernels ask of it, and plain integers, which every core has."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Protocol
 
 from lowtide.ir import IntegerType, Value, VectorType, arith, vector
-from lowtide.kernels.blocked.contraction import Factor
-from lowtide.kernels.blocked.memory import Address, fence, load
+from lowtide.kernels.register_tiled.contraction import Factor
+from lowtide.kernels.register_tiled.memory import Address, fence, load
 
 Sums = list[list[Value]]
 """32-bit sums of a block: by pixel, then by channel, or by vectors of `Wide.width` channels."""
@@ -56,7 +56,7 @@ class Outer(Protocol):
         ...
 
 
-class Lanes(Protocol):
+class Microkernel(Protocol):
     """Multiplies and adds in the registers of a core."""
 
     @property
@@ -86,7 +86,7 @@ class Lanes(Protocol):
 
     @property
     def widens(self) -> bool:
-        """Whether `dot` is faster with weights of 16 bits (see `widened`)."""
+        """Whether `dot` is faster with weights of 16 bits (see `prepacked_i16`)."""
         ...
 
     @property
@@ -146,7 +146,7 @@ def extended(address: Address, factor: Factor) -> Value:
 
 @dataclass(frozen=True)
 class Scalar:
-    """A byte at a time; see `Lanes` for the attributes."""
+    """A byte at a time; see `Microkernel` for the attributes."""
 
     blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 2, 2: 2}))
     pixels: int = 2
@@ -161,7 +161,7 @@ class Scalar:
     across: bool = False
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
-        """See `Lanes`."""
+        """See `Microkernel`."""
         for k in range(count):
             right = [extended(address + k * w.nbytes, w) for address in ws]
             for row, address in zip(sums, xs, strict=True):
@@ -171,7 +171,7 @@ class Scalar:
         return sums
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
-        """See `Lanes`."""
+        """See `Microkernel`."""
         right = [extended(ws + c, w) for c in range(len(sums[0]))]
         for row, address in zip(sums, xs, strict=True):
             left = [extended(address + c, x) for c in range(len(row))]

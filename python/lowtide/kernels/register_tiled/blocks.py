@@ -1,4 +1,4 @@
-"""How a blocked kernel cuts a layer: blocks of pixels of a row, and of channels; what emitter and profile share."""
+"""How a register-tiled kernel cuts a layer: blocks of pixels of a row and of channels; emitter and profile share it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.kernels.blocked.contraction import Contraction, Span
-from lowtide.kernels.blocked.lanes import Lanes
-from lowtide.kernels.blocked.memory import WORD
-from lowtide.kernels.blocked.packed import WORDS
+from lowtide.kernels.register_tiled.contraction import Contraction, Span
+from lowtide.kernels.register_tiled.memory import WORD
+from lowtide.kernels.register_tiled.microkernel import Microkernel
+from lowtide.kernels.register_tiled.packed import WORDS
 
 MOST_PATCH = 256
 """Bytes of a window that are copied to the stack, at most; of all a block's where it can have any number of pixels."""
@@ -35,11 +35,11 @@ class Blocks:
 
     Attributes:
         found: the convolution.
-        lanes: of the core.
+        microkernel: of the core.
     """
 
     found: Contraction
-    lanes: Lanes
+    microkernel: Microkernel
 
     @property
     def kind(self) -> Literal["runs", "patches", "depthwise"]:
@@ -48,7 +48,7 @@ class Blocks:
             return "depthwise"
         window = self.found.rows.kernel * self.found.columns.kernel
         # lanes across channels take bytes as they lie; a window on the stack still has no edges
-        where_they_lie = self.lanes.across and self._inside >= MOSTLY
+        where_they_lie = self.microkernel.across and self._inside >= MOSTLY
         return "patches" if self.found.depth % WORD and window > 1 and not where_they_lie else "runs"
 
     @property
@@ -70,13 +70,13 @@ class Blocks:
     def chunked(self) -> bool:
         """Whether pixels at edges are in blocks with others: small depthwise windows in scalars."""
         taps = self.found.rows.kernel * self.found.columns.kernel
-        return self.kind == "depthwise" and self.lanes.wide is None and taps <= MOST_TAPS
+        return self.kind == "depthwise" and self.microkernel.wide is None and taps <= MOST_TAPS
 
     @property
     def chunks(self) -> list[Span]:
         """The pixels of any row where `chunked`: as even as they can be."""
         outputs = self.found.columns.outputs
-        size = -(-outputs // -(-outputs // self.lanes.pixels))
+        size = -(-outputs // -(-outputs // self.microkernel.pixels))
         return [(at, min(size, outputs - at)) for at in range(0, outputs, size)]
 
     @property
@@ -111,7 +111,7 @@ class Blocks:
         def total(pixels: int) -> tuple[int, int]:
             rest = inside % pixels
             size = self._size(pixels)
-            own = self._size(rest) if rest and self.lanes.outer is None else size
+            own = self._size(rest) if rest and self.microkernel.outer is None else size
             return inside // pixels * of_channels(pixels, size) + (of_channels(rest, own) if rest else 0), -pixels
 
         return min((count for count in self._sizes if count <= max(1, inside)), key=total)
@@ -119,35 +119,35 @@ class Blocks:
     @property
     def _sizes(self) -> Iterable[int]:
         """The pixels that a block can have."""
-        most = self.lanes.pixels if self.kind == "depthwise" else max(self.lanes.blocks)
-        if self.lanes.across:
+        most = self.microkernel.pixels if self.kind == "depthwise" else max(self.microkernel.blocks)
+        if self.microkernel.across:
             patch = self.found.rows.kernel * self.found.run
             room = max(1, MOST_PATCH // patch) if self.kind == "patches" else MOST_PIXELS
-            return range(1, min(room, MOST_PIXELS, most * self.lanes.group // self._size(1)) + 1)
-        return range(1, most + 1) if self.kind == "depthwise" else self.lanes.blocks
+            return range(1, min(room, MOST_PIXELS, most * self.microkernel.group // self._size(1)) + 1)
+        return range(1, most + 1) if self.kind == "depthwise" else self.microkernel.blocks
 
     def channels(self, pixels: int) -> int:
         """Channels of a block of so many pixels; weights in groups make all blocks' the same."""
-        return self._size(pixels if self.lanes.outer is None else self.pixels)
+        return self._size(pixels if self.microkernel.outer is None else self.pixels)
 
     def _size(self, pixels: int) -> int:
-        if self.lanes.across:
-            return min(self.lanes.group, 1 << self.found.outputs.bit_length() - 1)
+        if self.microkernel.across:
+            return min(self.microkernel.group, 1 << self.found.outputs.bit_length() - 1)
         if self.kind != "depthwise":
-            return self.lanes.blocks[pixels]
-        return self.lanes.group if self.found.multiplier == 1 else self._of_multiplier
+            return self.microkernel.blocks[pixels]
+        return self.microkernel.group if self.found.multiplier == 1 else self._of_multiplier
 
     @property
     def _of_multiplier(self) -> int:
         """Channels of a block where several output channels take one input channel: all of some's, or some of one's."""
-        own, most = self.found.multiplier, max(self.lanes.group, _LEAST_SHARED)
+        own, most = self.found.multiplier, max(self.microkernel.group, _LEAST_SHARED)
         return most // own * own if own <= most else next(n for n in range(most, 0, -1) if own % n == 0)
 
     def _operations(self, pixels: int, channels: int) -> int:
         """For a byte of each run of a block: loads, products with their sums, packing, and a loop's own."""
-        if self.lanes.across:
+        if self.microkernel.across:
             return _VECTOR + 2 * pixels if channels else 0
-        outer = None if self.kind == "depthwise" else self.lanes.outer
+        outer = None if self.kind == "depthwise" else self.microkernel.outer
         packs = outer is not None and outer.packs(pixels)
         words, packing = (WORDS, 2 * WORDS) if packs else (pixels, 0)
         return pixels + packing + channels + 2 * words * channels + 3 if channels else 0
@@ -178,7 +178,7 @@ class Blocks:
             end = outputs - (outputs - first) % size
             if end > first:
                 found.append((first, end, size))
-            first, size = end, size // 2 if self.lanes.across else outputs - end
+            first, size = end, size // 2 if self.microkernel.across else outputs - end
         return found
 
     def orders(self) -> list[npt.NDArray[np.int64]]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from lowtide.graph.nest import LayerBody
 from lowtide.indexing.linear import Linear, Var
 from lowtide.ir import InsertionPoint, MemRefType, Value, arith, memref, scf
-from lowtide.kernels.blocked.contraction import Contraction
-from lowtide.kernels.blocked.lanes import Lanes
-from lowtide.kernels.blocked.memory import WORD, Address, address_of, advanced, scaled
-from lowtide.kernels.blocked.sums import looped
 from lowtide.kernels.element import ElementEmitter
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.loops import Part
+from lowtide.kernels.register_tiled.contraction import Contraction
+from lowtide.kernels.register_tiled.memory import WORD, Address, address_of, advanced, scaled
+from lowtide.kernels.register_tiled.microkernel import Microkernel
+from lowtide.kernels.register_tiled.sums import looped
 from lowtide.kernels.scalar import index_constant
 
 _PAIRS = 2
@@ -41,7 +41,7 @@ class AccumulatedEmitter(ElementEmitter):
     Args:
         found: the layer's sums, one for each channel; `is_accumulated` holds for them.
         body, arguments, part, constants: as for `ElementEmitter`.
-        lanes: of the core.
+        microkernel: of the core.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class AccumulatedEmitter(ElementEmitter):
         arguments: Sequence[Value],
         part: Part,
         constants: Mapping[int, Interval],
-        lanes: Lanes,
+        microkernel: Microkernel,
     ) -> None:
         super().__init__(body, arguments, part, constants)
         self._found = found
-        self._lanes = lanes
+        self._microkernel = microkernel
         self._unit = part.unit
         self._range = next(iter(part.ranges.values()))
         x = found.x
@@ -66,7 +66,7 @@ class AccumulatedEmitter(ElementEmitter):
         choice = scf.IfOp(arith.cmpi(arith.CmpIPredicate.slt, *self._range))
         with InsertionPoint(choice.then_block):
             runs = self._runs()
-            outputs, most = self._found.outputs, self._lanes.blocks[1]
+            outputs, most = self._found.outputs, self._microkernel.blocks[1]
             size = -(-outputs // -(-outputs // most))
             rest = outputs % size
             if outputs > size:
@@ -139,13 +139,13 @@ class AccumulatedEmitter(ElementEmitter):
         def some(at: Value, totals: list[list[Value]]) -> list[list[Value]]:
             weights = Address(arith.addi(at, apart))
             ws = [weights + n * found.w_strides[0] for n in range(len(sums))]
-            return self._lanes.dot(totals, [Address(at)], ws, step, found.x, found.w)
+            return self._microkernel.dot(totals, [Address(at)], ws, step, found.x, found.w)
 
         return looped(low, high, step, [sums], some)[0]
 
     def _step(self) -> int:
         """Bytes of a turn."""
-        sizes = (max(self._lanes.turn, _TURN), 16, 8, WORD)
+        sizes = (max(self._microkernel.turn, _TURN), 16, 8, WORD)
         return next((step for step in sizes if self._unit % step == 0), _TURN)
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.ir import IntegerType, Value, arith
-from lowtide.kernels.blocked.contraction import Contraction, Factor
-from lowtide.kernels.blocked.weights import from_groups
+from lowtide.kernels.register_tiled.contraction import Contraction, Factor
+from lowtide.kernels.register_tiled.weights import from_groups
 
 PIXELS = 3
 """Sums that go into the words."""
