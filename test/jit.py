@@ -40,7 +40,7 @@ FILL = 0x5A
 
 
 def lowered(text: str, passes: str = f"lowtide-import-tosa,{PASSES}", microkernels: str = PLAIN) -> Module:
-    """The network of an MLIR text (TOSA or linalg), lowered to loops on one arena for a core that multiplies like this."""
+    """The network of an MLIR text (TOSA or linalg), lowered to loops on one arena for the core's microkernels."""
     module = parse_module(text, make_transform_context())
     note_microkernels(module, microkernels)
     run_passes(module, passes)
