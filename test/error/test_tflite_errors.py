@@ -186,7 +186,7 @@ def test_broken_graph(tmp_path: Path, change: Callable[[Model], Model], message:
 
 TensorChange = tuple[str, Mapping[str, object], str]
 TENSORS: list[TensorChange] = [
-    ("image", {"type": TensorType.INT16}, "its type is INT16"),
+    ("image", {"type": TensorType.UINT16}, "its type is UINT16"),
     ("image", {"type": 77}, "its type is type 77"),
     ("image", {"shape": (1, 8, 0, 3), "signature": ()}, "has a dimension below 1"),
     ("image", {"shape": (1, 1 << 20, 1 << 20, 3), "signature": ()}, "more than"),

@@ -16,9 +16,10 @@ from lowtide.dtypes import DType
 from lowtide.errors import InputError
 from lowtide.importer.tflite import Imported, import_tflite
 from lowtide.importer.tflite.model import Model, Operator, OptionValue
-from lowtide.importer.tflite.operators import FOLDED, SUPPORTED, Option, spec_of
+from lowtide.importer.tflite.operators import FOLDED, SUPPORTED, Option
 from lowtide.importer.tflite.reader import read
 from lowtide.importer.tflite.repair import repair
+from lowtide.importer.tflite.specs import options_of
 from lowtide.importer.tflite.writer import write
 from lowtide.ir import Context, Module, parse_module
 from lowtide.network import IoTensor
@@ -177,7 +178,7 @@ def _stored(option: Option, place: int) -> OptionValue:
 @pytest.mark.parametrize("code", [*SUPPORTED, *FOLDED], ids=lambda code: BUILTIN_OPCODE2NAME[code])
 def test_every_option_has_the_schema_s_slot(code: int) -> None:
     """They are written by the names of the schema and read by their slots."""
-    spec = spec_of(code)
+    spec = options_of(code)
     assert spec is not None
     options = {option.name: _stored(option, place) for place, option in enumerate(spec.options)}
     net = Net()

@@ -9,22 +9,49 @@ class ActivationFunctionType:
 class BuiltinOperator:
     ABS: int
     ADD: int
+    ADD_N: int
+    ARG_MAX: int
+    ARG_MIN: int
+    ASSIGN_VARIABLE: int
+    ATAN2: int
     AVERAGE_POOL_2D: int
+    BATCH_MATMUL: int
     BATCH_TO_SPACE_ND: int
+    BIDIRECTIONAL_SEQUENCE_LSTM: int
+    BIDIRECTIONAL_SEQUENCE_RNN: int
+    BITCAST: int
+    BITWISE_XOR: int
     BROADCAST_ARGS: int
     BROADCAST_TO: int
+    BUCKETIZE: int
+    CALL: int
+    CALL_ONCE: int
     CAST: int
     CEIL: int
+    COMPLEX_ABS: int
     CONCATENATION: int
+    CONCAT_EMBEDDINGS: int
     CONV_2D: int
+    CONV_3D: int
+    CONV_3D_TRANSPOSE: int
+    COS: int
+    CUMSUM: int
     CUSTOM: int
+    DELEGATE: int
+    DENSIFY: int
     DEPTHWISE_CONV_2D: int
     DEPTH_TO_SPACE: int
     DEQUANTIZE: int
-    EMBEDDING_LOOKUP: int
+    DILATE: int
     DIV: int
+    DYNAMIC_UPDATE_SLICE: int
+    ELU: int
+    EMBEDDING_LOOKUP: int
+    EMBEDDING_LOOKUP_SPARSE: int
     EQUAL: int
+    EXP: int
     EXPAND_DIMS: int
+    FAKE_QUANT: int
     FILL: int
     FLOOR: int
     FLOOR_DIV: int
@@ -32,113 +59,291 @@ class BuiltinOperator:
     FULLY_CONNECTED: int
     GATHER: int
     GATHER_ND: int
+    GELU: int
     GREATER: int
     GREATER_EQUAL: int
     HARD_SWISH: int
+    HASHTABLE: int
+    HASHTABLE_FIND: int
+    HASHTABLE_IMPORT: int
+    HASHTABLE_LOOKUP: int
+    HASHTABLE_SIZE: int
+    IF: int
+    IMAG: int
+    L2_NORMALIZATION: int
+    L2_POOL_2D: int
     LEAKY_RELU: int
     LESS: int
     LESS_EQUAL: int
+    LOCAL_RESPONSE_NORMALIZATION: int
+    LOG: int
+    LOGICAL_AND: int
+    LOGICAL_NOT: int
+    LOGICAL_OR: int
     LOGISTIC: int
+    LOG_SOFTMAX: int
+    LSH_PROJECTION: int
+    LSTM: int
+    MATRIX_DIAG: int
+    MATRIX_SET_DIAG: int
     MAXIMUM: int
     MAX_POOL_2D: int
     MEAN: int
     MINIMUM: int
+    MIRROR_PAD: int
     MUL: int
+    MULTINOMIAL: int
     NEG: int
+    NON_MAX_SUPPRESSION_V4: int
+    NON_MAX_SUPPRESSION_V5: int
     NOT_EQUAL: int
+    ONE_HOT: int
     PACK: int
     PAD: int
     PADV2: int
     PLACEHOLDER_FOR_GREATER_OP_CODES: int
+    POW: int
     PRELU: int
     QUANTIZE: int
+    RANDOM_STANDARD_NORMAL: int
+    RANDOM_UNIFORM: int
     RANGE: int
     RANK: int
+    READ_VARIABLE: int
+    REAL: int
+    REDUCE_ALL: int
+    REDUCE_ANY: int
     REDUCE_MAX: int
     REDUCE_MIN: int
     REDUCE_PROD: int
+    REDUCE_WINDOW: int
     RELU: int
     RELU6: int
+    RELU_0_TO_1: int
     RELU_N1_TO_1: int
     RESHAPE: int
+    RESIZE_BILINEAR: int
     RESIZE_NEAREST_NEIGHBOR: int
+    REVERSE_SEQUENCE: int
     REVERSE_V2: int
+    RFFT2D: int
+    RIGHT_SHIFT: int
+    RNN: int
+    ROUND: int
+    RSQRT: int
+    SCATTER_ND: int
+    SEGMENT_SUM: int
     SELECT: int
     SELECT_V2: int
     SHAPE: int
+    SIGN: int
+    SIN: int
+    SKIP_GRAM: int
     SLICE: int
     SOFTMAX: int
     SPACE_TO_BATCH_ND: int
     SPACE_TO_DEPTH: int
+    SPARSE_TO_DENSE: int
     SPLIT: int
     SPLIT_V: int
+    SQRT: int
+    SQUARE: int
     SQUARED_DIFFERENCE: int
     SQUEEZE: int
+    STABLEHLO_ABS: int
+    STABLEHLO_ADD: int
+    STABLEHLO_AND: int
+    STABLEHLO_BROADCAST_IN_DIM: int
+    STABLEHLO_CBRT: int
+    STABLEHLO_CLAMP: int
+    STABLEHLO_COMPARE: int
+    STABLEHLO_COMPOSITE: int
+    STABLEHLO_CONCATENATE: int
+    STABLEHLO_CONVERT: int
+    STABLEHLO_CONVOLUTION: int
+    STABLEHLO_COSINE: int
+    STABLEHLO_CUSTOM_CALL: int
+    STABLEHLO_DIVIDE: int
+    STABLEHLO_DOT_GENERAL: int
+    STABLEHLO_DYNAMIC_SLICE: int
+    STABLEHLO_DYNAMIC_UPDATE_SLICE: int
+    STABLEHLO_EXPONENTIAL: int
+    STABLEHLO_FLOOR: int
+    STABLEHLO_GATHER: int
+    STABLEHLO_IOTA: int
+    STABLEHLO_LOG: int
+    STABLEHLO_LOGISTIC: int
+    STABLEHLO_MAXIMUM: int
+    STABLEHLO_MINIMUM: int
+    STABLEHLO_MULTIPLY: int
+    STABLEHLO_NEGATE: int
+    STABLEHLO_OR: int
+    STABLEHLO_PAD: int
+    STABLEHLO_POWER: int
+    STABLEHLO_REDUCE: int
+    STABLEHLO_REDUCE_WINDOW: int
+    STABLEHLO_REMAINDER: int
+    STABLEHLO_RESHAPE: int
+    STABLEHLO_RNG_BIT_GENERATOR: int
+    STABLEHLO_RSQRT: int
+    STABLEHLO_SCATTER: int
+    STABLEHLO_SELECT: int
+    STABLEHLO_SHIFT_LEFT: int
+    STABLEHLO_SLICE: int
+    STABLEHLO_SORT: int
+    STABLEHLO_SUBTRACT: int
+    STABLEHLO_TANH: int
+    STABLEHLO_TRANSPOSE: int
+    STABLEHLO_WHILE: int
     STRIDED_SLICE: int
     SUB: int
     SUM: int
+    SVDF: int
     TANH: int
     TILE: int
+    TOPK_V2: int
     TRANSPOSE: int
+    TRANSPOSE_CONV: int
+    UNIDIRECTIONAL_SEQUENCE_LSTM: int
+    UNIDIRECTIONAL_SEQUENCE_RNN: int
+    UNIQUE: int
     UNPACK: int
+    UNSORTED_SEGMENT_MAX: int
+    UNSORTED_SEGMENT_MIN: int
+    UNSORTED_SEGMENT_PROD: int
+    UNSORTED_SEGMENT_SUM: int
+    VAR_HANDLE: int
+    WHERE: int
+    WHILE: int
     ZEROS_LIKE: int
 
 class BuiltinOptions:
+    ATan2Options: int
     AbsOptions: int
+    AddNOptions: int
     AddOptions: int
+    ArgMaxOptions: int
+    ArgMinOptions: int
+    AssignVariableOptions: int
+    BatchMatMulOptions: int
     BatchToSpaceNDOptions: int
+    BidirectionalSequenceLSTMOptions: int
+    BidirectionalSequenceRNNOptions: int
+    BitcastOptions: int
+    BitwiseXorOptions: int
     BroadcastToOptions: int
+    BucketizeOptions: int
+    CallOnceOptions: int
+    CallOptions: int
     CastOptions: int
+    ConcatEmbeddingsOptions: int
     ConcatenationOptions: int
     Conv2DOptions: int
+    Conv3DOptions: int
+    CosOptions: int
+    CumsumOptions: int
+    DensifyOptions: int
     DepthToSpaceOptions: int
     DepthwiseConv2DOptions: int
     DequantizeOptions: int
     DivOptions: int
+    DynamicUpdateSliceOptions: int
+    EmbeddingLookupSparseOptions: int
     EqualOptions: int
+    ExpOptions: int
     ExpandDimsOptions: int
+    FakeQuantOptions: int
     FillOptions: int
     FloorDivOptions: int
     FloorModOptions: int
     FullyConnectedOptions: int
+    GatherNdOptions: int
     GatherOptions: int
+    GeluOptions: int
     GreaterEqualOptions: int
     GreaterOptions: int
     HardSwishOptions: int
+    HashtableFindOptions: int
+    HashtableImportOptions: int
+    HashtableOptions: int
+    HashtableSizeOptions: int
+    IfOptions: int
+    L2NormOptions: int
+    LSHProjectionOptions: int
+    LSTMOptions: int
     LeakyReluOptions: int
     LessEqualOptions: int
     LessOptions: int
+    LocalResponseNormalizationOptions: int
+    LogSoftmaxOptions: int
+    LogicalAndOptions: int
+    LogicalNotOptions: int
+    LogicalOrOptions: int
+    MatrixDiagOptions: int
+    MatrixSetDiagOptions: int
     MaximumMinimumOptions: int
+    MirrorPadOptions: int
     MulOptions: int
+    NONE: int
     NegOptions: int
+    NonMaxSuppressionV4Options: int
+    NonMaxSuppressionV5Options: int
     NotEqualOptions: int
+    OneHotOptions: int
     PackOptions: int
     PadOptions: int
     PadV2Options: int
     Pool2DOptions: int
+    PowOptions: int
     QuantizeOptions: int
+    RNNOptions: int
+    RandomOptions: int
     RangeOptions: int
     RankOptions: int
+    ReadVariableOptions: int
     ReducerOptions: int
     ReshapeOptions: int
+    ResizeBilinearOptions: int
     ResizeNearestNeighborOptions: int
+    ReverseSequenceOptions: int
     ReverseV2Options: int
+    Rfft2dOptions: int
+    RightShiftOptions: int
+    SVDFOptions: int
+    ScatterNdOptions: int
+    SegmentSumOptions: int
     SelectOptions: int
     SelectV2Options: int
+    SequenceRNNOptions: int
     ShapeOptions: int
+    SignOptions: int
+    SkipGramOptions: int
     SliceOptions: int
     SoftmaxOptions: int
     SpaceToBatchNDOptions: int
     SpaceToDepthOptions: int
+    SparseToDenseOptions: int
     SplitOptions: int
     SplitVOptions: int
+    SquareOptions: int
     SquaredDifferenceOptions: int
     SqueezeOptions: int
     StridedSliceOptions: int
     SubOptions: int
     TileOptions: int
+    TopKV2Options: int
+    TransposeConvOptions: int
     TransposeOptions: int
+    UnidirectionalSequenceLSTMOptions: int
+    UniqueOptions: int
     UnpackOptions: int
+    UnsortedSegmentMaxOptions: int
+    UnsortedSegmentMinOptions: int
+    UnsortedSegmentProdOptions: int
+    UnsortedSegmentSumOptions: int
+    VarHandleOptions: int
+    WhereOptions: int
+    WhileOptions: int
     ZerosLikeOptions: int
 
 class TensorType:

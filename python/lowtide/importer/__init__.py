@@ -11,6 +11,7 @@ from lowtide.errors import InputError, UsageError
 from lowtide.importer.mend import mend
 from lowtide.importer.mlir import import_mlir
 from lowtide.importer.signless import make_signless
+from lowtide.importer.stitch import empty_module, stitch
 from lowtide.importer.tflite import import_tflite
 from lowtide.ir import Context, Module, Operation, ShapedType, Type, WalkResult, parse_module, place_of
 from lowtide.network import IoTensor
@@ -73,8 +74,13 @@ def _elements(type_: Type) -> int:
 
 def _tflite(path: Path, context: Context, until: Sequence[str]) -> ImportedModel:
     imported = import_tflite(path, until=until)
-    module = parse_module(imported.bytecode, context, str(path), stage="importer")
-    mend(module, imported.notes)
+    if imported.bytecode:
+        module = parse_module(imported.bytecode, context, str(path), stage="importer")
+        mend(module, imported.notes)
+        make_signless(module)
+    else:
+        module = empty_module(context)
+    stitch(module, imported.partition, str(path))
     return ImportedModel(module, imported.inputs, imported.outputs)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lowtide.errors import InputError
+from lowtide.importer.lowered.library import is_lowered
 from lowtide.importer.tflite.check import DTYPES, check
 from lowtide.importer.tflite.converter import convert
 from lowtide.importer.tflite.cut import needed, until as cut_until
@@ -18,6 +19,7 @@ from lowtide.importer.tflite.expand import expand
 from lowtide.importer.tflite.fold import fold
 from lowtide.importer.tflite.model import Model, Tensor
 from lowtide.importer.tflite.notes import Notes
+from lowtide.importer.tflite.partition import Partition, partition
 from lowtide.importer.tflite.reader import read
 from lowtide.importer.tflite.repair import repair, unbatch
 from lowtide.network import IoTensor
@@ -41,9 +43,11 @@ class Imported:
     """A `.tflite` model as TOSA.
 
     Attributes:
-        bytecode: MLIR bytecode of a module with one function `@main`, whose arguments and results are `inputs` and
-            `outputs` in order. Its operations have the locations `"tensor name"("<stdin>":0:0)`, where the tensor is
-            that of the `.tflite` operator they stand for (or begins with its name and `/`).
+        partition: the model in operators for the converter, and others that lowtide lowers itself.
+        bytecode: MLIR bytecode of a module with one function `@main`, whose arguments and results are those of the
+            converter's part in order; without others they are `inputs` and `outputs`. Empty where it has no part. Its
+            operations have the locations `"tensor name"("<stdin>":0:0)`, where the tensor is that of the `.tflite`
+            operator they stand for (or begins with its name and `/`).
         inputs, outputs: as the model's own file declares them, repairs notwithstanding. The function takes and yields
             exactly these bytes; a uint8 tensor is `ui8` there and not shifted.
         operators: those that the outputs need, in the file's order.
@@ -51,6 +55,7 @@ class Imported:
     """
 
     bytecode: bytes
+    partition: Partition
     inputs: tuple[IoTensor, ...]
     outputs: tuple[IoTensor, ...]
     operators: tuple[OperatorInfo, ...]
@@ -75,9 +80,14 @@ def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
     model = needed(fold(model))
     model = unbatch(model, where)
     check(model, where)
-    repaired, notes = repair(expand(model, where), where)
+    parts = partition(expand(model, where), is_lowered)
+    bytecode, notes = b"", Notes({}, frozenset(), {}, frozenset())
+    if parts.converted is not None:
+        repaired, notes = repair(parts.converted, where)
+        bytecode = convert(repaired, where)
     return Imported(
-        bytecode=convert(repaired, where),
+        bytecode=bytecode,
+        partition=parts,
         inputs=tuple(_io(model.tensors[index]) for index in model.inputs),
         outputs=tuple(_io(model.tensors[index]) for index in model.outputs),
         operators=_operators(model),

@@ -13,16 +13,18 @@ from tflite import BuiltinOperator, TensorType
 
 from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.errors import InputError
+from lowtide.importer.lowered.library import inputs_of
 from lowtide.importer.tflite.cut import arguments
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 from lowtide.importer.tflite.operands import ShapeError
-from lowtide.importer.tflite.operators import BIASED, FOLDED, SUPPORTED, OpSpec
-from lowtide.importer.tflite.shapes import output_shapes
+from lowtide.importer.tflite.operators import BIASED, FOLDED, OpSpec
+from lowtide.importer.tflite.specs import shapes_for, spec_for
 
 DTYPES: dict[int, DType] = {
     TensorType.FLOAT32: "float32",
     TensorType.INT8: "int8",
     TensorType.UINT8: "uint8",
+    TensorType.INT16: "int16",
     TensorType.INT32: "int32",
     TensorType.INT64: "int64",
     TensorType.BOOL: "bool",
@@ -77,7 +79,13 @@ class _Check:
         for index in self._model.inputs:
             self._batch(self._model.tensors[index])
         for operator in self._model.operators:
-            self._operands(operator, SUPPORTED[operator.code])
+            spec = self._spec(operator)
+            assert spec is not None
+            self._operands(operator, spec)
+
+    def _spec(self, operator: Operator) -> OpSpec | None:
+        """What an operator's options and operands must be; None where lowtide has no way to run it."""
+        return spec_for(operator, inputs_of(self._model, operator))
 
     def _refuse(self, place: str, message: str, remedy: str | None = None) -> NoReturn:
         raise InputError("importer", message, where=f"{self._where}, {place}", remedy=remedy)
@@ -87,7 +95,7 @@ class _Check:
 
     def _known(self, operator: Operator) -> None:
         """Refuses an operator that is not supported; the remedy is to stop at what comes before all such ones."""
-        if operator.code in SUPPORTED:
+        if self._spec(operator) is not None:
             return
         kind = "a custom operator" if operator.code == BuiltinOperator.CUSTOM else "not an operator lowtide supports"
         if operator.code in FOLDED:
@@ -102,7 +110,7 @@ class _Check:
         bad: set[int] = set()
         frontier: dict[int, Tensor] = {}
         for operator in self._model.operators:
-            if operator.code in SUPPORTED and bad.isdisjoint(operator.inputs):
+            if self._spec(operator) is not None and bad.isdisjoint(operator.inputs):
                 good.update(operator.outputs)
                 continue
             bad.update(operator.outputs)
@@ -213,7 +221,7 @@ class _Check:
         inputs = [self._model.tensors[index] if index >= 0 else None for index in operator.inputs]
         outputs = [self._model.tensors[index] for index in operator.outputs]
         try:
-            shapes = output_shapes(operator, inputs, [output.shape for output in outputs])
+            shapes = shapes_for(operator, inputs, [output.shape for output in outputs])
         except ShapeError as error:
             self._refuse_operator(operator, str(error))
         for shape, output in zip(shapes, outputs, strict=True):

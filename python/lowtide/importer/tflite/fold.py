@@ -15,8 +15,8 @@ from tflite import BuiltinOperator, TensorType
 from lowtide.importer.tflite.fold_rules import DTYPES, MOST_ELEMENTS, RULES, Array, Known
 from lowtide.importer.tflite.model import Model, Operator, Shape, Tensor
 from lowtide.importer.tflite.operands import ShapeError
-from lowtide.importer.tflite.operators import EIGHT_BIT_TYPES, SUPPORTED, spec_of
-from lowtide.importer.tflite.shapes import output_shapes
+from lowtide.importer.tflite.operators import EIGHT_BIT_TYPES, FOLDED, SUPPORTED
+from lowtide.importer.tflite.specs import shapes_for, spec_for
 
 _RESHAPES = (BuiltinOperator.RESHAPE, BuiltinOperator.SQUEEZE, BuiltinOperator.EXPAND_DIMS)
 _UNTYPED = (BuiltinOperator.SHAPE, BuiltinOperator.RANK, BuiltinOperator.ZEROS_LIKE)
@@ -49,8 +49,8 @@ class _Fold:
             return False
         made = [self.tensors[index] for index in operator.outputs]
         try:
-            if operator.code in SUPPORTED:
-                shapes = output_shapes(operator, inputs, [_declared(operator, inputs, tensor) for tensor in made])
+            if spec_for(operator, inputs) is not None:
+                shapes = shapes_for(operator, inputs, [_declared(operator, inputs, tensor) for tensor in made])
                 made = [
                     replace(tensor, shape=shape, signature=()) if _is_dynamic(tensor) else tensor
                     for tensor, shape in zip(made, shapes, strict=True)
@@ -70,7 +70,7 @@ class _Fold:
 
 def _is_sound(operator: Operator, given: list[Tensor]) -> bool:
     """Whether the rules can look at an operator: they trust its numbers of operands, its options, and known shapes."""
-    spec = spec_of(operator.code)
+    spec = spec_for(operator, given) or FOLDED.get(operator.code)
     if spec is None or not given or min(operator.outputs, default=-1) < 0:
         return False
     return (

@@ -256,10 +256,5 @@ FOLDED: Mapping[int, OpSpec] = {
 """Operators that lowtide takes where their result is known when the model is imported, as in arithmetic on shapes."""
 
 
-def spec_of(code: int) -> OpSpec | None:
-    """What lowtide knows of an operator, folded or run; None where it knows nothing."""
-    return SUPPORTED.get(code) or FOLDED.get(code)
-
-
 BIASED = (BuiltinOperator.CONV_2D, BuiltinOperator.DEPTHWISE_CONV_2D, BuiltinOperator.FULLY_CONNECTED)
 """Operators whose inputs are data, weights and an optional bias."""

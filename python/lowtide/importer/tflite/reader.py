@@ -7,7 +7,8 @@ from tflite import BuiltinOperator
 from lowtide.errors import InputError
 from lowtide.importer.tflite.flatbuffer import Buffer, Table
 from lowtide.importer.tflite.model import Model, Operator, OptionValue, Quantization, Tensor
-from lowtide.importer.tflite.operators import Option, spec_of
+from lowtide.importer.tflite.operators import Option
+from lowtide.importer.tflite.specs import options_of
 
 _IDENTIFIER = b"TFL3"
 _VERSION = 3
@@ -177,7 +178,7 @@ def oddity(table: Table) -> str | None:
 
 def _options(code: int, table: Table) -> dict[str, OptionValue]:
     """Options of an operator lowtide knows; the schema's defaults where the file has none."""
-    spec = spec_of(code)
+    spec = options_of(code)
     if spec is None:
         return {}
     what = f"the options of {table.what}"

@@ -14,7 +14,8 @@ import tflite
 from tflite import BuiltinOperator, BuiltinOptions
 
 from lowtide.importer.tflite.model import Model, Operator, Quantization, Tensor
-from lowtide.importer.tflite.operators import Option, spec_of
+from lowtide.importer.tflite.operators import Option
+from lowtide.importer.tflite.specs import options_of
 
 IDENTIFIER = b"TFL3"
 _VERSION = 3
@@ -120,7 +121,7 @@ def _quantization(builder: flatbuffers.Builder, quantization: Quantization) -> i
 
 
 def _operator(builder: flatbuffers.Builder, operator: Operator, code: int) -> int:
-    spec = spec_of(operator.code)
+    spec = options_of(operator.code)
     kind = spec.options_type if spec else 0
     options = _options(builder, _OPTIONS[kind], spec.options, operator) if spec and kind else 0
     inputs, outputs = _numbers(builder, operator.inputs), _numbers(builder, operator.outputs)

@@ -1,0 +1,31 @@
+"""All operators that lowtide lowers itself: code → its lowerings, the first of which that takes the operands is it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+from lowtide.importer.lowered import unary
+from lowtide.importer.lowered.lowering import Lowering
+from lowtide.importer.tflite.model import Model, Operator, Tensor
+
+_FILES: Sequence[Mapping[int, Sequence[Lowering]]] = (unary.LOWERED,)
+LOWERED: Mapping[int, tuple[Lowering, ...]] = {
+    code: tuple(chain.from_iterable(file.get(code, ()) for file in _FILES)) for file in _FILES for code in file
+}
+"""By number of the schema's `BuiltinOperator`."""
+
+
+def lowering_for(operator: Operator, inputs: Sequence[Tensor | None]) -> Lowering | None:
+    """The lowering of an operator with these operands; None where the converter is to take it."""
+    return next((lowering for lowering in LOWERED.get(operator.code, ()) if lowering.takes(inputs)), None)
+
+
+def is_lowered(model: Model, operator: Operator) -> bool:
+    """Whether lowtide lowers this operator of a model itself."""
+    return lowering_for(operator, inputs_of(model, operator)) is not None
+
+
+def inputs_of(model: Model, operator: Operator) -> list[Tensor | None]:
+    """The tensors of an operator's operands; None for one left out."""
+    return [model.tensors[index] if index >= 0 else None for index in operator.inputs]

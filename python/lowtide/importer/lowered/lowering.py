@@ -1,0 +1,35 @@
+"""What lowtide knows of an operator that it lowers itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lowtide.importer.lowered.builder import Call
+from lowtide.importer.tflite.model import Shape, Tensor
+from lowtide.importer.tflite.operands import Operands
+from lowtide.importer.tflite.operators import OpSpec
+from lowtide.ir import Value
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """An operator, or those of its forms that lowtide lowers itself.
+
+    Attributes:
+        spec: its options and what its operands must be, as for operators that the converter takes. Where it takes
+            other forms of the same operator the options are the same.
+        shapes: the shapes of its outputs; raises `ShapeError` where the operands don't fit each other.
+        emit: makes linalg of a checked operator; one value for each output. Raises through `Call.refuse` what LiteRT
+            does not compute either.
+        types: element types of the first operand for which this is the lowering; None for all.
+    """
+
+    spec: OpSpec
+    shapes: Callable[[Operands], Sequence[Shape]]
+    emit: Callable[[Call], Sequence[Value]]
+    types: tuple[int, ...] | None = None
+
+    def takes(self, inputs: Sequence[Tensor | None]) -> bool:
+        """Whether it is for an operator with these operands."""
+        return self.types is None or (bool(inputs) and inputs[0] is not None and inputs[0].type in self.types)
