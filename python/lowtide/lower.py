@@ -28,7 +28,7 @@ from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, S
 from lowtide.kernels.library import GENERAL, PREPACKED
 from lowtide.kernels.microkernels import PLAIN, note_microkernels
 from lowtide.limits import check_arena
-from lowtide.network import IoTensor, Network, Slot
+from lowtide.network import IoTensor, Network, Slot, State
 from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.plan.flash import prepacked_layers
@@ -279,6 +279,11 @@ def _network(
         outputs=_slots(model.outputs, placement.outputs),
         keep_input=keep_input,
         portable=text_of(portable),
+        states=tuple(
+            State(state.tensor, offset, state.initial)
+            for state, offset in zip(model.states, placement.states, strict=True)
+        ),
+        mark_offset=placement.mark,
     )
 
 

@@ -36,6 +36,21 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class InitialState:
+    """What a network remembers from one run to the next, and its bytes before the first."""
+
+    tensor: IoTensor
+    initial: bytes
+
+
+@dataclass(frozen=True)
+class State(Slot):
+    """A state at its byte offset in the arena, and its bytes before the first run."""
+
+    initial: bytes = b""
+
+
+@dataclass(frozen=True)
 class Network:
     """A network lowered to loops on one arena: what codegen compiles.
 
@@ -47,6 +62,7 @@ class Network:
             Only func, scf, memref, arith, math, vector, llvm-intrinsic ops; no allocation.
         arena_bytes: size of the arena; its base is 16-byte aligned.
         inputs, outputs: where the firmware writes and reads.
+        states: what it remembers; `mark_offset` is where the word lies that says that it does.
         keep_input: True where the inputs' bytes are intact after a run.
         portable: the functions of `body` once more, with kernels for any machine on the same arena; the constants are
             those of `body`. Empty where `body` itself is for any machine.
@@ -59,3 +75,5 @@ class Network:
     outputs: tuple[Slot, ...]
     keep_input: bool
     portable: str = ""
+    states: tuple[State, ...] = ()
+    mark_offset: int | None = None

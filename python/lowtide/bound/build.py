@@ -36,6 +36,7 @@ from lowtide.normalise.form import (
     network_block,
     number_in,
     output_of,
+    states_of,
     terminator_of,
     text_in,
 )
@@ -120,10 +121,13 @@ class _Reader:
         for argument in block.arguments:
             self._add(argument, f"input {argument.arg_number}", producer=0)
         self._read_block(block)
-        outputs = tuple(self._buffers[value] for value in terminator_of(block).operands)
-        for index in outputs:
+        ends = tuple(self._buffers[value] for value in terminator_of(block).operands)
+        inputs, count = tuple(range(len(block.arguments))), states_of(block)
+        outputs, after = ends[: len(ends) - count], ends[len(ends) - count :]
+        states = tuple(zip(inputs[len(inputs) - count :], after, strict=True))
+        for index in (*outputs, *(before for before, _ in states)):
             self._rows[index]["last_use"] = len(self._layers) + 1
-        graph = Graph(tuple(self._layers), self._tensors(), tuple(range(len(block.arguments))), outputs)
+        graph = Graph(tuple(self._layers), self._tensors(), inputs, outputs, states)
         return BoundNetwork(graph, tuple(self._fusions), tuple(self._bound), self._buffers)
 
     def _read_block(self, block: Block) -> None:

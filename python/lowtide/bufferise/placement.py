@@ -57,6 +57,16 @@ class Placement:
         """Offsets of its outputs in bytes."""
         return tuple(self.buffers[buffer].offset for buffer in self.program.outputs)
 
+    @property
+    def states(self) -> tuple[int, ...]:
+        """Offsets of the states in bytes."""
+        return tuple(self.buffers[buffer].offset for buffer in self.program.states)
+
+    @property
+    def mark(self) -> int | None:
+        """Offset of the word that says that the states hold something."""
+        return None if self.program.mark is None else self.buffers[self.program.mark].offset
+
     @cached_property
     def actual(self) -> Program:
         """The program with rows and columns as they lie in memory."""

@@ -21,6 +21,7 @@ from lowtide.graph.rows import (
     Accumulation,
     accumulating_body,
     accumulation_of,
+    copying_body,
     extents_of,
     finishing_body,
     starting_body,
@@ -33,6 +34,7 @@ from lowtide.ir import (
     IntegerType,
     MemRefType,
     Module,
+    RankedTensorType,
     Type,
     Value,
     arith,
@@ -172,6 +174,12 @@ class _Emitter:
 
     def _split(self, number: int, call: Call, layer: PlacedLayer) -> None:
         bound, operands = layer.bound, layer.inputs
+        if call.part == "state":
+            source = self._given.buffer(call.reads[0].buffer)
+            kind = MemRefType(source.type)
+            body = copying_body(RankedTensorType.get(kind.shape, kind.element_type))
+            self._call(number, f"{bound.name}_state", body, [source, self._given.buffer(call.writes)], [])
+            return
         accumulation = self._accumulation(layer, self._fusion(call))
         buffer = self._given.buffer(call.writes)
         if call.part == "start":

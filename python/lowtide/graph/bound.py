@@ -42,6 +42,8 @@ def step_bytes(graph: Graph, step: int) -> int:
     if not 0 < step <= len(graph.layers):
         return live
     layer = graph.layers[step - 1]
+    if layer.output in graph.in_place_states:
+        return live
     dying = {index for index in layer.inputs if graph.tensors[index].last_use == step}
     return live - saved_bytes(graph, layer, dying)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 
 from lowtide.cost.operation_counts import LayerCounts
 from lowtide.dtypes import DTYPE_BYTES, DType
@@ -142,12 +143,19 @@ class Layer:
 
 @dataclass(frozen=True)
 class Graph:
-    """A network in the order of execution."""
+    """A network in the order of execution.
+
+    Attributes:
+        inputs: tensors that are there before the first layer, those that hold state last.
+        states: of each state the tensor that is there before a run, one of `inputs`, and the one that takes its place
+            after it. The former's memory holds the state for ever: it lives through the whole run.
+    """
 
     layers: tuple[Layer, ...]
     tensors: tuple[Tensor, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    states: tuple[tuple[int, int], ...] = ()
 
     def reordered(self, order: Sequence[int]) -> Graph:
         """The same network in another order.
@@ -161,9 +169,33 @@ class Graph:
         for layer in layers:
             first.setdefault(layer.output, layer.step)
             last.update(dict.fromkeys((*layer.inputs, layer.output), layer.step))
-        last.update(dict.fromkeys(self.outputs, len(layers) + 1))
+        held = [before for before, _ in self.states]
+        last.update(dict.fromkeys((*self.outputs, *held), len(layers) + 1))
         tensors = tuple(replace(t, producer=first[t.index], last_use=last[t.index]) for t in self.tensors)
         return replace(self, layers=layers, tensors=tensors)
+
+    @cached_property
+    def in_place_states(self) -> Mapping[int, int]:
+        """New states that are computed where the old ones lie: tensor of the new → tensor of the old.
+
+        That is right where nobody reads the old one any more, or where the layer that makes the new one reads each
+        byte before it writes there. All other new states are copied when the last layer is done.
+        """
+        found: dict[int, int] = {}
+        copied = {after for _, after in self.states}
+        for before, after in self.states:
+            # the old state as another's new one: it is read when the last layer is done
+            if before in copied:
+                continue
+            readers = [layer for layer in self.layers if before in layer.inputs]
+            begun = self.tensors[after].producer
+            last = max((layer.step for layer in readers), default=0)
+            maker = self.layers[begun - 1] if begun else None
+            alone = maker is not None and any(o.tensor == before and o.forwards <= 0 for o in maker.overlaps)
+            is_free = last < begun or (last == begun and alone)
+            if begun and after not in found and is_free and self.tensors[before].nbytes == self.tensors[after].nbytes:
+                found[after] = before
+        return MappingProxyType(found)
 
     @property
     def macs(self) -> int:
@@ -177,7 +209,7 @@ class Graph:
     def live_bytes(self, step: int) -> int:
         """Their bytes, and those of the workspaces of the step's layer."""
         own = self.layers[step - 1].workspace_bytes if 1 <= step <= len(self.layers) else 0
-        return own + sum(t.nbytes for t in self.live(step))
+        return own + sum(t.nbytes for t in self.live(step) if t.index not in self.in_place_states)
 
     @property
     def baseline_bytes(self) -> int:
@@ -197,4 +229,5 @@ class Graph:
         the largest sum over the moments between layers.
         """
         moments = range(len(self.layers) + 1)
-        return max(sum(t.nbytes for t in self.tensors if t.producer <= m < t.last_use) for m in moments)
+        held = [t for t in self.tensors if t.index not in self.in_place_states]
+        return max(sum(t.nbytes for t in held if t.producer <= m < t.last_use) for m in moments)

@@ -104,6 +104,7 @@ class Call:
             one pixel (a row at one column).
         workspaces: positions of the buffers in which it keeps what nobody else reads.
         part: of a layer that a loop sums up: "start" fills its accumulator, "finish" computes the output from it.
+            "state" copies what the layer has made to where it is found in the next run.
     """
 
     name: str
@@ -113,7 +114,7 @@ class Call:
     layer: int = 0
     macs: int = 0
     stored_bytes: int = 0
-    part: Literal["", "start", "finish"] = ""
+    part: Literal["", "start", "finish", "state"] = ""
     workspaces: tuple[int, ...] = ()
 
 
@@ -201,6 +202,8 @@ class Program:
     Attributes:
         inputs, outputs: positions of the network's own tensors.
         kept: buffers that stay intact to the end though nobody reads them again.
+        states: buffers that live for ever, from one run to the next.
+        mark: the buffer of the word that says that they hold something; None where there are none.
     """
 
     buffers: tuple[ProgramBuffer, ...]
@@ -209,6 +212,8 @@ class Program:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     kept: tuple[int, ...] = ()
+    states: tuple[int, ...] = ()
+    mark: int | None = None
 
     def loop_of(self, call: int) -> Loop | None:
         """The loop that a call is in."""
@@ -219,6 +224,8 @@ class Program:
         steps: list[list[int]] = [[] for _ in self.buffers]
         for buffer in self.inputs:
             steps[buffer].append(0)
+        for buffer in (*self.states, *(() if self.mark is None else (self.mark,))):
+            steps[buffer].extend((0, len(self.calls) + 1))
         for buffer in (*self.outputs, *self.kept):
             steps[buffer].append(len(self.calls) + 1)
         for number, call in enumerate(self.calls):

@@ -197,6 +197,12 @@ def starting_body(body: LayerBody, accumulation: Accumulation) -> tuple[LayerBod
     return LayerBody(arguments, result, none, all_of_them, node.shape), used
 
 
+def copying_body(kind: RankedTensorType) -> LayerBody:
+    """What copies a whole tensor."""
+    shape = tuple(kind.shape)
+    return LayerBody((kind, kind), Operand(0, shape), (0,) * len(shape), (1,) * len(shape), shape)
+
+
 def finishing_body(body: LayerBody, accumulation: Accumulation) -> LayerBody:
     """What is left to do once the reduction is complete: its result takes the activation's place."""
     result = substitute(body.result, accumulation.node, Operand(accumulation.argument, accumulation.node.shape))

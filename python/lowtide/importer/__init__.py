@@ -13,19 +13,38 @@ from lowtide.importer.mlir import import_mlir
 from lowtide.importer.signless import make_signless
 from lowtide.importer.stitch import empty_module, stitch
 from lowtide.importer.tflite import import_tflite
-from lowtide.ir import Context, Module, Operation, ShapedType, Type, WalkResult, parse_module, place_of
-from lowtide.network import IoTensor
+from lowtide.ir import (
+    Context,
+    IntegerAttr,
+    IntegerType,
+    Module,
+    Operation,
+    ShapedType,
+    Type,
+    WalkResult,
+    parse_module,
+    place_of,
+)
+from lowtide.network import InitialState, IoTensor
+from lowtide.normalise.analysis import network_function
+from lowtide.normalise.form import STATES
 
 _MOST_ELEMENTS = 1 << 26
 
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """A model as a module of TOSA or linalg, not yet lowered."""
+    """A model as a module of TOSA or linalg, not yet lowered.
+
+    Attributes:
+        states: what it remembers from one run to the next: the last arguments and the last results of its function,
+            which says how many there are.
+    """
 
     module: Module
     inputs: tuple[IoTensor, ...]
     outputs: tuple[IoTensor, ...]
+    states: tuple[InitialState, ...] = ()
 
 
 def import_model(path: Path, context: Context, until: Sequence[str] = ()) -> ImportedModel:
@@ -81,7 +100,16 @@ def _tflite(path: Path, context: Context, until: Sequence[str]) -> ImportedModel
     else:
         module = empty_module(context)
     stitch(module, imported.partition, str(path))
-    return ImportedModel(module, imported.inputs, imported.outputs)
+    note_states(module, len(imported.states))
+    return ImportedModel(module, imported.inputs, imported.outputs, imported.states)
+
+
+def note_states(module: Module, count: int) -> None:
+    """Say on the network's function how many of its arguments and results are state."""
+    if count:
+        with module.context:
+            function = network_function(module, "importer").operation
+            function.attributes[STATES] = IntegerAttr.get(IntegerType.get_signless(64), count)
 
 
 def _mlir(path: Path, context: Context, until: Sequence[str]) -> ImportedModel:

@@ -24,6 +24,8 @@ from lowtide.payload.operations import FusedOp, LayerOp, OutputOp, YieldOp
 
 LAYER, YIELD = LayerOp.OPERATION_NAME, YieldOp.OPERATION_NAME
 FUSED, OUTPUT = FusedOp.OPERATION_NAME, OutputOp.OPERATION_NAME
+STATES = "lowtide.states"
+"""The attribute of a network's function that says how many of its arguments and results are state; none is 0."""
 KERNEL = "kernel"
 """The attribute of a layer that names the kernel to compute it, where a script has picked one."""
 DIRECTION = "direction"
@@ -51,6 +53,13 @@ def public_functions(module: Module) -> list[func.FuncOp]:
 def _is_public(op: Operation) -> bool:
     name = "sym_visibility"
     return name not in op.attributes or StringAttr(op.attributes[name]).value == "public"
+
+
+def states_of(block: Block) -> int:
+    """How many of the last arguments of a network, and of its last results, are state from one run to the next."""
+    function = block.owner
+    attributes = function.attributes
+    return IntegerAttr(attributes[STATES]).value if STATES in attributes else 0
 
 
 def is_cut(module: Module) -> bool:

@@ -383,7 +383,7 @@ def segment_graph(graph: Graph, first: int, last: int, keep_input: bool = False)
         keep_input: the network's inputs stay to the end.
     """
     end = len(graph.layers) + 1
-    stays = graph.inputs if keep_input else ()
+    stays = {*(graph.inputs if keep_input else ()), *(before for before, _ in graph.states)}
     uses = [(t, end if t.index in stays else t.last_use) for t in graph.tensors if t.producer <= last]
     inputs = tuple(t.index for t, use in uses if t.producer < first and use >= first)
     outputs = tuple(t.index for t, use in uses if use > last)

@@ -119,8 +119,10 @@ class _Maker:
     loops: list[Loop] = field(default_factory=list[Loop])
     buffers: dict[int, int] = field(default_factory=dict[int, int])
     names: set[str] = field(default_factory=set[str])
+    in_place: dict[int, int] = field(default_factory=dict[int, int])
 
     def make(self, fusions: dict[int, Fusion], *, keep_input: bool) -> Program:
+        self.in_place = {new: old for new, old in self.graph.in_place_states.items() if self._is_whole(new, fusions)}
         for index in self.graph.inputs:
             self._whole(index)
         number = 1
@@ -131,13 +133,38 @@ class _Maker:
             else:
                 self._layer(self.graph.layers[number - 1])
                 number += 1
-        inputs = tuple(self.buffers[index] for index in self.graph.inputs)
+        states = self._states()
+        inputs = tuple(self.buffers[index] for index in self.graph.inputs[: len(self.graph.inputs) - len(states)])
         outputs = tuple(self.buffers[index] for index in self.graph.outputs)
         kept = inputs if keep_input else ()
-        return Program(tuple(self.stores), tuple(self.calls), tuple(self.loops), inputs, outputs, kept)
+        mark = self._add("reset mark", (1,), (1,), "int32") if states else None
+        return Program(tuple(self.stores), tuple(self.calls), tuple(self.loops), inputs, outputs, kept, states, mark)
+
+    def _states(self) -> tuple[int, ...]:
+        """The buffers of states; those whose new values lie elsewhere get them copied when all layers are done."""
+        pairs = {(self.buffers[after], self.buffers[before]): after for before, after in self.graph.states}
+        left = [pair for pair in pairs if pair[0] != pair[1]]
+        while left:
+            # what holds a state that is still to be copied elsewhere waits
+            ready = next((pair for pair in left if all(pair[1] != source for source, _ in left)), None)
+            if ready is None:
+                raise UnschedulableError("states of the network exchange their places")
+            left.remove(ready)
+            tensor = self.graph.tensors[pairs[ready]]
+            read = Read(ready[0], None, None, tensor=tensor.index)
+            maker = max(tensor.producer, 1)
+            self.calls.append(Call(tensor.name, (read,), ready[1], False, maker, 0, tensor.nbytes, "state"))
+        return tuple(self.buffers[before] for before, _ in self.graph.states)
+
+    def _is_whole(self, state: int, fusions: dict[int, Fusion]) -> bool:
+        """Whether a new state is made by layers outside of loops; a loop could read the old one in a later iteration."""
+        makers = [layer.step for layer in self.graph.layers if layer.output == state]
+        return not any(f.first <= step <= f.last for f in fusions.values() for step in makers)
 
     def _whole(self, index: int) -> int:
         """The buffer of all of a tensor: a new one where it has none."""
+        if index in self.in_place and index not in self.buffers:
+            self.buffers[index] = self.buffers[self.in_place[index]]
         if index not in self.buffers:
             tensor = self.graph.tensors[index]
             name = tensor.name if tensor.producer else f"input_{index}"

@@ -79,7 +79,8 @@ class _Net:
         self.all = (1 << self.count) - 1
         self._layers = graph.layers
         self._sizes = [tensor.nbytes for tensor in graph.tensors]
-        self._stays = {*graph.outputs, *(graph.inputs if keep_input else ())}
+        states = (before for before, _ in graph.states)
+        self._stays = {*graph.outputs, *states, *(graph.inputs if keep_input else ())}
         self._inputs = graph.inputs
         self._users = [0] * len(graph.tensors)
         self._needs = _needs(graph)
