@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from lowtide.emulate.artifact import ArtifactView
-from lowtide.errors import UsageError
+from lowtide.errors import InternalError, UsageError
 from lowtide.network import Slot
 
 Array = npt.NDArray[np.generic]
+Bytes = npt.NDArray[np.uint8]
+ArtifactKind = Literal["object", "elf"]
+"""Which file of an artifact is run: NAME.o, linked as a firmware would, or the embedded ELF NAME.elf."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +56,18 @@ class Session(Protocol):
         ...
 
 
-class Backend(Protocol):
+class Backend(ABC):
     """A way to run artifacts."""
 
+    @abstractmethod
     def open(self, artifact: ArtifactView) -> Session:
         """Load the artifact; `UsageError` where this backend can't run its target."""
-        ...
 
     def run(
         self, artifact: ArtifactView, inputs: Sequence[Array], *, count: bool = True, probe: bool = False
     ) -> RunResult:
         """Open and run once; the arguments are `Session.run`'s."""
-        ...
+        return self.open(artifact).run(inputs, count=count, probe=probe)
 
 
 def check_inputs(slots: Sequence[Slot], inputs: Sequence[Array]) -> None:
@@ -77,3 +81,43 @@ def check_inputs(slots: Sequence[Slot], inputs: Sequence[Array]) -> None:
             raise UsageError(
                 "run", f"expects {tensor.dtype}{list(tensor.shape)}, got {found}", where=f"input {tensor.name}"
             )
+
+
+def write_inputs(arena: Bytes, slots: Sequence[Slot], inputs: Sequence[Array]) -> None:
+    """Put one array per slot into the arena, uint8[arena_bytes]."""
+    for slot, array in zip(slots, inputs, strict=True):
+        arena[_place(slot)] = np.frombuffer(array.tobytes(), np.uint8)
+
+
+def read_outputs(arena: Bytes, slots: Sequence[Slot]) -> tuple[Array, ...]:
+    """Copies of the slots' arrays, each with its shape and dtype."""
+    return tuple(arena[_place(slot)].copy().view(slot.tensor.dtype).reshape(slot.tensor.shape) for slot in slots)
+
+
+def probed(
+    artifact: ArtifactView, first: RunResult, second: RunResult, changed: npt.NDArray[np.bool_], memory: str
+) -> RunResult:
+    """The result of two runs on opposite garbage, with `arena_touched_bytes`.
+
+    Args:
+        artifact: the network.
+        first, second: what the runs gave.
+        changed: bool[arena_bytes], the bytes that either run changed. Opposite garbage differs in every bit, so that a
+            written byte differs from what was there in at least one of the runs.
+        memory: how a message calls what was filled with garbage.
+
+    Raises:
+        InternalError: an output is not the same in both.
+    """
+    for slot, one, two in zip(artifact.outputs, first.outputs, second.outputs, strict=True):
+        if one.tobytes() != two.tobytes():
+            message = f"the output depends on what {memory} held before the run: something is read before it is written"
+            raise InternalError("run", message, where=f"output {slot.tensor.name}")
+    for slot in artifact.inputs:
+        changed[_place(slot)] = True
+    used = max(result.stack_used_bytes or 0 for result in (first, second))
+    return replace(first, arena_touched_bytes=int(np.count_nonzero(changed)), stack_used_bytes=used)
+
+
+def _place(slot: Slot) -> slice:
+    return slice(slot.offset, slot.offset + slot.tensor.nbytes)

@@ -9,13 +9,9 @@ TARGET = Target(
     family="host",
     triple=f"{platform.machine()}-unknown-linux-gnu",
     cpu="generic",
-    features="",
-    float_abi="",
     hard_float=True,
     pointer_bytes=8,
     buffer_alignment=8,
-    compiler_flags=(),
     microkernels="scalar",
     emulator="host",
-    qemu_machine="",
 )

@@ -11,13 +11,9 @@ TARGET = Target(
     triple="riscv32-unknown-unknown-elf",
     cpu="generic-rv32",
     features="+m,+a,+c,+f,+d,+zvl128b,+v",
-    float_abi="",
     hard_float=True,
-    pointer_bytes=4,
-    buffer_alignment=4,
     # LLVM's scheduler puts the loads of a block first, and then spills
     compiler_flags=("--enable-misched=false",),
     microkernels="rvv",
-    emulator="",
     qemu_machine="virt",
 )

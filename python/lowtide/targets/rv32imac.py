@@ -8,10 +8,7 @@ TARGET = Target(
     triple="riscv32-unknown-unknown-elf",
     cpu="generic-rv32",
     features="+m,+a,+c",
-    float_abi="",
     hard_float=False,
-    pointer_bytes=4,
-    buffer_alignment=4,
     # LLVM's scheduler puts the loads of a block first, and then spills
     compiler_flags=("--enable-misched=false",),
     microkernels="risc",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """A core that lowtide compiles for.
 
@@ -27,12 +27,12 @@ class Target:
     family: Literal["arm", "riscv", "host"]
     triple: str
     cpu: str
-    features: str
-    float_abi: Literal["hard", "soft", ""]
+    features: str = ""
+    float_abi: Literal["hard", "soft", ""] = ""
     hard_float: bool
-    pointer_bytes: int
-    buffer_alignment: int
-    compiler_flags: tuple[str, ...]
+    pointer_bytes: int = 4
+    buffer_alignment: int = 4
+    compiler_flags: tuple[str, ...] = ()
     microkernels: str
-    emulator: str
-    qemu_machine: str
+    emulator: str = ""
+    qemu_machine: str = ""

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
-import subprocess
-import sys
 import time
 import weakref
 from collections.abc import Sequence
@@ -18,7 +15,8 @@ from typing import IO, cast
 import numpy as np
 
 from lowtide.emulate.artifact import ArtifactView
-from lowtide.emulate.backend import Array, RunResult, check_inputs
+from lowtide.emulate.backend import Array, Backend, RunResult, check_inputs
+from lowtide.emulate.children import cause_of_death, end_child, start_child
 from lowtide.errors import InputError, InternalError
 from lowtide.messages import Message, TooLongError, received, send, with_arrays
 from lowtide.network import Slot
@@ -29,18 +27,12 @@ _REMEDY = "compile again"
 _LONGEST_MESSAGE = 1 << 20
 
 
-class HostBackend:
+class HostBackend(Backend):
     """Runs any target's network on this machine: right results, nothing to count or measure."""
 
     def open(self, artifact: ArtifactView) -> HostSession:
         """Load NAME.vmfb; `InputError` where it is missing or IREE's runtime refuses it."""
         return HostSession(artifact)
-
-    def run(
-        self, artifact: ArtifactView, inputs: Sequence[Array], *, count: bool = True, probe: bool = False
-    ) -> RunResult:
-        """Open and run once."""
-        return self.open(artifact).run(inputs, count=count, probe=probe)
 
 
 class HostSession:
@@ -54,14 +46,8 @@ class HostSession:
             module = path.read_bytes()
         except OSError as error:
             raise InputError("run", f"can't be read: {error.strerror}", where=str(path), remedy=_REMEDY) from error
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "lowtide.emulate.backends.host_child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        weakref.finalize(self, _end, self._process)
+        self._process = start_child("lowtide.emulate.backends.host_child")
+        weakref.finalize(self, end_child, self._process)
         refusal = self._asked(Message({}, (module,))).header.get("error")
         if refusal is not None:
             message = f"IREE's runtime can't load it: {refusal.splitlines()[0]}"
@@ -122,22 +108,8 @@ class HostSession:
         return bytes(data)
 
     def _crash(self) -> InputError:
-        code = self._process.wait()
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        message = f"the native code in {self._artifact.name}.vmfb crashed ({how})"
+        message = f"the native code in {self._artifact.name}.vmfb crashed ({cause_of_death(self._process.wait())})"
         return InputError("run", message, where=str(self._artifact.directory), remedy=_REMEDY)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            try:
-                stream.close()
-            except BrokenPipeError:
-                # what was never read goes with the process
-                continue
 
 
 def _signless(array: Array, slot: Slot) -> Array:

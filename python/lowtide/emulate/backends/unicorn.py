@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from lowtide.emulate.artifact import ArtifactView
-from lowtide.emulate.backend import Array, RunResult, check_inputs
+from lowtide.emulate.backend import (
+    Array,
+    ArtifactKind,
+    Backend,
+    RunResult,
+    check_inputs,
+    probed,
+    read_outputs,
+    write_inputs,
+)
 from lowtide.emulate.image.elf_loader import call_elf, load_elf
 from lowtide.emulate.image.link import link_object
 from lowtide.emulate.machine.cores import core_of
@@ -20,10 +27,8 @@ from lowtide.emulate.machine.trace import LoadHook, Recorder, Trace
 from lowtide.emulate.measure.profile import Profile
 from lowtide.errors import InternalError, UsageError
 
-ArtifactKind = Literal["object", "elf"]
 
-
-class UnicornBackend:
+class UnicornBackend(Backend):
     """Emulates Cortex-M3, M4, M7, M33, rv32imac and rv32imafc.
 
     Args:
@@ -42,12 +47,6 @@ class UnicornBackend:
             InternalError: the linked data isn't what the report claims.
         """
         return UnicornSession(artifact, self._kind)
-
-    def run(
-        self, artifact: ArtifactView, inputs: Sequence[Array], *, count: bool = True, probe: bool = False
-    ) -> RunResult:
-        """Open and run once."""
-        return self.open(artifact).run(inputs, count=count, probe=probe)
 
 
 class UnicornSession:
@@ -82,12 +81,8 @@ class UnicornSession:
             return result
         changed = self._changed(machine, inverted=False)
         second = self._run_on(machine, inputs, inverted=True, count=count)
-        self._compare(result, second)
         changed |= self._changed(machine, inverted=True)
-        for slot in self._artifact.inputs:
-            changed[slot.offset : slot.offset + slot.tensor.nbytes] = True
-        used = max(result.stack_used_bytes or 0, second.stack_used_bytes or 0)
-        return replace(result, arena_touched_bytes=int(np.count_nonzero(changed)), stack_used_bytes=used)
+        return probed(self._artifact, result, second, changed, "memory")
 
     def profile(self, inputs: Sequence[Array]) -> Profile:
         """Run once and tell how often each instruction was executed; errors as for `run`."""
@@ -107,14 +102,14 @@ class UnicornSession:
         result, trace = self._recorded(inputs)
         if not trace.ambiguous:
             return result, trace
-        machine = Machine(self._core, self._image, self.layout, explain=False, count=False)
+        machine = self._new_machine()
         hook = LoadHook(machine, self.layout.arena)
         self._run_on(machine, inputs, inverted=False, count=False)
         return result, trace.resolved(hook.trace())
 
     def _recorded(self, inputs: Sequence[Array]) -> tuple[RunResult, Trace]:
         """Run once with the arena as a device."""
-        machine = Machine(self._core, self._image, self.layout, explain=False, count=False)
+        machine = self._new_machine()
         recorder = Recorder(machine, self.layout.arena)
         try:
             result = self._run_on(machine, inputs, inverted=False, count=False)
@@ -127,8 +122,11 @@ class UnicornSession:
     def machine(self, count: bool) -> Machine:
         """The machine that runs with that `count` use."""
         if count not in self._machines:
-            self._machines[count] = Machine(self._core, self._image, self.layout, explain=False, count=count)
+            self._machines[count] = self._new_machine(count=count)
         return self._machines[count]
+
+    def _new_machine(self, *, explain: bool = False, count: bool = False) -> Machine:
+        return Machine(self._core, self._image, self.layout, explain=explain, count=count)
 
     def _run_on(self, machine: Machine, inputs: Sequence[Array], *, inverted: bool, count: bool) -> RunResult:
         try:
@@ -139,11 +137,10 @@ class UnicornSession:
             self._explain(inputs, inverted=inverted)
             raise InternalError("run", "the code left its memory, but not when watched") from None
         if code != 0:
-            raise InternalError(
-                "run", f"{self._artifact.name}_run returned {code}", where=str(self._artifact.directory)
-            )
+            message = f"{self._artifact.name}_run returned {code}"
+            raise InternalError("run", message, where=str(self._artifact.directory))
         return RunResult(
-            outputs=self._outputs(machine),
+            outputs=read_outputs(machine.bytes_of(self.layout.arena), self._artifact.outputs),
             instructions=machine.instructions() if count else None,
             stack_used_bytes=self._stack_used(machine, inverted),
             arena_touched_bytes=None,
@@ -152,29 +149,16 @@ class UnicornSession:
 
     def _explain(self, inputs: Sequence[Array], *, inverted: bool) -> None:
         """Run once more; raises `InternalError` with the first access that misses the memory, if there is one."""
-        explaining = Machine(self._core, self._image, self.layout, explain=True, count=False)
-        self._call(explaining, inputs, inverted=inverted)
+        self._call(self._new_machine(explain=True), inputs, inverted=inverted)
 
     def _call(self, machine: Machine, inputs: Sequence[Array], *, inverted: bool) -> int:
         machine.reset(inverted=inverted)
-        arena = machine.bytes_of(self.layout.arena)
-        for slot, array in zip(self._artifact.inputs, inputs, strict=True):
-            arena[slot.offset : slot.offset + slot.tensor.nbytes] = np.frombuffer(array.tobytes(), dtype=np.uint8)
+        write_inputs(machine.bytes_of(self.layout.arena), self._artifact.inputs, inputs)
         if self._kind == "elf":
             code = call_elf(machine, self._image.entry)
         else:
             code = machine.call(self._image.entry, [self.layout.arena.start])
         return code - (1 << 32) if code >= 1 << 31 else code
-
-    def _outputs(self, machine: Machine) -> tuple[Array, ...]:
-        arena = machine.bytes_of(self.layout.arena)
-        return tuple(
-            arena[slot.offset : slot.offset + slot.tensor.nbytes]
-            .copy()
-            .view(slot.tensor.dtype)
-            .reshape(slot.tensor.shape)
-            for slot in self._artifact.outputs
-        )
 
     def _stack_used(self, machine: Machine, inverted: bool) -> int:
         stack = machine.bytes_of(self.layout.stack)
@@ -186,12 +170,3 @@ class UnicornSession:
     def _changed(self, machine: Machine, *, inverted: bool) -> npt.NDArray[np.bool_]:
         arena = machine.bytes_of(self.layout.arena)
         return arena != machine.initial(self.layout.arena, inverted=inverted)
-
-    def _compare(self, first: RunResult, second: RunResult) -> None:
-        for slot, one, two in zip(self._artifact.outputs, first.outputs, second.outputs, strict=True):
-            if one.tobytes() != two.tobytes():
-                raise InternalError(
-                    "run",
-                    "the output depends on what memory held before the run: something is read before it is written",
-                    where=f"output {slot.tensor.name}",
-                )

@@ -39,16 +39,9 @@ def link_object(artifact: ArtifactView) -> Image:
 def _link(artifact: ArtifactView, source: Path, linked: Path, flash_start: int) -> Image:
     script = Path(__file__).with_name("firmware.ld")
     entry = f"{artifact.name}_run"
-    command = [
-        str(tool("iree-lld")),
-        "-flavor",
-        "gnu",
-        "--gc-sections",
-        "-e",
-        entry,
-        f"--defsym=flash_start={flash_start}",
-    ]
-    command += ["-T", str(script), "--error-limit=0", str(source), "-o", str(linked)]
+    lld, start = tool("iree-lld"), f"--defsym=flash_start={flash_start}"
+    options = ("-flavor", "gnu", "--gc-sections", "-e", entry, start, "-T", script, "--error-limit=0")
+    command = (lld, *options, source, "-o", linked)
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         raise _refusal(artifact, done.stderr)

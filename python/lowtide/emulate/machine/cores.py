@@ -60,7 +60,6 @@ def _thumb(model: int) -> Core:
 
 
 def _rv32(model: int, setup: tuple[tuple[int, int], ...]) -> Core:
-    special = {riscv.UC_RISCV_REG_X1, riscv.UC_RISCV_REG_X2}
     arguments = tuple(range(riscv.UC_RISCV_REG_X10, riscv.UC_RISCV_REG_X13 + 1))
     others = range(riscv.UC_RISCV_REG_X3, riscv.UC_RISCV_REG_X31 + 1)
     return Core(
@@ -69,7 +68,7 @@ def _rv32(model: int, setup: tuple[tuple[int, int], ...]) -> Core:
         mode=unicorn.UC_MODE_RISCV32,
         model=model,
         arguments=arguments,
-        scratch=tuple(register for register in others if register not in special.union(arguments)),
+        scratch=tuple(register for register in others if register not in arguments),
         link=riscv.UC_RISCV_REG_X1,
         stack=riscv.UC_RISCV_REG_X2,
         pc=riscv.UC_RISCV_REG_PC,

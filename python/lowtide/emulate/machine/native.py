@@ -6,7 +6,6 @@ Counting blocks this way costs less than a nanosecond a block, and a checked acc
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -41,27 +40,11 @@ class EdgePage(ctypes.Structure):
     halves: int
 
 
-@dataclass(frozen=True)
-class _Callbacks:
-    engine: ExecutionEngine
-    count_block: int
-    read_edge: int
-    write_edge: int
-
-
 def hook_blocks(uc: unicorn.Uc, counter: BlockCounter) -> None:
     """Count every executed block into `counter`, which must outlive the engine."""
-    handle = ctypes.c_size_t()
-    status = uclib.uc_hook_add(
-        hook_handle(uc),
-        ctypes.byref(handle),
-        unicorn.UC_HOOK_BLOCK,
-        _callbacks().count_block,
-        ctypes.addressof(counter),
-        1,
-        0,
-    )
-    _check(status)
+    count_block, _, _ = compiled_callbacks("native.mlir")
+    # An empty range, from 1 to 0: Unicorn takes that for every address.
+    add_hook(uc, unicorn.UC_HOOK_BLOCK, count_block, counter, 1, 0)
 
 
 def map_edge(uc: unicorn.Uc, address: int, size: int, host: int, valid: range) -> EdgePage:
@@ -78,28 +61,21 @@ def map_edge(uc: unicorn.Uc, address: int, size: int, host: int, valid: range) -
         outside, which may be the second half of one that need not be aligned; `strays` counts other accesses outside,
         and the first one stops the engine.
     """
-    stop = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
-    edge = EdgePage(host, valid.start, valid.stop, stop, 0, 0)
-    user = ctypes.addressof(edge)
-    callbacks = _callbacks()
-    _check(uclib.uc_mmio_map(hook_handle(uc), address, size, callbacks.read_edge, user, callbacks.write_edge, user))
+    edge = EdgePage(host, valid.start, valid.stop, address_of_stop(), 0, 0)
+    _, read_edge, write_edge = compiled_callbacks("native.mlir")
+    map_device(uc, address, size, read_edge, write_edge, edge)
     return edge
 
 
 @cache
-def _callbacks() -> _Callbacks:
-    engine, addresses = compiled_callbacks("native.mlir")
-    return _Callbacks(engine, *addresses)
-
-
-def compiled_callbacks(name: str) -> tuple[ExecutionEngine, list[int]]:
+def compiled_callbacks(name: str) -> tuple[int, int, int]:
     """Callbacks for Unicorn that are written in MLIR, so that none of them goes through Python.
 
     Args:
         name: of a file beside this one, whose function `addresses` gives those of its three callbacks.
 
     Returns:
-        what has compiled them, which must outlive their use, and the addresses.
+        the addresses.
     """
     source = Path(__file__).with_name(name)
     with make_context() as context:
@@ -108,10 +84,49 @@ def compiled_callbacks(name: str) -> tuple[ExecutionEngine, list[int]]:
     argument = ctypes.c_void_p(ctypes.addressof(addresses))
     packed = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.raw_lookup("addresses"))(ctypes.addressof(packed))
-    return engine, list(addresses)
+    # The code lives as long as what has compiled it.
+    _ENGINES.append(engine)
+    first, second, third = addresses
+    return first, second, third
 
 
-def hook_handle(uc: unicorn.Uc) -> ctypes.c_void_p:
+_ENGINES: list[ExecutionEngine] = []
+
+
+def address_of_stop() -> int | None:
+    """The address of Unicorn's `uc_emu_stop`, for callbacks that end the emulation."""
+    return ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
+
+
+def add_hook(uc: unicorn.Uc, kind: int, callback: int, user: ctypes.Structure, begin: int, end: int) -> None:
+    """Have native code called for what happens at the addresses `begin` to `end`, both included.
+
+    Args:
+        uc: the engine.
+        kind: one of `UC_HOOK_…`.
+        callback: address of the code.
+        user: what the callback gets; it must outlive the engine.
+        begin, end: the addresses.
+    """
+    handle, first, last = ctypes.c_size_t(), ctypes.c_uint64(begin), ctypes.c_uint64(end)
+    code, data = ctypes.c_void_p(callback), ctypes.c_void_p(ctypes.addressof(user))
+    _check(uclib.uc_hook_add(_handle(uc), ctypes.byref(handle), kind, code, data, first, last))
+
+
+def map_device(uc: unicorn.Uc, address: int, size: int, read: int, write: int, user: ctypes.Structure) -> None:
+    """Map pages as a device whose loads and stores are the native callbacks `read` and `write`.
+
+    Args:
+        uc: the engine.
+        address, size: the pages.
+        read, write: addresses of the code.
+        user: what the callbacks get; it must outlive the engine.
+    """
+    data = ctypes.addressof(user)
+    _check(uclib.uc_mmio_map(_handle(uc), address, size, read, data, write, data))
+
+
+def _handle(uc: unicorn.Uc) -> ctypes.c_void_p:
     """The engine as Unicorn's C interface takes it: its binding would wrap every callback in Python."""
     return uc._uch  # pyright: ignore[reportPrivateUsage]
 

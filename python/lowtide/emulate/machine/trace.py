@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import unicorn
-from unicorn.unicorn_py3.unicorn import uclib
 
 from lowtide.emulate.image.image import PAGE
 from lowtide.emulate.machine.machine import Machine
 from lowtide.emulate.machine.memory import Region
-from lowtide.emulate.machine.native import compiled_callbacks, hook_handle
+from lowtide.emulate.machine.native import add_hook, address_of_stop, compiled_callbacks, map_device
 from lowtide.errors import InternalError, UsageError
-from lowtide.ir import ExecutionEngine
 
 CAPACITY = 1 << 28
 """Accesses at most; what is not used of the list takes no memory."""
@@ -86,7 +83,34 @@ class _List(ctypes.Structure):
     count: int
 
 
-class LoadHook:
+class _AccessList:
+    """Room for the accesses that callbacks note, and what tells them where.
+
+    Args:
+        capacity: accesses after which the run is stopped.
+        low: where the region begins, as the callbacks get addresses.
+        region: what is watched.
+        host: address of the region's bytes in this process, where the callbacks serve them.
+    """
+
+    def __init__(self, capacity: int, low: int, region: Region, host: int | None = None) -> None:
+        self._entries = np.empty(capacity, dtype=np.uint32)
+        place = self._entries.ctypes.data
+        self._list = _List(place, 0, capacity, low, region.size, host, address_of_stop())
+
+    @property
+    def full(self) -> bool:
+        """Whether the run was stopped because the list is full."""
+        return self._list.count > len(self._entries)
+
+    def trace(self) -> Trace:
+        """What was recorded; an entry is `offset << 5 | (size - 1) << 1 | store`."""
+        entries = self._entries[: self._list.count]
+        sizes = (entries >> np.uint32(1) & np.uint32(15)).astype(np.int64) + 1
+        return Trace((entries >> np.uint32(5)).astype(np.int64), sizes, (entries & np.uint32(1)).astype(np.bool_))
+
+
+class LoadHook(_AccessList):
     """Keeps every load from one region of a machine; must outlive the machine's runs.
 
     Unicorn 2.1.4 miscomputes Thumb code under hooks on memory accesses: see `Trace.resolved`.
@@ -98,22 +122,12 @@ class LoadHook:
     """
 
     def __init__(self, machine: Machine, region: Region, capacity: int = CAPACITY) -> None:
-        self._entries = np.empty(capacity, dtype=np.uint32)
-        stop = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
-        self._list = _List(self._entries.ctypes.data, 0, capacity, region.start, region.size, None, stop)
-        handle, engine = ctypes.c_size_t(), hook_handle(machine.uc)
-        begin, end = ctypes.c_uint64(region.start), ctypes.c_uint64(region.end - 1)
-        user, callback = ctypes.c_void_p(ctypes.addressof(self._list)), ctypes.c_void_p(_callbacks().loaded)
-        status = uclib.uc_hook_add(engine, ctypes.byref(handle), unicorn.UC_HOOK_MEM_READ, callback, user, begin, end)
-        if status != unicorn.UC_ERR_OK:
-            raise InternalError("run", f"Unicorn refused a hook (error {status})")
-
-    def trace(self) -> Trace:
-        """What was recorded."""
-        return _noted(self._entries, self._list.count)
+        super().__init__(capacity, region.start, region)
+        _, _, loaded = compiled_callbacks("trace.mlir")
+        add_hook(machine.uc, unicorn.UC_HOOK_MEM_READ, loaded, self._list, region.start, region.end - 1)
 
 
-class Recorder:
+class Recorder(_AccessList):
     """Takes the place of one region of a machine and keeps what is done to it; must outlive the machine's runs.
 
     The region becomes a device: Unicorn 2.1.4 miscomputes Thumb code under hooks on memory accesses.
@@ -127,47 +141,8 @@ class Recorder:
     def __init__(self, machine: Machine, region: Region, capacity: int = CAPACITY) -> None:
         if region.size >= _OFFSETS:
             raise UsageError("run", f"an arena of {region.size:,} bytes is too large to be witnessed")
-        self._entries = np.empty(capacity, dtype=np.uint32)
         pages = region.pages()
-        whole = len(pages) * PAGE
-        host = machine.bytes_of(region).ctypes.data
-        stop = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
-        low = region.start - pages.start
-        self._list = _List(self._entries.ctypes.data, 0, capacity, low, region.size, host, stop)
-        user = ctypes.addressof(self._list)
-        callbacks = _callbacks()
-        machine.uc.mem_unmap(pages.start, whole)
-        status = uclib.uc_mmio_map(
-            hook_handle(machine.uc), pages.start, whole, callbacks.read, user, callbacks.write, user
-        )
-        if status != unicorn.UC_ERR_OK:
-            raise InternalError("run", f"Unicorn refused a mapping (error {status})")
-
-    @property
-    def full(self) -> bool:
-        """Whether the run was stopped because the list is full."""
-        return self._list.count > len(self._entries)
-
-    def trace(self) -> Trace:
-        """What was recorded."""
-        return _noted(self._entries, self._list.count)
-
-
-def _noted(entries: npt.NDArray[np.uint32], count: int) -> Trace:
-    entries = entries[:count]
-    sizes = (entries >> np.uint32(1) & np.uint32(15)).astype(np.int64) + 1
-    return Trace((entries >> np.uint32(5)).astype(np.int64), sizes, (entries & np.uint32(1)).astype(np.bool_))
-
-
-@dataclass(frozen=True)
-class _Callbacks:
-    engine: ExecutionEngine
-    read: int
-    write: int
-    loaded: int
-
-
-@cache
-def _callbacks() -> _Callbacks:
-    engine, addresses = compiled_callbacks("trace.mlir")
-    return _Callbacks(engine, *addresses)
+        super().__init__(capacity, region.start - pages.start, region, machine.bytes_of(region).ctypes.data)
+        read, write, _ = compiled_callbacks("trace.mlir")
+        machine.uc.mem_unmap(pages.start, len(pages) * PAGE)
+        map_device(machine.uc, pages.start, len(pages) * PAGE, read, write, self._list)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 from lowtide.emulate.measure.counting import Executed, Isa
 from lowtide.emulate.measure.decode import decode
-from lowtide.emulate.measure.kinds import Decoded, Kind
+from lowtide.emulate.measure.kinds import Kind
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,10 @@ def mix_of(code: bytes, executed: Executed, isa: Isa) -> Mix:
     """
     counts: dict[Kind, int] = {"load": 0, "store": 0, "multiply": 0, "divide": 0, "branch": 0, "other": 0}
     words: dict[Kind, int] = {"load": 0, "store": 0}
-    for decoded, times in zip(_decoded(code, executed, isa), executed.times.tolist(), strict=True):
+    for offset, times in zip(executed.offsets.tolist(), executed.times.tolist(), strict=True):
+        # the longest instruction has four bytes
+        decoded = decode(code[offset : offset + 4], isa)
         counts[decoded.kind] += times
         if decoded.kind in words:
             words[decoded.kind] += times * decoded.words
     return Mix(*counts.values(), *words.values())
-
-
-def _decoded(code: bytes, executed: Executed, isa: Isa) -> Iterator[Decoded]:
-    for offset in executed.offsets.tolist():
-        # the longest instruction has four bytes
-        yield decode(code[offset : offset + 4], isa)

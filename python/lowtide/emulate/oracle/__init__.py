@@ -6,16 +6,15 @@ abort on a model; they run in child processes, which are kept for further models
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
 from lowtide.emulate.backend import Array
+from lowtide.emulate.children import cause_of_death, end_child, start_child
 from lowtide.emulate.oracle.engines import ENGINES
 from lowtide.errors import OracleError
 from lowtide.messages import arrays_in, receive, send, with_arrays
@@ -131,31 +130,20 @@ class _Child:
 
     def close(self) -> None:
         """End the process; the next question starts another."""
-        if self._process is None:
-            return
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                # what is still buffered for a dead process can't be flushed, and nobody wants it
-                try:
-                    stream.close()
-                except BrokenPipeError:
-                    continue
-        self._process.kill()
-        self._process.wait()
-        self._process = None
+        if self._process is not None:
+            end_child(self._process)
+            self._process = None
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is not None:
             self.close()
         if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "lowtide.emulate.oracle.child", self._engine],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "MALLOC_ARENA_MAX": "1"},
-                # Ctrl-C is for the one who asks: the child ends with its pipe
-                start_new_session=True,
+            # Ctrl-C is for the one who asks: the child ends with its pipe
+            self._process = start_child(
+                "lowtide.emulate.oracle.child",
+                self._engine,
+                environment={"MALLOC_ARENA_MAX": "1"},
+                own_session=True,
             )
         return self._process
 
@@ -164,7 +152,4 @@ class _Child:
         code = self._process.wait()
         expired = not late.is_alive() and code == -signal.SIGKILL
         self.close()
-        if expired:
-            return f"it did not finish in {_SECONDS} s"
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return f"it crashed ({how})"
+        return f"it did not finish in {_SECONDS} s" if expired else f"it crashed ({cause_of_death(code)})"

@@ -48,18 +48,6 @@ def _uniform(generator: np.random.Generator, shape: tuple[int, ...], domain: Dom
     return generator.uniform(domain.low, domain.high, shape)
 
 
-def _lowest(_: np.random.Generator, shape: tuple[int, ...], domain: Domain) -> _Real:
-    return np.full(shape, domain.low)
-
-
-def _highest(_: np.random.Generator, shape: tuple[int, ...], domain: Domain) -> _Real:
-    return np.full(shape, domain.high)
-
-
-def _zeros(_: np.random.Generator, shape: tuple[int, ...], domain: Domain) -> _Real:
-    return np.full(shape, domain.zero)
-
-
 def _extremes(generator: np.random.Generator, shape: tuple[int, ...], domain: Domain) -> _Real:
     return generator.choice([domain.low, domain.zero, domain.high], shape)
 
@@ -77,7 +65,7 @@ def _ties(generator: np.random.Generator, shape: tuple[int, ...], domain: Domain
 _KINDS: dict[int, Callable[[np.random.Generator, tuple[int, ...], Domain], _Real]] = {
     1: _extremes,
     2: _ties,
-    3: _lowest,
-    4: _highest,
-    5: _zeros,
+    3: lambda _, shape, domain: np.full(shape, domain.low),
+    4: lambda _, shape, domain: np.full(shape, domain.high),
+    5: lambda _, shape, domain: np.full(shape, domain.zero),
 }

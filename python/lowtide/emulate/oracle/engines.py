@@ -5,14 +5,11 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from lowtide.emulate.backend import Array
-
-if TYPE_CHECKING:
-    from ai_edge_litert.interpreter import TensorDetails
 
 # Reserved, not touched: the interpreter uses as much of it as the model needs.
 _MICRO_ARENA_BYTES = 1 << 30
@@ -75,7 +72,10 @@ def _litert(model: bytes) -> Runner:
 
     interpreter = Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
     for detail in interpreter.get_input_details():
-        _fix_batch(interpreter.resize_tensor_input, detail)
+        signature = [int(extent) for extent in detail["shape_signature"]]
+        # a dynamic batch is 1, as it is for the compiler
+        if -1 in signature:
+            interpreter.resize_tensor_input(detail["index"], [max(extent, 1) for extent in signature])
     interpreter.allocate_tensors()
 
     def run(inputs: Sequence[Array]) -> tuple[Array, ...]:
@@ -86,12 +86,6 @@ def _litert(model: bytes) -> Runner:
         return tuple(np.array(interpreter.get_tensor(detail["index"])) for detail in outputs)
 
     return run
-
-
-def _fix_batch(resize: Callable[[int, Sequence[int]], None], detail: TensorDetails) -> None:
-    signature = [int(extent) for extent in detail["shape_signature"]]
-    if -1 in signature:
-        resize(detail["index"], [max(extent, 1) for extent in signature])
 
 
 ENGINES: Mapping[str, Engine] = {

@@ -187,8 +187,7 @@ def runs_of(layers: Sequence[LayerAccess], loops: Sequence[Loop], layout: Layout
 
 
 def _whole_run(layer: LayerAccess, layout: Layout) -> LayerRun:
-    inputs = tuple(map(layout.number, layer.inputs))
-    output = layout.number(layer.output)
+    inputs, output = tuple(map(layout.number, layer.inputs)), layout.number(layer.output)
     return LayerRun(layer, layout, layer.stored_bytes, None, inputs, output, (None,) * len(inputs))
 
 
@@ -229,15 +228,14 @@ class _LoopRuns:
         where = f"{'channels' if self._loop.by_channels else 'rows'} {rows[0]} to {rows[1]}" + (
             f", columns {columns[0]} to {columns[1]}" if columns else ""
         )
-        if layer.accumulates:
-            return LayerRun(layer, self._layout, layer.stored_bytes, None, inputs, output, needs, f", {where}")
-        if self._loop.by_channels:
-            made = Channels(*rows)
-            stored = len(self._layout.channels(output, made)[0])
-            return LayerRun(layer, self._layout, stored, made, inputs, output, needs, f", {where}")
-        across = columns or (0, self._layout.buffers[output].columns)
-        target = Region(*rows, *across)
-        stored = layer.stored_bytes * target.pixels
+        target: Part = None
+        stored = layer.stored_bytes
+        if not layer.accumulates and self._loop.by_channels:
+            target = Channels(*rows)
+            stored = len(self._layout.channels(output, target)[0])
+        elif not layer.accumulates:
+            target = Region(*rows, *(columns or (0, self._layout.buffers[output].columns)))
+            stored *= target.pixels
         return LayerRun(layer, self._layout, stored, target, inputs, output, needs, f", {where}")
 
     def _need(
