@@ -134,8 +134,8 @@ def _measure(arguments: Namespace, listen: Callable[[str], None]) -> Callable[[C
 
     chosen = [model for model in MODELS if not arguments.only or model.name in arguments.only]
     with scratch_directory() as scratch:
-        radar = scratch / "radar_gestures.mlir"
-        radar.write_text(radar_gestures(), encoding="utf-8")
+        radar = scratch / "radar_gestures.tflite"
+        radar.write_bytes(radar_gestures())
         places = [(model, _file(arguments.folder, model) if model.file else radar) for model in chosen]
         rows = _rows([(model, path) for model, path in places if path is not None], listen)
     if not rows:
