@@ -319,8 +319,8 @@ def test_bench_papers_keeps_what_is_done_when_it_is_interrupted(
 
 
 def test_the_radar_network_gives_the_same_untiled_and_fused(tmp_path: Path) -> None:
-    model = tmp_path / "radar.mlir"
-    model.write_text(radar_gestures())
+    model = tmp_path / "radar.tflite"
+    model.write_bytes(radar_gestures())
     outputs: list[list[object]] = []
     for objective in ("untiled", "free"):
         artifact = compile_model(model, target="cortex-m4", objective=objective, out=tmp_path / objective)

@@ -117,21 +117,19 @@ def figures_of(
     with scratch_directory() as scratch:
         code = generate_object(lowered.network, target, scratch)
         counted = _count(lowered.network, code, target, scratch)
-    found: tuple[LayerFigures, ...] = ()
-    if layers and isinstance(counted, Profile):
+    profile, found = counted.profile, tuple[LayerFigures, ...]()
+    if layers and profile is not None:
         listen(f"{model.stem} on {target.name}, layer by layer")
-        profile, found = measure_layers(lowered, target)
-        _check_equal(counted, profile)
-    profiled = counted if isinstance(counted, Profile) else None
-    unprofiled = _Unprofiled(None, "") if isinstance(counted, Profile) else counted
+        apart, found = measure_layers(lowered, target)
+        _check_equal(profile, apart)
     return Figures(
         model=model.stem,
         target=target.name,
         objective=objective,
         macs=lowered.macs,
-        instructions=unprofiled.instructions if profiled is None else profiled.executed.total,
-        mix=None if profiled is None else _mix(profiled),
-        note=unprofiled.reason,
+        instructions=counted.instructions,
+        mix=None if profile is None else _mix(profile),
+        note=counted.reason,
         code_bytes=code.code_bytes,
         weights_bytes=code.rodata_bytes,
         arena_bytes=lowered.network.arena_bytes,
@@ -143,28 +141,29 @@ def figures_of(
 
 
 @dataclass(frozen=True)
-class _Unprofiled:
-    """A run of which no more is known than how many instructions it was, if that, and why."""
+class _Counted:
+    """How many instructions a run was, and which; None, with the reason, for what can't be known of it."""
 
     instructions: int | None
     reason: str
+    profile: Profile | None = None
 
 
-def _count(network: Network, code: ObjectResult, target: Target, directory: Path) -> Profile | _Unprofiled:
+def _count(network: Network, code: ObjectResult, target: Target, directory: Path) -> _Counted:
     """Run what lies in the folder, in Unicorn where that has the core, else in QEMU."""
     view = _view(network, target, code, directory)
     inputs = random_inputs([slot.tensor for slot in view.inputs], SEED)
     if not (target.qemu_machine or target.emulator) or target.family == "host":
-        return _Unprofiled(None, "not counted, as there is no emulator of it")
+        return _Counted(None, "not counted, as there is no emulator of it")
     try:
         if code.external_symbols:
             result = QemuBackend().run(view, inputs)
-            return _Unprofiled(result.instructions, "the compiler's library is called; kinds and layers are not told")
-        if target.emulator:
-            return UnicornSession(view, "object").profile(inputs)
-        return profile_in_qemu(view, inputs)
+            return _Counted(result.instructions, "the compiler's library is called; kinds and layers are not told")
+        in_unicorn = bool(target.emulator)
+        profile = UnicornSession(view, "object").profile(inputs) if in_unicorn else profile_in_qemu(view, inputs)
+        return _Counted(profile.executed.total, "", profile)
     except UsageError as error:
-        return _Unprofiled(None, f"not counted: {error.message}")
+        return _Counted(None, f"not counted: {error.message}")
 
 
 def _mix(profile: Profile) -> Mix:
@@ -192,9 +191,10 @@ def measure_layers(lowered: Lowered, target: Target) -> tuple[Profile, tuple[Lay
     if len(called) != len(apart.symbols):
         raise InternalError("bench", f"{len(called)} layers have code, the network calls {len(apart.symbols)}")
     with scratch_directory() as scratch:
-        profile = _count(apart.network, generate_object(apart.network, target, scratch), target, scratch)
-    if not isinstance(profile, Profile):
-        raise UsageError("bench", f"layers can't be told apart: {profile.reason}")
+        counted = _count(apart.network, generate_object(apart.network, target, scratch), target, scratch)
+    profile = counted.profile
+    if profile is None:
+        raise UsageError("bench", f"layers can't be told apart: {counted.reason}")
     by_symbol = _by_symbol(profile)
     kinds = {layer.name: layer.kind for layer in lowered.graph.layers}
     figures: list[LayerFigures] = []

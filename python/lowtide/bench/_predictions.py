@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lowtide.bench._figures import Figures, figures_of
-from lowtide.bench._tables import Cells, lines_of
+from lowtide.bench._tables import Cells, lines_of, number
 from lowtide.cost.data import cost_model
 from lowtide.cost.model import Cost
 from lowtide.errors import InternalError
@@ -68,12 +68,12 @@ def lines(rows: Sequence[Prediction], width: int, *, markdown: bool) -> list[str
         ("model", lambda row: row.figures.model),
         ("target", lambda row: row.figures.target),
         ("instructions predicted", lambda row: f"{row.predicted.instructions:,.0f}"),
-        ("counted", lambda row: _number(row.figures.instructions)),
+        ("counted", lambda row: number(row.figures.instructions)),
         ("error", lambda row: "–" if row.error is None else f"{100 * row.error:+.1f} %"),
         ("loads predicted", lambda row: f"{row.predicted.loads:,.0f}"),
-        ("counted ", lambda row: _number(row.figures.mix and row.figures.mix.loads)),
+        ("counted ", lambda row: number(row.figures.mix and row.figures.mix.loads)),
         ("stores predicted", lambda row: f"{row.predicted.stores:,.0f}"),
-        ("counted  ", lambda row: _number(row.figures.mix and row.figures.mix.stores)),
+        ("counted  ", lambda row: number(row.figures.mix and row.figures.mix.stores)),
     )
     borrowed = [
         f"{row.figures.target} is predicted with the coefficients of {row.measured_on}."
@@ -81,7 +81,3 @@ def lines(rows: Sequence[Prediction], width: int, *, markdown: bool) -> list[str
         if row.measured_on != row.figures.target
     ]
     return [*lines_of(cells, rows, 2, width, markdown=markdown), *dict.fromkeys(borrowed)]
-
-
-def _number(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"

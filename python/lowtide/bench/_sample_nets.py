@@ -15,14 +15,18 @@ from lowtide.importer.tflite.writer import write
 from lowtide.plan.plan import Objective
 
 _SAME, _VALID = 0, 1
-"""Numbers of the schema's `Padding`."""
+"""Numbers of the TFLite schema's `Padding`."""
 _RELU6 = 3
-"""Of its `ActivationFunctionType`."""
+"""A number of the schema's `ActivationFunctionType`."""
 
 
 @dataclass
-class _Chain:
-    """A network under construction, in which each layer takes what the one before it gives."""
+class Chain:
+    """A network under construction, in which each layer takes what the one before it gives.
+
+    Attributes:
+        shape: of what the last layer gives: batch (1), rows, columns, channels; batch and features after a dense one.
+    """
 
     shape: tuple[int, ...]
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
@@ -33,53 +37,47 @@ class _Chain:
     def __post_init__(self) -> None:
         self._activation(self.shape, -1)
 
-    def conv(self, outputs: int, kernel: tuple[int, int], stride: int = 1, padding: int = _SAME) -> _Chain:
+    def conv(self, outputs: int, kernel: tuple[int, int], stride: int = 1, padding: int = _SAME) -> Chain:
         """A convolution, some of them with an activation."""
-        high, wide, inputs = self._windows(kernel, stride, padding)
-        weights = self._weights((outputs, *kernel, inputs), outputs, 0)
-        options = {"padding": padding, "stride_w": stride, "stride_h": stride, "fused_activation_function": _RELU6}
-        return self._layer("CONV_2D", (weights, self._bias(outputs)), (1, high, wide, outputs), options)
+        high, wide, inputs, options = self._windows(kernel, stride, padding)
+        constants = self._weights((outputs, *kernel, inputs), outputs, 0), self._bias(outputs)
+        options["fused_activation_function"] = _RELU6
+        return self._layer("CONV_2D", constants, (1, high, wide, outputs), options)
 
-    def depthwise(self, kernel: tuple[int, int], stride: int = 1, padding: int = _SAME, times: int = 1) -> _Chain:
+    def depthwise(self, kernel: tuple[int, int], stride: int = 1, padding: int = _SAME, times: int = 1) -> Chain:
         """A depthwise convolution with `times` outputs a channel."""
-        high, wide, inputs = self._windows(kernel, stride, padding)
+        high, wide, inputs, options = self._windows(kernel, stride, padding)
         outputs = inputs * times
-        weights = self._weights((1, *kernel, outputs), outputs, 3)
-        options = {"padding": padding, "stride_w": stride, "stride_h": stride, "depth_multiplier": times}
-        return self._layer("DEPTHWISE_CONV_2D", (weights, self._bias(outputs)), (1, high, wide, outputs), options)
+        constants = self._weights((1, *kernel, outputs), outputs, 3), self._bias(outputs)
+        options["depth_multiplier"] = times
+        return self._layer("DEPTHWISE_CONV_2D", constants, (1, high, wide, outputs), options)
 
-    def pool(self, how: str, kernel: int, stride: int, padding: int = _VALID) -> _Chain:
-        """An `AVERAGE` or `MAX` pool."""
-        high, wide, channels = self._windows((kernel, kernel), stride, padding)
-        options = {"padding": padding, "stride_w": stride, "stride_h": stride}
-        options |= {"filter_width": kernel, "filter_height": kernel}
+    def pool(self, how: str, kernel: int | tuple[int, int], stride: int, padding: int = _VALID) -> Chain:
+        """An `AVERAGE` or `MAX` pool; its windows are squares, or of so many rows and columns."""
+        rows, columns = (kernel, kernel) if isinstance(kernel, int) else kernel
+        high, wide, channels, options = self._windows((rows, columns), stride, padding)
         kept = self.tensors[self.last].quantization
         self.shape = (1, high, wide, channels)
         self._tensor(self.shape, TensorType.INT8, kept)
-        return self._operator(f"{how}_POOL_2D", (), options)
+        return self._operator(f"{how}_POOL_2D", (), {**options, "filter_width": columns, "filter_height": rows})
 
-    def add(self) -> _Chain:
+    def add(self) -> Chain:
         """The sum of the last two, which have the same shape."""
         before = self.operators[-1].inputs[0]
         self._activation(self.shape, 4, 0.07)
         return self._operator("ADD", (before,), {})
 
-    def dense(self, outputs: int) -> _Chain:
+    def dense(self, outputs: int) -> Chain:
         """A dense layer over all elements."""
         inputs = int(np.prod(self.shape))
         if len(self.shape) > 2:
-            source = self.last
             target = self._constant(np.array([1, inputs], np.int32), None)
-            self.shape = (1, inputs)
-            kept = self.tensors[source].quantization
-            self.last = self._tensor(self.shape, TensorType.INT8, kept)
-            self.operators.append(
-                Operator(len(self.operators), BuiltinOperator.RESHAPE, (source, target), (self.last,), {})
-            )
+            self._tensor((1, inputs), TensorType.INT8, self.tensors[self.last].quantization)
+            self._operator("RESHAPE", (target,), {})
         weights = self._weights((outputs, inputs), 1, 0)
         return self._layer("FULLY_CONNECTED", (weights, self._bias(outputs)), (1, outputs), {})
 
-    def softmax(self) -> _Chain:
+    def softmax(self) -> Chain:
         """A softmax over the channels."""
         self._activation(self.shape, -128, 1 / 256)
         return self._operator("SOFTMAX", (), {"beta": 1.0})
@@ -90,20 +88,23 @@ class _Chain:
 
     # -- parts ------------------------------------------------------------------------------------------------
 
-    def _windows(self, kernel: tuple[int, int], stride: int, padding: int) -> tuple[int, int, int]:
-        sizes = [
+    def _windows(
+        self, kernel: tuple[int, int], stride: int, padding: int
+    ) -> tuple[int, int, int, dict[str, OptionValue]]:
+        """Rows and columns of the output, channels of the input, and the options that all such operators have."""
+        high, wide = (
             -(-extent // stride) if padding == _SAME else (extent - size) // stride + 1
             for extent, size in zip(self.shape[1:3], kernel, strict=True)
-        ]
-        return sizes[0], sizes[1], self.shape[3]
+        )
+        return high, wide, self.shape[3], {"padding": padding, "stride_w": stride, "stride_h": stride}
 
     def _layer(
         self, name: str, constants: tuple[int, ...], shape: tuple[int, ...], options: Mapping[str, OptionValue]
-    ) -> _Chain:
+    ) -> Chain:
         self._activation(shape, -128 if len(self.operators) % 2 else 5)
         return self._operator(name, constants, options)
 
-    def _operator(self, name: str, more: tuple[int, ...], options: Mapping[str, OptionValue]) -> _Chain:
+    def _operator(self, name: str, more: tuple[int, ...], options: Mapping[str, OptionValue]) -> Chain:
         output = len(self.tensors) - 1
         code = getattr(BuiltinOperator, name)
         self.operators.append(Operator(len(self.operators), code, (self.last, *more), (output,), dict(options)))
@@ -135,63 +136,54 @@ class _Chain:
         return self._constant(self.random.integers(-900, 900, outputs).astype(np.int32), None)
 
 
-def _pointwise() -> _Chain:
-    net = _Chain((1, 12, 12, 8))
+def _pointwise() -> Chain:
+    net = Chain((1, 12, 12, 8))
     for outputs in (16, 12, 24, 48, 10, 32, 64, 20, 7, 4, 96, 16):
         net.conv(outputs, (1, 1))
     return net.conv(128, (1, 1), 2).conv(40, (1, 1)).dense(33).dense(64).dense(256).dense(10).softmax()
 
 
-def _windowed() -> _Chain:
-    net = _Chain((1, 20, 16, 3)).conv(8, (3, 3)).conv(12, (3, 3)).conv(16, (3, 3), 2).conv(16, (5, 5))
+def _windowed() -> Chain:
+    net = Chain((1, 20, 16, 3)).conv(8, (3, 3)).conv(12, (3, 3)).conv(16, (3, 3), 2).conv(16, (5, 5))
     net.conv(32, (3, 3), 1, _VALID).conv(24, (3, 3), 2).conv(36, (3, 3)).conv(8, (2, 2), 1, _VALID)
     return net.pool("MAX", 2, 1).pool("AVERAGE", 2, 2, _SAME).dense(12).softmax()
 
 
-def _deep() -> _Chain:
-    net = _Chain((1, 30, 26, 8)).depthwise((3, 3)).depthwise((3, 3), 2).depthwise((5, 5)).conv(12, (1, 1))
+def _deep() -> Chain:
+    net = Chain((1, 30, 26, 8)).depthwise((3, 3)).depthwise((3, 3), 2).depthwise((5, 5)).conv(12, (1, 1))
     net.depthwise((3, 3)).depthwise((7, 7)).conv(40, (1, 1)).depthwise((3, 3)).depthwise((5, 5), 2).conv(10, (1, 1))
     return net.depthwise((3, 3)).conv(64, (1, 1)).depthwise((3, 3)).depthwise((7, 7)).pool("AVERAGE", 4, 4).dense(6)
 
 
-def _narrow() -> _Chain:
-    net = _Chain((1, 32, 24, 1)).conv(6, (5, 5)).conv(10, (3, 3), 2).conv(14, (3, 3)).conv(9, (2, 2), 2)
+def _narrow() -> Chain:
+    net = Chain((1, 32, 24, 1)).conv(6, (5, 5)).conv(10, (3, 3), 2).conv(14, (3, 3)).conv(9, (2, 2), 2)
     return net.depthwise((3, 3)).conv(3, (1, 1)).conv(16, (3, 3), 2, _VALID).pool("MAX", 2, 2).dense(20)
 
 
-def _image() -> _Chain:
-    net = _Chain((1, 40, 40, 3)).conv(16, (3, 3), 2).depthwise((3, 3)).conv(8, (1, 1)).conv(8, (1, 1)).add()
+def _image() -> Chain:
+    net = Chain((1, 40, 40, 3)).conv(16, (3, 3), 2).depthwise((3, 3)).conv(8, (1, 1)).conv(8, (1, 1)).add()
     return net.conv(48, (1, 1)).depthwise((3, 3), 2).conv(16, (1, 1)).conv(16, (3, 3)).add().pool("AVERAGE", 10, 10)
 
 
-def _speech() -> _Chain:
-    return _Chain((1, 40, 30, 1)).conv(24, (10, 4), 2).depthwise((3, 3)).conv(32, (1, 1)).pool("AVERAGE", 5, 5).dense(5)
+def _speech() -> Chain:
+    return Chain((1, 40, 30, 1)).conv(24, (10, 4), 2).depthwise((3, 3)).conv(32, (1, 1)).pool("AVERAGE", 5, 5).dense(5)
 
 
-def _multiplied() -> _Chain:
-    return _Chain((1, 30, 20, 1)).depthwise((8, 6), 2, _SAME, 8).depthwise((3, 3), 1, _SAME, 2).dense(4).softmax()
+def _multiplied() -> Chain:
+    return Chain((1, 30, 20, 1)).depthwise((8, 6), 2, _SAME, 8).depthwise((3, 3), 1, _SAME, 2).dense(4).softmax()
 
 
-def _spotted() -> _Chain:
-    return _Chain((1, 30, 20, 1)).conv(8, (8, 6), 2).dense(6)
+def _spotted() -> Chain:
+    return Chain((1, 30, 20, 1)).conv(8, (8, 6), 2).dense(6)
 
 
-def _stacked() -> _Chain:
-    net = _Chain((1, 18, 18, 16)).conv(16, (3, 3)).conv(8, (3, 3)).conv(32, (1, 1)).conv(20, (3, 3), 2)
+def _stacked() -> Chain:
+    net = Chain((1, 18, 18, 16)).conv(16, (3, 3)).conv(8, (3, 3)).conv(32, (1, 1)).conv(20, (3, 3), 2)
     return net.conv(20, (3, 3)).conv(64, (3, 3), 2).conv(64, (3, 3)).conv(64, (1, 1)).pool("AVERAGE", 5, 5)
 
 
-NETWORKS = {
-    "pointwise": _pointwise,
-    "windowed": _windowed,
-    "deep": _deep,
-    "narrow": _narrow,
-    "image": _image,
-    "speech": _speech,
-    "multiplied": _multiplied,
-    "spotted": _spotted,
-    "stacked": _stacked,
-}
+_MAKERS = (_pointwise, _windowed, _deep, _narrow, _image, _speech, _multiplied, _spotted, _stacked)
+NETWORKS = {maker.__name__.removeprefix("_"): maker for maker in _MAKERS}
 """By name what makes each."""
 
 _FUSED: tuple[tuple[str, Objective], ...] = (

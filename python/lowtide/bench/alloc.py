@@ -8,7 +8,7 @@ import math
 import random
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,6 +17,7 @@ from rich.table import Table
 
 from lowtide.bench.benchmark import Benchmark
 from lowtide.errors import UsageError
+from lowtide.report.table import figures_table
 
 if TYPE_CHECKING:
     from lowtide.alloc.problem import Problem, Solution
@@ -87,7 +88,7 @@ def _problems(folder: Path, strategy: str, listen: Callable[[str], None]) -> Tab
         )
     listen("compile")
     _compile()
-    table = _table(["", "buffers", "capacity", "bound", "first-fit", "s", strategy, "s", "gap"])
+    table = figures_table(["", "buffers", "capacity", "bound", "first-fit", "s", strategy, "s", "gap"])
     for path in paths:
         name = path.name.split(".")[0]
         listen(name)
@@ -120,7 +121,7 @@ def _curve(listen: Callable[[str], None]) -> Table:
     from lowtide.alloc.strategies import STRATEGIES
     from lowtide.alloc.validate import validate
 
-    table = _table(["buffers", "pairs live together", "first-fit, ms", "µs / (n log₂ n)", "validator, ms"])
+    table = figures_table(["buffers", "pairs live together", "first-fit, ms", "µs / (n log₂ n)", "validator, ms"])
     for count in COUNTS:
         listen(f"{count:,} buffers")
         problem = network(count)
@@ -144,13 +145,6 @@ def network(count: int) -> Problem:
         reach = generator.choice((1, 1, 1, 2, 3, generator.randrange(1, 40)))
         buffers.append(Buffer(f"t{index}", generator.randrange(64, 65_536), 16, index, index + reach))
     return Problem(tuple(buffers))
-
-
-def _table(columns: Sequence[str]) -> Table:
-    table = Table(box=None)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
 
 
 def _timed(work: Callable[[], _T]) -> tuple[_T, float]:

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +14,7 @@ from rich.table import Table
 from lowtide.bench.benchmark import Benchmark
 from lowtide.errors import UsageError
 from lowtide.plan.plan import Objective
+from lowtide.report.table import figures_table, markdown_lines
 
 if TYPE_CHECKING:
     from lowtide.lower import Lowered
@@ -80,42 +81,29 @@ class Row:
     figures: Mapping[str, Figures]
 
 
-Lower = Callable[[Path, Sequence[str]], "Lowered"]
-"""Takes a model's file and where to cut it."""
-
-
-def _objective(objective: Objective) -> Lower:
-    def lowered(path: Path, until: Sequence[str]) -> Lowered:
-        from lowtide.lower import lower
-        from lowtide.stages import Stages
-        from lowtide.targets import TARGETS
-
-        return lower(path, TARGETS[TARGET], objective=objective, until=until, stages=Stages())
-
-    return lowered
-
-
-def _loops(kind: str) -> Lower:
-    def lowered(path: Path, until: Sequence[str]) -> Lowered:
-        from lowtide.lower import lower
-        from lowtide.plan.fuse import CHANNELS, ROWS
-        from lowtide.plan.planners import planner_by
-        from lowtide.stages import Stages
-        from lowtide.targets import TARGETS
-
-        planner = planner_by({"rows": ROWS, "channels": CHANNELS}[kind])
-        return lower(path, TARGETS[TARGET], planner=planner, until=until, stages=Stages())
-
-    return lowered
-
-
-STRATEGIES: Mapping[str, Lower] = {
-    "overlap only": _objective("untiled"),
-    "spatial only": _loops("rows"),
-    "channels only": _loops("channels"),
-    "all": _objective("free"),
+Strategy = Objective | Literal["rows", "channels"]
+"""An objective of the planner, or the one axis along which its loops may cut."""
+STRATEGIES: Mapping[str, Strategy] = {
+    "overlap only": "untiled",
+    "spatial only": "rows",
+    "channels only": "channels",
+    "all": "free",
 }
 """Columns in this order; the first leaves layers whole. Overlap is in all of them."""
+
+
+def _lowered(path: Path, until: Sequence[str], strategy: Strategy) -> Lowered:
+    from lowtide.lower import lower
+    from lowtide.plan.fuse import CHANNELS, ROWS
+    from lowtide.plan.planners import planner_by
+    from lowtide.stages import Stages
+    from lowtide.targets import TARGETS
+
+    target = TARGETS[TARGET]
+    if strategy in ("rows", "channels"):
+        planner = planner_by(ROWS if strategy == "rows" else CHANNELS)
+        return lower(path, target, planner=planner, until=until, stages=Stages())
+    return lower(path, target, objective=strategy, until=until, stages=Stages())
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -134,8 +122,8 @@ def _measure(arguments: Namespace, listen: Callable[[str], None]) -> Callable[[C
 
     chosen = [model for model in MODELS if not arguments.only or model.name in arguments.only]
     with scratch_directory() as scratch:
-        radar = scratch / "radar_gestures.mlir"
-        radar.write_text(radar_gestures(), encoding="utf-8")
+        radar = scratch / "radar_gestures.tflite"
+        radar.write_bytes(radar_gestures())
         places = [(model, _file(arguments.folder, model) if model.file else radar) for model in chosen]
         rows = _rows([(model, path) for model, path in places if path is not None], listen)
     if not rows:
@@ -143,7 +131,7 @@ def _measure(arguments: Namespace, listen: Callable[[str], None]) -> Callable[[C
 
     def show(console: Console) -> None:
         if arguments.markdown:
-            console.print("\n".join(markdown(rows)))
+            console.print("\n".join(markdown_lines(_headings(), [*map(_cells, rows)], 1)))
         else:
             console.print(_table(rows))
 
@@ -183,7 +171,7 @@ def _row(model: Model, path: Path, listen: Callable[[str], None]) -> Row:
     baseline: Figures | None = None
     for name, strategy in STRATEGIES.items():
         listen(f"{model.name}, {name}")
-        lowered = strategy(path, model.until)
+        lowered = _lowered(path, model.until, strategy)
         baseline = baseline or Figures(lowered.baseline_bytes, lowered.graph.macs)
         figures[name] = Figures(lowered.network.arena_bytes, lowered.macs)
     assert baseline is not None, "there are strategies"
@@ -205,15 +193,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table(box=None)
-    for heading in _headings():
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = figures_table(_headings())
     for row in rows:
         table.add_row(*_cells(row))
     return table
-
-
-def markdown(rows: Sequence[Row]) -> list[str]:
-    """The lines of the table for a page."""
-    lines = [_headings(), ["---", *["--:"] * (len(_headings()) - 1)], *map(_cells, rows)]
-    return [f"| {' | '.join(cells)} |" for cells in lines]

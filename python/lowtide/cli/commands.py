@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 from rich.console import Console
 
@@ -14,23 +15,16 @@ Listener = Callable[[str], None]
 Show = Callable[[Console], None]
 
 
+def _options(arguments: Namespace) -> dict[str, Any]:
+    """What a command was given, by name: the command line's names are the keywords of the function that does it."""
+    return {name: value for name, value in vars(arguments).items() if name not in ("command", "verbose")}
+
+
 def _compile(arguments: Namespace, listen: Listener) -> Show:
     from lowtide.artifact import compile_model
     from lowtide.cli.show import show_compiled
 
-    artifact = compile_model(
-        arguments.model,
-        target=arguments.target,
-        ram=arguments.ram,
-        flash=arguments.flash,
-        objective=arguments.objective,
-        plan=arguments.plan,
-        out=arguments.out,
-        until=arguments.until,
-        keep_input=arguments.keep_input,
-        dump_dir=arguments.dump_dir,
-        listen=listen,
-    )
+    artifact = compile_model(**_options(arguments), listen=listen)
     return lambda console: show_compiled(console, artifact)
 
 
@@ -64,19 +58,7 @@ def _verify(arguments: Namespace, listen: Listener) -> Show:
     from lowtide.cli.show import show_verification
     from lowtide.verification import verify_model
 
-    outcome = verify_model(
-        arguments.model,
-        target=arguments.target,
-        golden=arguments.golden,
-        count=arguments.count,
-        seed=arguments.seed,
-        backend=arguments.backend,
-        objective=arguments.objective,
-        ram=arguments.ram,
-        out=arguments.out,
-        until=arguments.until,
-        listen=listen,
-    )
+    outcome = verify_model(**_options(arguments), listen=listen)
 
     def show(console: Console) -> None:
         show_verification(console, outcome)
@@ -98,16 +80,7 @@ def _explore(arguments: Namespace, listen: Listener) -> Show:
     from lowtide.cli.show import show_exploration
     from lowtide.exploration.explore import explore_model
 
-    found = explore_model(
-        arguments.model,
-        target=arguments.target,
-        out=arguments.out,
-        until=arguments.until,
-        keep_input=arguments.keep_input,
-        jobs=arguments.jobs,
-        cluster=arguments.cluster,
-        listen=listen,
-    )
+    found = explore_model(**_options(arguments), listen=listen)
     return lambda console: show_exploration(console, found)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from lowtide.artifact import Artifact
@@ -18,7 +17,7 @@ from lowtide.graph.graph import Graph, Tensor
 from lowtide.plan_tflite import OfflinePlan
 from lowtide.report.pareto import on_front
 from lowtide.report.report import Report
-from lowtide.report.table import Column, middle_cut, table_lines
+from lowtide.report.table import Column, figures_table, middle_cut, table_lines
 from lowtide.verification import Verification
 
 _SEARCHES = {
@@ -147,9 +146,7 @@ def _shapes(graph: Graph, indices: Sequence[int]) -> str:
 
 def show_exploration(console: Console, found: Exploration) -> None:
     """The points, and where their scripts are."""
-    table = Table(box=None)
-    for column in ("point", "RAM", "arena", "MACs", "instructions", "predicted", "loops"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = figures_table(("point", "RAM", "arena", "MACs", "instructions", "predicted", "loops"))
     for point, best in zip(found.points, on_front(found.points), strict=True):
         figures = point.number, point.sram_bytes, point.arena_bytes, point.macs
         ran = "–" if point.instructions is None else f"{point.instructions:,}"

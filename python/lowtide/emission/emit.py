@@ -38,7 +38,7 @@ from lowtide.kernels.library import GENERAL, KERNELS, kernel_name
 from lowtide.kernels.loops import Part
 from lowtide.kernels.microkernels import microkernels_of
 from lowtide.kernels.scalar import index_constant
-from lowtide.normalise.form import public_functions
+from lowtide.normalise.analysis import public_functions
 from lowtide.passes import Pass
 
 STAGE = "kernels"

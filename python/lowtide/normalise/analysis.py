@@ -47,33 +47,25 @@ class Role(Enum):
     OTHER = auto()
 
 
-_BY_NAME = {
-    "tensor.pad": Role.PAD,
-    "tensor.extract_slice": Role.SLICE,
-    "tensor.collapse_shape": Role.RESHAPE,
-    "tensor.expand_shape": Role.RESHAPE,
-    "tensor.insert_slice": Role.INSERT,
-    "arith.constant": Role.CONSTANT,
-    "tensor.empty": Role.EMPTY,
-    "bufferization.alloc_tensor": Role.EMPTY,
-    "linalg.fill": Role.POINT,
-    "linalg.transpose": Role.POINT,
-    "linalg.broadcast": Role.POINT,
-    "linalg.map": Role.POINT,
-    "linalg.reduce": Role.REDUCE,
-    "scf.for": Role.LOOP,
-    "scf.forall": Role.LOOP,
-    "affine.apply": Role.SCALAR,
-    "affine.max": Role.SCALAR,
-    "affine.min": Role.SCALAR,
-}
-_POINTWISE = frozenset(
-    (
-        *("abs", "add", "ceil", "copy", "div", "div_unsigned", "elementwise", "erf", "exp", "floor", "log", "max"),
-        *("min", "mul", "negf", "powf", "reciprocal", "round", "rsqrt", "select", "sqrt", "square", "sub", "tanh"),
-    )
+_POINTWISE = (
+    *("abs", "add", "broadcast", "ceil", "copy", "div", "div_unsigned", "elementwise", "erf", "exp", "fill", "floor"),
+    *("log", "map", "max", "min", "mul", "negf", "powf", "reciprocal", "round", "rsqrt", "select", "sqrt", "square"),
+    *("sub", "tanh", "transpose"),
 )
 """Named linalg operations that are element by element."""
+_NAMES = {
+    Role.PAD: ("tensor.pad",),
+    Role.SLICE: ("tensor.extract_slice",),
+    Role.RESHAPE: ("tensor.collapse_shape", "tensor.expand_shape"),
+    Role.INSERT: ("tensor.insert_slice",),
+    Role.CONSTANT: ("arith.constant",),
+    Role.EMPTY: ("tensor.empty", "bufferization.alloc_tensor"),
+    Role.POINT: tuple(f"linalg.{word}" for word in _POINTWISE),
+    Role.REDUCE: ("linalg.reduce",),
+    Role.LOOP: ("scf.for", "scf.forall"),
+    Role.SCALAR: ("affine.apply", "affine.max", "affine.min"),
+}
+_BY_NAME = {name: role for role, names in _NAMES.items() for name in names}
 
 
 def role_of(op: Operation) -> Role:
@@ -82,12 +74,11 @@ def role_of(op: Operation) -> Role:
         return _BY_NAME[op.name]
     if op.name == "linalg.generic":
         return _role_of_generic(op)
-    dialect, _, word = op.name.partition(".")
+    dialect = op.name.partition(".")[0]
     if dialect == "arith" and not any(isinstance(value.type, ShapedType) for value in op.results):
         return Role.SCALAR
-    if dialect != "linalg":
-        return Role.OTHER
-    return Role.POINT if word in _POINTWISE else Role.ROOT
+    # of the named structured operations those that are not known are convolutions, products of matrices and pools
+    return Role.ROOT if dialect == "linalg" else Role.OTHER
 
 
 def _role_of_generic(op: Operation) -> Role:
@@ -95,7 +86,7 @@ def _role_of_generic(op: Operation) -> Role:
     names = {inner.name for inner in operations}
     reads = [inner for inner in operations if inner.name == "tensor.extract"]
     tables = [inner.operands[0] for inner in reads]
-    if not any("reduction" in str(kind) for kind in ArrayAttr(op.attributes["iterator_types"])):
+    if not any("reduction" in kind for kind in iterator_kinds(op)):
         # a gather: reads an activation anywhere, or a table at a place that depends on the loop as well as on data
         gathers = any(map(_depends_on_both, reads)) or not all(map(is_constant, tables))
         return Role.ROOT if tables and gathers else Role.POINT
@@ -117,6 +108,11 @@ def _depends_on_both(read: Operation) -> bool:
         place |= op is not None and op.name == "linalg.index"
         pending += [] if op is None else op.operands
     return data and place
+
+
+def iterator_kinds(op: Operation) -> list[str]:
+    """What each loop of a `linalg.generic` is, outermost first: `parallel` or `reduction` is in the text."""
+    return [str(kind) for kind in ArrayAttr(op.attributes["iterator_types"])]
 
 
 ELEMENTS: dict[str, DType] = {
@@ -173,25 +169,14 @@ def operands_of(op: Operation) -> Iterator[Value]:
     yield from op.operands
     for region in op.regions:
         for block in region.blocks:
-            yield from _captured(block, op)
+            for view in block.operations:
+                yield from (value for value in operands_of(view.operation) if _block_of(value).owner != op)
 
 
-def _captured(block: Block, op: Operation) -> Iterator[Value]:
-    for view in block.operations:
-        for operand in operands_of(view.operation):
-            owner = operand.owner
-            inside = owner == block if isinstance(owner, Block) else _within(owner.operation, op)
-            if not inside:
-                yield operand
-
-
-def _within(inner: Operation, outer: Operation) -> bool:
-    parent = inner.parent
-    while parent is not None:
-        if parent.operation == outer:
-            return True
-        parent = parent.operation.parent
-    return False
+def _block_of(value: Value) -> Block:
+    """The block whose argument the value is, or in which it is computed."""
+    owner = value.owner
+    return owner if isinstance(owner, Block) else owner.operation.block
 
 
 def network_function(module: Module, stage: str, where: str | None = None) -> func.FuncOp:
@@ -200,12 +185,17 @@ def network_function(module: Module, stage: str, where: str | None = None) -> fu
     Raises:
         InputError: there isn't exactly one.
     """
-    functions = [view for view in module.body.operations if isinstance(view, func.FuncOp) and not view.is_external]
-    public = [f for f in functions if _is_public(f.operation)]
+    public = public_functions(module)
     if len(public) != 1:
         message = f"the module has {len(public)} public functions with a body, one is wanted"
         raise InputError(stage, message, where=where, remedy="mark helpers private; they are inlined")
     return public[0]
+
+
+def public_functions(module: Module) -> list[func.FuncOp]:
+    """The module's functions with a body that are not private."""
+    functions = [view for view in module.body.operations if isinstance(view, func.FuncOp) and not view.is_external]
+    return [f for f in functions if _is_public(f.operation)]
 
 
 def _is_public(op: Operation) -> bool:
@@ -232,13 +222,8 @@ def element_dtype(element: Type) -> DType:
 
 
 def bytes_of(value: Value) -> int:
-    """Size of a tensor in bytes."""
-    return type_bytes(value.type)
-
-
-def type_bytes(kind: Type) -> int:
-    """Size in bytes of what is of a tensor's or a buffer's type."""
-    shaped = ShapedType(kind)
+    """Size in bytes of a tensor of static shape, its elements without gaps."""
+    shaped = ShapedType(value.type)
     return math.prod(shaped.shape) * DTYPE_BYTES[element_dtype(shaped.element_type)]
 
 
@@ -248,7 +233,6 @@ def reduces_trailing(op: Operation) -> bool:
     if op.name == "linalg.reduce":
         reduced = {int(d) for d in DenseI64ArrayAttr(op.attributes["dimensions"])}
     else:
-        kinds = [str(kind) for kind in ArrayAttr(op.attributes["iterator_types"])]
-        reduced = {i for i, kind in enumerate(kinds) if "reduction" in kind}
+        reduced = {i for i, kind in enumerate(iterator_kinds(op)) if "reduction" in kind}
     first = min((d for d in reduced if d < len(source) and source[d] > 1), default=len(source))
     return all(d in reduced or source[d] == 1 for d in range(first, len(source)))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from lowtide.errors import InputError
-from lowtide.indexing.subscripts import dimension_of, is_linear
+from lowtide.indexing.subscripts import dimension_of
 from lowtide.ir import (
-    AffineMap,
-    AffineMapAttr,
-    ArrayAttr,
     DenseElementsAttr,
     DenseI64ArrayAttr,
     FlatSymbolRefAttr,
@@ -25,12 +20,13 @@ from lowtide.normalise.analysis import (
     Role,
     defining,
     is_constant,
+    iterator_kinds,
     network_function,
     operands_of,
     operations_in,
     role_of,
 )
-from lowtide.normalise.bounds import objection_to_places
+from lowtide.normalise.bounds import maps_of, objection_to_places
 from lowtide.normalise.loops import objection_in_loop
 from lowtide.normalise.naming import layer_name
 from lowtide.normalise.scalars import objection_to_scalar
@@ -180,12 +176,10 @@ class NetworkCheck:
                 raise self._refusal("scalar code takes a value that is not constant", op)
 
     def _check_maps(self, op: Operation) -> None:
-        *inputs, output = (AffineMapAttr(attribute).value for attribute in ArrayAttr(op.attributes["indexing_maps"]))
-        if not all(is_linear(amap) for amap in (*inputs, output)):
-            raise self._refusal("a subscript is not linear in the loops", op, CUT)
-        kinds = [str(kind) for kind in ArrayAttr(op.attributes["iterator_types"])]
-        parallel = {i for i, kind in enumerate(kinds) if "parallel" in kind}
-        if sorted(_dimensions(output)) != sorted(parallel):
+        # `objection_to_places` has seen to it that all subscripts are linear
+        parallel = [i for i, kind in enumerate(iterator_kinds(op)) if "parallel" in kind]
+        written = [dimension_of(expr) for expr in maps_of(op)[-1].results]
+        if sorted(dimension for dimension in written if dimension is not None) != parallel:
             raise self._refusal("the loops that are parallel are not the dimensions of the result", op, CUT)
 
 
@@ -201,10 +195,3 @@ def is_undefined(value: Value) -> bool:
         return False
     role = role_of(op)
     return role is Role.EMPTY or (role in (Role.SLICE, Role.RESHAPE) and is_undefined(op.operands[0]))
-
-
-def _dimensions(amap: AffineMap) -> Iterator[int]:
-    for expr in amap.results:
-        dimension = dimension_of(expr)
-        if dimension is not None:
-            yield dimension

@@ -16,10 +16,9 @@ from lowtide.ir import (
     StringAttr,
     Type,
     Value,
-    func,
 )
 from lowtide.limits import LARGEST_INDEX
-from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, role_of
+from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, public_functions, role_of
 from lowtide.payload.operations import FusedOp, LayerOp, OutputOp, YieldOp
 
 LAYER, YIELD = LayerOp.OPERATION_NAME, YieldOp.OPERATION_NAME
@@ -41,18 +40,7 @@ def layers_in(block: Block) -> Iterator[Operation]:
         if op.name == LAYER:
             yield op
         elif op.name == FUSED:
-            yield from layers_in(op.regions[0].blocks[0])
-
-
-def public_functions(module: Module) -> list[func.FuncOp]:
-    """The module's functions with a body that are not private."""
-    functions = [view for view in module.body.operations if isinstance(view, func.FuncOp) and not view.is_external]
-    return [f for f in functions if _is_public(f.operation)]
-
-
-def _is_public(op: Operation) -> bool:
-    name = "sym_visibility"
-    return name not in op.attributes or StringAttr(op.attributes[name]).value == "public"
+            yield from layers_in(body_of(op))
 
 
 def states_of(block: Block) -> int:
@@ -64,8 +52,7 @@ def states_of(block: Block) -> int:
 
 def is_cut(module: Module) -> bool:
     """Whether `lowtide-outline` has cut the network into layers."""
-    blocks = (function.regions[0].blocks[0] for function in public_functions(module))
-    return any(True for block in blocks for _ in layers_in(block))
+    return any(next(layers_in(body_of(function.operation)), None) for function in public_functions(module))
 
 
 def network_block(module: Module, stage: str) -> Block:
@@ -77,7 +64,7 @@ def network_block(module: Module, stage: str) -> Block:
     functions = public_functions(module)
     if len(functions) != 1 or not is_cut(module):
         raise InputError(stage, "the network has not been cut into layers", remedy="run lowtide-outline first")
-    return functions[0].regions[0].blocks[0]
+    return body_of(functions[0].operation)
 
 
 def network_layers(module: Module, stage: str) -> list[Operation]:
@@ -112,7 +99,7 @@ def integer_of(attribute: Attribute, most: int = LARGEST_INDEX) -> int | None:
 
 
 def body_of(op: Operation) -> Block:
-    """The block of a layer or a loop."""
+    """The one block of a layer, a loop or a function."""
     return op.regions[0].blocks[0]
 
 

@@ -166,13 +166,10 @@ class _Cutter:
         op = defining(value)
         if op is None or value in self.buffered:
             return
-        match role_of(op):
-            case Role.PAD | Role.SLICE | Role.RESHAPE:
-                self._need(op.operands[0])
-            case _ if self._sources_of(value):
-                self._buffer(value)
-            case _:
-                pass
+        if role_of(op) in (Role.PAD, Role.SLICE, Role.RESHAPE):
+            self._need(op.operands[0])
+        elif self._sources_of(value):
+            self._buffer(value)
 
     def _chain(self, value: Value, through_reductions: bool = False) -> list[Value]:
         """`value` and what follows it element by element, each the only use of the one before."""

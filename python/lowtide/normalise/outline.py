@@ -91,8 +91,8 @@ So equal layers read equal, whatever moved in the program.
 
 def _cut_apart(network: Cut) -> None:
     """Make a layer of each buffered tensor."""
-    boundary = set(network.buffered)
-    slices = {value: _slice(value, boundary) for value in network.buffered}
+    buffered = set(network.buffered)
+    slices = {value: _slice(value, buffered) for value in network.buffered}
     # an operation moves into the last layer that needs it; the others get copies (an operation's hash changes with its
     # operands, its result's does not)
     owners: dict[Value, Value] = {op.results[0]: value for value, part in slices.items() for op in part}
@@ -138,21 +138,23 @@ def _fill(layer: Operation, value: Value, part: _Slice, owners: Mapping[Value, V
         Operation.create(YIELD, operands=[value])
 
 
-def _slice(value: Value, boundary: set[Value]) -> _Slice:
+def _slice(value: Value, buffered: set[Value]) -> _Slice:
     """The backward slice from `value` to buffered tensors, arguments and constants that are tables."""
     part: _Slice = {}
-    _visit(value, boundary - {value}, part)
+    boundary = buffered - {value}
+
+    def visit(value: Value) -> None:
+        op = defining(value)
+        if op is None or op in part or _is_input(value, op, boundary):
+            return
+        for position, operand in enumerate(operands_of(op)):
+            # what an insertion writes into is the layer's destination, and no input
+            if op.name != "tensor.insert_slice" or position != 1:
+                visit(operand)
+        part[op] = None
+
+    visit(value)
     return part
-
-
-def _visit(value: Value, boundary: set[Value], part: _Slice) -> None:
-    op = defining(value)
-    if op is None or op in part or _is_input(value, op, boundary):
-        return
-    for position, operand in enumerate(operands_of(op)):
-        if op.name != "tensor.insert_slice" or position != 1:
-            _visit(operand, boundary, part)
-    part[op] = None
 
 
 def _is_input(value: Value, op: Operation, boundary: set[Value]) -> bool:
@@ -162,14 +164,12 @@ def _is_input(value: Value, op: Operation, boundary: set[Value]) -> bool:
 
 
 def _is_view(op: Operation, boundary: set[Value]) -> bool:
-    """A reshape of something in memory stays outside: it costs nothing there."""
-    while role_of(op) is Role.RESHAPE:
-        source = op.operands[0]
-        owner = defining(source)
-        if owner is None or source in boundary:
-            return True
-        op = owner
-    return False
+    """True for a reshape of something in memory, which stays outside of layers: it costs nothing there."""
+    if role_of(op) is not Role.RESHAPE:
+        return False
+    source = op.operands[0]
+    owner = defining(source)
+    return owner is None or source in boundary or _is_view(owner, boundary)
 
 
 def remap(op: Operation, mapping: Mapping[Value, Value]) -> None:

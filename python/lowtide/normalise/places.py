@@ -15,7 +15,6 @@ import numpy as np
 
 from lowtide.arithmetic import DIVISIONS, Integers, calculated
 from lowtide.ir import (
-    ArrayAttr,
     Block,
     DenseElementsAttr,
     IndexType,
@@ -28,7 +27,7 @@ from lowtide.ir import (
     arith,
     tensor,
 )
-from lowtide.normalise.analysis import defining
+from lowtide.normalise.analysis import defining, iterator_kinds
 
 MOST_PLACES = 1 << 18
 """Places of a result at the most, for which code is computed."""
@@ -79,9 +78,7 @@ class _Axis:
 def tabulate_places(block: Block) -> None:
     """Put tables in the place of such code, in every element-by-element operation of a network's function."""
     for op in [view.operation for view in block.operations]:
-        if op.name == "linalg.generic" and all(
-            "parallel" in str(k) for k in ArrayAttr(op.attributes["iterator_types"])
-        ):
+        if op.name == "linalg.generic" and all("parallel" in kind for kind in iterator_kinds(op)):
             _tabulate(op)
 
 
@@ -144,12 +141,9 @@ def _wanted(block: Block, known: dict[Value, Integers]) -> Iterator[Value]:
         value = op.results[0]
         if op.name in DIVISIONS or op.name == "math.ctlz" or divided & {*op.operands}:
             divided.add(value)
-            if not all(_is_known(use.owner.operation, known) for use in value.uses):
+            users = (use.owner.operation for use in value.uses)
+            if not all(len(user.results) == 1 and user.results[0] in known for user in users):
                 yield value
-
-
-def _is_known(op: Operation, known: dict[Value, Integers]) -> bool:
-    return len(op.results) == 1 and op.results[0] in known
 
 
 def _axis(arrays: Sequence[Integers], dimension: int, extent: int) -> _Axis:

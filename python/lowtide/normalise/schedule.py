@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lowtide.errors import InputError
-from lowtide.ir import Block, Module, Operation
+from lowtide.ir import Module, Operation
 from lowtide.normalise.analysis import defining, network_function, operands_of
 from lowtide.normalise.form import LAYER, label_of
 from lowtide.passes import Pass
@@ -36,7 +36,18 @@ def reorder(module: Module, order: Sequence[int]) -> None:
         InputError: the order is not one of all layers, or a layer comes before what it needs.
     """
     with module.context:
-        _reorder(network_function(module, STAGE).regions[0].blocks[0], list(order))
+        block = network_function(module, STAGE).regions[0].blocks[0]
+        operations = [view.operation for view in block.operations]
+        calls = [op for op in operations if op.name == LAYER]
+        if sorted(order) != list(range(1, len(calls) + 1)):
+            message = f"the order is not one of the network's {len(calls)} layers"
+            raise InputError(STAGE, message, where=str(list(order)))
+        _check(calls, order)
+        *rest, terminator = operations
+        placed: set[Operation] = set()
+        # what no layer needs, such as views of the results, comes after the last layer
+        for op in [*(calls[number - 1] for number in order), *rest]:
+            _place(op, terminator, placed)
 
 
 PASS = Pass("lowtide-schedule", "put the layers of an outlined network into another order", run, ("order",))
@@ -49,21 +60,7 @@ def _numbers(text: str) -> list[int]:
     return [int(word) for word in words]
 
 
-def _reorder(block: Block, order: list[int]) -> None:
-    operations = [view.operation for view in block.operations]
-    calls = [op for op in operations if op.name == LAYER]
-    if sorted(order) != list(range(1, len(calls) + 1)):
-        raise InputError(STAGE, f"the order is not one of the network's {len(calls)} layers", where=str(order))
-    _check(calls, order)
-    terminator = operations[-1]
-    placed: set[Operation] = set()
-    for number in order:
-        _place(calls[number - 1], terminator, placed)
-    for op in operations[:-1]:
-        _place(op, terminator, placed)
-
-
-def _check(calls: list[Operation], order: list[int]) -> None:
+def _check(calls: Sequence[Operation], order: Sequence[int]) -> None:
     """Every layer comes after those whose results it takes."""
     numbers = {call.results[0]: number for number, call in enumerate(calls, start=1)}
     done: set[int] = set()
@@ -71,11 +68,8 @@ def _check(calls: list[Operation], order: list[int]) -> None:
         for op in _computed_from(calls[number - 1]):
             needed = numbers.get(op.results[0])
             if needed is not None and needed not in done:
-                raise InputError(
-                    STAGE,
-                    f"layer {number} comes before layer {needed}, which it needs",
-                    where=f"'{label_of(calls[number - 1])}'",
-                )
+                message = f"layer {number} comes before layer {needed}, which it needs"
+                raise InputError(STAGE, message, where=f"'{label_of(calls[number - 1])}'")
         done.add(number)
 
 

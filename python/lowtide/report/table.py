@@ -1,9 +1,11 @@
-"""Plain tables that fit a width: long names are cut in the middle, figures never."""
+"""Tables: plain ones that fit a width, where long names are cut in the middle and figures never, and Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from rich.table import Table
 
 _GAP = "  "
 _SHORTEST_NAME = 11
@@ -57,6 +59,20 @@ def table_lines(columns: Sequence[Column], width: int) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def markdown_lines(headings: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> list[str]:
+    """A table for a page; the first `words` columns hold words, the others figures, which stand at the right."""
+    rule = [*["---"] * words, *["--:"] * (len(headings) - words)]
+    return [f"| {' | '.join(cells)} |" for cells in (headings, rule, *rows)]
+
+
+def figures_table(headings: Sequence[str]) -> Table:
+    """A table for the console whose cells are all figures, to be filled by rows."""
+    table = Table(box=None)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
 
 
 def _room(columns: Sequence[Column], width: int) -> int:
