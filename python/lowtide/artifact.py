@@ -301,6 +301,8 @@ def _report(job: _Job, lowered: Lowered, code: Compiled) -> Report:
         layers=lowered.layers,
         loops=lowered.loops,
         stages=(),
+        states=network.states,
+        mark_offset=network.mark_offset,
         search="given" if lowered.plan is None else lowered.plan.search,
     )
 

@@ -35,6 +35,10 @@ class Slot:
     offset: int
 
 
+RESET_MARK = 0x4C545253
+"""The word in the arena that says that a network's states hold something."""
+
+
 @dataclass(frozen=True)
 class InitialState:
     """What a network remembers from one run to the next, and its bytes before the first."""

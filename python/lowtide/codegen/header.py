@@ -42,6 +42,7 @@ def header_text(network: Network, target: Target, external_symbols: Sequence[str
         inputs=_slots(network, network.inputs, "INPUT"),
         outputs=_slots(network, network.outputs, "OUTPUT"),
         keep_input=network.keep_input,
+        state_bytes=sum(state.tensor.nbytes for state in network.states),
         external_lines=_wrap(external_symbols),
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lowtide.codegen.templates import render
 from lowtide.dtypes import DType
-from lowtide.network import Network, Slot
+from lowtide.network import RESET_MARK, Network, Slot
 from lowtide.targets import Target
 
 ARENA_ALIGNMENT = 16
@@ -33,13 +33,29 @@ def object_module(network: Network, target: Target, body: str) -> str:
         target: its pointer size decides the module's index type.
         body: as `prepare_body` gives it.
     """
-    return render("object.mlir.jinja", **_common(network, body), index=f"i{8 * target.pointer_bytes}")
+    states = [
+        {"offset": state.offset, "nbytes": len(state.initial), "initial": _initial(state.initial)}
+        for state in network.states
+    ]
+    return render(
+        "object.mlir.jinja",
+        **_common(network, body),
+        index=f"i{8 * target.pointer_bytes}",
+        states=states,
+        mark_offset=network.mark_offset,
+        mark=RESET_MARK,
+    )
+
+
+def _initial(data: bytes) -> int | str:
+    """A state's first contents: the one byte that fills it, or all of them in hexadecimal."""
+    return data[0] if len(set(data)) == 1 else data.hex().upper()
 
 
 def runtime_module(network: Network, body: str) -> str:
-    """The module of the .vmfb: `main` takes the inputs as tensors and returns the outputs."""
-    inputs = [_slot(slot, f"input{index}") for index, slot in enumerate(network.inputs)]
-    outputs = [_slot(slot, f"output{index}") for index, slot in enumerate(network.outputs)]
+    """The module of the .vmfb: `main` takes the inputs as tensors and returns the outputs, states behind both."""
+    inputs = [_slot(slot, f"input{index}") for index, slot in enumerate((*network.inputs, *network.states))]
+    outputs = [_slot(slot, f"output{index}") for index, slot in enumerate((*network.outputs, *network.states))]
     return render("runtime.mlir.jinja", **_common(network, body), inputs=inputs, outputs=outputs)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -51,7 +53,7 @@ def build_object(network: Network, target: Target, body: str, scratch: Path) -> 
     Raises:
         InternalError: IREE refused the module, or the object needs functions that no firmware has.
     """
-    run = f"{network.name}_run"
+    functions = [f"{network.name}_{what}" for what in (("run", "reset") if network.states else ("run",))]
     flags = (
         "--compile-mode=hal-executable",
         "--iree-llvmcpu-link-embedded=false",
@@ -61,7 +63,7 @@ def build_object(network: Network, target: Target, body: str, scratch: Path) -> 
     )
     compile_module(object_module(network, target, body), target, flags, scratch, name=network.name)
     library = (scratch / "static.o").read_bytes()
-    data = keep_only(globalise(library, run), run, scratch)
+    data = keep_only(reduce(globalise, functions, library), functions, scratch)
     _check_undefined(undefined_symbols(data), target)
     return ObjectFile(data, library, parse_stack_usage((scratch / "static.su").read_text(encoding="utf-8")))
 
@@ -149,12 +151,13 @@ def _order(elf: ELFFile) -> str:
     return "<" if elf.little_endian else ">"
 
 
-def keep_only(data: bytes, name: str, scratch: Path) -> bytes:
-    """The object file with what `name` needs and nothing else: no unused functions, no debug information."""
+def keep_only(data: bytes, names: Sequence[str], scratch: Path) -> bytes:
+    """The object file with what these need and nothing else: no unused functions, no debug information."""
     (scratch / "global.o").write_bytes(data)
     # --strip-debug does nothing where the output is an object file again.
     (scratch / "keep.ld").write_text(_DISCARD, encoding="ascii")
-    link(["-r", "--gc-sections", "-u", name, "-T", "keep.ld", "global.o", "-o", "kept.o"], scratch)
+    wanted = [word for name in names for word in ("-u", name)]
+    link(["-r", "--gc-sections", *wanted, "-T", "keep.ld", "global.o", "-o", "kept.o"], scratch)
     return (scratch / "kept.o").read_bytes()
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from lowtide.errors import InputError, UsageError
 from lowtide.limits import MOST_ARENA
-from lowtide.network import Slot
+from lowtide.network import Slot, State
 from lowtide.report import schema
 from lowtide.targets import Target, target_named
 
@@ -35,6 +35,7 @@ class ArtifactView:
         target: the core it was compiled for.
         arena_bytes, stack_bytes, data_bytes: the three parts of `sram_bytes`, as the report claims them.
         inputs, outputs: what the caller writes to and reads from the arena.
+        states: what the network remembers from one run to the next; `mark_offset` is where the word lies that says so.
         digests: SHA-256 of the files, by name, as they were compiled; files that it does not name may hold anything.
     """
 
@@ -48,6 +49,8 @@ class ArtifactView:
     inputs: tuple[Slot, ...]
     outputs: tuple[Slot, ...]
     digests: Mapping[str, str] = field(default_factory=dict[str, str])
+    states: tuple[State, ...] = ()
+    mark_offset: int | None = None
 
     def file(self, suffix: str) -> Path:
         """NAME + suffix in the folder; `InputError` where it is missing or has changed since it was compiled."""
@@ -112,6 +115,8 @@ def _view(directory: Path, report: Mapping[str, Any]) -> ArtifactView:
         sram_bytes=sram,
         inputs=_slots(report["inputs"], arena),
         outputs=_slots(report["outputs"], arena),
+        states=schema.states(report.get("states", []), arena),
+        mark_offset=schema.mark_offset(report.get("mark_offset"), arena),
         digests={str(file): str(digest) for file, digest in _mapping(report.get("files", {})).items()},
     )
 

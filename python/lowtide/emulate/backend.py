@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.errors import InternalError, UsageError
-from lowtide.network import Slot
+from lowtide.network import RESET_MARK, Slot
 
 Array = npt.NDArray[np.generic]
 Bytes = npt.NDArray[np.uint8]
@@ -42,7 +42,13 @@ class RunResult:
 
 
 class Session(Protocol):
-    """A loaded artifact. Its memory is reset before every run, so that runs don't see each other."""
+    """A loaded artifact. Its memory is filled anew before every run; only what the network remembers goes on.
+
+    Attributes:
+        held: the bytes of each state after the last run; the first ones before there was a run.
+    """
+
+    held: tuple[bytes, ...]
 
     def run(self, inputs: Sequence[Array], *, count: bool = True, probe: bool = False) -> RunResult:
         """Run once on one array per model input.
@@ -89,6 +95,25 @@ def write_inputs(arena: Bytes, slots: Sequence[Slot], inputs: Sequence[Array]) -
         arena[_place(slot)] = np.frombuffer(array.tobytes(), np.uint8)
 
 
+def first_states(artifact: ArtifactView) -> tuple[bytes, ...]:
+    """What a network remembers before its first run, as NAME_reset writes it."""
+    return tuple(state.initial for state in artifact.states)
+
+
+def write_states(arena: Bytes, artifact: ArtifactView, held: Sequence[bytes]) -> None:
+    """Put what a network remembers into the arena, and the word that says that it is there."""
+    for state, data in zip(artifact.states, held, strict=True):
+        arena[_place(state)] = np.frombuffer(data, np.uint8)
+    if artifact.mark_offset is not None:
+        word = np.frombuffer(np.uint32(RESET_MARK).tobytes(), np.uint8)
+        arena[artifact.mark_offset : artifact.mark_offset + len(word)] = word
+
+
+def read_states(arena: Bytes, artifact: ArtifactView) -> tuple[bytes, ...]:
+    """What a network remembers after a run."""
+    return tuple(arena[_place(state)].tobytes() for state in artifact.states)
+
+
 def read_outputs(arena: Bytes, slots: Sequence[Slot]) -> tuple[Array, ...]:
     """Copies of the slots' arrays, each with its shape and dtype."""
     return tuple(arena[_place(slot)].copy().view(slot.tensor.dtype).reshape(slot.tensor.shape) for slot in slots)
@@ -113,8 +138,10 @@ def probed(
         if one.tobytes() != two.tobytes():
             message = f"the output depends on what {memory} held before the run: something is read before it is written"
             raise InternalError("run", message, where=f"output {slot.tensor.name}")
-    for slot in artifact.inputs:
+    for slot in (*artifact.inputs, *artifact.states):
         changed[_place(slot)] = True
+    if artifact.mark_offset is not None:
+        changed[artifact.mark_offset : artifact.mark_offset + 4] = True
     used = max(result.stack_used_bytes or 0 for result in (first, second))
     return replace(first, arena_touched_bytes=int(np.count_nonzero(changed)), stack_used_bytes=used)
 

@@ -157,7 +157,7 @@ class _Maker:
         return tuple(self.buffers[before] for before, _ in self.graph.states)
 
     def _is_whole(self, state: int, fusions: dict[int, Fusion]) -> bool:
-        """Whether a new state is made by layers outside of loops; a loop could read the old one in a later iteration."""
+        """Whether a new state is made outside of loops: a loop could read the old one in a later iteration."""
         makers = [layer.step for layer in self.graph.layers if layer.output == state]
         return not any(f.first <= step <= f.last for f in fusions.values() for step in makers)
 

@@ -14,7 +14,7 @@ from lowtide.errors import InputError
 from lowtide.graph.bound import BoundKind
 from lowtide.graph.program import Loop
 from lowtide.limits import MOST_ARENA
-from lowtide.network import Slot
+from lowtide.network import Slot, State
 from lowtide.output import REPORT, write_file
 from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.plan.watch import ENDINGS, Ending
@@ -53,6 +53,8 @@ class Report:
         stages: name and seconds.
         layers: what each layer reads and writes in the arena, and which way it runs.
         loops: which of them run again and again, each time by which rows and columns.
+        states: what the network remembers from one run to the next, and its first bytes in hexadecimal.
+        mark_offset: where the word lies that says that they hold something; None without states.
         search: how the search for the plan ended: "complete", "budget" or "interrupted"; "given" without a search.
     """
 
@@ -86,6 +88,8 @@ class Report:
     loops: tuple[Loop, ...] = ()
     untiled_bound_kind: BoundKind = "between layers"
     search: Ending | Literal["given"] = "complete"
+    states: tuple[State, ...] = ()
+    mark_offset: int | None = None
 
     def to_json(self) -> str:
         """The file's text."""
@@ -93,6 +97,7 @@ class Report:
         content["files"] = dict(self.files)
         content["inputs"] = [_slot(slot) for slot in self.inputs]
         content["outputs"] = [_slot(slot) for slot in self.outputs]
+        content["states"] = [{**_slot(state), "initial": state.initial.hex()} for state in self.states]
         content["buffers"] = [asdict(buffer) for buffer in self.buffers]
         content["stages"] = [{"name": name, "seconds": seconds} for name, seconds in self.stages]
         # thousands of runs, of a few numbers each: a line for every layer and loop
@@ -138,7 +143,14 @@ def read_report(directory: Path) -> Report:
 def _report(content: object) -> Report:
     """The report that JSON holds; `ValueError` where it holds something else."""
     # a report of before these keys came
-    later: dict[str, Any] = {"layers": [], "loops": [], "untiled_bound_kind": "between layers", "search": "complete"}
+    later: dict[str, Any] = {
+        "layers": [],
+        "loops": [],
+        "untiled_bound_kind": "between layers",
+        "search": "complete",
+        "states": [],
+        "mark_offset": None,
+    }
     row = {**later, **schema.members(content, "the report", [field.name for field in fields(Report)], later)}
     arena = schema.whole(row["arena_bytes"], "arena_bytes", 0, MOST_ARENA)
     stack = schema.whole(row["stack_bytes"], "stack_bytes", 0, schema.MOST_STACK)
@@ -183,6 +195,8 @@ def _report(content: object) -> Report:
         loops=loops,
         untiled_bound_kind=schema.one_of(row["untiled_bound_kind"], "untiled_bound_kind", get_args(BoundKind)),
         search=schema.one_of(row["search"], "search", (*ENDINGS, "given")),
+        states=schema.states(row["states"], arena),
+        mark_offset=schema.mark_offset(row["mark_offset"], arena),
     )
     if report.arena_bytes + report.stack_bytes + report.data_bytes != report.sram_bytes:
         raise ValueError("sram_bytes is not arena + stack + data")

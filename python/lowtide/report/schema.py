@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 from lowtide.dtypes import DTYPE_BYTES
 from lowtide.graph.program import DIRECTIONS, Loop, Run, Window
 from lowtide.limits import MOST_ARENA
-from lowtide.network import IoTensor, Slot
+from lowtide.network import IoTensor, Slot, State
 from lowtide.placement import LayerAccess, PlacedBuffer
 
 MOST_STACK, MOST_DATA = 1 << 24, 1 << 20
@@ -107,6 +107,27 @@ def _shown(value: object) -> str:
 def _names(kind: type[Any]) -> list[str]:
     found: tuple[Field[Any], ...] = fields(kind)
     return [field.name for field in found]
+
+
+def states(value: object, arena_bytes: int) -> tuple[State, ...]:
+    """What a network remembers, within the arena, with its first bytes."""
+    found: list[State] = []
+    for number, one in enumerate(items(value, "states")):
+        row = dict(members(one, f"state {number}"))
+        try:
+            initial = bytes.fromhex(text(row.pop("initial", None), f"the first bytes of state {number}"))
+        except ValueError:
+            raise ValueError(f"the first bytes of state {number} are not hexadecimal") from None
+        place = slot(row, f"state {number}", arena_bytes)
+        if len(initial) != place.tensor.nbytes:
+            raise ValueError(f"state {number} has {place.tensor.nbytes} bytes, its first contents {len(initial)}")
+        found.append(State(place.tensor, place.offset, initial))
+    return tuple(found)
+
+
+def mark_offset(value: object, arena_bytes: int) -> int | None:
+    """Where the word lies that says that states hold something."""
+    return optional(value, lambda offset: whole(offset, "mark_offset", 0, arena_bytes - 4))
 
 
 def slot(value: object, name: str, arena_bytes: int) -> Slot:

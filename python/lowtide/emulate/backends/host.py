@@ -15,7 +15,7 @@ from typing import IO, cast
 import numpy as np
 
 from lowtide.emulate.artifact import ArtifactView
-from lowtide.emulate.backend import Array, Backend, RunResult, check_inputs
+from lowtide.emulate.backend import Array, Backend, RunResult, check_inputs, first_states
 from lowtide.emulate.children import cause_of_death, end_child, start_child
 from lowtide.errors import InputError, InternalError
 from lowtide.messages import Message, TooLongError, received, send, with_arrays
@@ -46,6 +46,7 @@ class HostSession:
             module = path.read_bytes()
         except OSError as error:
             raise InputError("run", f"can't be read: {error.strerror}", where=str(path), remedy=_REMEDY) from error
+        self.held = first_states(artifact)
         self._process = start_child("lowtide.emulate.backends.host_child")
         weakref.finalize(self, end_child, self._process)
         refusal = self._asked(Message({}, (module,))).header.get("error")
@@ -61,15 +62,19 @@ class HostSession:
             InternalError: IREE's runtime refused the inputs, or gave other outputs than the network has.
         """
         check_inputs(self._artifact.inputs, inputs)
-        arrays = map(_signless, inputs, self._artifact.inputs)
+        states = self._artifact.states
+        remembered = [np.frombuffer(data, state.tensor.dtype) for data, state in zip(self.held, states, strict=True)]
+        arrays = map(_signless, [*inputs, *remembered], [*self._artifact.inputs, *states])
         answer = self._asked(with_arrays({}, list(arrays)))
         if "error" in answer.header:
             message = f"IREE's runtime failed: {answer.header['error']}"
             raise InternalError("run", message, where=str(self._artifact.directory))
         outputs = self._artifact.outputs
-        if len(answer.blobs) != len(outputs):
-            raise InternalError("run", f"{len(answer.blobs)} results, but {len(outputs)} outputs")
-        return RunResult(tuple(map(self._output, answer.blobs, outputs)), None, None, None, 0)
+        if len(answer.blobs) != len(outputs) + len(states):
+            raise InternalError("run", f"{len(answer.blobs)} results, but {len(outputs)} outputs, {len(states)} states")
+        made = [*map(self._output, answer.blobs, [*outputs, *states])]
+        self.held = tuple(array.tobytes() for array in made[len(outputs) :])
+        return RunResult(tuple(made[: len(outputs)]), None, None, None, 0)
 
     def _output(self, data: bytes, slot: Slot) -> Array:
         if len(data) != slot.tensor.nbytes:
@@ -84,7 +89,9 @@ class HostSession:
         except BrokenPipeError:
             raise self._crash() from None
         deadline = time.monotonic() + SECONDS
-        most = max(_LONGEST_MESSAGE, *(slot.tensor.nbytes for slot in self._artifact.outputs))
+        most = max(
+            _LONGEST_MESSAGE, *(slot.tensor.nbytes for slot in (*self._artifact.outputs, *self._artifact.states))
+        )
         try:
             return received(lambda size: self._bytes(size, deadline), most)
         except TooLongError as error:

@@ -20,9 +20,12 @@ from lowtide.emulate.backend import (
     Bytes,
     RunResult,
     check_inputs,
+    first_states,
     probed,
     read_outputs,
+    read_states,
     write_inputs,
+    write_states,
 )
 from lowtide.emulate.backends.firmware import Board, board_of, build_runner
 from lowtide.emulate.measure.blocks import BlockLog
@@ -86,6 +89,7 @@ class QemuSession:
         self._scratch = tempfile.TemporaryDirectory(prefix="lowtide-")
         self._directory = Path(self._scratch.name)
         self.program = build_runner(artifact, kind, self._board, self._directory, symbols=symbols)
+        self.held = first_states(artifact)
         self._garbage = np.random.default_rng(_SEED).integers(0, 256, artifact.arena_bytes, np.uint8)
 
     def run(self, inputs: Sequence[Array], *, count: bool = True, probe: bool = False) -> RunResult:
@@ -102,6 +106,7 @@ class QemuSession:
         for record in records:
             self._check(record)
         results = [self._result(record, count) for record in records]
+        self.held = read_states(records[0].arena, self._artifact)
         if not probe:
             return results[0]
         one, two = (before != record.arena for before, record in zip(arenas, records, strict=True))
@@ -110,6 +115,7 @@ class QemuSession:
     def _filled(self, garbage: Bytes, inputs: Sequence[Array]) -> Bytes:
         arena = garbage.copy()
         write_inputs(arena, self._artifact.inputs, inputs)
+        write_states(arena, self._artifact, self.held)
         return arena
 
     def _emulate(self, arenas: Sequence[Bytes], count: bool) -> list[_Record]:

@@ -14,9 +14,12 @@ from lowtide.emulate.backend import (
     Backend,
     RunResult,
     check_inputs,
+    first_states,
     probed,
     read_outputs,
+    read_states,
     write_inputs,
+    write_states,
 )
 from lowtide.emulate.image.elf_loader import call_elf, load_elf
 from lowtide.emulate.image.link import link_object
@@ -66,6 +69,7 @@ class UnicornSession:
         self.layout: Layout = make_layout(
             self._image, arena_bytes=artifact.arena_bytes, stack_bytes=artifact.stack_bytes, loader=kind == "elf"
         )
+        self.held = first_states(artifact)
         self._machines: dict[bool, Machine] = {}
 
     def run(self, inputs: Sequence[Array], *, count: bool = True, probe: bool = False) -> RunResult:
@@ -77,11 +81,14 @@ class UnicornSession:
         check_inputs(self._artifact.inputs, inputs)
         machine = self.machine(count)
         result = self._run_on(machine, inputs, inverted=False, count=count)
+        after = read_states(machine.bytes_of(self.layout.arena), self._artifact)
         if not probe:
+            self.held = after
             return result
         changed = self._changed(machine, inverted=False)
         second = self._run_on(machine, inputs, inverted=True, count=count)
         changed |= self._changed(machine, inverted=True)
+        self.held = after
         return probed(self._artifact, result, second, changed, "memory")
 
     def profile(self, inputs: Sequence[Array]) -> Profile:
@@ -154,6 +161,7 @@ class UnicornSession:
     def _call(self, machine: Machine, inputs: Sequence[Array], *, inverted: bool) -> int:
         machine.reset(inverted=inverted)
         write_inputs(machine.bytes_of(self.layout.arena), self._artifact.inputs, inputs)
+        write_states(machine.bytes_of(self.layout.arena), self._artifact, self.held)
         if self._kind == "elf":
             code = call_elf(machine, self._image.entry)
         else:

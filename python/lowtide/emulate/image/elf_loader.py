@@ -48,7 +48,7 @@ def load_elf(artifact: ArtifactView) -> Image:
 
 
 def call_elf(machine: Machine, query: int) -> int:
-    """Ask the library for its one export and dispatch it on the arena; returns the export's status.
+    """Ask the library for its first export, the network, and dispatch it on the arena; returns the export's status.
 
     `machine.instructions()` then counts the dispatch alone.
     """
@@ -57,8 +57,8 @@ def call_elf(machine: Machine, query: int) -> int:
     memory[:] = 0
     base = layout.loader.start
     library = machine.call(query, [_QUERY_VERSION, base + _ENVIRONMENT])
-    if _word(machine, library, _IMPORT_COUNT) != 0 or _word(machine, library, _EXPORT_COUNT) != 1:
-        raise InternalError("run", "the embedded ELF wants imports, or hasn't exactly one export")
+    if _word(machine, library, _IMPORT_COUNT) != 0 or _word(machine, library, _EXPORT_COUNT) not in (1, 2):
+        raise InternalError("run", "the embedded ELF wants imports, or exports more than the network and its reset")
     function = _word(machine, _word(machine, library, _EXPORT_POINTERS), 0)
     arena = layout.arena
     memory[_BINDINGS : _BINDINGS + 8] = list(struct.pack("<II", arena.start, arena.size))

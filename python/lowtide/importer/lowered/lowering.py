@@ -6,10 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lowtide.importer.lowered.builder import Call
-from lowtide.importer.tflite.model import Shape, Tensor
+from lowtide.importer.tflite.model import Operator, Shape, Tensor
 from lowtide.importer.tflite.operands import Operands
 from lowtide.importer.tflite.operators import OpSpec
 from lowtide.ir import Value
+
+
+def no_states(operator: Operator, inputs: Sequence[Tensor | None]) -> tuple[int, ...]:
+    """Of an operator that remembers nothing."""
+    del operator, inputs
+    return ()
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,8 @@ class Lowering:
         shapes: the shapes of its outputs; raises `ShapeError` where the operands don't fit each other.
         emit: makes linalg of a checked operator; one value for each output. Raises through `Call.refuse` what LiteRT
             does not compute either.
+        states: positions of the operands that it changes from one run to the next; `emit` gives their new values behind
+            the outputs.
         types: element types of the first operand for which this is the lowering; None for all.
     """
 
@@ -29,6 +37,7 @@ class Lowering:
     shapes: Callable[[Operands], Sequence[Shape]]
     emit: Callable[[Call], Sequence[Value]]
     types: tuple[int, ...] | None = None
+    states: Callable[[Operator, Sequence[Tensor | None]], tuple[int, ...]] = no_states
 
     def takes(self, inputs: Sequence[Tensor | None]) -> bool:
         """Whether it is for an operator with these operands."""

@@ -7,7 +7,8 @@ needs it, written anew, and converted to TOSA by `tosa-converter-for-tflite` in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from lowtide.errors import InputError
@@ -20,9 +21,10 @@ from lowtide.importer.tflite.fold import fold
 from lowtide.importer.tflite.model import Model, Tensor
 from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.partition import Partition, partition
-from lowtide.importer.tflite.reader import read
+from lowtide.importer.tflite.reader import read, read_others
 from lowtide.importer.tflite.repair import repair, unbatch
-from lowtide.network import IoTensor
+from lowtide.importer.tflite.variables import remember, without_unused
+from lowtide.network import InitialState, IoTensor
 
 __all__ = ["Imported", "OperatorInfo", "contents", "import_tflite"]
 
@@ -50,6 +52,7 @@ class Imported:
             operator they stand for (or begins with its name and `/`).
         inputs, outputs: as the model's own file declares them, repairs notwithstanding. The function takes and yields
             exactly these bytes; a uint8 tensor is `ui8` there and not shifted.
+        states: what the model remembers from one run to the next: the function's last arguments and results.
         operators: those that the outputs need, in the file's order.
         notes: what is still to be mended in the module.
     """
@@ -58,6 +61,7 @@ class Imported:
     partition: Partition
     inputs: tuple[IoTensor, ...]
     outputs: tuple[IoTensor, ...]
+    states: tuple[InitialState, ...]
     operators: tuple[OperatorInfo, ...]
     notes: Notes
 
@@ -75,8 +79,9 @@ def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
         UsageError: `until` names no tensor that the model computes.
     """
     where = str(path)
-    model = read(contents(path), where)
-    model = cut_until(model, until, where) if until else needed(model)
+    data = contents(path)
+    model = remember(read(data, where), partial(read_others, data, where), where)
+    model = without_unused(cut_until(model, until, where) if until else needed(model))
     model = needed(fold(model))
     model = unbatch(model, where)
     check(model, where)
@@ -88,8 +93,12 @@ def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
     return Imported(
         bytecode=bytecode,
         partition=parts,
-        inputs=tuple(_io(model.tensors[index]) for index in model.inputs),
-        outputs=tuple(_io(model.tensors[index]) for index in model.outputs),
+        inputs=tuple(_io(model.tensors[index]) for index in model.own_inputs),
+        outputs=tuple(_io(model.tensors[index]) for index in model.own_outputs),
+        states=tuple(
+            InitialState(replace(_io(model.tensors[index]), name=state.name), state.initial)
+            for index, state in zip(model.inputs[len(model.own_inputs) :], model.states, strict=True)
+        ),
         operators=_operators(model),
         notes=notes,
     )

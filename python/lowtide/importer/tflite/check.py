@@ -18,7 +18,7 @@ from lowtide.importer.tflite.cut import arguments
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 from lowtide.importer.tflite.operands import ShapeError
 from lowtide.importer.tflite.operators import BIASED, FOLDED, OpSpec
-from lowtide.importer.tflite.specs import shapes_for, spec_for
+from lowtide.importer.tflite.specs import shapes_for, spec_for, states_of
 
 DTYPES: dict[int, DType] = {
     TensorType.FLOAT32: "float32",
@@ -76,7 +76,7 @@ class _Check:
         used = {i for op in self._model.operators for i in (*op.inputs, *op.outputs) if i >= 0}
         for index in sorted(used.union(self._model.inputs, self._model.outputs)):
             self._tensor(self._model.tensors[index])
-        for index in self._model.inputs:
+        for index in self._model.own_inputs:
             self._batch(self._model.tensors[index])
         for operator in self._model.operators:
             spec = self._spec(operator)
@@ -148,6 +148,9 @@ class _Check:
 
     def _tensor(self, tensor: Tensor) -> None:
         place = f"tensor {tensor}"
+        if tensor.variable:
+            message = "this tensor keeps its value from one run to the next, and no operator that does so has it"
+            self._refuse(place, message)
         if tensor.oddity:
             self._refuse(place, f"this tensor {tensor.oddity}, which lowtide does not take")
         dtype = DTYPES.get(tensor.type)
@@ -188,8 +191,9 @@ class _Check:
         tensors = self._model.tensors
         least, most = spec.inputs
         fewest, greatest = spec.outputs
-        if not least <= len(operator.inputs) <= most or not fewest <= len(operator.outputs) <= greatest:
-            self._refuse_operator(operator, f"it has {len(operator.inputs)} inputs and {len(operator.outputs)} outputs")
+        made = len(operator.outputs) - len(states_of(operator, inputs_of(self._model, operator)))
+        if not least <= len(operator.inputs) <= most or not fewest <= made <= greatest:
+            self._refuse_operator(operator, f"it has {len(operator.inputs)} inputs and {made} outputs")
         for position, index in enumerate(operator.inputs):
             if index < 0 and (position < least or operator.code in _JOINS):
                 self._refuse_operator(operator, f"its input {position} is missing")
@@ -219,7 +223,8 @@ class _Check:
 
     def _shapes(self, operator: Operator) -> None:
         inputs = [self._model.tensors[index] if index >= 0 else None for index in operator.inputs]
-        outputs = [self._model.tensors[index] for index in operator.outputs]
+        count = len(states_of(operator, inputs))
+        outputs = [self._model.tensors[index] for index in operator.outputs[: len(operator.outputs) - count]]
         try:
             shapes = shapes_for(operator, inputs, [output.shape for output in outputs])
         except ShapeError as error:

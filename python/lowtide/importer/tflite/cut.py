@@ -38,9 +38,11 @@ def until(model: Model, names: Sequence[str], where: str) -> Model:
     indices = tuple(_index(model, name, where) for name in names)
     if len(set(indices)) != len(indices):
         raise UsageError("importer", "--until names a tensor twice", where=where)
-    cut = needed(replace(model, outputs=indices))
-    used = {index for operator in cut.operators for index in operator.inputs}
-    return replace(cut, inputs=tuple(index for index in cut.inputs if index in used))
+    states = model.outputs[len(model.own_outputs) :]
+    cut = needed(replace(model, outputs=(*indices, *states)))
+    used = {index for operator in needed(replace(model, outputs=indices)).operators for index in operator.inputs}
+    remembered = model.inputs[len(model.own_inputs) :]
+    return replace(cut, inputs=(*(index for index in cut.own_inputs if index in used), *remembered))
 
 
 def _index(model: Model, name: str, where: str) -> int:

@@ -40,6 +40,7 @@ class Tensor:
         data: the bytes of a constant, or None.
         quantization: None where the tensor has no scale.
         ranked: False where the file says that the shape is unknown (an empty `shape` and no `has_rank`).
+        variable: it keeps its value from one run to the next.
         oddity: why lowtide cannot take a tensor like this, or None.
     """
 
@@ -50,6 +51,7 @@ class Tensor:
     data: bytes | memoryview | None = None
     quantization: Quantization | None = None
     ranked: bool = True
+    variable: bool = False
     oddity: str | None = None
 
     @property
@@ -96,13 +98,36 @@ class Operator:
 
 
 @dataclass(frozen=True)
+class State:
+    """What a model remembers from one run to the next, and its bytes before the first."""
+
+    name: str
+    initial: bytes
+
+
+@dataclass(frozen=True)
 class Model:
-    """One subgraph: tensors by index, operators in execution order."""
+    """One subgraph: tensors by index, operators in execution order.
+
+    Attributes:
+        states: of the last inputs, which hold what the run before has left in as many of the last outputs.
+    """
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    states: tuple[State, ...] = ()
+
+    @property
+    def own_inputs(self) -> tuple[int, ...]:
+        """The inputs that the user writes."""
+        return self.inputs[: len(self.inputs) - len(self.states)]
+
+    @property
+    def own_outputs(self) -> tuple[int, ...]:
+        """The outputs that the user reads."""
+        return self.outputs[: len(self.outputs) - len(self.states)]
 
     def place(self, operator: Operator) -> str:
         """Says which operator it is: its index, its name and the first tensor it makes."""

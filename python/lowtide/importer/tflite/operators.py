@@ -20,7 +20,8 @@ REAL_TYPES = (TensorType.FLOAT32, *EIGHT_BIT_TYPES)
 ALL_TYPES = (*REAL_TYPES, TensorType.INT32, TensorType.INT64, TensorType.BOOL)
 _NUMBERS = (*REAL_TYPES, TensorType.INT32)
 
-OptionKind = Scalar | Literal["i32 vector"]
+OptionKind = Scalar | Literal["i32 vector", "text"]
+"""How an option is stored; a text is held as its bytes in UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -255,6 +256,14 @@ FOLDED: Mapping[int, OpSpec] = {
 }
 """Operators that lowtide takes where their result is known when the model is imported, as in arithmetic on shapes."""
 
+
+RESOURCES: Mapping[int, OpSpec] = {
+    _B.CALL_ONCE: OpSpec(_O.CallOnceOptions, (Option("init_subgraph_index"),), (0, 0), outputs=(0, 0)),
+    _B.VAR_HANDLE: OpSpec(_O.VarHandleOptions, (Option("container", "text"), Option("shared_name", "text")), (0, 0)),
+    _B.READ_VARIABLE: OpSpec(_O.ReadVariableOptions),
+    _B.ASSIGN_VARIABLE: OpSpec(_O.AssignVariableOptions, (), (2, 2), outputs=(0, 0)),
+}
+"""Operators on variables, which become inputs and outputs of the network (`variables.py`)."""
 
 BIASED = (BuiltinOperator.CONV_2D, BuiltinOperator.DEPTHWISE_CONV_2D, BuiltinOperator.FULLY_CONNECTED)
 """Operators whose inputs are data, weights and an optional bias."""

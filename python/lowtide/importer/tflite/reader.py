@@ -53,6 +53,12 @@ def read(data: bytes, where: str, *, alone: bool = False) -> Model:
     return _Subgraph(data, root, subgraphs[0]).read()
 
 
+def read_others(data: bytes, where: str) -> list[Model]:
+    """The subgraphs behind the first of a file that `read` takes; they may be without inputs and outputs."""
+    root = Buffer(data, where).root()
+    return [_Subgraph(data, root, table).read(ends=False) for table in root.children(2, "subgraph")[1:]]
+
+
 class _Subgraph:
     """Reads a subgraph with the lists that the whole model shares."""
 
@@ -64,7 +70,8 @@ class _Subgraph:
         self._buffers = [self._constant(buffer) for buffer in root.children(4, "buffer")]
         self._names: dict[str, int] = {}
 
-    def read(self) -> Model:
+    def read(self, *, ends: bool = True) -> Model:
+        """The subgraph; `ends` where it must have inputs and outputs."""
         tensors = tuple(self._tensor(table) for table in self._table.children(0, "tensor"))
         operators = self._table.children(3, "operator")
         model = Model(
@@ -74,7 +81,7 @@ class _Subgraph:
             self._indices(self._table, 2, len(tensors), "the model's outputs"),
         )
         for what, indices in (("inputs", model.inputs), ("outputs", model.outputs)):
-            if not indices or min(indices) < 0:
+            if (ends and not indices) or min(indices, default=0) < 0:
                 self._fail(f"its list of {what} is empty or has gaps")
         # One tensor may be several outputs. As an input it would be written twice, and the last one to write would win.
         if len(set(model.inputs)) != len(model.inputs):
@@ -116,6 +123,7 @@ class _Subgraph:
             data=self._buffers[buffer] if buffer else None,
             quantization=self._quantization(table),
             ranked=bool(shape) or bool(table.integer(8, "bool")),
+            variable=bool(table.integer(5, "bool")),
             oddity=oddity(table),
         )
 
@@ -166,8 +174,6 @@ def _code(table: Table) -> tuple[int, str, int]:
 
 def oddity(table: Table) -> str | None:
     """Why lowtide cannot take the tensor stored in this table, whatever its shape and type; None if it can."""
-    if table.integer(5, "bool"):
-        return "keeps its value from one run to the next (a variable)"
     if table.has(6):
         return "is stored sparse"
     quantization = table.child(4, f"the quantisation of {table.what}")
@@ -190,6 +196,8 @@ def _options(code: int, table: Table) -> dict[str, OptionValue]:
 
 
 def _option(table: Table | None, slot: int, option: Option, what: str) -> OptionValue:
+    if option.kind == "text":
+        return tuple(table.text(slot, what).encode()) if table else ()
     if option.kind == "i32 vector":
         return table.integers(slot, "i32", what) if table else ()
     if table is None:

@@ -7,20 +7,26 @@ from collections.abc import Sequence
 from lowtide.importer.lowered.library import LOWERED, lowering_for
 from lowtide.importer.tflite.model import Operator, Shape, Tensor
 from lowtide.importer.tflite.operands import Operands
-from lowtide.importer.tflite.operators import FOLDED, SUPPORTED, OpSpec
+from lowtide.importer.tflite.operators import FOLDED, RESOURCES, SUPPORTED, OpSpec
 from lowtide.importer.tflite.shapes import output_shapes
 
 
 def options_of(code: int) -> OpSpec | None:
     """The operator's options, as they are stored; None where lowtide knows nothing of it."""
     lowered = LOWERED.get(code)
-    return SUPPORTED.get(code) or (lowered[0].spec if lowered else FOLDED.get(code))
+    return SUPPORTED.get(code) or RESOURCES.get(code) or (lowered[0].spec if lowered else FOLDED.get(code))
 
 
 def spec_for(operator: Operator, inputs: Sequence[Tensor | None]) -> OpSpec | None:
     """What the options and operands of an operator that is run must be; None where lowtide has no way to run it."""
     lowering = lowering_for(operator, inputs)
     return SUPPORTED.get(operator.code) if lowering is None else lowering.spec
+
+
+def states_of(operator: Operator, inputs: Sequence[Tensor | None]) -> tuple[int, ...]:
+    """Positions of the operands that an operator changes from one run to the next."""
+    lowering = lowering_for(operator, inputs)
+    return () if lowering is None else lowering.states(operator, inputs)
 
 
 def shapes_for(operator: Operator, inputs: Sequence[Tensor | None], declared: Sequence[Shape]) -> Sequence[Shape]:

@@ -1,0 +1,208 @@
+"""What a model remembers from one run to the next: as inputs that the run before has made, and outputs for the next.
+
+A file has it as resources (VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE), which a subgraph that runs once may fill, or as
+operands of LSTM and SVDF that are marked as variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
+
+import numpy as np
+from tflite import BuiltinOperator, TensorType
+
+from lowtide.errors import InputError
+from lowtide.importer.lowered.library import inputs_of, lowering_for
+from lowtide.importer.tflite.model import Model, Operator, State, Tensor
+from lowtide.importer.tflite.operators import RESOURCES
+
+_SIGNED_BYTES = (TensorType.INT8,)
+
+
+def remember(model: Model, others: Callable[[], Sequence[Model]], where: str) -> Model:
+    """The model with its states as the last inputs and outputs, and without operators on resources.
+
+    Args:
+        model: the first subgraph.
+        others: gives those behind it.
+        where: the file's name, for messages.
+
+    Raises:
+        InputError: a variable is used in a way that is unclear, or filled with what is no constant.
+    """
+    return _of_operands(_Resources(model, where).resolved(others), where)
+
+
+def without_unused(model: Model) -> Model:
+    """The model without the states that its outputs do not depend on, however many runs one looks ahead."""
+    while True:
+        count = len(model.states)
+        inputs, outputs = model.inputs[len(model.inputs) - count :], model.outputs[len(model.outputs) - count :]
+        used = {index for operator in model.operators for index in operator.inputs} | {*model.own_outputs}
+        kept = [k for k in range(count) if inputs[k] in used]
+        if len(kept) == count:
+            return model
+        model = replace(
+            model,
+            inputs=(*model.own_inputs, *(inputs[k] for k in kept)),
+            outputs=(*model.own_outputs, *(outputs[k] for k in kept)),
+            states=tuple(model.states[k] for k in kept),
+        )
+        wanted = set(model.outputs)
+        needed: list[Operator] = []
+        for operator in reversed(model.operators):
+            if wanted.intersection(operator.outputs):
+                needed.append(operator)
+                wanted.update(operator.inputs)
+        model = replace(model, operators=tuple(reversed(needed)))
+
+
+@dataclass
+class _Resource:
+    """A variable while the operators are gone through: the tensor that was read first, and what it holds by then."""
+
+    name: str
+    read: int | None = None
+    holds: int | None = None
+    assigned: bool = False
+
+
+@dataclass
+class _Resources:
+    model: Model
+    where: str
+    found: dict[str, _Resource] = field(default_factory=dict[str, _Resource])
+    handles: dict[int, str] = field(default_factory=dict[int, str])
+    same: dict[int, int] = field(default_factory=dict[int, int])
+
+    def resolved(self, others: Callable[[], Sequence[Model]]) -> Model:
+        model = self.model
+        if not any(operator.code in RESOURCES for operator in model.operators):
+            return model
+        first: dict[str, bytes] = {}
+        kept: list[Operator] = []
+        for stored in model.operators:
+            operator = replace(stored, inputs=tuple(self.same.get(index, index) for index in stored.inputs))
+            if operator.code == BuiltinOperator.CALL_ONCE:
+                first |= self._first(operator, others())
+            elif operator.code in RESOURCES:
+                self._apply(operator)
+            else:
+                kept.append(operator)
+        outputs = tuple(self.same.get(index, index) for index in model.outputs)
+        model = replace(model, operators=tuple(kept), outputs=outputs)
+        tensors: dict[int, Tensor] = {}
+        for resource in self.found.values():
+            if resource.read is None or resource.holds is None:
+                continue
+            tensor = model.tensors[resource.read]
+            data = first.get(resource.name, _nothing(tensor))
+            if resource.assigned:
+                model = _with_state(model, resource.name, resource.read, resource.holds, data)
+            else:
+                # nobody changes it: a constant
+                tensors[resource.read] = replace(tensor, data=data)
+        return model.with_tensors(tensors)
+
+    def _apply(self, operator: Operator) -> None:
+        if operator.code == BuiltinOperator.VAR_HANDLE:
+            name = _name(operator)
+            self.handles[operator.outputs[0]] = name
+            self.found.setdefault(name, _Resource(name))
+            return
+        resource = self._resource(operator)
+        if operator.code == BuiltinOperator.ASSIGN_VARIABLE:
+            resource.holds, resource.assigned = operator.inputs[1], True
+        elif resource.holds is None:
+            resource.read = resource.holds = operator.outputs[0]
+        else:
+            self.same[operator.outputs[0]] = resource.holds
+
+    def _resource(self, operator: Operator) -> _Resource:
+        name = self.handles.get(operator.inputs[0]) if operator.inputs else None
+        if name is None:
+            self._refuse(operator, "its variable has no VAR_HANDLE before it")
+        least = 2 if operator.code == BuiltinOperator.ASSIGN_VARIABLE else 1
+        if len(operator.inputs) != least or min(operator.inputs) < 0 or len(operator.outputs) != 2 - least:
+            self._refuse(operator, f"it has {len(operator.inputs)} inputs and {len(operator.outputs)} outputs")
+        return self.found[name]
+
+    def _first(self, operator: Operator, others: Sequence[Model]) -> dict[str, bytes]:
+        """What the subgraph that runs once fills variables with."""
+        number = operator.options.get("init_subgraph_index", 0)
+        if not isinstance(number, int) or not 1 <= number <= len(others):
+            self._refuse(operator, f"it calls subgraph {number}, and the model has {len(others) + 1}")
+        model, filled = others[number - 1], dict[str, bytes]()
+        names: dict[int, str] = {}
+        for inner in model.operators:
+            if inner.code == BuiltinOperator.VAR_HANDLE and inner.outputs:
+                names[inner.outputs[0]] = _name(inner)
+                continue
+            value = inner.inputs[1] if inner.code == BuiltinOperator.ASSIGN_VARIABLE and len(inner.inputs) == 2 else -1
+            data = model.tensors[value].data if value >= 0 else None
+            if data is None or inner.inputs[0] not in names:
+                self._refuse(operator, f"subgraph {number}, {model.place(inner)}: only constants fill variables there")
+            filled[names[inner.inputs[0]]] = bytes(data)
+        return filled
+
+    def _refuse(self, operator: Operator, message: str) -> NoReturn:
+        remedy = "compile a part without the variables: --until TENSOR"
+        raise InputError("importer", message, where=f"{self.where}, {self.model.place(operator)}", remedy=remedy)
+
+
+def _name(operator: Operator) -> str:
+    name = operator.options.get("shared_name", ())
+    return bytes(name).decode("utf-8", "replace") if isinstance(name, tuple) else ""
+
+
+def _nothing(tensor: Tensor) -> bytes:
+    """What LiteRT Micro fills a variable with: zero, of signed bytes the zero point."""
+    size = tensor.elements * np.dtype(_numpy(tensor)).itemsize
+    fills = tensor.type in _SIGNED_BYTES and tensor.quantization is not None
+    zero = tensor.quantization.zero_points[0] if fills and tensor.quantization is not None else 0
+    return bytes([zero & 0xFF]) * size
+
+
+def _numpy(tensor: Tensor) -> str:
+    name = tensor.type_name.lower()
+    return name if name in ("int8", "uint8", "int16", "int32", "int64", "float32") else "int8"
+
+
+def _with_state(model: Model, name: str, before: int, after: int, initial: bytes) -> Model:
+    return replace(
+        model,
+        inputs=(*model.inputs, before),
+        outputs=(*model.outputs, after),
+        states=(*model.states, State(name, initial)),
+    )
+
+
+def _of_operands(model: Model, where: str) -> Model:
+    """Operands that LSTM and SVDF change become states; the operator gets outputs for their new values."""
+    tensors, operators = list(model.tensors), list[Operator]()
+    pairs: list[tuple[str, int, int, bytes]] = []
+    seen: set[int] = set()
+    for operator in model.operators:
+        inputs = inputs_of(model, operator)
+        lowering = lowering_for(operator, inputs)
+        positions = () if lowering is None else lowering.states(operator, inputs)
+        made: list[int] = []
+        for position in positions:
+            index = operator.inputs[position]
+            if index in seen:
+                message = f"its variable {model.tensors[index]} is that of another operator, too"
+                raise InputError("importer", message, where=f"{where}, {model.place(operator)}")
+            seen.add(index)
+            tensor = model.tensors[index]
+            tensors.append(replace(tensor, name=f"{tensor.name}/next", variable=False, data=None))
+            made.append(len(tensors) - 1)
+            pairs.append((tensor.name, index, made[-1], _nothing(tensor)))
+        operators.append(replace(operator, outputs=(*operator.outputs, *made)))
+    for index in seen:
+        tensors[index] = replace(tensors[index], variable=False, data=None)
+    model = replace(model, tensors=tuple(tensors), operators=tuple(operators))
+    for pair in pairs:
+        model = _with_state(model, *pair)
+    return model
