@@ -37,6 +37,7 @@ class Slot:
 
 RESET_MARK = 0x4C545253
 """The word in the arena that says that a network's states hold something."""
+RESET_MARK_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -81,3 +82,8 @@ class Network:
     portable: str = ""
     states: tuple[State, ...] = ()
     mark_offset: int | None = None
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions that a firmware calls: NAME_run, and NAME_reset where there is something to forget."""
+        return tuple(f"{self.name}_{what}" for what in (("run", "reset") if self.states else ("run",)))

@@ -30,7 +30,7 @@ from lowtide.importer.tflite.reader import read
 from lowtide.importer.tflite.repair import unbatch
 from lowtide.importer.tflite.writer import write
 from lowtide.limits import MOST_RUNS, MOST_SEED, check_number
-from lowtide.network import IoTensor
+from lowtide.network import RESET_MARK_BYTES, IoTensor
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective
 from lowtide.report.report import Report, update_report
 
@@ -106,10 +106,11 @@ def _run(
     measures = backend == "unicorn"
     report = load(folder).report
     session = _backend(backend, kind).open(view)
+    before = session.held
     result = session.run(arrays, probe=measures)
     _check_result(result, report, kind)
     if witness:
-        result = replace(result, witnessed_loads=_witness(session, arrays, result, report))
+        result = replace(result, witnessed_loads=_witness(session, arrays, result, report, before))
     if result.instructions is not None and kind == "object":
         if load(folder).report.measured(None, None) != report.measured(None, None):
             raise InputError(
@@ -119,7 +120,9 @@ def _run(
     return result
 
 
-def _witness(session: Session, inputs: Sequence[Array], first: RunResult, report: Report) -> int:
+def _witness(
+    session: Session, inputs: Sequence[Array], first: RunResult, report: Report, before: tuple[bytes, ...]
+) -> int:
     """The number of loads that a further run was seen to make, all of them right."""
     if not isinstance(session, UnicornSession):
         raise UsageError("run", "only Unicorn can witness a run", remedy="leave out --backend, or --witness")
@@ -129,7 +132,12 @@ def _witness(session: Session, inputs: Sequence[Array], first: RunResult, report
     if rewriting is not None:
         message = "MLIR made the code of this layer, and stores bytes of its output more than once"
         raise InputError("run", message, where=f"'{rewriting.name}'", remedy="leave out --witness")
+    # from what was remembered before the first run, not after it
+    session.held = before
     result, trace = session.trace(inputs)
+    if report.mark_offset is not None:
+        # the one access that is no layer's: whether the states hold something
+        trace = trace.without(report.mark_offset, RESET_MARK_BYTES)
     if any(one.tobytes() != two.tobytes() for one, two in zip(first.outputs, result.outputs, strict=True)):
         raise InternalError("witness", "the run gave other outputs than before, when it was not watched")
     return check_trace(trace, report.layers, report.buffers, report.arena_bytes, report.loops).loads
@@ -216,7 +224,8 @@ def verify_model(
 def _compare(artifact: Artifact, references: References, backend: str | None) -> Verification:
     view = load_artifact(artifact.directory)
     first = backend_named(backend or ("unicorn" if view.target.emulator not in ("", "host") else "host")).open(view)
-    large = artifact.report.macs > EMULATED_MACS and backend is None
+    # what a network remembers is on the one machine that ran it
+    large = artifact.report.macs > EMULATED_MACS and backend is None and not artifact.report.states
     rest: Session = backend_named("host").open(view) if large else first
     results = [(first if i == 0 else rest).run(arrays) for i, arrays in enumerate(references.inputs)]
     for result in results:

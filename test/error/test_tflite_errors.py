@@ -240,7 +240,6 @@ def odd_tensor(field: str) -> Table:
 @pytest.mark.parametrize(
     ("field", "reason"),
     [
-        ("IsVariable", "keeps its value from one run to the next"),
         ("Sparsity", "is stored sparse"),
         ("Quantization", "has a custom quantisation"),
     ],
@@ -252,6 +251,13 @@ def test_odd_tensors(field: str, reason: str) -> None:
     model = cnn()
     odd = model.with_tensors({0: replace(model.tensors[0], signature=(), oddity=found)})
     with pytest.raises(InputError, match=reason):
+        check(odd, "test")
+
+
+def test_a_variable_that_no_operator_changes() -> None:
+    model = cnn()
+    odd = model.with_tensors({0: replace(model.tensors[0], signature=(), variable=True)})
+    with pytest.raises(InputError, match="keeps its value from one run to the next, and no operator that does so"):
         check(odd, "test")
 
 

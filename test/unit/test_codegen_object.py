@@ -161,7 +161,7 @@ def test_globalise_changes_nothing_else(target: Target) -> None:
         assert len(changed) == len(raw)
         before, after = _resolved(raw), _resolved(changed)
         assert after == before
-        keep_only(changed, "int8_net_run", scratch)
+        keep_only(changed, ["int8_net_run"], scratch)
 
 
 def test_globalise_refuses_what_is_not_there() -> None:

@@ -139,7 +139,7 @@ def test_soft_float_calls_are_listed_and_not_counted() -> None:
 def test_sizes_count_what_is_linked() -> None:
     data, _ = _object(INT8_NET, M4)
     with scratch_directory() as scratch:
-        found = sizes(data, "int8_net_run", scratch)
+        found = sizes(data, ["int8_net_run"], scratch)
     # 64 weights, and two unwind entries of 8 bytes.
     assert (found.rodata_bytes, found.data_bytes) == (80, 0)
     assert 60 < found.code_bytes < 200

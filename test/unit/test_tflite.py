@@ -170,7 +170,7 @@ def test_locations_carry_tensor_names(tmp_path: Path) -> None:
 
 def _stored(option: Option, place: int) -> OptionValue:
     """A value that is neither the option's default nor the one of its neighbours."""
-    if option.kind == "i32 vector":
+    if option.kind in ("i32 vector", "text"):
         return (place + 3, place + 5)
     return 1 - option.default if option.kind == "bool" else place + 2
 

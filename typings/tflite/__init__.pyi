@@ -356,6 +356,7 @@ class TensorType:
     INT32: int
     INT64: int
     INT8: int
+    RESOURCE: int
     UINT16: int
     UINT32: int
     UINT64: int

@@ -78,7 +78,7 @@ static void print_figure(const char *name, uint64_t value) {
 
 int main(void) {
   lt_call call;
-  if (lt_network_open(arena, &call) != 0) {
+  if (lt_network_reset(arena) != 0 || lt_network_open(arena, &call) != 0) {
     lt_print("the network can't be loaded\n");
     return 1;
   }

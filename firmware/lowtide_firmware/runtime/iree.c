@@ -13,9 +13,10 @@ typedef struct {
 
 typedef const library *(*query_function)(uint32_t version, const lt_iree_environment *environment);
 
-int lt_iree_prepare(void *query, void *arena, size_t arena_bytes, lt_iree_state *state, lt_call *call) {
+int lt_iree_prepare(void *query, void *arena, size_t arena_bytes, uint32_t ordinal, lt_iree_state *state,
+                    lt_call *call) {
   const library *found = ((query_function)(uintptr_t)query)(LIBRARY_VERSION, &state->environment);
-  if (found == NULL || found->import_count != 0 || found->export_count != 1) {
+  if (found == NULL || found->import_count != 0 || found->export_count <= ordinal) {
     return -1;
   }
   state->bindings[0] = arena;
@@ -32,7 +33,7 @@ int lt_iree_prepare(void *query, void *arena, size_t arena_bytes, lt_iree_state 
       .bindings = state->bindings,
       .lengths = state->lengths,
   };
-  call->function = (lt_function)found->exports[0];
+  call->function = (lt_function)found->exports[ordinal];
   call->arguments[0] = (uintptr_t)&state->environment;
   call->arguments[1] = (uintptr_t)&state->dispatch;
   call->arguments[2] = (uintptr_t)&state->workgroup;

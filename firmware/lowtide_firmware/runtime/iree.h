@@ -47,9 +47,10 @@ typedef struct {
   size_t lengths[1];
 } lt_iree_state;
 
-/* Fills the zeroed `state`, and `call` so that calling it runs the library's one export on the arena.
-   `query` is what LT_IREE_QUERY names. Returns 0, or -1 where the library is of another version, imports
-   functions, or hasn't exactly one export. */
-int lt_iree_prepare(void *query, void *arena, size_t arena_bytes, lt_iree_state *state, lt_call *call);
+/* Fills the zeroed `state`, and `call` so that calling it runs one of the library's exports on the
+   arena: 0 is the network, 1 the reset of one that remembers. `query` is what LT_IREE_QUERY names. Returns 0, or -1
+   where the library is of another version, imports functions, or has no such export. */
+int lt_iree_prepare(void *query, void *arena, size_t arena_bytes, uint32_t ordinal, lt_iree_state *state,
+                    lt_call *call);
 
 #endif

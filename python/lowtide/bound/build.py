@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 
 from lowtide.bound.bind import Binder, BoundLayer
@@ -125,7 +126,8 @@ class _Reader:
         inputs, count = tuple(range(len(block.arguments))), states_of(block)
         outputs, after = ends[: len(ends) - count], ends[len(ends) - count :]
         states = tuple(zip(inputs[len(inputs) - count :], after, strict=True))
-        for index in (*outputs, *(before for before, _ in states)):
+        # a new state is read when all layers are done: what makes it in a loop makes it whole
+        for index in (*outputs, *chain.from_iterable(states)):
             self._rows[index]["last_use"] = len(self._layers) + 1
         graph = Graph(tuple(self._layers), self._tensors(), inputs, outputs, states)
         return BoundNetwork(graph, tuple(self._fusions), tuple(self._bound), self._buffers)

@@ -92,15 +92,15 @@ def compile_network(network: Network, target: Target) -> Compiled:
     body = prepare_body(network)
     with scratch_directory() as scratch:
         built = build_object(network, target, body.own, scratch)
-        run, code = f"{network.name}_run", built.data
-        counted = sizes(code, run, scratch)
+        code = built.data
+        counted = sizes(code, network.functions, scratch)
     external = undefined_symbols(code)
     return Compiled(
         object=code,
         header=header_text(network, target, external).encode(),
         library=built.library,
         portable=body.portable,
-        stack_bytes=_rounded(stack_bound(code, built.frames, run), target),
+        stack_bytes=_rounded(max(stack_bound(code, built.frames, root) for root in network.functions), target),
         data_bytes=counted.data_bytes,
         code_bytes=counted.code_bytes,
         rodata_bytes=counted.rodata_bytes,

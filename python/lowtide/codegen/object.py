@@ -53,7 +53,6 @@ def build_object(network: Network, target: Target, body: str, scratch: Path) -> 
     Raises:
         InternalError: IREE refused the module, or the object needs functions that no firmware has.
     """
-    functions = [f"{network.name}_{what}" for what in (("run", "reset") if network.states else ("run",))]
     flags = (
         "--compile-mode=hal-executable",
         "--iree-llvmcpu-link-embedded=false",
@@ -63,7 +62,7 @@ def build_object(network: Network, target: Target, body: str, scratch: Path) -> 
     )
     compile_module(object_module(network, target, body), target, flags, scratch, name=network.name)
     library = (scratch / "static.o").read_bytes()
-    data = keep_only(reduce(globalise, functions, library), functions, scratch)
+    data = keep_only(reduce(globalise, network.functions, library), network.functions, scratch)
     _check_undefined(undefined_symbols(data), target)
     return ObjectFile(data, library, parse_stack_usage((scratch / "static.su").read_text(encoding="utf-8")))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,16 +22,17 @@ class Sizes:
     data_bytes: int
 
 
-def sizes(data: bytes, name: str, scratch: Path) -> Sizes:
+def sizes(data: bytes, names: Sequence[str], scratch: Path) -> Sizes:
     """Link an object file as a firmware does, unused sections dropped, and count.
 
     Args:
         data: NAME.o; functions that it leaves undefined are not counted.
-        name: the function that the firmware calls.
+        names: the functions that the firmware calls.
         scratch: a folder for intermediate files.
     """
     (scratch / "sized.o").write_bytes(data)
-    arguments = ["--gc-sections", "-e", name, "--unresolved-symbols=ignore-all", "sized.o", "-o", "sized.elf"]
+    roots = ["-e", names[0], *(word for name in names for word in ("-u", name))]
+    arguments = ["--gc-sections", *roots, "--unresolved-symbols=ignore-all", "sized.o", "-o", "sized.elf"]
     link(arguments, scratch)
     return count_bytes((scratch / "sized.elf").read_bytes())
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.errors import InternalError, UsageError
-from lowtide.network import RESET_MARK, Slot
+from lowtide.network import RESET_MARK, RESET_MARK_BYTES, Slot
 
 Array = npt.NDArray[np.generic]
 Bytes = npt.NDArray[np.uint8]
@@ -141,7 +141,7 @@ def probed(
     for slot in (*artifact.inputs, *artifact.states):
         changed[_place(slot)] = True
     if artifact.mark_offset is not None:
-        changed[artifact.mark_offset : artifact.mark_offset + 4] = True
+        changed[artifact.mark_offset : artifact.mark_offset + RESET_MARK_BYTES] = True
     used = max(result.stack_used_bytes or 0 for result in (first, second))
     return replace(first, arena_touched_bytes=int(np.count_nonzero(changed)), stack_used_bytes=used)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from types import MappingProxyType
 
 from lowtide.cost.operation_counts import LayerCounts
@@ -169,8 +170,7 @@ class Graph:
         for layer in layers:
             first.setdefault(layer.output, layer.step)
             last.update(dict.fromkeys((*layer.inputs, layer.output), layer.step))
-        held = [before for before, _ in self.states]
-        last.update(dict.fromkeys((*self.outputs, *held), len(layers) + 1))
+        last.update(dict.fromkeys((*self.outputs, *chain.from_iterable(self.states)), len(layers) + 1))
         tensors = tuple(replace(t, producer=first[t.index], last_use=last[t.index]) for t in self.tensors)
         return replace(self, layers=layers, tensors=tensors)
 

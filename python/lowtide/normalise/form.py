@@ -45,9 +45,14 @@ def layers_in(block: Block) -> Iterator[Operation]:
 
 def states_of(block: Block) -> int:
     """How many of the last arguments of a network, and of its last results, are state from one run to the next."""
-    function = block.owner
-    attributes = function.attributes
-    return IntegerAttr(attributes[STATES]).value if STATES in attributes else 0
+    attributes = block.owner.attributes
+    if STATES not in attributes:
+        return 0
+    most = min(len(block.arguments), len(terminator_of(block).operands))
+    count = integer_of(attributes[STATES])
+    if count is None or not 0 <= count <= most:
+        raise InputError("graph", f"the network's {STATES} is {attributes[STATES]}, and it can have {most} at most")
+    return count
 
 
 def is_cut(module: Module) -> bool:

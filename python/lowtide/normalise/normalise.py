@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from lowtide.ir import Module, Operation, run_pipeline
 from lowtide.normalise.analysis import network_function
 from lowtide.normalise.check import check_network
+from lowtide.normalise.form import STATES
 from lowtide.normalise.places import tabulate_places
 from lowtide.normalise.static import make_static
 from lowtide.passes import Pass
@@ -40,7 +41,7 @@ def run(module: Module, _: Mapping[str, str]) -> None:
 def strip_attributes(function: Operation) -> None:
     """Drop what a front end notes on the function and its arguments; it would mean something else to IREE."""
     for name in list(function.attributes):
-        if name not in ("sym_name", "function_type"):
+        if name not in ("sym_name", "function_type", STATES):
             del function.attributes[name]
 
 

@@ -41,7 +41,9 @@ def _link(artifact: ArtifactView, source: Path, linked: Path, flash_start: int) 
     entry = f"{artifact.name}_run"
     lld, start = tool("iree-lld"), f"--defsym=flash_start={flash_start}"
     options = ("-flavor", "gnu", "--gc-sections", "-e", entry, start, "-T", script, "--error-limit=0")
-    command = (lld, *options, source, "-o", linked)
+    # collected otherwise: nothing in the image calls it
+    reset = ("-u", f"{artifact.name}_reset") if artifact.states else ()
+    command = (lld, *options, *reset, source, "-o", linked)
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         raise _refusal(artifact, done.stderr)

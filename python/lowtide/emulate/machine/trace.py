@@ -43,6 +43,11 @@ class Trace:
         loads = ~self.stores[:-1] & ~self.stores[1:] & (self.sizes[:-1] == self.sizes[1:]) & (self.sizes[1:] > 1)
         return bool((loads & (self.offsets[:-1] + self.sizes[:-1] == self.offsets[1:])).any())
 
+    def without(self, first: int, count: int) -> Trace:
+        """The same but for accesses that begin within these bytes."""
+        kept = (self.offsets < first) | (self.offsets >= first + count)
+        return Trace(self.offsets[kept], self.sizes[kept], self.stores[kept])
+
     def resolved(self, loads: Trace) -> Trace:
         """The same with the loads as the code makes them.
 

@@ -37,26 +37,26 @@ def remember(model: Model, others: Callable[[], Sequence[Model]], where: str) ->
 
 def without_unused(model: Model) -> Model:
     """The model without the states that its outputs do not depend on, however many runs one looks ahead."""
+    count = len(model.states)
+    before, after = model.inputs[len(model.inputs) - count :], model.outputs[len(model.outputs) - count :]
+    kept: set[int] = set()
     while True:
-        count = len(model.states)
-        inputs, outputs = model.inputs[len(model.inputs) - count :], model.outputs[len(model.outputs) - count :]
-        used = {index for operator in model.operators for index in operator.inputs} | {*model.own_outputs}
-        kept = [k for k in range(count) if inputs[k] in used]
-        if len(kept) == count:
-            return model
-        model = replace(
-            model,
-            inputs=(*model.own_inputs, *(inputs[k] for k in kept)),
-            outputs=(*model.own_outputs, *(outputs[k] for k in kept)),
-            states=tuple(model.states[k] for k in kept),
-        )
-        wanted = set(model.outputs)
-        needed: list[Operator] = []
+        wanted = {*model.own_outputs, *(after[k] for k in kept)}
+        operators: list[Operator] = []
         for operator in reversed(model.operators):
             if wanted.intersection(operator.outputs):
-                needed.append(operator)
+                operators.append(operator)
                 wanted.update(operator.inputs)
-        model = replace(model, operators=tuple(reversed(needed)))
+        found = {k for k in range(count) if before[k] in wanted}
+        if found == kept:
+            return replace(
+                model,
+                operators=tuple(reversed(operators)),
+                inputs=(*model.own_inputs, *(before[k] for k in sorted(kept))),
+                outputs=(*model.own_outputs, *(after[k] for k in sorted(kept))),
+                states=tuple(model.states[k] for k in sorted(kept)),
+            )
+        kept = found
 
 
 @dataclass

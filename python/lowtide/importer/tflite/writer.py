@@ -110,6 +110,7 @@ def _tensor(builder: flatbuffers.Builder, tensor: Tensor, data: int) -> int:
         Quantization=quantization,
         ShapeSignature=signature,
         HasRank=tensor.ranked,
+        IsVariable=tensor.variable,
     )
 
 
@@ -141,5 +142,8 @@ def _options(builder: flatbuffers.Builder, kind: str, fields: tuple[Option, ...]
     for field in fields:
         value = operator.options.get(field.name, field.default)
         camel = "".join(word.capitalize() for word in field.name.split("_"))
-        stored[camel] = _numbers(builder, value) if isinstance(value, tuple) else value
+        if field.kind == "text" and isinstance(value, tuple):
+            stored[camel] = builder.CreateString(bytes(value))
+        else:
+            stored[camel] = _numbers(builder, value) if isinstance(value, tuple) else value
     return table(builder, kind, **stored)
