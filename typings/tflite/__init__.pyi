@@ -355,6 +355,7 @@ class TensorType:
     INT16: int
     INT32: int
     INT64: int
+    INT4: int
     INT8: int
     RESOURCE: int
     UINT16: int

@@ -330,6 +330,12 @@ def concatenate(values: Sequence[Value], axis: int) -> Value:
     return Operation.create("tensor.concat", [kind], list(values), dimension).results[0]
 
 
+def place_along(axis: int) -> Value:
+    """The index along an axis of the iteration space, inside a body."""
+    dimension = {"dim": IntegerAttr.get(integer(64), axis)}
+    return Operation.create("linalg.index", [IndexType.get()], attributes=dimension).results[0]
+
+
 def looked_up(table: Value, place: Value) -> Value:
     """The element of a constant list at an index, inside a body."""
     return tensor.extract(table, [arith.index_cast(IndexType.get(), place)])

@@ -15,6 +15,7 @@ from lowtide.errors import InputError
 from lowtide.importer.lowered.library import is_lowered
 from lowtide.importer.tflite.check import DTYPES, check
 from lowtide.importer.tflite.converter import convert
+from lowtide.importer.tflite.customs import translate
 from lowtide.importer.tflite.cut import needed, until as cut_until
 from lowtide.importer.tflite.expand import expand
 from lowtide.importer.tflite.fold import fold
@@ -23,6 +24,7 @@ from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.partition import Partition, partition
 from lowtide.importer.tflite.reader import read, read_others
 from lowtide.importer.tflite.repair import repair, unbatch
+from lowtide.importer.tflite.stored_weights import plain_weights
 from lowtide.importer.tflite.variables import remember, without_unused
 from lowtide.network import InitialState, IoTensor
 
@@ -82,7 +84,7 @@ def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
     data = contents(path)
     model = remember(read(data, where), partial(read_others, data, where), where)
     model = without_unused(cut_until(model, until, where) if until else needed(model))
-    model = needed(fold(model))
+    model = needed(fold(plain_weights(translate(model))))
     model = unbatch(model, where)
     check(model, where)
     parts = partition(expand(model, where), is_lowered)

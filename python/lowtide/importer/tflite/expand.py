@@ -17,6 +17,7 @@ from lowtide.importer.tflite.model import Model, Operator
 from lowtide.importer.tflite.nearest import enlarge
 from lowtide.importer.tflite.operands import axis_of
 from lowtide.importer.tflite.rewrite import Rewrite
+from lowtide.importer.tflite.transposed import convolve
 from lowtide.importer.tflite.windows import cut_remainder, int_option, kernel_of
 
 _MOST_GROUPS = 1 << 10
@@ -144,4 +145,5 @@ _CHANGES: Mapping[int, Callable[[Rewrite, Operator], None]] = {
     _B.PACK: _pack,
     _B.PRELU: _prelu,
     _B.RESIZE_NEAREST_NEIGHBOR: enlarge,
+    _B.TRANSPOSE_CONV: convolve,
 }

@@ -143,6 +143,9 @@ def _is_integer_work(operator: Operator, inputs: list[Tensor], made: list[Tensor
     spec = SUPPORTED.get(operator.code)
     if operator.code in (*_UNTYPED, BuiltinOperator.FILL) or (spec is not None and spec.copies):
         return True
+    if operator.code == BuiltinOperator.DEQUANTIZE:
+        # weights that are stored as halves of floats
+        return inputs[0].type == TensorType.FLOAT16
     plain = (TensorType.INT32, TensorType.INT64, TensorType.BOOL)
     if operator.code == BuiltinOperator.CAST:
         return inputs[0].type in plain and made[0].type not in EIGHT_BIT_TYPES

@@ -19,6 +19,7 @@ from lowtide.importer.tflite.shapes import strided_steps
 Array = npt.NDArray[Any]
 DTYPES: Mapping[int, npt.DTypeLike] = {
     TensorType.FLOAT32: np.float32,
+    TensorType.FLOAT16: np.float16,
     TensorType.INT8: np.int8,
     TensorType.UINT8: np.uint8,
     TensorType.INT16: np.int16,
@@ -256,6 +257,7 @@ RULES: Mapping[int, Callable[[Known], list[Array]]] = {
     _B.BROADCAST_TO: _broadcast_to,
     _B.BROADCAST_ARGS: _broadcast_args,
     _B.CAST: _cast,
+    _B.DEQUANTIZE: lambda known: [known.values[0].astype(np.float32)],
     _B.ADD: _arithmetic(np.add, 2),
     _B.SUB: _arithmetic(np.subtract, 2),
     _B.MUL: _arithmetic(np.multiply, 2),

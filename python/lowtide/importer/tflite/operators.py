@@ -20,8 +20,8 @@ REAL_TYPES = (TensorType.FLOAT32, *EIGHT_BIT_TYPES)
 ALL_TYPES = (*REAL_TYPES, TensorType.INT32, TensorType.INT64, TensorType.BOOL)
 _NUMBERS = (*REAL_TYPES, TensorType.INT32)
 
-OptionKind = Scalar | Literal["i32 vector", "text"]
-"""How an option is stored; a text is held as its bytes in UTF-8."""
+OptionKind = Scalar | Literal["i32 vector", "text", "unused"]
+"""How an option is stored; a text is held as its bytes in UTF-8, a field that the schema has given up not at all."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,9 @@ SUPPORTED: Mapping[int, OpSpec] = {
         (2, 3),
         (1, 2),
         (0, 1),
+    ),
+    _B.TRANSPOSE_CONV: OpSpec(
+        _O.TransposeConvOptions, (_PADDING, *_STRIDES, _ACTIVATION, _BIAS_TYPE), (3, 4), (0, 1, 3), (1, 2)
     ),
     _B.AVERAGE_POOL_2D: _POOL,
     _B.MAX_POOL_2D: _POOL,

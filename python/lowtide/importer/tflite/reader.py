@@ -153,12 +153,13 @@ class _Subgraph:
         if code_index >= len(self._codes):
             self._fail(f"operator {index} names operator code {code_index}, and there are {len(self._codes)}")
         code, custom, version = self._codes[code_index]
+        what = f"the options of operator {index}"
         return Operator(
             index=index,
             code=code,
             inputs=self._indices(table, 1, tensors, f"the inputs of operator {index}"),
             outputs=self._indices(table, 2, tensors, f"the outputs of operator {index}"),
-            options=_options(code, table),
+            options={"custom_options": tuple(table.raw(5, what))} if custom else _options(code, table),
             custom=custom,
             version=version,
         )
@@ -192,7 +193,11 @@ def _options(code: int, table: Table) -> dict[str, OptionValue]:
     child = table.child(4, what) if kind else None
     if child is not None and kind != spec.options_type and spec.options:
         table.buffer.fail(f"{what} are of kind {kind}, and its operator code needs kind {spec.options_type}")
-    return {option.name: _option(child, slot, option, what) for slot, option in enumerate(spec.options)}
+    return {
+        option.name: _option(child, slot, option, what)
+        for slot, option in enumerate(spec.options)
+        if option.kind != "unused"
+    }
 
 
 def _option(table: Table | None, slot: int, option: Option, what: str) -> OptionValue:
@@ -202,4 +207,5 @@ def _option(table: Table | None, slot: int, option: Option, what: str) -> Option
         return table.integers(slot, "i32", what) if table else ()
     if table is None:
         return option.default
+    assert option.kind != "unused"
     return table.scalar(slot, option.kind, option.default)

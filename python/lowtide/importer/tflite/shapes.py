@@ -27,6 +27,7 @@ from lowtide.importer.tflite.layout_shapes import (
 )
 from lowtide.importer.tflite.model import Operator, Shape, Tensor
 from lowtide.importer.tflite.operands import INTEGERS, Operands, ShapeError, axis_of
+from lowtide.importer.tflite.transposed import transposed
 
 _SAME = 0
 
@@ -238,6 +239,7 @@ _RULES: Mapping[int, Callable[[Operands], Shape]] = {
     **dict.fromkeys((_B.PAD, _B.PADV2), _pad),
     **dict.fromkeys((_B.RESHAPE, _B.SQUEEZE, _B.EXPAND_DIMS), _same_elements),
     _B.CONV_2D: _conv,
+    _B.TRANSPOSE_CONV: transposed,
     _B.DEPTHWISE_CONV_2D: _depthwise,
     _B.FULLY_CONNECTED: _dense,
     **dict.fromkeys((_B.MEAN, _B.SUM, _B.REDUCE_MAX, _B.REDUCE_MIN), _reduce),

@@ -140,6 +140,8 @@ def _operator(builder: flatbuffers.Builder, operator: Operator, code: int) -> in
 def _options(builder: flatbuffers.Builder, kind: str, fields: tuple[Option, ...], operator: Operator) -> int:
     stored: dict[str, float] = {}
     for field in fields:
+        if field.kind == "unused":
+            continue
         value = operator.options.get(field.name, field.default)
         camel = "".join(word.capitalize() for word in field.name.split("_"))
         if field.kind == "text" and isinstance(value, tuple):
