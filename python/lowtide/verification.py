@@ -25,9 +25,11 @@ from lowtide.emulate.witness.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.importer import IMPORTERS
 from lowtide.importer.tflite import contents
+from lowtide.importer.tflite.customs import translate
 from lowtide.importer.tflite.cut import until as cut_until
 from lowtide.importer.tflite.reader import read
 from lowtide.importer.tflite.repair import unbatch
+from lowtide.importer.tflite.stored_weights import plain_weights
 from lowtide.importer.tflite.writer import write
 from lowtide.limits import MOST_RUNS, MOST_SEED, check_number
 from lowtide.network import RESET_MARK_BYTES, IoTensor
@@ -266,8 +268,10 @@ class _Engines:
         where = str(self._model)
         file = contents(self._model)
         model = read(file, where)
-        if self._until:
-            model = unbatch(cut_until(model, self._until, where), where)
+        plain = plain_weights(translate(model))
+        if self._until or plain != model:
+            # weights of a dynamic range as the floats that they stand for: LiteRT would quantise the activations, too
+            model = unbatch(cut_until(plain, self._until, where) if self._until else plain, where)
             file = write(model)
         tensors, sensible = [slot.tensor for slot in report.inputs], domains(model)
         inputs = [draw(tensors, sensible, run, self._seed) for run in range(self._count)]

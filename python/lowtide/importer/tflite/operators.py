@@ -226,6 +226,12 @@ SUPPORTED: Mapping[int, OpSpec] = {
         inputs=(2, 2),
         constants=(1,),
     ),
+    _B.BATCH_MATMUL: OpSpec(
+        _O.BatchMatMulOptions,
+        (Option("adj_x", "bool"), Option("adj_y", "bool"), Option("asymmetric_quantize_inputs", "bool")),
+        (2, 2),
+        same_type=(0, 1),
+    ),
     _B.SQUARED_DIFFERENCE: OpSpec(_O.SquaredDifferenceOptions, (), (2, 2), (), (0, 1), _NUMBERS),
     # LiteRT sums up quantised numbers in floats.
     _B.SUM: replace(_REDUCTION, output_types=(TensorType.FLOAT32, TensorType.INT32)),

@@ -138,6 +138,22 @@ def _same_elements(operands: Operands) -> Shape:
     return operands.declared[0]
 
 
+def _product(operands: Operands) -> Shape:
+    """Matrices by matrices; the dimensions before them are broadcast."""
+    left, right = operands.shape(0), operands.shape(1)
+    if min(len(left), len(right)) < 2:
+        raise ShapeError(f"its inputs' shapes {list(left)} and {list(right)} are no matrices")
+    rows, depth = left[-2:][::-1] if operands.option("adj_x") else left[-2:]
+    inner, columns = right[-2:][::-1] if operands.option("adj_y") else right[-2:]
+    try:
+        batch = np.broadcast_shapes(left[:-2], right[:-2])
+    except ValueError:
+        batch = None
+    if depth != inner or batch is None:
+        raise ShapeError(f"its inputs' shapes {list(left)} and {list(right)} don't go together")
+    return (*batch, rows, columns)
+
+
 def _concatenate(operands: Operands) -> Shape:
     shapes = [operands.shape(position) for position in range(len(operands.inputs))]
     axis = axis_of(operands.option("axis"), len(shapes[0]))
@@ -243,6 +259,7 @@ _RULES: Mapping[int, Callable[[Operands], Shape]] = {
     _B.DEPTHWISE_CONV_2D: _depthwise,
     _B.FULLY_CONNECTED: _dense,
     **dict.fromkeys((_B.MEAN, _B.SUM, _B.REDUCE_MAX, _B.REDUCE_MIN), _reduce),
+    _B.BATCH_MATMUL: _product,
     _B.CONCATENATION: _concatenate,
     _B.GATHER: _gather,
     _B.TRANSPOSE: _transpose,
