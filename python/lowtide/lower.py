@@ -24,6 +24,7 @@ from lowtide.front import normalised
 from lowtide.graph.graph import Graph
 from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel
+from lowtide.importer.tflite import explain_refusal
 from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr, parse_module, text_of
 from lowtide.kernels.library import GENERAL, PREPACKED
 from lowtide.kernels.microkernels import PLAIN, note_microkernels
@@ -98,7 +99,11 @@ def inspect_model(
     Raises:
         InputError, UsageError: the model is refused.
     """
-    module = normalised(Path(path), until, Stages(listen)).module
+    try:
+        module = normalised(Path(path), until, Stages(listen)).module
+    except InputError as error:
+        # who looks at a model wants to know all at once
+        raise explain_refusal(Path(path), until, error) if Path(path).suffix == ".tflite" else error from None
     outline_once(module)
     return build_graph(module)
 

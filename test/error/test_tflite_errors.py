@@ -21,10 +21,11 @@ from lowtide.errors import InputError, LowtideError, UsageError
 from lowtide.importer.tflite import converter, import_tflite
 from lowtide.importer.tflite.check import check
 from lowtide.importer.tflite.flatbuffer import Buffer, Table
-from lowtide.importer.tflite.model import Model, OptionValue, Quantization
+from lowtide.importer.tflite.model import Model, Operator, OptionValue, Quantization
 from lowtide.importer.tflite.reader import oddity
 from lowtide.importer.tflite.writer import table, write
 from lowtide.ir import Context, parse_module
+from lowtide.lower import inspect_model
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
 MUTATIONS = 300
@@ -528,3 +529,25 @@ def test_softmax_to_another_scale(tmp_path: Path, dtype: type, scale: float, zer
     net.operator("SOFTMAX", (x,), net.tensor("y", (1, 4), dtype, scale, zero_point), {"beta": 1.0})
     with pytest.raises(InputError, match="lowtide takes 1/256 and"):
         import_tflite(net.save(tmp_path, [x], [x + 1]))
+
+
+def test_inspect_says_all_that_stands_in_the_way(tmp_path: Path) -> None:
+    """Each with its place, and how much could be compiled without it; compiling stops at the first."""
+    net = Net()
+    x = net.tensor("x", (1, 4), np.float32)
+    known = net.operator("RELU", (x,), net.tensor("known", (1, 4), np.float32))
+    net.operators.append(
+        Operator(1, BuiltinOperator.CUSTOM, (known,), (net.tensor("odd", (1, 4), np.float32),), {}, "A")
+    )
+    net.operators.append(
+        Operator(2, BuiltinOperator.CUSTOM, (known,), (net.tensor("out", (1, 4), np.float32),), {}, "B")
+    )
+    path = net.save(tmp_path, [x], [known, known + 1, known + 2])
+    with pytest.raises(InputError) as error:
+        inspect_model(path)
+    said = str(error.value)
+    assert "2 things stand in the way" in said and "without them 1 of its 3 operators" in said
+    assert "operator 1 CUSTOM A → 'odd': this is a custom operator" in said
+    assert "operator 2 CUSTOM B → 'out': this is a custom operator" in said and "--until 'known'" in said
+    with pytest.raises(InputError, match="operator 1 CUSTOM A"):
+        import_tflite(path)

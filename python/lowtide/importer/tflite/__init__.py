@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from lowtide.errors import InputError
+from lowtide.errors import InputError, LowtideError
 from lowtide.importer.lowered.library import is_lowered
-from lowtide.importer.tflite.check import DTYPES, check
+from lowtide.importer.tflite.check import DTYPES, check, objections, sound_operators
 from lowtide.importer.tflite.converter import convert
 from lowtide.importer.tflite.customs import translate
 from lowtide.importer.tflite.cut import needed, until as cut_until
@@ -81,11 +81,7 @@ def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
         UsageError: `until` names no tensor that the model computes.
     """
     where = str(path)
-    data = contents(path)
-    model = remember(read(data, where), partial(read_others, data, where), where)
-    model = without_unused(cut_until(model, until, where) if until else needed(model))
-    model = needed(fold(plain_weights(translate(model))))
-    model = unbatch(model, where)
+    model = unbatch(_prepared(path, until), where)
     check(model, where)
     parts = partition(expand(model, where), is_lowered)
     bytecode, notes = b"", Notes({}, frozenset(), {}, frozenset())
@@ -104,6 +100,37 @@ def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
         operators=_operators(model),
         notes=notes,
     )
+
+
+def _prepared(path: Path, until: Sequence[str]) -> Model:
+    """What is wanted of a file's network, with what is known of it computed, before it is checked."""
+    where, data = str(path), contents(path)
+    model = remember(read(data, where), partial(read_others, data, where), where)
+    model = without_unused(cut_until(model, until, where) if until else needed(model))
+    return needed(fold(plain_weights(translate(model))))
+
+
+def explain_refusal(path: Path, until: Sequence[str], first: InputError) -> InputError:
+    """One error that says all that stands in the way of a model, and how much of it could be compiled without.
+
+    Args:
+        path, until: as for `import_tflite`.
+        first: what it raised.
+    """
+    where = str(path)
+    try:
+        model = unbatch(_prepared(path, until), where)
+    except LowtideError:
+        return first
+    found = objections(model, where)
+    if len(found) < 2:
+        return first
+    sound = sound_operators(model, {error.where for error in found if error.where}, where)
+    listed = "".join(f"\n  {str(error.where).removeprefix(where + ', ')}: {error.message}" for error in found)
+    message = f"{len(found)} things stand in the way of this model:{listed}"
+    rest = f"\n  without them {sound} of its {len(model.operators)} operators could be compiled"
+    remedy = next((error.remedy for error in found if error.remedy), None)
+    return InputError("importer", message + rest, where=where, remedy=remedy)
 
 
 def contents(path: Path) -> bytes:

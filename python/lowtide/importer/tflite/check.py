@@ -7,6 +7,8 @@ diagnostic, so the operators are checked against `operators.SUPPORTED` first.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import NoReturn
 
 from tflite import BuiltinOperator, TensorType
@@ -61,7 +63,33 @@ def check(model: Model, where: str) -> None:
         model: what the outputs need and no more; dynamic batches are made 1 already.
         where: the file's name, for messages.
     """
-    _Check(model, where).run()
+    for step in _Check(model, where).steps():
+        step()
+
+
+def objections(model: Model, where: str) -> list[InputError]:
+    """All that `check` could object to, once each; operators that nothing is known of are not looked at further."""
+    found: dict[str, InputError] = {}
+    for step in _Check(model, where).steps(every=True):
+        try:
+            step()
+        except InputError as error:
+            found.setdefault(f"{error.where} {error.message}", error)
+    return list(found.values())
+
+
+def sound_operators(model: Model, refused: Collection[str], where: str) -> int:
+    """How many operators compute from what is not refused alone; `refused` are places as `objections` names them."""
+    bad: set[int] = set()
+    count = 0
+    for operator in model.operators:
+        places = {f"{where}, {model.place(operator)}"}
+        places |= {f"{where}, tensor {model.tensors[i]}" for i in (*operator.inputs, *operator.outputs) if i >= 0}
+        if places.isdisjoint(refused) and bad.isdisjoint(operator.inputs):
+            count += 1
+        else:
+            bad.update(operator.outputs)
+    return count
 
 
 class _Check:
@@ -69,19 +97,23 @@ class _Check:
         self._model = model
         self._where = where
 
-    def run(self) -> None:
-        for operator in self._model.operators:
-            self._known(operator)
-        self._order()
-        used = {i for op in self._model.operators for i in (*op.inputs, *op.outputs) if i >= 0}
-        for index in sorted(used.union(self._model.inputs, self._model.outputs)):
-            self._tensor(self._model.tensors[index])
-        for index in self._model.own_inputs:
-            self._batch(self._model.tensors[index])
-        for operator in self._model.operators:
+    def steps(self, *, every: bool = False) -> Iterator[Callable[[], None]]:
+        """What is to be checked, one after another; `every` where one that objects does not end it."""
+        model = self._model
+        for operator in model.operators:
+            yield partial(self._known, operator)
+        yield self._order
+        used = {i for op in model.operators for i in (*op.inputs, *op.outputs) if i >= 0}
+        for index in sorted(used.union(model.inputs, model.outputs)):
+            yield partial(self._tensor, model.tensors[index])
+        for index in model.own_inputs:
+            yield partial(self._batch, model.tensors[index])
+        for operator in model.operators:
             spec = self._spec(operator)
-            assert spec is not None
-            self._operands(operator, spec)
+            if spec is not None:
+                yield partial(self._operands, operator, spec)
+            else:
+                assert every, "an operator of which nothing is known has been refused"
 
     def _spec(self, operator: Operator) -> OpSpec | None:
         """What an operator's options and operands must be; None where lowtide has no way to run it."""
