@@ -19,6 +19,7 @@ from lowtide.graph.nest import (
     Shape,
     Structured,
     iteration_space,
+    loops_over,
     output_dimensions,
     reachable,
     sources_at,
@@ -83,8 +84,7 @@ def windows_of(body: LayerBody, axis: Axis) -> dict[int, Window | None] | None:
         return None
     if (body.result.shape[row], body.offsets[row], body.strides[row]) != (body.destination[row], 0, 1):
         return None
-    loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(body.result.shape))
-    index = tuple(Linear.of(var) for var in loops)
+    loops, index = loops_over(body.result.shape)
     windows: dict[int, Window | None] = {}
     for argument in sorted(arguments_of(body.result)):
         read = accesses(body.result, index, argument, _Splitting(loops[row]), padded=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -58,10 +59,7 @@ class Globals:
             intervals = [self._interval(operand) for operand in operands]
             known = [interval for interval in intervals if interval is not None]
             if len(known) == len(intervals):
-                total = known[0]
-                for interval in known[1:]:
-                    total = hull(total, interval)
-                found[argument] = total
+                found[argument] = reduce(hull, known)
         return found
 
     def value(self, buffer: Value) -> Numbers | None:

@@ -9,7 +9,7 @@ from lowtide.ir import Module, StringAttr
 from lowtide.kernels.register_tiled.contraction import Contraction
 from lowtide.kernels.register_tiled.dsp import Dsp
 from lowtide.kernels.register_tiled.floats import Floats, Fused
-from lowtide.kernels.register_tiled.microkernel import Microkernel, Scalar
+from lowtide.kernels.register_tiled.microkernel import Microkernel
 from lowtide.kernels.register_tiled.mve import Mve
 from lowtide.kernels.register_tiled.risc import Risc
 from lowtide.kernels.register_tiled.rvv import Rvv
@@ -18,7 +18,7 @@ MICROKERNELS_NAME = "lowtide.microkernels"
 """On a module: a name of `MICROKERNELS`."""
 PLAIN = "scalar"
 MICROKERNELS: dict[str, Microkernel] = {
-    PLAIN: Scalar(),
+    PLAIN: Microkernel(),
     "risc": Risc(),
     "dsp": Dsp(),
     "mve": Mve(),

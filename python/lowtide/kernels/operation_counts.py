@@ -33,8 +33,8 @@ from lowtide.kernels.intervals import Interval
 from lowtide.kernels.kernel import How
 from lowtide.kernels.library import GENERAL, KERNELS, PREPACKED, kernel_for_part, kernel_name
 from lowtide.kernels.loops import Part
-from lowtide.kernels.scalar import index_constant
 from lowtide.kernels.tally import Tally
+from lowtide.kernels.values import index_constant
 
 _CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh},loop-invariant-code-motion,canonicalize,cse))"
 NOTHING_CUT: Mapping[int, int] = MappingProxyType({})

@@ -15,6 +15,7 @@ from lowtide.arithmetic import Integers, calculated
 from lowtide.errors import InternalError
 from lowtide.ir import Block, IntegerAttr, Operation, Value
 from lowtide.kernels.operation_kinds import ADDRESS, kind_of
+from lowtide.kernels.values import made_by
 from lowtide.normalise.analysis import defining
 
 
@@ -100,8 +101,8 @@ class Tally:
         return found
 
     def _constant(self, value: Value) -> tuple[int, Integers]:
-        op = defining(value)
-        if op is None or op.name != "arith.constant":
+        op = made_by(value, "arith.constant")
+        if op is None:
             raise InternalError("cost", "control depends on what is known only when the code runs", where=str(value))
         return 0, np.array(IntegerAttr(op.attributes["value"]).value, np.int64)
 

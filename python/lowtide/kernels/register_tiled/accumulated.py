@@ -6,20 +6,20 @@ sums in registers: loaded once, stored once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lowtide.graph.nest import LayerBody
 from lowtide.indexing.linear import Linear, Var
-from lowtide.ir import InsertionPoint, MemRefType, Value, arith, memref, scf
+from lowtide.ir import MemRefType, Value, arith, memref
 from lowtide.kernels.element import ElementEmitter
-from lowtide.kernels.intervals import Interval
-from lowtide.kernels.loops import Part
+from lowtide.kernels.loops import How, Part
+from lowtide.kernels.microkernels import MICROKERNELS
 from lowtide.kernels.register_tiled.contraction import Contraction
 from lowtide.kernels.register_tiled.memory import WORD, Address, address_of, advanced, scaled
-from lowtide.kernels.register_tiled.microkernel import Microkernel
 from lowtide.kernels.register_tiled.sums import looped
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.scalar import counted
+from lowtide.kernels.values import index_constant
 
 _PAIRS = 2
 _TURN = 8
@@ -40,22 +40,14 @@ class AccumulatedEmitter(ElementEmitter):
 
     Args:
         found: the layer's sums, one for each channel; `is_accumulated` holds for them.
-        body, arguments, part, constants: as for `ElementEmitter`.
-        microkernel: of the core.
+        body, arguments, how: as for `LoopEmitter`.
+        part: what the call takes of the input.
     """
 
-    def __init__(
-        self,
-        found: Contraction,
-        body: LayerBody,
-        arguments: Sequence[Value],
-        part: Part,
-        constants: Mapping[int, Interval],
-        microkernel: Microkernel,
-    ) -> None:
-        super().__init__(body, arguments, part, constants)
+    def __init__(self, found: Contraction, body: LayerBody, arguments: Sequence[Value], how: How, part: Part) -> None:
+        super().__init__(body, arguments, how)
         self._found = found
-        self._microkernel = microkernel
+        self._microkernel = MICROKERNELS[how.microkernels]
         self._unit = part.unit
         self._range = next(iter(part.ranges.values()))
         x = found.x
@@ -63,21 +55,17 @@ class AccumulatedEmitter(ElementEmitter):
 
     def emit(self) -> None:
         """All channels."""
-        choice = scf.IfOp(arith.cmpi(arith.CmpIPredicate.slt, *self._range))
-        with InsertionPoint(choice.then_block):
+        with self.unless_empty():
             runs = self._runs()
             outputs, most = self._found.outputs, self._microkernel.blocks[1]
             size = -(-outputs // -(-outputs // most))
             rest = outputs % size
             if outputs > size:
-                loop = scf.ForOp(index_constant(0), index_constant(outputs - rest), index_constant(size))
-                with InsertionPoint(loop.body):
-                    self._channels(loop.induction_variable, size, runs)
-                    scf.YieldOp([])
+                with counted(index_constant(0), index_constant(outputs - rest), size) as channel:
+                    self._channels(channel, size, runs)
             for first, count in ((outputs - rest, rest), (0, size if outputs == size else 0)):
                 if count:
                     self._channels(index_constant(first), count, runs)
-            scf.YieldOp([])
 
     def _runs(self) -> list[_Run]:
         """What the call goes through: one run, or what is before and after the end of the ring."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
-from lowtide.ir import IntegerType, Value, arith
+from lowtide.ir import Value, arith
 from lowtide.kernels.register_tiled.blocks import MOST_TAPS
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import Address, advanced, divided, fence, scaled
 from lowtide.kernels.register_tiled.microkernel import Sums, extended
 from lowtide.kernels.register_tiled.sums import Pixels, SumEmitter, chosen, looped
-from lowtide.kernels.scalar import index_constant, settled
+from lowtide.kernels.scalar import settled
+from lowtide.kernels.values import index_constant, word
 
 
 class Depthwise(SumEmitter):
@@ -149,10 +151,6 @@ class Depthwise(SumEmitter):
             return row
         made: list[Value] = []
         for c, total in enumerate(row):
-            own = [extended(address + c, self.found.w) for address in ws]
-            weight = own[0]
-            for more in own[1:]:
-                weight = arith.addi(weight, more)
-            product = arith.muli(weight, arith.constant(IntegerType.get_signless(32), zero))
-            made.append(arith.addi(total, product))
+            weight = reduce(arith.addi, [extended(address + c, self.found.w) for address in ws])
+            made.append(arith.addi(total, arith.muli(weight, word(zero))))
         return made

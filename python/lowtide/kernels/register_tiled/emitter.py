@@ -15,25 +15,27 @@ import numpy.typing as npt
 from lowtide.graph.nest import LayerBody, row_major
 from lowtide.indexing.linear import Index, Linear
 from lowtide.ir import F32Type, IntegerType, MemRefType, Value, VectorType, arith, memref, vector
-from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
-from lowtide.kernels.loops import Memo, Part
+from lowtide.kernels.loops import How, Memo, Part
 from lowtide.kernels.register_tiled.channel_vectorised import CHANNEL_VECTORISED
 from lowtide.kernels.register_tiled.contraction import FLOAT, Contraction
 from lowtide.kernels.register_tiled.depthwise import Depthwise
 from lowtide.kernels.register_tiled.memory import Address, Grid, address_of, store
-from lowtide.kernels.register_tiled.microkernel import Microkernel, Sums, Wide
+from lowtide.kernels.register_tiled.microkernel import Sums, Wide
 from lowtide.kernels.register_tiled.patches import Patches
-from lowtide.kernels.register_tiled.sums import Columns, Pixels, Runs, zeros
+from lowtide.kernels.register_tiled.sums import Columns, Pixels, Runs, SumEmitter, zeros
 from lowtide.kernels.register_tiled.traversal import PixelTraversal
 from lowtide.kernels.register_tiled.wide import lies
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.values import index_constant
+
+_SUMS: Mapping[str, type[SumEmitter]] = {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
+"""What adds up a block's products, by `Blocks.kind`."""
 
 
 class RegisterTiledEmitter(PixelTraversal):
     """Emits one layer's loops at the current insertion point.
 
     Args:
-        found, body, arguments, microkernel, backwards, part, constants: as for `PixelTraversal`.
+        found, body, arguments, how: as for `PixelTraversal`.
         weights: a memref of the weights, as `found` says that they lie.
         known: the weights of everyone who calls the code, where they are in groups.
         words: see `WideEmitter`.
@@ -46,28 +48,23 @@ class RegisterTiledEmitter(PixelTraversal):
         found: Contraction,
         body: LayerBody,
         arguments: Sequence[Value],
-        microkernel: Microkernel,
+        how: How,
         *,
-        backwards: bool = False,
-        part: Part | None = None,
-        constants: Mapping[int, Interval] = NOTHING_KNOWN,
         weights: Value,
         folded: Value | None,
         words: Mapping[int, Value],
         known: Sequence[npt.NDArray[np.integer]] = (),
     ) -> None:
-        super().__init__(found, body, arguments, microkernel, backwards=backwards, part=part, constants=constants)
+        super().__init__(found, body, arguments, how)
         self._weights = weights
         self._folded = folded
         self.words = words
         self._known = known
-        emitters = (
-            CHANNEL_VECTORISED if microkernel.across else {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
-        )
+        emitters = CHANNEL_VECTORISED if self._microkernel.across else _SUMS
         self._sums = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
         # with what sums start from and what they are rescaled by, nothing but the input is left
-        self._only_constants = {*range(len(arguments) - 1)} <= {found.x.argument, *constants}
+        self._only_constants = {*range(len(arguments) - 1)} <= {found.x.argument, *how.constants}
 
     def _can_follow_wide(self) -> bool:
         """Whether all that follows the sums is arithmetic on vectors, and its result's channels lie together."""
@@ -81,13 +78,13 @@ class RegisterTiledEmitter(PixelTraversal):
         """All channels of these pixels."""
         self.indices.bind(self._found.loops[2], pixels.column)
         self._sums.open_pixels(pixels)
-        for first, end, size in self._ordered(self._cut.cuts(pixels.count)):
+        for first, end, size in self.ordered(self._cut.cuts(pixels.count)):
             if end - first == size:
                 with self.scope():
                     self._channels(pixels, index_constant(first), size)
             else:
                 bounds = index_constant(first), index_constant(end)
-                self._loop(*bounds, partial(self._channels, pixels, count=size), size)
+                self.directed(*bounds, partial(self._channels, pixels, count=size), size)
 
     def _channels(self, pixels: Pixels, channel: Value, count: int) -> None:
         """One block: its sums, then its elements."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lowtide.ir import IntegerType, Type, Value, arith, llvm, memref
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.values import index_constant
 
 WORD = 4
 """Bytes of the widest load that goes into one register."""

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.ir import IntegerType, Value, arith
+from lowtide.ir import Value, arith
 from lowtide.kernels.register_tiled.contraction import Contraction, Factor
 from lowtide.kernels.register_tiled.weights import from_groups
+from lowtide.kernels.values import word
 
 PIXELS = 3
 """Sums that go into the words."""
@@ -28,18 +29,18 @@ _REST = 32 - _FIELD
 def pack(values: Sequence[Value]) -> tuple[Value, Value]:
     """What to multiply with a weight, of one factor of each sum."""
     a, b, c = values
-    high, low = arith.shli(c, _word(_FIELD)), arith.shli(c, _word(_FIELD - _REST))
+    high, low = arith.shli(c, word(_FIELD)), arith.shli(c, word(_FIELD - _REST))
     return arith.addi(a, high), arith.addi(b, low)
 
 
 def unpack(first: Value, second: Value) -> tuple[Value, Value, Value]:
     """The sums."""
     a = _low(first)
-    low = arith.shrui(arith.subi(first, a), _word(_REST))
+    low = arith.shrui(arith.subi(first, a), word(_REST))
     rest = arith.subi(second, low)
     b = _low(rest)
-    high = arith.shrsi(arith.subi(rest, b), _word(_FIELD - _REST))
-    return a, b, arith.addi(high, arith.shrui(low, _word(_FIELD - _REST)))
+    high = arith.shrsi(arith.subi(rest, b), word(_FIELD - _REST))
+    return a, b, arith.addi(high, arith.shrui(low, word(_FIELD - _REST)))
 
 
 def span_of(found: Contraction, x: Factor, known: Sequence[npt.NDArray[np.integer]], row: int, turn: int) -> int:
@@ -78,9 +79,5 @@ def _least(factor: Factor) -> int:
     return (-128 if factor.signed else 0) - factor.zero
 
 
-def _low(word: Value) -> Value:
-    return arith.shrsi(arith.shli(word, _word(_REST)), _word(_REST))
-
-
-def _word(value: int) -> Value:
-    return arith.constant(IntegerType.get_signless(32), value)
+def _low(packed: Value) -> Value:
+    return arith.shrsi(arith.shli(packed, word(_REST)), word(_REST))

@@ -7,7 +7,8 @@ from lowtide.kernels.register_tiled.blocks import Blocks
 from lowtide.kernels.register_tiled.memory import WORD, Address, address_of, advanced, load, scaled, store
 from lowtide.kernels.register_tiled.microkernel import Sums
 from lowtide.kernels.register_tiled.sums import Input, Pixels, Runs
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.scalar import counted
+from lowtide.kernels.values import index_constant, word
 
 
 class Patches(Runs):
@@ -33,9 +34,7 @@ class Patches(Runs):
         if self.layer.by_pixels:
             self._copy_pixels(self.patches, low, high)
             return
-        loop = scf.ForOp(index_constant(0), index_constant(pixels.count), index_constant(1))
-        with InsertionPoint(loop.body):
-            m = loop.induction_variable
+        with counted(index_constant(0), index_constant(pixels.count)) as m:
             own = arith.addi(pixels.column, m)
             self.layer.indices.bind(column, own)
             patch = advanced(self.patches, scaled(m, self.bytes))
@@ -50,7 +49,6 @@ class Patches(Runs):
             with InsertionPoint(choice.else_block):
                 self._copy_part(own, patch, low, high)
                 scf.YieldOp([])
-            scf.YieldOp([])
         self.layer.indices.bind(column, pixels.column)
 
     def _copy_whole(self, column: Value, patch: Address) -> None:
@@ -71,46 +69,33 @@ class Patches(Runs):
         self._fill(patch)
         found, byte = self.found, IntegerType.get_signless(8)
         left, right = self.columns()
-        rows = scf.ForOp(low, high, index_constant(1))
-        with InsertionPoint(rows.body):
-            ky = rows.induction_variable
+        with counted(low, high) as ky:
             self.layer.indices.bind(found.ky, ky)
             source = advanced(self.layer.input_row(self.row), self.first_byte(column, None))
             target = advanced(patch, scaled(ky, found.run))
             bounds = (left, right) if found.dilated else (scaled(left, found.channels), scaled(right, found.channels))
-            columns = scf.ForOp(*bounds, index_constant(1))
-            with InsertionPoint(columns.body):
-                at = columns.induction_variable
+            with counted(*bounds) as at:
                 if found.dilated:
                     place = advanced(source, scaled(at, found.columns.dilation * found.pixel))
                     _copy(place, advanced(target, scaled(at, found.depth)), found.depth)
                 else:
                     store(load(advanced(source, at), byte), advanced(target, at))
-                scf.YieldOp([])
-            scf.YieldOp([])
 
     def _copy_pixels(self, patch: Address, low: Value, high: Value) -> None:
         """The pixels that there are."""
         self._fill(patch)
         found, (left, right) = self.found, self.columns()
-        rows = scf.ForOp(low, high, index_constant(1))
-        with InsertionPoint(rows.body):
-            ky = rows.induction_variable
+        with counted(low, high) as ky:
             self.layer.indices.bind(found.ky, ky)
-            columns = scf.ForOp(left, right, index_constant(1))
-            with InsertionPoint(columns.body):
-                kx = columns.induction_variable
+            with counted(left, right) as kx:
                 self.layer.indices.bind(found.kx, kx)
                 at = arith.addi(scaled(ky, found.run), scaled(kx, found.channels))
                 _copy(self.layer.input_pixel(self.row, self.column), advanced(patch, at), found.channels)
-                scf.YieldOp([])
-            scf.YieldOp([])
 
     def _fill(self, patch: Address) -> None:
         """The value that counts as zero."""
         byte = self.found.x.zero & 0xFF
-        word = int.from_bytes(bytes([byte] * WORD), "little", signed=True)
-        value = arith.constant(IntegerType.get_signless(32), word)
+        value = word(int.from_bytes(bytes([byte] * WORD), "little", signed=True))
         for at in range(0, self.bytes, WORD):
             store(value, patch + at)
 

@@ -26,9 +26,10 @@ from lowtide.graph.nest import (
 )
 from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.indexing.subscripts import apply_map
-from lowtide.ir import Block, F32Type, IntegerType, Operation, Value
+from lowtide.ir import Block, F32Type, IntegerType, Value
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.kernels.register_tiled.contraction import FLOAT, MOST_ZERO, Axis, Contraction, Factor, Layout
+from lowtide.kernels.values import made_by
 from lowtide.normalise.analysis import defining
 
 _MATCHED: WeakKeyDictionary[LayerBody, Contraction | None] = WeakKeyDictionary()
@@ -100,7 +101,7 @@ def _reductions(node: Node, index: Index) -> Iterator[_Reached | None]:
 
 def _factors(node: Structured) -> tuple[Factor, Factor] | None:
     """Input and weights of sum += (x − zero) · (w − zero)."""
-    terms = _terms(node.op.regions[0].blocks[0])
+    terms = _terms(node)
     if len(node.inputs) != 2 or terms is None:
         return None
     x, w = (_operand(source) for source in node.inputs)
@@ -116,24 +117,18 @@ Term = tuple[int, bool, int, int]
 """Number of the block argument, whether it is signed, what is subtracted, and how many bytes it has."""
 
 
-def _terms(block: Block) -> tuple[Term, Term] | None:
-    """What is multiplied, of input and of weights, if that is all the block does; see `_term`."""
-    terminator = block.operations[len(block.operations) - 1]
-    total = defining(terminator.operands[0])
+def _terms(node: Structured) -> tuple[Term, Term] | None:
+    """What is multiplied, of input and of weights, if that is all the scalar code does; see `_term`."""
+    block, total = node.block, defining(node.yielded)
     kinds = {"arith.addi": IntegerType.get_signless(32, block.owner.context), "arith.addf": _float(block)}
     if total is None or total.name not in kinds or total.results[0].type != kinds[total.name]:
         return None
     multiply = total.name.replace("add", "mul")
-    product = next((p for p in (_operation(v, multiply) for v in total.operands) if p is not None), None)
+    product = next((p for p in (made_by(v, multiply) for v in total.operands) if p is not None), None)
     if product is None or len(block.arguments) != 3 or block.arguments[2] not in list(total.operands):
         return None
     terms = sorted(term for term in (_term(operand, block) for operand in product.operands) if term is not None)
     return (terms[0], terms[1]) if [term[0] for term in terms] == [0, 1] else None
-
-
-def _operation(value: Value, name: str) -> Operation | None:
-    op = defining(value)
-    return op if op is not None and op.name == name else None
 
 
 def _float(block: Block) -> F32Type:
@@ -146,7 +141,7 @@ def _term(value: Value, block: Block) -> Term | None:
         number = _number(value, block)
         return None if number is None else (number, True, 0, FLOAT)
     zero = 0
-    less = _operation(value, "arith.subi")
+    less = made_by(value, "arith.subi")
     if less is not None:
         constant = constant_of(less.operands[1])
         if not isinstance(constant, int) or abs(constant) > MOST_ZERO:

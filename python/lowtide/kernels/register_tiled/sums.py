@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.indexing.linear import Linear, Var
-from lowtide.ir import InsertionPoint, IntegerType, Value, arith, scf
+from lowtide.ir import InsertionPoint, Value, arith, scf
 from lowtide.kernels.register_tiled.blocks import Blocks
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import WORD, Address, advanced, scaled
 from lowtide.kernels.register_tiled.microkernel import Outer, Sums, apart
 from lowtide.kernels.register_tiled.packed import WORDS, span_of, unpack
-from lowtide.kernels.scalar import Indices, index_constant
+from lowtide.kernels.scalar import Indices
+from lowtide.kernels.values import index_constant, word
 
 
 @dataclass(frozen=True)
@@ -375,7 +376,7 @@ class Runs(SumEmitter):
 
 def zeros(rows: int, count: int) -> Sums:
     """Sums of nothing."""
-    zero = arith.constant(IntegerType.get_signless(32), 0)
+    zero = word(0)
     return [[zero] * count for _ in range(rows)]
 
 

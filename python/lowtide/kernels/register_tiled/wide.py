@@ -13,7 +13,6 @@ from lowtide.errors import InternalError
 from lowtide.graph.nest import Filled, Node, Operand, Reshaped, Shape, Sliced, Structured, source_index, sources_of
 from lowtide.indexing.linear import Index, Var
 from lowtide.ir import (
-    Block,
     BlockArgument,
     DenseElementsAttr,
     FloatType,
@@ -33,6 +32,7 @@ from lowtide.kernels.neutral import constant_of
 from lowtide.kernels.register_tiled.memory import Address, address_of, advanced, anew, load, scaled
 from lowtide.kernels.register_tiled.microkernel import Wide
 from lowtide.kernels.rescale import Rescale
+from lowtide.kernels.values import splat
 from lowtide.normalise.analysis import defining
 
 _WORD = 32
@@ -109,7 +109,8 @@ class WideEmitter(ElementEmitter):
             case Filled():
                 filler = _filler(node)
                 assert filler is not None
-                return _splat_number(*filler, lanes.width)
+                number, kind = filler
+                return splat(number, VectorType.get([lanes.width], kind))
             case Sliced() | Reshaped():
                 inner = source_index(node, index)
                 assert inner is not None
@@ -122,10 +123,8 @@ class WideEmitter(ElementEmitter):
 
     def lanes_at(self, buffer: Value, shape: Shape, index: Index, lanes: Wide) -> Value:
         """A vector of elements from that one on, which lie one behind the other."""
-        element = _element(buffer)
-        assert isinstance(element, IntegerType)
-        kind = VectorType.get([lanes.width], element)
-        return load(self.byte_of(buffer, shape, index), kind, element.width // 8, reload=lanes.rereads)
+        kind = VectorType.get([lanes.width], _element(buffer))
+        return load(self.byte_of(buffer, shape, index), kind, self.element_bytes(buffer), reload=lanes.rereads)
 
     def varies(self, node: Node, index: Index, var: Var) -> bool:
         """Whether an element that `goes_wide` is another for each value of the variable."""
@@ -148,9 +147,12 @@ class WideEmitter(ElementEmitter):
         flat = subscripts[0]
         for extent, subscript in zip(kind.shape[1:], subscripts[1:], strict=True):
             flat = arith.addi(scaled(flat, extent), subscript)
+        return advanced(address_of(buffer), scaled(flat, self.element_bytes(buffer)))
+
+    def element_bytes(self, buffer: Value) -> int:
+        """Bytes of an element of a buffer."""
         element = _element(buffer)
-        width = element.width if isinstance(element, IntegerType) else FloatType(element).width
-        return advanced(address_of(buffer), scaled(flat, width // 8))
+        return (element.width if isinstance(element, IntegerType) else FloatType(element).width) // 8
 
     def _of_arguments(self, node: Structured, index: Index) -> list[tuple[Node, Index]]:
         """What each argument of the node's scalar code is, at an element of the result."""
@@ -158,10 +160,9 @@ class WideEmitter(ElementEmitter):
 
     def _wanted(self, node: Structured) -> set[int] | None:
         """The arguments that the node's result is made from; None where it is no lane-wise arithmetic of 32 bits."""
-        block = node.op.regions[0].blocks[0]
         cheaper = self._cheaper(node)
         found: set[int] = set()
-        rest, seen = list(_yielded(block).operands), set[Value]()
+        rest, seen = [node.yielded], set[Value]()
         while rest:
             value = rest.pop()
             if value in seen or isinstance(constant_of(value), int):
@@ -169,7 +170,7 @@ class WideEmitter(ElementEmitter):
             seen.add(value)
             op = defining(value)
             if op is None:
-                if not isinstance(value, BlockArgument) or value.owner != block or not _narrow(value.type):
+                if not isinstance(value, BlockArgument) or value.owner != node.block or not _narrow(value.type):
                     return None
                 found.add(value.arg_number)
             elif op in cheaper:
@@ -182,7 +183,6 @@ class WideEmitter(ElementEmitter):
 
     def _lanewise(self, node: Structured, lanes: Wide, argument: Callable[[int], Value]) -> Value:
         """The node's scalar code with vectors for scalars."""
-        block = node.op.regions[0].blocks[0]
         cheaper = self._cheaper(node)
         made: dict[Value, Value] = {}
 
@@ -191,8 +191,9 @@ class WideEmitter(ElementEmitter):
             if op is None:
                 assert isinstance(value, BlockArgument)
                 return argument(value.arg_number)
-            if isinstance(constant_of(value), int):
-                return _splat(value, value.type, lanes.width)
+            constant = constant_of(value)
+            if isinstance(constant, int):
+                return splat(constant, VectorType.get([lanes.width], value.type))
             if op in cheaper:
                 return _rescaled(cheaper[op], lanes, mapped)
             kinds = [VectorType.get([lanes.width], result.type) for result in op.results]
@@ -205,19 +206,22 @@ class WideEmitter(ElementEmitter):
                 made[value] = emitted(value)
             return made[value]
 
-        return mapped(_yielded(block).operands[0])
+        return mapped(node.yielded)
 
 
 def _rescaled(item: Rescale, lanes: Wide, mapped: Callable[[Value], Value]) -> Value:
     """See `lowtide.kernels.rescale`."""
-    word = IntegerType.get_signless(_WORD)
+    words = VectorType.get([lanes.width], IntegerType.get_signless(_WORD))
 
     def number(value: int) -> Value:
-        return _splat_number(value, word, lanes.width)
+        return splat(value, words)
 
     def operand(value: Value) -> Value:
         constant = constant_of(value)
-        return number(constant) if isinstance(constant, int) else _in_words(mapped(value), lanes.width)
+        if isinstance(constant, int):
+            return number(constant)
+        given = mapped(value)
+        return given if given.type == words else arith.extui(words, given)
 
     x = mapped(item.x)
     high = lanes.high_product(x, operand(item.multiplier))
@@ -227,15 +231,6 @@ def _rescaled(item: Rescale, lanes: Wide, mapped: Callable[[Value], Value]) -> V
     left = number(31 - shift) if isinstance(shift, int) else arith.subi(number(31), operand(item.shift))
     result = lanes.shifted(high, left)
     return arith.addi(result, number(item.added)) if item.added else result
-
-
-def _in_words(value: Value, width: int) -> Value:
-    kind = VectorType.get([width], IntegerType.get_signless(_WORD))
-    return value if value.type == kind else arith.extui(kind, value)
-
-
-def _yielded(block: Block) -> Operation:
-    return block.operations[len(block.operations) - 1].operation
 
 
 def _narrow(kind: Type) -> bool:
@@ -262,14 +257,3 @@ def _filler(node: Filled) -> tuple[int, Type] | None:
     assert node.splat is not None
     element = DenseElementsAttr(node.splat.attributes["value"]).get_splat_value()
     return (IntegerAttr(element).value, element.type) if isinstance(element.type, IntegerType) else None
-
-
-def _splat(value: Value, kind: Type, width: int) -> Value:
-    number = constant_of(value)
-    assert isinstance(number, int)
-    return _splat_number(number, kind, width)
-
-
-def _splat_number(number: int, kind: Type, width: int) -> Value:
-    lanes = VectorType.get([width], kind)
-    return arith.constant(lanes, DenseElementsAttr.get_splat(lanes, IntegerAttr.get(kind, number)))
