@@ -78,7 +78,7 @@ class LayerCounts:
         general: the general kernel, which goes by channels.
         summed: its own kernel that takes its input by rows, where it can.
         prepacked: as `whole`, with weights of 16 bits; None where nothing is gained, or that was not asked for.
-        widened_bytes: flash that those take more.
+        prepacked_bytes: flash that those take more.
     """
 
     whole: Work

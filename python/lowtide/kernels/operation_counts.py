@@ -30,9 +30,8 @@ from lowtide.ir import (
 )
 from lowtide.kernels.constants import Numbers, type_of
 from lowtide.kernels.intervals import Interval
-from lowtide.kernels.kernel import How
 from lowtide.kernels.library import GENERAL, KERNELS, PREPACKED, kernel_for_part, kernel_name
-from lowtide.kernels.loops import Part
+from lowtide.kernels.loops import How, Part
 from lowtide.kernels.tally import Tally
 from lowtide.kernels.values import index_constant
 

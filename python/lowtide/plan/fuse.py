@@ -20,7 +20,7 @@ from lowtide.graph.conflicts import MOST_RUNS, loop_bytes, problem_of as problem
 from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Graph
 from lowtide.graph.program import Direction, Program, Window
-from lowtide.graph.row_schedule import UnschedulableError
+from lowtide.graph.stages import UnschedulableError
 from lowtide.plan.loop_cost import LoopCost, by_macs
 from lowtide.plan.memory import program_of
 from lowtide.plan.watch import Ending, Progress, Watch, unwatched

@@ -16,8 +16,9 @@ from lowtide.graph.graph import Accumulator, Graph, Layer
 from lowtide.graph.loop_schedule import LoopSchedule, schedule_loop
 from lowtide.graph.nest import Shape
 from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read, Run, mirrored
-from lowtide.graph.row_schedule import LineBuffer, Stage, UnschedulableError, stage_of
+from lowtide.graph.row_ranges import LineBuffer
 from lowtide.graph.rows import extents_of, row_dimension
+from lowtide.graph.stages import Stage, UnschedulableError, stage_of
 from lowtide.limits import LARGEST_INDEX
 
 
