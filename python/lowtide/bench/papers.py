@@ -98,7 +98,7 @@ def _objective(objective: Objective) -> Lower:
 def _loops(kind: str) -> Lower:
     def lowered(path: Path, until: Sequence[str]) -> Lowered:
         from lowtide.lower import lower
-        from lowtide.plan.fuse import CHANNELS, ROWS
+        from lowtide.plan.modes import CHANNELS, ROWS
         from lowtide.plan.planners import planner_by
         from lowtide.stages import Stages
         from lowtide.targets import TARGETS
