@@ -48,9 +48,8 @@ def microkernels_of(module: Module) -> str:
     attributes = module.operation.attributes
     microkernels = StringAttr(attributes[MICROKERNELS_NAME]).value if MICROKERNELS_NAME in attributes else PLAIN
     if microkernels not in MICROKERNELS:
-        raise InputError(
-            "kernels", f"unknown microkernels '{microkernels}'", remedy=f"choose one of {', '.join(MICROKERNELS)}"
-        )
+        message = f"unknown microkernels '{microkernels}'"
+        raise InputError("kernels", message, remedy=f"choose one of {', '.join(MICROKERNELS)}")
     return microkernels
 
 

@@ -145,10 +145,8 @@ class Climb:
 
         Stops at an arena of `enough` bytes.
         """
-        current = best = self.attempt(
-            np.argsort(np.array(offsets, dtype=np.int64), kind="stable").astype(np.int64),
-            np.array(picks, dtype=np.int64),
-        )
+        order = np.argsort(np.array(offsets, dtype=np.int64), kind="stable").astype(np.int64)
+        current = best = self.attempt(order, np.array(picks, dtype=np.int64))
         generator = random.Random(SEED)
         history = [current.arena] * HISTORY
         for number in range(attempts):
