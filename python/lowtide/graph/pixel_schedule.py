@@ -51,6 +51,7 @@ def schedule_pixels(
             raise UnschedulableError(f"layer {number + 1} of the chain can't be computed by columns")
     sideways = [*map(across, stages)]
     columns = paced_schedule(sideways, escaping, tile, recompute)
+    # Line buffers are those of the layers that are not recomputed, which read through those that are.
     cached = seen_through(stages, recompute)
     down = rows if not recompute else paced_schedule(cached, escaping, 1)
     side = columns if not recompute else paced_schedule([*map(across, cached)], escaping, tile)
@@ -75,6 +76,7 @@ def _line_buffer_pixels(rows: RowSchedule, columns: RowSchedule, stages: Sequenc
             assert down is not None and side is not None
             needed = _first_needed(rows.cached_ranges[reader], columns.cached_ranges[reader], steps, width, down, side)
             oldest = np.minimum(oldest, needed)
+    # What nobody needs any more still has to be written somewhere, in the turn that makes it.
     oldest = np.minimum(oldest, after)
     capacity = int((after - np.minimum(oldest, before)).max())
     carried = bool((oldest < before).any())

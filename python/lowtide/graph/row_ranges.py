@@ -123,6 +123,7 @@ class RowSchedule:
         """Iteration, stage, first row and end of everything that runs, in order."""
         bounds = [self.bounds(stage) for stage in range(len(self.ranges))]
         begins, ends = (np.array(of_stage).T for of_stage in zip(*bounds, strict=True))
+        # row by row of the table, so iteration by iteration, and in it stage by stage
         turns, stages = np.nonzero(begins < ends)
         columns = (turns + self.start, stages, begins[turns, stages], ends[turns, stages])
         return list(zip(*(column.tolist() for column in columns), strict=True))

@@ -95,7 +95,7 @@ def windows_of(body: LayerBody, axis: Axis) -> dict[int, Window | None] | None:
 
 @dataclass(frozen=True)
 class _Splitting:
-    """Subscripts through a reshape that cuts a dimension in two; the rows themselves are not cut."""
+    """Finds subscripts through a reshape that cuts a dimension in two, unless that is the dimension of the rows."""
 
     row: Var
 

@@ -60,6 +60,7 @@ def stage_of(
         if access.columns is None or not _has_windows(access.columns, inside):
             return Stage(access.windows, output, rows)
         return Stage(access.windows, output, rows, columns=columns, column_inputs=access.columns)
+    # Only where it can't make its output by rows: an output that is complete at the end must be held whole.
     if access.accumulates is not None:
         rows, columns = extents[access.accumulates]
         inputs = ((access.accumulates, Window(1, 0, 0)),)

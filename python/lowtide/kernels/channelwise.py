@@ -32,7 +32,7 @@ from lowtide.kernels.values import is_used
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What an iteration of the reduction reads.
+    """One tensor that an iteration of the reduction reads, and which element of it.
 
     Attributes:
         node, index: the element as the scalar code has it.
@@ -49,7 +49,7 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Channelwise:
-    """A layer with one such reduction.
+    """A layer with one reduction that leaves the channels alone.
 
     Attributes:
         loops: over the result, the channels last.

@@ -27,7 +27,7 @@ class Intervals:
         self._nodes: dict[Node, Interval | None] = {}
 
     def of_block(self, node: Structured) -> dict[Value, Interval]:
-        """The integers in the node's scalar code, in every iteration of it."""
+        """The intervals of all integers in the node's scalar code, over all of its iterations."""
         known = self._of_inputs(node)
         start = self._accumulator(node) if node.is_reduction else self.of_node(node.init)
         if start is not None:
@@ -42,7 +42,7 @@ class Intervals:
         return {argument: interval for argument, interval in found if interval is not None}
 
     def of_node(self, node: Node) -> Interval | None:
-        """The integers that a tensor holds; None for floats and what nobody wrote."""
+        """The interval of a tensor's integers; None for floats and for what nobody wrote."""
         if node not in self._nodes:
             self._nodes[node] = self._of_node(node)
         return self._nodes[node]
@@ -68,7 +68,7 @@ class Intervals:
         return found
 
     def _accumulator(self, node: Structured) -> Interval | None:
-        """Of a sum; anything that its type holds for another reduction."""
+        """The interval of a sum, from what it starts from and adds; all its type holds for any other reduction."""
         width = _width(RankedTensorType(node.op.results[0].type).element_type)
         if width is None:
             return None
@@ -81,7 +81,7 @@ class Intervals:
         return total if _within(total, full(width)) else full(width)
 
     def _step(self, node: Structured) -> Interval | None:
-        """What an iteration of a sum adds."""
+        """The interval of what an iteration of a sum adds; None where the reduction is no sum."""
         total, known = list(node.block.arguments)[-1], self._of_inputs(node)
         for view in node.block.operations:
             op = view.operation

@@ -26,11 +26,11 @@ Memo = dict[tuple[Node, Index], Value]
 
 @dataclass(frozen=True)
 class Part:
-    """What one call of a kernel goes through, in a fused loop.
+    """The part of a layer that one call in a fused loop computes.
 
     Attributes:
         ranges: first and end, index values, by dimension of the output, or of the reduction that is cut.
-        reduces: the dimensions are of the result's iteration space.
+        reduces: the dimensions are of the reduction's iteration space, not of the output.
         from_the_end: elements are gone through from the last to the first, and rings fill from their end: their last
             row is the tensor's last.
         unit: what both ends of the first range are multiples of.
@@ -106,7 +106,10 @@ class LoopEmitter:
         return [self.indices.value(i) if rows == extent else self._ring(i, rows, extent) for i, rows, extent in rings]
 
     def _ring(self, index: Linear, kept: int, extent: int) -> Value:
-        """Where a row (or pixel) lies in a ring that keeps so many of them."""
+        """The place of a row (or pixel) in a ring that keeps `kept` of `extent`: its number modulo that.
+
+        A ring that fills from its end has the tensor's last row in its last place.
+        """
         place = self.indices.value(index + (kept - extent) % kept if self.from_the_end else index)
         return arith.remui(place, index_constant(kept))
 
@@ -122,7 +125,10 @@ class LoopEmitter:
 
     @contextmanager
     def unless_empty(self) -> Generator[None]:
-        """A part of a reduction that has nothing to add leaves the accumulator alone; all else runs unasked."""
+        """Code that is not run where a part of a reduction has nothing to add: it must leave the accumulator alone.
+
+        Code for anything but a part of a reduction is emitted as it is.
+        """
         if self.part is None or not self.part.reduces:
             yield
             return

@@ -24,7 +24,7 @@ from lowtide.kernels.register_tiled.wide import WideEmitter
 from lowtide.kernels.values import index_constant, splat, widened, word
 
 TURN = 4
-"""Elements of a turn of the loop."""
+"""Elements that a turn of the loop makes."""
 STEP = 2
 """Elements that are loaded before the first of them is stored: more would need more registers."""
 
@@ -55,7 +55,7 @@ class MapEmitter(WideEmitter):
     # -- a run ------------------------------------------------------------------------------------------------
 
     def _one_run(self) -> None:
-        """Turns of several elements, and those that are left."""
+        """Emit a run: a loop of `TURN` elements a turn, and the elements that are left."""
         count = math.prod(var.extent for var in self._run)
         addresses = {read: self._address(read) for read in self._found.reads}
         target = self.body.target(self._found.index)
@@ -73,7 +73,7 @@ class MapEmitter(WideEmitter):
     def _turn(
         self, at: Value, size: int, moving: Mapping[Read, Address], once: Mapping[Read, Value], into: Address
     ) -> None:
-        """The elements from that number of the run on."""
+        """Emit `size` elements of the run, from number `at` on."""
         wide = self._vectors if self._vectors is not None and size == self._vectors.width else None
         sources = {read: advanced(first, scaled(at, self._size(read))) for read, first in moving.items()}
         size_out = self.element_bytes(self.arguments[-1])
@@ -82,6 +82,7 @@ class MapEmitter(WideEmitter):
             store(self._vector(sources, once, wide), target)
             return
         steps = [range(n, min(n + STEP, size)) for n in range(0, size, STEP)]
+        # All loads of a step come before its stores: the output may overlap what the step reads.
         for step in self.ordered(steps):
             loaded = [
                 {read: self._load(read, first + n * self._size(read)) for read, first in sources.items()} for n in step
@@ -91,7 +92,7 @@ class MapEmitter(WideEmitter):
                 store(value, target + n * size_out, alignment=size_out)
 
     def _made(self, values: Mapping[Read, Value]) -> Value:
-        """An element from all that it is made from."""
+        """Emit one element from all that it is made from."""
         if self._affine is not None:
             i32 = IntegerType.get_signless(32)
             xs = [widened(values[read], i32, signed=self._affine.signed) for read in self._found.reads]
@@ -103,7 +104,7 @@ class MapEmitter(WideEmitter):
         return value
 
     def _vector(self, sources: Mapping[Read, Address], once: Mapping[Read, Value], wide: Wide) -> Value:
-        """A vector of elements."""
+        """Emit a vector of elements by their affine expression."""
         assert self._affine is not None
         i8 = IntegerType.get_signless(8)
         narrow, words = (VectorType.get([wide.width], kind) for kind in (i8, IntegerType.get_signless(32)))

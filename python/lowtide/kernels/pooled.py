@@ -21,7 +21,7 @@ from lowtide.kernels.register_tiled.wide import WideEmitter
 from lowtide.kernels.values import index_constant
 
 _GROUPS = (8, 4)
-"""Channels of a step, the most that divide them all; else the last, and what is left."""
+"""Channels of a step: the first of these that divides the layer's; else the last, and one step of what is left."""
 
 
 class PoolEmitter(WideEmitter):
@@ -48,7 +48,7 @@ class PoolEmitter(WideEmitter):
     # -- channels ---------------------------------------------------------------------------------------------
 
     def _groups(self) -> None:
-        """Steps of several channels, and those that are left."""
+        """Emit all channels: a loop of several a step, and one step of those that are left."""
         count = self._found.channels.extent
         size = next((group for group in _GROUPS if count % group == 0), min(_GROUPS[-1], count))
         rest = count % size
@@ -61,7 +61,7 @@ class PoolEmitter(WideEmitter):
                     self._step(index_constant(count - rest), rest)
 
     def _step(self, channel: Value, count: int) -> None:
-        """Reduce so many channels, finish and store them."""
+        """Emit a step: reduce `count` channels from `channel` on side by side, compute their epilogues, store them."""
         found, channels = self._found, self._found.channels
         self.indices.bind(channels, channel)
         ranges = self._bounds()
@@ -86,7 +86,7 @@ class PoolEmitter(WideEmitter):
             store(value, target + n * size, alignment=size)
 
     def _bounds(self) -> dict[Var, Range]:
-        """Of the reduction's loops: what is inside the tensors, and in the part."""
+        """The ranges of the reduction's loops that skip pads, or that the part has."""
         found = self._found
         ranges: dict[Var, Range] = {}
         for source in found.sources:
@@ -122,7 +122,7 @@ class PoolEmitter(WideEmitter):
         return list(loop.results)
 
     def _one(self, totals: Sequence[Value]) -> list[Value]:
-        """One iteration for each channel."""
+        """Emit one iteration of the reduction for each channel: load all, then accumulate."""
         found = self._found
         loaded: list[list[Value]] = []
         for source in found.sources:

@@ -50,7 +50,7 @@ class Rescale:
 
 
 def rescales(block: Block, known: Mapping[Value, Interval]) -> list[Rescale]:
-    """Those that may be made cheaper.
+    """The rescales in some scalar code that have a cheaper form with the same results.
 
     Args:
         block: the scalar code.
@@ -97,7 +97,7 @@ def _is_small(item: Rescale, known: Mapping[Value, Interval]) -> bool:
 
 
 def emit_rescale(item: Rescale, mapped: Callable[[Value], Value], *, bare: bool = False) -> Value:
-    """The cheap form.
+    """Emit a rescale in its cheap form.
 
     Args:
         item: the rescale.
@@ -123,7 +123,7 @@ def _high_product(item: Rescale, x: Value, mapped: Callable[[Value], Value]) -> 
 
 
 def _high_product_apart(item: Rescale, x: Value, mapped: Callable[[Value], Value]) -> Value:
-    """The same from the words of x·2m, for whose signs RISC-V has an instruction."""
+    """`_high_product` of 2·x from the words of x·2m: RISC-V multiplies a signed by an unsigned word (MULHSU)."""
     i32, i64 = IntegerType.get_signless(32), IntegerType.get_signless(64)
     multiplier = _in_32_bits(mapped(item.multiplier))
     product = arith.muli(arith.extsi(i64, x), arith.extui(i64, arith.shli(multiplier, word(1))))

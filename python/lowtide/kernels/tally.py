@@ -21,11 +21,11 @@ from lowtide.normalise.analysis import defining
 
 @dataclass(frozen=True)
 class _Frame:
-    """The executions of a block, those with equal values of what control depends on together.
+    """How often a block runs. Executions for which loops and branches go alike are counted together.
 
     Attributes:
-        times: how often each of them runs.
-        places: of each the number of that of the frame around which it is in.
+        times: int64[n], how often each kind of execution runs.
+        places: int64[n], the kind of execution of the block around it that each is in; None where there is one kind.
     """
 
     times: Integers

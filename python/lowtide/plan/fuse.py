@@ -28,11 +28,13 @@ from lowtide.plan.segments import NEVER, Segment, cheapest, cost_of, least_peak,
 from lowtide.plan.watch import Ending, Progress, Watch, unwatched
 
 STEPS = 45_000
-"""Steps that a search takes at most for each mode of loops: one for each buffer of each loop that it looks at, more
-where the loop's layers run often. Some 0.15 ms each: MobileNetV2 (64 layers) takes 81,000 with the four modes of
-objective `free`, and 318,000 with all eight."""
+"""Steps that a search takes at most for each mode of loops.
+
+One for each buffer of each loop that it looks at, more where the loop's layers run often. Some 0.15 ms each:
+MobileNetV2 (64 layers) takes 81,000 with the four modes of objective `free`, and 318,000 with all eight.
+"""
 RUNS = 10_000
-"""Runs of a loop's layers that take as long again as a loop with few of them."""
+"""A loop whose layers run so often takes twice the steps of one with few runs."""
 SHORT = 8
 """Layers of the loops that are looked at first; longer ones must then promise less than the best plan of these."""
 
@@ -139,6 +141,7 @@ class _Search:
         large = (segment.nbytes > floor for segment in self._segments.values())
         # how many of the first n layers need more than the floor: a loop without one of them is of no use
         self._large = tuple(accumulate(large, initial=0))
+        # Loops by channels, and those with recomputed layers, are only looked at up to `SHORT` layers.
         long_too = [mode.axis == "rows" and not mode.recomputed for mode in modes]
         self._done, self._total = 0, sum(1 + long for long in long_too) * self._count
         for mode, long in zip(modes, long_too, strict=True):
@@ -157,6 +160,7 @@ class _Search:
             for layer in self._graph.layers
             if all(access.windows is None and access.accumulates is None for access in (layer.rows, layer.channels))
         )
+        # all inputs are there before the first layer, all outputs after the last
         ends = (sum(sizes[index] for index in indices) for indices in (self._graph.inputs, self._graph.outputs))
         return max(*ends, *alone)
 
@@ -234,6 +238,7 @@ class _Search:
                 return
             self._done += 1
             for last in range(first + lengths.start - 1, min(first + lengths.stop - 2, self._count) + 1):
+                # without a layer above the floor a loop saves nothing; where `_add` says so, longer ones can't either
                 if self._large[last] > self._large[first - 1] and not self._add(first, last, mode, limit):
                     break
             if self.ending != "complete":
@@ -243,6 +248,7 @@ class _Search:
         """Add one loop; False where a longer one can't be of use either."""
         fusion = mode.fusion(self._graph, first, last)
         if mode.recomputed and not fusion.recompute:
+            # the same loop as without recomputation, which another mode looks at
             return True
         part = segment_graph(self._graph, first, last, self._keep_input)
         try:
@@ -251,8 +257,10 @@ class _Search:
             return reason.for_now
         if not self._takes(program):
             return False
+        # A longer loop has these line buffers too.
         if sum(store.nbytes for store in program.buffers if store.name.startswith("ring")) > limit:
             return False
+        # a lower bound, quicker than the allocator, which is asked where the loop is in the best plan
         nbytes = loop_bytes(program)
         if nbytes < limit:
             # The two directions do the same work: what a cost makes of their order is noise. It must not decide, or
@@ -298,7 +306,7 @@ class _Search:
 
 
 def _alone(fusion: Fusion) -> Fusion:
-    """The loop in the graph of its layers alone."""
+    """The loop in the graph of its layers alone, whose numbers begin with 1."""
     return replace(fusion, first=1, last=fusion.last - fusion.first + 1)
 
 

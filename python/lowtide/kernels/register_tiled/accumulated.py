@@ -23,12 +23,17 @@ from lowtide.kernels.values import index_constant
 
 _PAIRS = 2
 _TURN = 8
-"""Bytes of a turn, at the least: the channels' weights lie too far apart for one address, which each turn pays for."""
+"""Least bytes of a turn: every channel's weights need an address of their own, which each turn has to compute."""
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Bytes that lie together: where they begin in the input and in each channel's weights, and how many."""
+    """Bytes of the input that lie together, as their weights do.
+
+    Attributes:
+        x, w: offset of the first byte in the input, and in each channel's weights; `index` values.
+        count: how many.
+    """
 
     x: Value
     w: Value
@@ -54,10 +59,11 @@ class AccumulatedEmitter(ElementEmitter):
         self._kept = MemRefType(arguments[x.argument].type).shape[3]
 
     def emit(self) -> None:
-        """All channels."""
+        """Emit the sums of all channels, a block of them at a time."""
         with self.unless_empty():
             runs = self._runs()
             outputs, most = self._found.outputs, self._microkernel.blocks[1]
+            # as many blocks as the largest size needs, and these as even as can be
             size = -(-outputs // -(-outputs // most))
             rest = outputs % size
             if outputs > size:
@@ -68,9 +74,10 @@ class AccumulatedEmitter(ElementEmitter):
                     self._channels(index_constant(first), count, runs)
 
     def _runs(self) -> list[_Run]:
-        """What the call goes through: one run, or what is before and after the end of the ring."""
+        """The bytes that the call goes through: one run, or two where the ring of input rows wraps around."""
         begin, end = self._range
         count, whole = arith.subi(end, begin), self._found.channels
+        # a ring that holds all rows, or one that each call fills anew, never wraps around within a call
         if self._kept == whole:
             return [_Run(begin, begin, count)]
         if self._unit % self._kept == 0:
@@ -85,7 +92,7 @@ class AccumulatedEmitter(ElementEmitter):
         return [_Run(place, begin, before), after]
 
     def _channels(self, channel: Value, count: int, runs: Sequence[_Run]) -> None:
-        """Load the sums of so many channels, add, store."""
+        """Emit one block: load the sums of `count` channels, add the products of all runs, store the sums."""
         zero = index_constant(0)
         places = [[zero, zero, zero, arith.addi(channel, index_constant(n)) if n else channel] for n in range(count)]
         sums = [memref.load(self.arguments[-1], place) for place in places]
@@ -94,7 +101,7 @@ class AccumulatedEmitter(ElementEmitter):
             memref.store(value, self.arguments[-1], place)
 
     def _both(self, channel: Value, sums: list[Value], runs: Sequence[_Run]) -> list[Value]:
-        """Two runs with one code."""
+        """Emit both runs as a loop of two turns: the code is there once."""
         first, second = runs
 
         def one(number: Value, totals: list[list[Value]]) -> list[list[Value]]:
@@ -105,7 +112,7 @@ class AccumulatedEmitter(ElementEmitter):
         return looped(index_constant(0), index_constant(_PAIRS), 1, [sums], one)[0]
 
     def _run(self, channel: Value, sums: list[Value], run: _Run) -> list[Value]:
-        """Turns of several bytes, and the bytes that are left."""
+        """Emit a run: a loop of several bytes a turn, and one of the bytes that are left."""
         found = self._found
         step = self._step()
         x = advanced(address_of(self.arguments[found.x.argument]), run.x)
@@ -120,8 +127,9 @@ class AccumulatedEmitter(ElementEmitter):
         return made
 
     def _turns(self, sums: list[Value], low: Value, high: Value, w: Address, step: int) -> list[Value]:
-        """A loop over the input's addresses, so many bytes a turn."""
+        """Emit a loop over the addresses [low, high) of the input, `step` bytes a turn."""
         found = self._found
+        # one loop counter for both sides: the weights lie at a fixed distance from the input
         apart = arith.subi(w.base, low)
 
         def some(at: Value, totals: list[list[Value]]) -> list[list[Value]]:
@@ -132,7 +140,7 @@ class AccumulatedEmitter(ElementEmitter):
         return looped(low, high, step, [sums], some)[0]
 
     def _step(self) -> int:
-        """Bytes of a turn."""
+        """The bytes of a turn: the most that the call's length is sure to be a multiple of."""
         sizes = (max(self._microkernel.turn, _TURN), 16, 8, WORD)
         return next((step for step in sizes if self._unit % step == 0), _TURN)
 

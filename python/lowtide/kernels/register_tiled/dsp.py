@@ -32,6 +32,7 @@ class Dsp(Microkernel):
         """See `Microkernel`."""
         words = count - count % WORD
         for k in range(0, words, WORD):
+            # weights first: each serves all pixels of the block, whose words then pass through the same registers
             right = [_weights(address + k * w.nbytes, w) for address in ws]
             for row, address in zip(sums, xs, strict=True):
                 left = _pairs(address + k, x)
@@ -66,11 +67,13 @@ def _weights(address: Address, factor: Factor) -> tuple[Value, Value]:
 def _pairs(address: Address, factor: Factor) -> tuple[Value, Value]:
     """The four bytes there: bytes 0 and 2, and bytes 1 and 3, each as two 16-bit values less the zero point."""
     loaded = load(address, IntegerType.get_signless(32))
+    # the rotation is free: SXTB16 and UXTB16 rotate their operand
     turned = llvm.intr_fshr(loaded, loaded, word(8))
     name = "sxt" if factor.signed else "uxt"
     if not factor.zero:
         return _intrinsic(f"{name}b16", loaded), _intrinsic(f"{name}b16", turned)
     less = -factor.zero & 0xFFFF
+    # SXTAB16 and UXTAB16 add while they extend: the zero point is subtracted by the way
     both = word(_as_signed(less << 16 | less))
     return _intrinsic(f"{name}ab16", both, loaded), _intrinsic(f"{name}ab16", both, turned)
 

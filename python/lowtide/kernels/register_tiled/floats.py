@@ -29,6 +29,7 @@ class Floats(Microkernel):
         del x, w
         for k in range(0, count, FLOAT):
             left = [_element(address + k) for address in xs]
+            # each sum in the order of its window, as in the general kernel: floats round otherwise in another
             for n, address in enumerate(ws):
                 self._add(sums, n, left, _element(address + k))
         return sums

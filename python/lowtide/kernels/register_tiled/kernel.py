@@ -22,7 +22,7 @@ from lowtide.kernels.register_tiled.shifts import as_words, shift_arguments
 from lowtide.kernels.register_tiled.weights import as_groups, as_prepacked, as_runs, fold, in_groups, in_runs, prepacked
 
 WEIGHTS = ("runs", "groups", "prepacked_i16")
-"""Derived constants that take the weights' place."""
+"""The derived constants of which one may take the weights' place."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class RegisterTiled(Kernel):
         if found is not None and by_rows is not None and is_accumulated(found, body, arguments, by_rows):
             AccumulatedEmitter(found, body, arguments, how, by_rows).emit()
             return
+        # "spread" weights are made into runs at compile time: without that constant there is no code for them
         missing = found is None or (found.layout == "spread" and len(how.derived) < len(wanted))
         if found is None or missing or not is_register_tiled(found, body, arguments, how.part):
             General().emit(body, arguments, how)
@@ -73,7 +74,7 @@ class RegisterTiled(Kernel):
         ).emit()
 
     def derived(self, body: LayerBody, microkernels: str) -> tuple[Derived, ...]:
-        """Weights as these microkernels take them; what the input's zero point comes to, where they want that."""
+        """The weights in the microkernel's order, what the input's zero point adds, and shifts as words."""
         found, made = _convolution(body), list[Derived]()
         if found is None:
             return ()

@@ -114,6 +114,7 @@ class Microkernel:
             for row, address in zip(sums, xs, strict=True):
                 left = extended(address + k, x)
                 row[:] = [arith.addi(total, arith.muli(left, r)) for total, r in zip(row, right, strict=True)]
+                # or the scheduler puts the loads of all bytes first
                 fence()
         return sums
 

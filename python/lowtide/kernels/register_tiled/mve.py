@@ -53,6 +53,7 @@ class Mve(Microkernel):
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Microkernel`."""
+        # Sixteen lanes take bytes as they are; with a zero point they must be 16-bit values first, eight to a register.
         lanes = _REGISTER if x.signed == w.signed and not x.zero and not w.zero else _REGISTER // 2
         turns, done = _turns(count, lanes)
         for turn in turns:
@@ -99,6 +100,7 @@ def _turns(count: int, most: int) -> tuple[list[_Turn], int]:
             turns.append(_Turn(done, width, width))
             done += width
         rest = count - done
+        # A rest of 8 or 4 fills a narrower register; any other is loaded with bytes before it, which then count as 0.
         if rest and rest not in (8, 4):
             return [*turns, _Turn(count - width, width, rest)], count
     return turns, done

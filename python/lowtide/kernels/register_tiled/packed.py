@@ -19,22 +19,22 @@ from lowtide.kernels.register_tiled.weights import from_groups
 from lowtide.kernels.values import word
 
 PIXELS = 3
-"""Sums that go into the words."""
+"""The sums that share the two words."""
 WORDS = 2
 _FIELD = 21
 _REST = 32 - _FIELD
-"""Bits of the third sum that are in the first word."""
+"""Bits of the third sum that are in the first word; the others are in the second."""
 
 
 def pack(values: Sequence[Value]) -> tuple[Value, Value]:
-    """What to multiply with a weight, of one factor of each sum."""
+    """The two words to multiply with a weight, from the factors a, b, c of the three sums."""
     a, b, c = values
     high, low = arith.shli(c, word(_FIELD)), arith.shli(c, word(_FIELD - _REST))
     return arith.addi(a, high), arith.addi(b, low)
 
 
 def unpack(first: Value, second: Value) -> tuple[Value, Value, Value]:
-    """The sums."""
+    """The three sums that two words of added products hold."""
     a = _low(first)
     low = arith.shrui(arith.subi(first, a), word(_REST))
     rest = arith.subi(second, low)
@@ -49,7 +49,7 @@ def span_of(found: Contraction, x: Factor, known: Sequence[npt.NDArray[np.intege
     Args:
         found: the convolution, its weights in groups.
         x: the input, as the products take it.
-        known: the weights of everyone who calls the code.
+        known: the weights that each caller of the code has.
         row: bytes that lie together: those under a row of the window, or all.
         turn: parts of a row are a multiple of so many bytes.
     """
@@ -63,6 +63,7 @@ def _fits(found: Contraction, x: Factor, known: Sequence[npt.NDArray[np.integer]
     window = found.rows.kernel * found.run
     length = max(row, span)
     parts = -(-length // span)
+    # the largest magnitude of a byte of the input, less its zero point
     reach = max(abs(_least(x)), abs(_least(x) + 255))
     for weights in known:
         taken = np.abs(from_groups(found, weights).astype(np.int64) - found.w.zero).reshape(
@@ -72,6 +73,7 @@ def _fits(found: Contraction, x: Factor, known: Sequence[npt.NDArray[np.integer]
         heaviest = filled.reshape(*filled.shape[:2], parts, span).sum(axis=3).max(initial=0)
         if reach * int(heaviest) >= 1 << (_FIELD - 1):
             return False
+    # nothing is known of the weights: they may be too large
     return bool(known)
 
 

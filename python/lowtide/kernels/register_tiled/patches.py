@@ -18,6 +18,7 @@ class Patches(Runs):
         super().__init__(blocks, layer)
         found = blocks.found
         self.size = found.rows.kernel * found.run
+        # Patches begin at multiples of a word, so that words can be loaded from them.
         self.bytes = -(-self.size // WORD) * WORD
         kind = MemRefType.get([blocks.pixels * self.bytes], IntegerType.get_signless(8))
         self.patches = address_of(memref.alloca(kind, [], [], alignment=WORD))
@@ -28,9 +29,10 @@ class Patches(Runs):
         return self.layer.folds
 
     def open_pixels(self, pixels: Pixels) -> None:
-        """Copy the windows."""
+        """Copy the windows of these pixels to the stack, pads included."""
         low, high = self.rows()
         column, axis = self.found.loops[2], self.found.columns
+        # then blocks have one pixel
         if self.layer.by_pixels:
             self._copy_pixels(self.patches, low, high)
             return
@@ -39,6 +41,7 @@ class Patches(Runs):
             self.layer.indices.bind(column, own)
             patch = advanced(self.patches, scaled(m, self.bytes))
             first, end = axis.interior
+            # one unsigned comparison for both ends
             inside = arith.cmpi(
                 arith.CmpIPredicate.ult, arith.subi(own, index_constant(first)), index_constant(end - first)
             )
@@ -52,7 +55,7 @@ class Patches(Runs):
         self.layer.indices.bind(column, pixels.column)
 
     def _copy_whole(self, column: Value, patch: Address) -> None:
-        """All rows, written out."""
+        """Copy a window that is inside the input, without loops."""
         for ky in range(self.found.rows.kernel):
             self.layer.indices.bind(self.found.ky, index_constant(ky))
             source = advanced(self.layer.input_row(self.row), self.first_byte(column, None))
@@ -65,7 +68,7 @@ class Patches(Runs):
                 _copy(place, target + kx * self.found.depth, self.found.depth)
 
     def _copy_part(self, column: Value, patch: Address, low: Value, high: Value) -> None:
-        """The rows and columns that there are: byte by byte, or pixel by pixel where the columns are apart."""
+        """Copy what is inside the input of a window: byte by byte, or pixel by pixel where its columns are apart."""
         self._fill(patch)
         found, byte = self.found, IntegerType.get_signless(8)
         left, right = self.columns()
@@ -82,7 +85,7 @@ class Patches(Runs):
                     store(load(advanced(source, at), byte), advanced(target, at))
 
     def _copy_pixels(self, patch: Address, low: Value, high: Value) -> None:
-        """The pixels that there are."""
+        """Copy what is inside the input of a window, pixel by pixel: the input is a ring or a block of pixels."""
         self._fill(patch)
         found, (left, right) = self.found, self.columns()
         with counted(low, high) as ky:
@@ -93,7 +96,7 @@ class Patches(Runs):
                 _copy(self.layer.input_pixel(self.row, self.column), advanced(patch, at), found.channels)
 
     def _fill(self, patch: Address) -> None:
-        """The value that counts as zero."""
+        """Fill a window with pads: the zero point, which counts as zero."""
         byte = self.found.x.zero & 0xFF
         value = word(int.from_bytes(bytes([byte] * WORD), "little", signed=True))
         for at in range(0, self.bytes, WORD):
@@ -112,7 +115,7 @@ class Patches(Runs):
 
 
 def _copy(source: Address, target: Address, count: int) -> None:
-    """Words, then bytes."""
+    """Copy `count` bytes: words, then the bytes that are left."""
     words = count - count % WORD
     for at in range(0, words, WORD):
         store(load(source + at, IntegerType.get_signless(32)), target + at)

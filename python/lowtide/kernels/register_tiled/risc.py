@@ -36,6 +36,7 @@ class Products(Outer):
                 right = extended(ws + (k * width + n), w)
                 for row, value in zip(sums, left, strict=True):
                     total = arith.addi(row[n], arith.muli(value, right))
+                    # or LLVM would add up the products of several bytes first, and run out of registers
                     row[n] = total if k == count - 1 else settled(total)
                 fence()
         return sums

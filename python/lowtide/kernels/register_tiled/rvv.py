@@ -124,6 +124,7 @@ def _intrinsic(name: str, *operands: Value) -> Value:
     kind = VectorType(operands[0].type)
     registers = [_register(operand) if isinstance(operand.type, VectorType) else operand for operand in operands]
     count = word(kind.shape[0])
+    # what adds to its first operand leaves the lanes beyond the vector alone; others get a register to leave alone
     if name in _ADDING:
         how = count, word(_ANY_TAIL)
     else:

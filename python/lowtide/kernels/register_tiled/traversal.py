@@ -21,7 +21,7 @@ from lowtide.kernels.register_tiled.wide import WideEmitter
 from lowtide.kernels.values import index_constant
 
 MOST_EDGE = 9
-"""Elements of a window that a column at the edge may have to get code of its own."""
+"""Elements inside the input up to which the window of a column at the edge is written out as code of its own."""
 
 
 class PixelTraversal(WideEmitter):
@@ -33,7 +33,7 @@ class PixelTraversal(WideEmitter):
     """
 
     _sums: SumEmitter
-    """The subclass's, which is made of the blocks and of the emitter itself."""
+    """What emits a block's sums; the subclass sets it, as it is made of the blocks and of the emitter itself."""
 
     def __init__(self, found: Contraction, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         microkernel = microkernel_for(found, how.microkernels)
@@ -49,13 +49,13 @@ class PixelTraversal(WideEmitter):
 
     @property
     def by_pixels(self) -> bool:
-        """Whether the input goes by pixels, as `Input` says it; so it does, too, where the part cuts columns."""
+        """Whether only the channels of a pixel lie together (see `Input`), or the part cuts columns: then no blocks."""
         kept = MemRefType(self.arguments[self._found.x.argument].type).shape
         cut = self.part is not None and 2 in self.part.ranges
         return cut or list(kept[2:]) != list(self._found.x.shape[2:])
 
     def emit(self) -> None:
-        """All rows, or those of the part."""
+        """Emit the loop over all rows of the output, or over those of the part."""
         for var in self._found.loops:
             self.indices.bind(var, index_constant(0))
         row = self._found.loops[1]
@@ -70,7 +70,8 @@ class PixelTraversal(WideEmitter):
         self.directed(low, high, one)
 
     def _open_class(self, row: Value) -> None:
-        """Which of the classes of rows this one is in."""
+        """Bind the number of the class of rows (`Blocks.row_classes`) that this row is in."""
+        # the classes before this one, counted by comparisons: there are few, and a table would be one load more
         number = index_constant(0)
         for first, _ in self._cut.row_classes[1:]:
             behind = arith.cmpi(arith.CmpIPredicate.uge, row, index_constant(first))
@@ -86,8 +87,9 @@ class PixelTraversal(WideEmitter):
     # -- pixels of a row --------------------------------------------------------------------------------------
 
     def _columns(self) -> None:
-        """Blocks where the windows are inside the input, single pixels elsewhere."""
+        """Emit a row: blocks where the windows are inside the input, single pixels elsewhere."""
         outputs, (first, end), pixels = self._found.columns.outputs, self._cut.interior, self._cut.pixels
+        # rings of pixels have no runs that several pixels share
         if self.by_pixels:
             self.directed(*self._range(self._found.loops[2], 2), self._single)
         elif self._cut.chunked:
@@ -110,7 +112,7 @@ class PixelTraversal(WideEmitter):
         self._either(self._sums.all_rows, blocks, lambda: self.directed(*outputs, self._single))
 
     def _chunks(self) -> None:
-        """Blocks with pixels at edges each with code of its own, and all others in a loop."""
+        """Emit a row of `Blocks.chunks`: those with edge pixels each with code of its own, the others in one loop."""
         axis, chunks = self._found.columns, self._cut.chunks
         (first, end), size = axis.interior, chunks[0][1]
         inside = [at for at, count in chunks if first <= at and at + count <= end and count == size]
@@ -118,12 +120,13 @@ class PixelTraversal(WideEmitter):
             if at not in inside:
                 taps = [axis.inside(column) for column in range(at, at + count)]
                 self.pixels(Pixels(index_constant(at), count, inside=False, whole=True, taps=taps))
+            # the first of the others in the layer's direction stands for the loop over all of them
             elif at == self.ordered(inside)[0]:
                 bounds = index_constant(inside[0]), index_constant(inside[-1] + size)
                 self.directed(*bounds, lambda column: self._block(column, size), size)
 
     def _classes(self, pixels: int) -> None:
-        """Columns with the same part of their windows inside the input together, each kind with code of its own."""
+        """Emit a row by what is inside the input of its windows: each kind of column has code of its own."""
         rows, columns = self._found.rows.kernel, self._found.columns.kernel
         for first, end, taps in self.ordered(self._found.columns.classes):
             if taps == (0, columns):
@@ -135,7 +138,7 @@ class PixelTraversal(WideEmitter):
                 self.directed(index_constant(first), index_constant(end), self._single)
 
     def _blocks(self, first: int, end: int, pixels: int) -> None:
-        """Whole windows: blocks of so many pixels, and one of those that are left."""
+        """Emit columns whose windows are inside the input: a loop of blocks, and one block of what is left."""
         rest = (end - first) % pixels
         for size in self.ordered((pixels, rest)):
             if size == pixels:
@@ -145,7 +148,11 @@ class PixelTraversal(WideEmitter):
                 self._block(index_constant(end - rest), rest)
 
     def _mixed(self, first: int, end: int, pixels: int) -> None:
-        """Turn i is a block from turn `first` on, and what is left of [first, end) one more; others are pixels."""
+        """Emit a row in one loop whose turns are single pixels at both edges and blocks in between.
+
+        One loop has the code for a single pixel once, where three loops in a row would have it twice. Turn i is pixel i
+        before `first`; then come the blocks, one smaller block of what is left, and the pixels behind.
+        """
         blocks, rest = divmod(end - first, pixels)
         sizes = [pixels] * blocks + ([rest] if rest else [])
         skipped = end - first - len(sizes)
@@ -174,7 +181,7 @@ class PixelTraversal(WideEmitter):
                 scf.YieldOp([])
 
     def _position(self, turn: Value, end: int, skipped: int) -> Value:
-        """The pixel of a turn that is no block: after the blocks their further pixels are counted too."""
+        """The column of a turn that is one pixel: behind the blocks, `skipped` more than the turn's number."""
         if not skipped:
             return turn
         behind = arith.cmpi(arith.CmpIPredicate.uge, turn, index_constant(end))

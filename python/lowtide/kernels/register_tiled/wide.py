@@ -1,4 +1,4 @@
-"""Pulls what follows the sums for several neighbouring channels at a time, as vectors.
+"""Emits the epilogue, all that follows the sums, for several neighbouring channels at a time, as vectors.
 
 The scalar code of a layer is arithmetic that is the same for each lane; constants of each channel are loaded as
 vectors, and a rescale in its cheap form (`lowtide.kernels.rescale`) is two instructions of the core's.
@@ -61,6 +61,7 @@ class WideEmitter(ElementEmitter):
         if node is given:
             return True
         match node:
+            # neighbours are one vector load, one element for all lanes is a broadcast; anything else would be a gather
             case Operand():
                 return lies(index, var) is not None and isinstance(_element(self.arguments[node.argument]), IntegerType)
             case Filled():
@@ -76,20 +77,24 @@ class WideEmitter(ElementEmitter):
                 return False
 
     def wide(self, node: Node, index: Index, var: Var, lanes: Wide, memo: Memo) -> Value:
-        """A vector of elements, from that on which `var` stands for; `goes_wide` must hold.
+        """Emit a vector of a node's elements, neighbours along `var`; `goes_wide` must hold.
 
         Args:
             node, index: the first element.
             var: the loop variable that goes through the lanes.
             lanes: of the core.
-            memo: what is known, and what is emitted.
+            memo: elements that are known; those emitted are added.
         """
         if (node, index) not in memo:
             memo[node, index] = self._wide(node, index, var, lanes, memo)
         return memo[node, index]
 
     def start_of(self, node: Node, index: Index, var: Var, lanes: Wide, *, alone: bool) -> Value:
-        """The same for what sums start from, in registers of their own where nothing is added to it before."""
+        """`wide` for what sums start from.
+
+        A constant that the products are added to at once (`alone`) is made anew in each block, where registers are few:
+        the instruction that adds overwrites it.
+        """
         filler = _filler(node) if isinstance(node, Filled) else None
         if filler is None or not lanes.rereads or not alone:
             return self.wide(node, index, var, lanes, {})
@@ -103,6 +108,7 @@ class WideEmitter(ElementEmitter):
                 if lies(index, var) == 0:
                     kind = VectorType.get([lanes.width], _element(buffer))
                     return vector.broadcast(kind, self.value(node, index))
+                # shifts that were made words at compile time: widening bytes would take registers
                 if node.argument in self.words:
                     return self.lanes_at(self.words[node.argument], node.shape[-1:], index[-1:], lanes)
                 return self.lanes_at(buffer, node.shape, index, lanes)
@@ -122,12 +128,12 @@ class WideEmitter(ElementEmitter):
                 raise InternalError("kernels", "a vector of what has none")
 
     def lanes_at(self, buffer: Value, shape: Shape, index: Index, lanes: Wide) -> Value:
-        """A vector of elements from that one on, which lie one behind the other."""
+        """Load a vector of elements that lie one behind the other, from that one on."""
         kind = VectorType.get([lanes.width], _element(buffer))
         return load(self.byte_of(buffer, shape, index), kind, self.element_bytes(buffer), reload=lanes.rereads)
 
     def varies(self, node: Node, index: Index, var: Var) -> bool:
-        """Whether an element that `goes_wide` is another for each value of the variable."""
+        """Whether an element, for which `goes_wide` holds, depends on the variable."""
         match node:
             case Sliced() | Reshaped():
                 inner = source_index(node, index)
@@ -143,6 +149,7 @@ class WideEmitter(ElementEmitter):
     def byte_of(self, buffer: Value, shape: Shape, index: Index) -> Address:
         """The first byte of an element of a dense buffer, which holds the tensor or a ring of it."""
         kind = MemRefType(buffer.type)
+        # not by strides of the tensor: the buffer may be a ring, with fewer rows than that
         subscripts = self.place(buffer, shape, index)
         flat = subscripts[0]
         for extent, subscript in zip(kind.shape[1:], subscripts[1:], strict=True):
@@ -164,6 +171,7 @@ class WideEmitter(ElementEmitter):
         found: set[int] = set()
         rest, seen = [node.yielded], set[Value]()
         while rest:
+            # backwards from the result, so that scalar code which it does not depend on may be of any kind
             value = rest.pop()
             if value in seen or isinstance(constant_of(value), int):
                 continue
@@ -174,6 +182,7 @@ class WideEmitter(ElementEmitter):
                     return None
                 found.add(value.arg_number)
             elif op in cheaper:
+                # the 64-bit operations of the rescale itself are not emitted
                 rest += [cheaper[op].x, cheaper[op].multiplier, cheaper[op].shift]
             elif op.name in _LANEWISE and all(_narrow(v.type) for v in (*op.operands, *op.results)):
                 rest += op.operands
@@ -210,7 +219,7 @@ class WideEmitter(ElementEmitter):
 
 
 def _rescaled(item: Rescale, lanes: Wide, mapped: Callable[[Value], Value]) -> Value:
-    """See `lowtide.kernels.rescale`."""
+    """Emit a rescale in its cheap form (see `lowtide.kernels.rescale`) for a vector of values."""
     words = VectorType.get([lanes.width], IntegerType.get_signless(_WORD))
 
     def number(value: int) -> Value:
@@ -229,6 +238,7 @@ def _rescaled(item: Rescale, lanes: Wide, mapped: Callable[[Value], Value]) -> V
         high = arith.addi(high, arith.shrsi(x, number(_WORD - 1)))
     shift = constant_of(item.shift)
     left = number(31 - shift) if isinstance(shift, int) else arith.subi(number(31), operand(item.shift))
+    # A constant that follows is added here: `_with_sum` has made it part of the rescale.
     result = lanes.shifted(high, left)
     return arith.addi(result, number(item.added)) if item.added else result
 
