@@ -83,7 +83,7 @@ class RowSchedule:
 
     @cached_property
     def cached_ranges(self) -> tuple[RowRange, ...]:
-        """Of the stages that make every row once."""
+        """The ranges of the stages that make every row once."""
         return tuple(rows for rows in self.ranges if isinstance(rows, RowRange))
 
     @property
@@ -134,6 +134,6 @@ class RowSchedule:
         return int(np.maximum(ends - begins, 0).sum())
 
     def turns(self) -> tuple[tuple[tuple[int, int], ...], ...]:
-        """Of each stage what it makes in each iteration, first and end."""
+        """First and end of what each stage makes in each iteration: [stage][iteration]."""
         bounds = (self.bounds(stage) for stage in range(len(self.ranges)))
         return tuple(tuple(zip(begins.tolist(), ends.tolist(), strict=True)) for begins, ends in bounds)

@@ -185,7 +185,7 @@ def _without(node: Node, reduction: Structured) -> Node:
 
 
 def starting_body(body: LayerBody, accumulation: Accumulation) -> tuple[LayerBody, tuple[int, ...]]:
-    """What fills the accumulator: from those arguments alone, whose numbers in the layer it gives, in their order."""
+    """The layer that fills the accumulator before the loop, and the numbers of the arguments that it needs."""
     node = accumulation.node
     used = tuple(sorted(arguments_of(node.init)))
     result = node.init

@@ -157,7 +157,7 @@ def lies(shape: Shape, index: Index, kept: Sequence[int], run: Sequence[Var]) ->
 
 
 def element_of(kind: Type) -> Type:
-    """Of a tensor."""
+    """The type of a tensor's elements."""
     return RankedTensorType(kind).element_type
 
 

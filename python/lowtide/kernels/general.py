@@ -71,7 +71,7 @@ class General(Kernel):
         GeneralEmitter(body, arguments, how).emit()
 
     def form(self, body: LayerBody) -> str:
-        """By what it computes with."""
+        """One form for layers with floats, one for the others: what they compute with decides what they cost."""
         return "floats" if _has_floats(body) else "general"
 
 

@@ -119,7 +119,7 @@ def _within(inner: Interval, outer: Interval) -> bool:
 
 
 def _corners(function: Callable[[int, int], int]) -> Callable[[Interval, Interval], Interval]:
-    """For a function that is monotone in each of its arguments."""
+    """The interval of a function that is monotone in each of its arguments: its extremes are at the ends of theirs."""
 
     def interval(left: Interval, right: Interval) -> Interval:
         values = [function(a, b) for a in left for b in right]

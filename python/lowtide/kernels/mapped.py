@@ -46,7 +46,7 @@ class MapEmitter(WideEmitter):
         self._vectors = None if self._affine is None else MICROKERNELS[how.microkernels].wide
 
     def emit(self) -> None:
-        """All of the output, or the part's."""
+        """Emit the loops over all of the output, or over the part's."""
         for var in self._run:
             self.indices.bind(var, index_constant(0))
         ranges: Mapping[int, Range] = {} if self.part is None else self.part.ranges
@@ -175,6 +175,6 @@ class Maps(Kernel):
         MapEmitter(found, body, arguments, how).emit()
 
     def form(self, body: LayerBody) -> str:
-        """One for all."""
+        """All layers in runs cost alike."""
         del body
         return "map"

@@ -40,7 +40,7 @@ class PoolEmitter(WideEmitter):
         self._ranges, self._reduced = ({}, ranges) if how.part is not None and how.part.reduces else (ranges, {})
 
     def emit(self) -> None:
-        """All of the output, or the part's."""
+        """Emit the loops over all of the output, or over the part's."""
         with self.unless_empty():
             around = self._found.loops[: self._found.loops.index(self._found.channels)]
             self.nested(around, self._ranges, self._groups)
@@ -170,6 +170,6 @@ class Pools(Kernel):
         PoolEmitter(found, body, arguments, how).emit()
 
     def form(self, body: LayerBody) -> str:
-        """One for all."""
+        """All pools cost alike."""
         del body
         return "pool"

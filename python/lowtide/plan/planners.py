@@ -183,4 +183,4 @@ def planner_by(modes: Sequence[Mode]) -> Planner:
 
 
 PLANNERS: Mapping[Objective, Planner] = {"ram": plan_ram, "untiled": _whole}
-"""Those that need no more than the network."""
+"""The planners that need to know nothing but the network."""

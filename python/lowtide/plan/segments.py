@@ -50,7 +50,7 @@ def peak_of(chain: Iterable[Segment]) -> int:
 
 
 def cost_of(chain: Iterable[Segment]) -> int:
-    """What all loops take more than their layers whole."""
+    """What all loops of a chain take more than their layers would take whole."""
     return sum(segment.cost for segment in chain)
 
 

@@ -28,7 +28,7 @@ SEED = 1
 RUN = 1_000
 """Nodes of the shortest runs."""
 NOISE = 0.2
-"""By how much a rank's weight is varied, relatively."""
+"""The share by which a weight is varied at random, half of it in either direction."""
 
 
 @dataclass(frozen=True)

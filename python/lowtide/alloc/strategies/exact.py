@@ -120,7 +120,7 @@ class _Program:
                     self._forbid(problem, _disjoint(problem, a, b), [])
 
     def _forbid(self, problem: Problem, item: Forbidden, literals: Sequence[cp_model.Literal]) -> None:
-        """Where all literals hold, the difference is at or above the interval or at or below it."""
+        """Forbid an interval where all literals hold: the difference is then not inside it."""
         if item.high - item.low <= 1:
             return
         a, b = problem.index(item.a), problem.index(item.b)

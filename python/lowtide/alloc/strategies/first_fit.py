@@ -42,7 +42,7 @@ class _Tables:
         return len(self.problem.buffers)
 
     def beside(self, choices: tuple[int, ...]) -> list[Conflicts]:
-        """Of each buffer what stands in its way with these alternatives; most attempts ask for the same ones."""
+        """The conflicts of each buffer with these alternatives; kept, as most attempts ask for the same ones."""
         if choices not in self.known:
             named = named_conflicts(self.problem, choices)
             self.known[choices] = [self._beside(index, named.get(index)) for index in range(self.count)]

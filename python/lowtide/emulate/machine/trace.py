@@ -44,7 +44,7 @@ class Trace:
         return bool((loads & (self.offsets[:-1] + self.sizes[:-1] == self.offsets[1:])).any())
 
     def resolved(self, loads: Trace) -> Trace:
-        """The same with the loads as the code makes them.
+        """The trace with loads as the code makes them, not in halves as a device sees them.
 
         Args:
             loads: those of another run of the same code, as a hook sees them.

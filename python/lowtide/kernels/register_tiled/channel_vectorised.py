@@ -70,7 +70,7 @@ CHANNEL_VECTORISED: Mapping[str, type[SumEmitter]] = {
     "patches": ChannelVectorisedPatches,
     "depthwise": ChannelVectorisedDepthwise,
 }
-"""By `Blocks.kind`."""
+"""What adds up a block's products where channels are lanes, by `Blocks.kind`."""
 
 
 def lanes_in(sums: Sums) -> int:

@@ -57,7 +57,7 @@ class Dsp(Microkernel):
 
 
 def _weights(address: Address, factor: Factor) -> tuple[Value, Value]:
-    """The same of four weights, which may be two such words in memory."""
+    """`_pairs` of four weights; weights of 16 bits lie in memory as these two words."""
     if factor.nbytes == 1:
         return _pairs(address, factor)
     i32 = IntegerType.get_signless(32)

@@ -75,7 +75,7 @@ class RegisterTiledEmitter(PixelTraversal):
     # -- channels of some pixels ------------------------------------------------------------------------------
 
     def pixels(self, pixels: Pixels) -> None:
-        """All channels of these pixels."""
+        """Emit all channels of these pixels, a block of them at a time."""
         self.indices.bind(self._found.loops[2], pixels.column)
         self._sums.open_pixels(pixels)
         for first, end, size in self.ordered(self._cut.cuts(pixels.count)):

@@ -90,7 +90,7 @@ class _Turn:
 
 
 def _turns(count: int, most: int) -> tuple[list[_Turn], int]:
-    """What takes a run of so many bytes in registers of up to `most` lanes, and how many bytes that is."""
+    """How a run of `count` bytes is taken in registers of up to `most` lanes, and how many of its bytes that takes."""
     turns: list[_Turn] = []
     done = 0
     for width in (16, 8, 4):

@@ -22,13 +22,13 @@ from lowtide.kernels.values import splat, widened, word
 _LANES = 32
 """32-bit lanes of the largest group of registers, of 128 bits each."""
 _TO_NEAREST_UP = 0
-"""Of `vxrm`: halves are rounded up."""
+"""The value of `vxrm` with which halves are rounded up."""
 _ROUNDING = ("vsmul", "vssra")
 """Instructions that go by `vxrm`, to which their operand is written before."""
 _ADDING = ("vwmacc",)
 """Instructions that add to their first operand."""
 _ANY_TAIL = 3
-"""Of such an instruction: nobody cares for the lanes beyond the vector's."""
+"""The policy operand of such an instruction which says that the lanes beyond the vector's may become anything."""
 
 
 @dataclass(frozen=True)

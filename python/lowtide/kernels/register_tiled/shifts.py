@@ -34,7 +34,7 @@ def shift_arguments(node: Node) -> Iterator[int]:
 
 
 def as_words(shifts: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
-    """Bytes without a sign as 32-bit integers, in one dimension."""
+    """Unsigned bytes as int32[n]."""
     return shifts.reshape(-1).astype(np.int32) & 0xFF
 
 
