@@ -16,7 +16,7 @@ from lowtide.emission import emit
 from lowtide.errors import InputError
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
-from lowtide.graph.row_schedule import UnschedulableError
+from lowtide.graph.stages import UnschedulableError
 from lowtide.ir import IntegerAttr, Module
 from lowtide.kernels.microkernels import PLAIN
 from lowtide.passes import run_passes

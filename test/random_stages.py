@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from lowtide.graph.program import Window
-from lowtide.graph.row_schedule import Stage
+from lowtide.graph.stages import Stage
 
 
 def random_stages(choose: random.Random) -> tuple[list[Stage], set[int]]:

@@ -25,6 +25,7 @@ from lowtide.ir import (
 )
 from lowtide.kernels.general import GeneralEmitter
 from lowtide.kernels.intervals import Interval
+from lowtide.kernels.loops import How
 from lowtide.transform.interpreter import make_transform_context
 
 KINDS = {"i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64}
@@ -92,7 +93,7 @@ class ScalarLayer:
             function.operation.attributes["llvm.emit_c_interface"] = UnitAttr.get()
             block = function.add_entry_block()
             with InsertionPoint(block):
-                GeneralEmitter(body, list(block.arguments), constants=constants).emit()
+                GeneralEmitter(body, list(block.arguments), How(constants=constants)).emit()
                 func.ReturnOp([])
             layer.operation.erase()
         return module

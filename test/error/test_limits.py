@@ -17,7 +17,8 @@ from lowtide.cli.arguments import parse_size
 from lowtide.errors import InputError, UsageError
 from lowtide.graph.graph import Graph
 from lowtide.limits import MOST_ARENA, check_arena
-from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, fused_search
+from lowtide.plan.fuse import fused_search
+from lowtide.plan.modes import CHANNELS, PIXELS, ROWS
 from lowtide.plan.plan import Plan
 from lowtide.script.emit import script_for
 

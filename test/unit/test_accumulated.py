@@ -16,7 +16,7 @@ from fused_chains import Chain, graph_of
 from tosa_nets import TosaNet, Window
 
 from lowtide.graph.fusion import Fusion
-from lowtide.graph.row_schedule import UnschedulableError
+from lowtide.graph.stages import UnschedulableError
 from lowtide.kernels.microkernels import MICROKERNELS
 from lowtide.kernels.register_tiled.accumulated import AccumulatedEmitter
 from lowtide.plan.memory import schedule_of

@@ -11,7 +11,8 @@ from random_stages import random_stages
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import loop_bytes, problem_of
 from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read, Run
-from lowtide.graph.row_schedule import UnschedulableError, schedule_rows
+from lowtide.graph.row_schedule import schedule_rows
+from lowtide.graph.stages import UnschedulableError
 
 CASES = 150
 FAR = 1 << 20

@@ -16,7 +16,7 @@ from lowtide.bound.build import build_graph
 from lowtide.errors import InputError
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
-from lowtide.graph.row_schedule import UnschedulableError
+from lowtide.graph.stages import UnschedulableError
 from lowtide.ir import IntegerAttr, Module, parse_module
 from lowtide.passes import run_passes
 from lowtide.plan.memory import problem_of

@@ -16,9 +16,8 @@ from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile
 from lowtide.ir import Module, RankedTensorType, StringAttr, Value, func, parse_module
 from lowtide.kernels.general import General
-from lowtide.kernels.kernel import How
 from lowtide.kernels.library import KERNELS
-from lowtide.kernels.loops import Part
+from lowtide.kernels.loops import How, Part
 from lowtide.kernels.microkernels import PLAIN
 from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.normalise.form import KERNEL, network_layers

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from lowtide.graph.fusion import Fusion
-from lowtide.plan.fuse import Segment, cheapest, least_peak
+from lowtide.plan.segments import Segment, cheapest, least_peak
 
 CASES = 200
 

@@ -23,7 +23,7 @@ from tosa_nets import TosaNet, Window
 
 import lowtide
 from lowtide.graph.fusion import Fusion
-from lowtide.graph.row_schedule import UnschedulableError
+from lowtide.graph.stages import UnschedulableError
 from lowtide.kernels.microkernels import FLOATS, MICROKERNELS, PLAIN
 from lowtide.normalise.analysis import calls_in, network_function
 from lowtide.plan.memory import schedule_of

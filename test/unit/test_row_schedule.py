@@ -8,7 +8,9 @@ import pytest
 from random_stages import random_stages
 
 from lowtide.graph.program import Window
-from lowtide.graph.row_schedule import RowSchedule, Stage, UnschedulableError, schedule_rows
+from lowtide.graph.row_ranges import RowSchedule
+from lowtide.graph.row_schedule import schedule_rows
+from lowtide.graph.stages import Stage, UnschedulableError
 
 CASES = 400
 

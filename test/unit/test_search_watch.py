@@ -17,8 +17,9 @@ from lowtide.cli.signals import Interrupted, Interrupts
 from lowtide.cli.streams import Output
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
-from lowtide.plan.fuse import CHANNELS, PIXELS, ROWS, fused_search
+from lowtide.plan.fuse import fused_search
 from lowtide.plan.memory import problem_of
+from lowtide.plan.modes import CHANNELS, PIXELS, ROWS
 from lowtide.plan.planners import plan_front, plan_ram
 from lowtide.plan.watch import Progress
 

@@ -20,7 +20,8 @@ from lowtide.graph import loop_schedule, program
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.pixel_schedule import PixelSchedule
 from lowtide.graph.program import Loop
-from lowtide.graph.row_schedule import LineBuffer, RowRange, RowSchedule, Stage
+from lowtide.graph.row_ranges import LineBuffer, RowRange, RowSchedule
+from lowtide.graph.stages import Stage
 from lowtide.ir import Module
 from lowtide.normalise.form import network_layers
 from lowtide.placement import LayerAccess, PlacedBuffer

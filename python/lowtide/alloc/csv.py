@@ -112,10 +112,8 @@ def _buffer(header: Sequence[str], row: Sequence[str], where: str) -> Buffer:
         _refuse(where, f"{len(row)} fields under {len(header)} columns", f"the columns are {','.join(header)}")
     fields = dict(zip(header, row, strict=True))
     lower, upper = _number(fields, "lower", where), _number(fields, "upper", where)
-    size, alignment = (
-        _number(fields, "size", where),
-        _number(fields, "alignment", where) if "alignment" in fields else 1,
-    )
+    size = _number(fields, "size", where)
+    alignment = _number(fields, "alignment", where) if "alignment" in fields else 1
     if lower >= upper:
         _refuse(where, f"live from {lower} up to but without {upper}: never", "upper must be above lower")
     for name, value in (("size", size), ("alignment", alignment)):

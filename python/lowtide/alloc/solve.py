@@ -18,9 +18,8 @@ def solve(problem: Problem, strategy: str = "auto") -> Solution:
     `InternalError` where no allocation can be right (fixed offsets in conflict) or the strategy is wrong.
     """
     if strategy not in STRATEGIES:
-        raise UsageError(
-            STAGE, f"unknown allocation strategy '{strategy}'", remedy=f"choose one of {', '.join(STRATEGIES)}"
-        )
+        message = f"unknown allocation strategy '{strategy}'"
+        raise UsageError(STAGE, message, remedy=f"choose one of {', '.join(STRATEGIES)}")
     # A plan is predicted by the solution of the problem that the compile then has, under other names.
     solution = _solved(_anonymous(problem), strategy) if strategy == "auto" else STRATEGIES[strategy](problem)
     validate(problem, solution)

@@ -68,9 +68,8 @@ def _check_disjoint(problem: Problem, solution: Solution, named: set[frozenset[i
         share_bytes = (start[:a] < end[a]) & (start[a] < end[:a])
         for b in np.flatnonzero(live_together & share_bytes).tolist():
             if frozenset((a, b)) not in named:
-                _refuse(
-                    f"{_place(problem, solution, b)} and {_place(problem, solution, a)} share bytes while both live"
-                )
+                places = (_place(problem, solution, index) for index in (b, a))
+                _refuse(f"{' and '.join(places)} share bytes while both live")
 
 
 def _check_arena(problem: Problem, solution: Solution) -> None:
@@ -83,9 +82,8 @@ def _check_arena(problem: Problem, solution: Solution) -> None:
 
 def _place(problem: Problem, solution: Solution, index: int) -> str:
     buffer, offset = problem.buffers[index], solution.offsets[index]
-    return (
-        f"buffer '{buffer.name}' (bytes {offset} to {offset + buffer.size - 1}, steps {buffer.first} to {buffer.last})"
-    )
+    last = offset + buffer.size - 1
+    return f"buffer '{buffer.name}' (bytes {offset} to {last}, steps {buffer.first} to {buffer.last})"
 
 
 def _refuse(message: str) -> NoReturn:

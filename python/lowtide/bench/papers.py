@@ -94,7 +94,7 @@ STRATEGIES: Mapping[str, Strategy] = {
 
 def _lowered(path: Path, until: Sequence[str], strategy: Strategy) -> Lowered:
     from lowtide.lower import lower
-    from lowtide.plan.fuse import CHANNELS, ROWS
+    from lowtide.plan.modes import CHANNELS, ROWS
     from lowtide.plan.planners import planner_by
     from lowtide.stages import Stages
     from lowtide.targets import TARGETS

@@ -14,7 +14,7 @@ from lowtide.bufferise.placement import Placement, place
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.graph.conflicts import problem_of
 from lowtide.graph.program import DIRECTIONS, Program
-from lowtide.graph.row_schedule import UnschedulableError
+from lowtide.graph.stages import UnschedulableError
 from lowtide.ir import (
     ArrayAttr,
     Attribute,

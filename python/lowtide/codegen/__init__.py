@@ -160,9 +160,8 @@ def _write(path: Path, data: bytes) -> Path:
         path.write_bytes(data)
     except OSError as error:
         message = f"cannot write the file: {error.strerror or error}"
-        raise InputError(
-            "codegen", message, where=str(path), remedy="free some space or choose another folder"
-        ) from error
+        remedy = "free some space or choose another folder"
+        raise InputError("codegen", message, where=str(path), remedy=remedy) from error
     return path
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
-from elftools.elf.sections import Section, SymbolTableSection
+from elftools.elf.sections import SymbolTableSection
 
 from lowtide.errors import InternalError
 
@@ -25,7 +25,6 @@ class Symbol:
     binding: str
     section: int | None
     value: int
-    size: int
     undefined: bool
 
 
@@ -66,7 +65,6 @@ def _symbol(entry: Any) -> Symbol:
         binding=entry["st_info"]["bind"],
         section=section if isinstance(section, int) else None,
         value=entry["st_value"],
-        size=entry["st_size"],
         undefined=section == "SHN_UNDEF",
     )
 
@@ -74,11 +72,6 @@ def _symbol(entry: Any) -> Symbol:
 def undefined_symbols(data: bytes) -> tuple[str, ...]:
     """Names of what an object file calls and does not hold, sorted."""
     return tuple(sorted({symbol.name for symbol in symbols(read_elf(data)) if symbol.undefined and symbol.name}))
-
-
-def sections(elf: ELFFile) -> list[Section]:
-    """All sections, by index."""
-    return list(elf.iter_sections())
 
 
 def relocations(elf: ELFFile) -> Iterator[Relocation]:

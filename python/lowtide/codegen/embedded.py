@@ -7,7 +7,7 @@ from pathlib import Path
 
 from elftools.elf.dynamic import DynamicSegment
 
-from lowtide.codegen.elf import read_elf, relocations, sections, symbols
+from lowtide.codegen.elf import read_elf, relocations, symbols
 from lowtide.codegen.iree import link
 from lowtide.errors import InternalError
 from lowtide.network import Network
@@ -59,7 +59,7 @@ def check_imports(data: bytes, query: str) -> None:
     if library is None or library.section is None:
         raise InternalError("codegen", "the embedded ELF's object file has no library")
     pointer = elf.elfclass // 8
-    section = sections(elf)[library.section].data()
+    section = elf.get_section(library.section).data()
     (count,) = struct.unpack_from("<I", section, library.value + pointer)
     if count:
         raise InternalError("codegen", f"the embedded ELF imports {count} functions")

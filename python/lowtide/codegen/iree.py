@@ -31,6 +31,7 @@ _COMMON_FLAGS = (
     "--iree-input-demote-f64-to-f32=false",
 )
 _NO_ROOM = re.compile(r"No space left on device|File too large|Disk quota exceeded", re.IGNORECASE)
+_ROOM = "free some space, or set TMPDIR"
 _ERROR = re.compile(r"(?:^|[\s:])(?:fatal )?error: ", re.MULTILINE)
 # What follows is the module.
 _WHOLE_MODULE = "note: see current operation"
@@ -71,7 +72,7 @@ def scratch_directory() -> Generator[Path]:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         message = f"cannot write the intermediate files: {error.strerror or error}"
-        raise InputError("codegen", message, where=error.filename, remedy="free some space, or set TMPDIR") from error
+        raise InputError("codegen", message, where=error.filename, remedy=_ROOM) from error
 
 
 def compile_module(
@@ -128,18 +129,12 @@ def run_tool(name: Tool, arguments: Sequence[str], scratch: Path, *, timeout: fl
     except subprocess.TimeoutExpired:
         raise InternalError("codegen", f"{name} did not end within {timeout:g} seconds") from None
     if _NO_ROOM.search(done.stderr) or done.returncode == -signal.SIGXFSZ:
-        raise InputError(
-            "codegen",
-            "there is no room for the intermediate files",
-            where=str(scratch),
-            remedy="free some space, or set TMPDIR",
-        )
+        message = "there is no room for the intermediate files"
+        raise InputError("codegen", message, where=str(scratch), remedy=_ROOM)
     if done.returncode != 0 or _ERROR.search(done.stderr):
-        raise InternalError("codegen", f"{name} failed ({_ending(done.returncode)})\n{_essence(done.stderr, scratch)}")
-
-
-def _ending(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+        code = done.returncode
+        ending = f"signal {-code}" if code < 0 else f"exit code {code}"
+        raise InternalError("codegen", f"{name} failed ({ending})\n{_essence(done.stderr, scratch)}")
 
 
 def _essence(stderr: str, scratch: Path, limit: int = 40) -> str:

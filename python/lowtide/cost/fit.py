@@ -11,7 +11,7 @@ from lowtide.cost.operation_counts import FEATURES, ExecutedCounts
 from lowtide.errors import UsageError
 
 Coefficients = Mapping[str, Mapping[str, float]]
-"""By what is predicted (`PREDICTED`) and by feature; what is left out is 0."""
+"""Coefficients by what is predicted (`PREDICTED`), then by feature; what is left out is 0."""
 
 PREDICTED = ("instructions", "loads", "stores")
 SMALL = 3000
@@ -19,7 +19,7 @@ SMALL = 3000
 TRUST = 0.02
 """How much the coefficient that one would expect weighs against the measurements, as a part of one of them."""
 DIGITS = 4
-"""Of a coefficient, after the point."""
+"""Digits of a coefficient after the point."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from lowtide.cost.operation_counts import BY_PIXELS, FEATURES, LOOPS, ExecutedCo
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one inference."""
+    """The predicted instructions, loads and stores of one inference, or of a part of one."""
 
     instructions: float = 0.0
     loads: float = 0.0

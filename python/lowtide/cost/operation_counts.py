@@ -78,7 +78,7 @@ class LayerCounts:
         general: the general kernel, which goes by channels.
         summed: its own kernel that takes its input by rows, where it can.
         prepacked: as `whole`, with weights of 16 bits; None where nothing is gained, or that was not asked for.
-        widened_bytes: flash that those take more.
+        prepacked_bytes: flash that those take more.
     """
 
     whole: Work
@@ -91,7 +91,7 @@ class LayerCounts:
 
 @dataclass(frozen=True)
 class ExecutedCounts:
-    """What of a layer's work a plan runs.
+    """How much of a layer's work a plan runs, in how many calls.
 
     Attributes:
         layer: its name.
@@ -110,7 +110,7 @@ class ExecutedCounts:
         return (*(count * self.part for count in self.work.counts()), float(self.calls))
 
     def of_form(self, form: str) -> ExecutedCounts:
-        """The same in another form."""
+        """The same counts with the coefficients of another form."""
         return replace(self, work=replace(self.work, form=form))
 
 

@@ -42,7 +42,7 @@ from lowtide.ir import (
     scf,
 )
 from lowtide.kernels.library import kernel_for_part
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.values import index_constant
 from lowtide.normalise.form import KERNEL, text_in
 from lowtide.plan.memory import schedule_of
 

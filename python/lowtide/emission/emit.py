@@ -33,11 +33,11 @@ from lowtide.ir import (
     run_pipeline,
 )
 from lowtide.kernels.constants import Globals, Numbers, type_of
-from lowtide.kernels.kernel import How, Kernel
+from lowtide.kernels.kernel import Kernel
 from lowtide.kernels.library import GENERAL, KERNELS, kernel_name
-from lowtide.kernels.loops import Part
+from lowtide.kernels.loops import How, Part
 from lowtide.kernels.microkernels import microkernels_of
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.values import index_constant
 from lowtide.normalise.analysis import public_functions
 from lowtide.passes import Pass
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lowtide.graph.row_schedule import Reread, RowRange, RowSchedule
+from lowtide.graph.row_ranges import Reread, RowRange, RowSchedule
 from lowtide.ir import Value, arith
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.values import index_constant
 
 
 def bounds_of(schedule: RowSchedule, variable: Value) -> list[tuple[Value, Value]]:

@@ -83,10 +83,8 @@ def check_inputs(slots: Sequence[Slot], inputs: Sequence[Array]) -> None:
     for slot, array in zip(slots, inputs, strict=True):
         tensor = slot.tensor
         if array.shape != tensor.shape or array.dtype.name != tensor.dtype:
-            found = f"{array.dtype.name}{list(array.shape)}"
-            raise UsageError(
-                "run", f"expects {tensor.dtype}{list(tensor.shape)}, got {found}", where=f"input {tensor.name}"
-            )
+            wanted, found = f"{tensor.dtype}{list(tensor.shape)}", f"{array.dtype.name}{list(array.shape)}"
+            raise UsageError("run", f"expects {wanted}, got {found}", where=f"input {tensor.name}")
 
 
 def write_inputs(arena: Bytes, slots: Sequence[Slot], inputs: Sequence[Array]) -> None:

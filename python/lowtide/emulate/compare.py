@@ -13,7 +13,7 @@ from lowtide.errors import UsageError
 
 @dataclass(frozen=True)
 class Difference:
-    """Of all elements of all outputs.
+    """How far all elements of all outputs are from the expected ones.
 
     Attributes:
         max_abs: the largest absolute difference; infinite where one side is not finite and the other differs.

@@ -20,7 +20,7 @@ from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read
 Bytes = npt.NDArray[np.int64]
 _ALL = 1 << 40
 MOST_RUNS = 30_000
-"""Runs that a bound looks at, at most."""
+"""Runs of a loop that `loop_bytes` looks at, at most."""
 
 
 def problem_of(program: Program, *, overlap: bool = True) -> tuple[Problem, tuple[int | None, ...]]:
@@ -57,7 +57,10 @@ def problem_of(program: Program, *, overlap: bool = True) -> tuple[Problem, tupl
 def _of_call(
     program: Program, number: int, call: Call, lives: Sequence[tuple[int, int]]
 ) -> tuple[tuple[Forbidden, ...], ...] | None:
-    """A whole layer's two directions, None where none of its inputs dies or its output was begun before."""
+    """The intervals of a whole layer, for either direction in which its kernel may go through the output.
+
+    None where no input dies in it, or its output was begun by an earlier layer: then nothing may overlap.
+    """
     step, output = number + 1, program.buffers[call.writes]
     if lives[call.writes][0] != step:
         return None
@@ -86,6 +89,7 @@ def loop_bytes(program: Program) -> int:
         for buffer, (first, last) in enumerate(lives):
             if first <= loop.last + 1 and last >= loop.first + 1:
                 held = timeline.held(buffer)
+                # Between two runs a buffer needs what the first leaves that the second, or a later one, still takes.
                 waits = (held.end[:-1] > 0) & (held.end[1:] > 0)
                 waiting += np.where(waits, held.end[:-1] - held.begin[1:], 0)
         most = max(most, int(waiting.max(initial=0)))
@@ -93,7 +97,7 @@ def loop_bytes(program: Program) -> int:
 
 
 def _some_turns(turns: int, runs: int) -> Collection[int] | None:
-    """All turns of a loop where they are few, else as many of them, evenly, as make up the limit."""
+    """The turns of the loop over columns to look at: None for all, else some, evenly, up to `MOST_RUNS` runs."""
     step = -(-turns * runs // MOST_RUNS)
     return None if step <= 1 else {*range(0, turns, step), turns - 1}
 
@@ -107,7 +111,7 @@ class _Held:
 
 
 def _of_loop(program: Program, loop: Loop, lives: Sequence[tuple[int, int]]) -> tuple[Forbidden, ...]:
-    """The intervals of all pairs in a loop that may come closer than their sizes."""
+    """The forbidden interval of each pair of buffers in a loop whose live ranges meet, unless it is the default."""
     timeline = _Timeline(program, loop, lives)
     used = sorted({b for call in program.calls[loop.first : loop.last + 1] for b in (*_inputs(call), call.writes)})
     held = {buffer: timeline.held(buffer) for buffer in used}
@@ -121,6 +125,7 @@ def _of_loop(program: Program, loop: Loop, lives: Sequence[tuple[int, int]]) -> 
                 # seen from the other end of both buffers
                 apart = program.buffers[a].nbytes - program.buffers[b].nbytes
                 low, high = apart - high, apart - low
+            # the interval that keeps two buffers wholly apart is the allocator's default, and need not be said
             if low > -program.buffers[b].nbytes or high < program.buffers[a].nbytes:
                 found.append(Forbidden(program.buffers[a].name, program.buffers[b].name, low, high))
     return tuple(found)
@@ -131,10 +136,14 @@ def _inputs(call: Call) -> tuple[int, ...]:
 
 
 class _Timeline:
-    """The runs of a loop, in order; a run goes through some rows, and where the loop has columns through some of those.
+    """The runs of a loop, in order: what each buffer holds at each of them.
+
+    A run is one execution of a call: it goes through some rows, and where the loop has columns through some of those.
 
     Args:
-        turns: of the loop inside, which turns to look at; all of them where None.
+        program, loop: the loop, and what it is of.
+        lives: first and last step of each buffer.
+        turns: which turns of the loop over columns to look at; all of them where None.
     """
 
     def __init__(
@@ -164,9 +173,11 @@ class _Timeline:
         zero, size = np.zeros(len(self), np.int64), np.full(len(self), item.nbytes, np.int64)
         if item.temporary:
             return _Held(zero, np.where(self._within_iterations(writers, reading), size, 0))
+        # Steps are calls counted from 1: the loop's calls are the steps first + 1 to last + 1.
         begun_before = self._lives[buffer][0] <= self._loop.first
         dies = self._lives[buffer][1] <= self._loop.last + 1
         if begun_before:
+            # an input that dies in the loop is given up row by row; one that something writes into is kept whole
             alive = self._until(reading) if dies and not writers else size > 0
             return _Held(self._consumed(buffer, reading) if dies and not writers else zero, np.where(alive, size, 0))
         made = zero
@@ -177,7 +188,10 @@ class _Timeline:
         return _Held(zero, np.where(self._until([*reading, *writers]), filled, 0) if dies else filled)
 
     def interval(self, a: int, b: int, held: dict[int, _Held]) -> tuple[int, int]:
-        """The offsets of b from a that are forbidden: an open interval, (0, 0) where they never hold at once."""
+        """The forbidden offsets of b from a, an open interval in bytes: the hull over the runs at which both are live.
+
+        (0, 0), in which there is no offset, where they never hold values at once.
+        """
         both = (held[a].end > 0) & (held[b].end > 0)
         if not both.any():
             return 0, 0
@@ -187,7 +201,10 @@ class _Timeline:
         return int(lows[both].min()), int(highs[both].max())
 
     def _refined(self, source: int, output: int, lows: Bytes) -> Bytes:
-        """Within the runs of the one layer that reads a dying input and writes the output the element counts."""
+        """The lower ends for an input and the output of its only reader, which may come closer within a run.
+
+        Between runs whole rows count; in a run the order of single elements, which the layer's access profile has.
+        """
         reading = self._reading.get(source, [])
         if (
             self._loop.by_channels
@@ -204,7 +221,7 @@ class _Timeline:
         return np.where(self._calls == reading[0], np.maximum(lows, -distance), lows)
 
     def _within_iterations(self, writers: Sequence[int], reading: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """From the writer's run to the last reader's, in every iteration in which it runs."""
+        """The runs at which a temporary holds values: from its writer's to its last reader's in each iteration."""
         first, last = min(writers), max([*writers, *reading])
         # iterations are counted from the first, and there are few: a table is quicker than a search
         low = self._iterations.min()
@@ -213,29 +230,30 @@ class _Timeline:
         return (self._calls >= first) & (self._calls <= last) & ran[self._iterations - low]
 
     def _until(self, calls: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """Up to the last run of any of these calls."""
+        """bool[runs], true up to the last run of any of these calls; always where none of them runs."""
         last = max((int(self._runs_of[call][-1]) for call in calls if len(self._runs_of[call])), default=len(self) - 1)
         return np.arange(len(self)) <= last
 
     def _made(self, writer: int, item: ProgramBuffer) -> Bytes:
-        """Pixels of the tensor up to the last that the writer has made."""
+        """int64[runs], how many pixels of the tensor the writer has made by then, in row-major order."""
         made, runs = np.zeros(len(self), np.int64), self._runs_of[writer]
         last = np.minimum(self._last_column[runs], item.columns)
         made[runs] = item.pixels if self._loop.by_channels else (self._last_row[runs] - 1) * item.columns + last
         return np.maximum.accumulate(made)
 
     def _consumed(self, buffer: int, reading: Sequence[int]) -> Bytes:
-        """The bytes at the low end that no run from here on reads."""
+        """int64[runs], how many bytes at the low end no run from then on reads."""
         item = self._program.buffers[buffer]
         needed = np.full(len(self), item.pixels, np.int64)
         for reader in reading:
             read = next(r for r in self._program.calls[reader].reads if r.buffer == buffer)
             runs = self._runs_of[reader]
             needed[runs] = np.minimum(needed[runs], self._needed(read, item, runs))
+        # backwards in time: what a later run needs can't be given up earlier
         return np.minimum.accumulate(needed[::-1])[::-1] * item.pixel_bytes
 
     def _needed(self, read: Read, item: ProgramBuffer, runs: Bytes) -> Bytes:
-        """The first pixel that each of these runs of the reader reads."""
+        """int64[runs], the first pixel that each of these runs of the reader reads; 0 where it may be any."""
         if self._loop.by_channels or read.window is None or read.window.stride == 0:
             return np.zeros(len(runs), np.int64)
         row = np.clip(self._first_row[runs] * read.window.stride + read.window.first, 0, item.rows)
@@ -246,7 +264,12 @@ class _Timeline:
 
 
 def _expanded(loop: Loop, turns: Collection[int] | None) -> Bytes:
-    """A row for each run: call, turn, first row and end, first column and end (a large one where it takes all)."""
+    """The loop's runs as a table, in their order.
+
+    Returns:
+        int64[runs, 6]: call, iteration (counted through all turns), first row and end, first column and end; the last
+        a large number where a run takes all columns.
+    """
     rows = np.array(loop.runs, dtype=np.int64)
     if loop.columns is None:
         return np.concatenate([rows, np.zeros((len(rows), 1), np.int64), np.full((len(rows), 1), _ALL)], axis=1)
@@ -256,7 +279,9 @@ def _expanded(loop: Loop, turns: Collection[int] | None) -> Bytes:
     whole = np.broadcast_to(rows[:, None, :], (len(rows), len(chosen), 4)).reshape(-1, 4)
     turn = np.broadcast_to(chosen, (len(rows), len(chosen))).reshape(-1)
     table = np.column_stack([whole, of_call.reshape(-1, 2), turn])
+    # A call that has no columns to make in a turn does not run in it.
     table = table[table[:, 4] < table[:, 5]]
+    # In an iteration turn by turn, and in a turn call by call.
     table = table[np.lexsort((table[:, 0], table[:, 6], table[:, 1]))]
     table[:, 1] = table[:, 1] * columns.shape[1] + table[:, 6]
     return table[:, :6]

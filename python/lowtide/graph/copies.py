@@ -12,11 +12,12 @@ from lowtide.graph.nest import (
     Reshaped,
     Sliced,
     Structured,
+    loops_over,
     row_major,
     source_index,
     sources_of,
 )
-from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.linear import Index, Linear
 from lowtide.ir import BlockArgument
 
 
@@ -32,7 +33,7 @@ class Copy:
 
 def copy_of(body: LayerBody) -> Copy | None:
     """What the layer moves; None where it computes, or where the elements are no run."""
-    index = tuple(Linear.of(Var(f"o{i}", extent)) for i, extent in enumerate(body.result.shape))
+    _, index = loops_over(body.result.shape)
     number = row_major(body.result.shape, index)
     target = row_major(body.destination, body.target(index))
     loaded = _loaded(body.result, index)
@@ -59,8 +60,7 @@ def _loaded(node: Node, index: Index) -> tuple[int, Linear] | None:
 
 def _yielded(node: Structured) -> int | None:
     """The number of the input that the scalar code gives back as it is."""
-    block = node.op.regions[0].blocks[0]
-    value = block.operations[len(block.operations) - 1].operands[0]
-    if not isinstance(value, BlockArgument) or value.owner != block:
+    value = node.yielded
+    if not isinstance(value, BlockArgument) or value.owner != node.block:
         return None
     return value.arg_number if value.arg_number < len(node.inputs) else None

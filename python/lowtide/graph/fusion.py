@@ -19,7 +19,7 @@ class Fusion:
         columns: how many columns of those rows at a time, 0 for whole rows; then `rows` is 1.
         axis: rows, or channels; then `rows` is how many channels an iteration.
         direction: from the first row to the last, or from the last to the first.
-        again: positions in the chain, from 1, of layers whose rows are recomputed for their one reader.
+        recompute: positions in the chain, from 1, of layers whose rows are recomputed for their one reader.
     """
 
     first: int

@@ -111,10 +111,10 @@ class Layer:
         accumulator: of a layer that can take its input by rows.
         channels: how it can go by channels of its output or of an input.
         channel_accumulator: of a layer that can take its input by channels.
-        works: what its kernels do; None where that was not asked for.
+        layer_counts: what its kernels do; None where that was not asked for.
         stored_bytes: what it writes, each byte once: a part of the tensor where that is a concat.
         workspaces: shape and type of the elements of each buffer that its code needs for itself.
-        move: where it only moves bytes: the tensor they are of, the first of them there and in its output, their count.
+        copy: where it only moves bytes: the tensor they are of, the first of them there and in its output, their count.
     """
 
     step: int

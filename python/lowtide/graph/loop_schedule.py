@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from lowtide.graph.pixel_schedule import schedule_pixels
-from lowtide.graph.row_schedule import LineBuffer, RowSchedule, Stage, UnschedulableError, from_the_end, schedule_rows
+from lowtide.graph.row_ranges import LineBuffer, RowSchedule
+from lowtide.graph.row_schedule import schedule_rows
+from lowtide.graph.stages import Stage, UnschedulableError, from_the_end
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class LoopSchedule:
         stages: as they were scheduled: counted from the end in a loop that goes backwards.
         rows: the outer loop.
         columns: the loop inside, or None.
-        kept: of each tensor that stays inside; in pixels where there are columns.
+        line_buffers: of each tensor that stays inside; in pixels where there are columns.
     """
 
     stages: tuple[Stage, ...]
@@ -40,7 +42,7 @@ def schedule_loop(
     """The schedule of a fused loop.
 
     Args:
-        stages, escaping, again: as for `schedule_rows`.
+        stages, escaping, recompute: as for `schedule_rows`.
         extents: rows and columns of each tensor that the stages use.
         rows: rows (or channels) an iteration.
         columns: columns of those rows at a time; 0 for whole rows.

@@ -19,6 +19,5 @@ def macs_of(node: Node) -> int:
 def _contracts(node: Structured) -> bool:
     if not any(kind == "reduction" for kind in node.kinds):
         return False
-    block = node.op.regions[0].blocks[0]
     tensors = sum(not isinstance(source, Filled | Undefined) for source in node.inputs)
-    return tensors > 1 and any(view.operation.name in ("arith.muli", "arith.mulf") for view in block.operations)
+    return tensors > 1 and any(view.operation.name in ("arith.muli", "arith.mulf") for view in node.block.operations)

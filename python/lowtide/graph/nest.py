@@ -14,7 +14,7 @@ from typing import Literal
 
 from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.indexing.subscripts import apply_map, dimension_of
-from lowtide.ir import AffineMap, BlockArgument, Operation, Type, Value
+from lowtide.ir import AffineMap, Block, BlockArgument, Operation, Type, Value
 
 Shape = tuple[int, ...]
 Kind = Literal["parallel", "reduction"]
@@ -94,6 +94,16 @@ class Structured:
     shape: Shape
 
     @property
+    def block(self) -> Block:
+        """The scalar code."""
+        return self.op.regions[0].blocks[0]
+
+    @property
+    def yielded(self) -> Value:
+        """What the scalar code gives for an element."""
+        return self.block.operations[len(self.block.operations) - 1].operands[0]
+
+    @property
     def is_reduction(self) -> bool:
         """True where an output element takes more than one step of the loop nest."""
         return any(kind == "reduction" and extent > 1 for kind, extent in zip(self.kinds, self.extents, strict=True))
@@ -101,9 +111,8 @@ class Structured:
     @cached_property
     def captured(self) -> frozenset[int]:
         """Arguments that the scalar code reads at places of its own (`tensor.extract`)."""
-        block = self.op.regions[0].blocks[0]
-        operands = (operand for view in block.operations for operand in view.operation.operands)
-        return frozenset(v.arg_number for v in operands if isinstance(v, BlockArgument) and v.owner != block)
+        operands = (operand for view in self.block.operations for operand in view.operation.operands)
+        return frozenset(v.arg_number for v in operands if isinstance(v, BlockArgument) and v.owner != self.block)
 
 
 Node = Operand | Undefined | Filled | Padded | Sliced | Reshaped | Structured
@@ -132,6 +141,12 @@ class LayerBody:
         if len(index) != len(self.destination):
             index = (row_major(self.result.shape, index),)
         return tuple(i * s + o for i, s, o in zip(index, self.strides, self.offsets, strict=True))
+
+
+def loops_over(shape: Shape) -> tuple[tuple[Var, ...], Index]:
+    """A loop variable for each dimension of a tensor, and the subscripts of the element that they stand for."""
+    loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(shape))
+    return loops, tuple(map(Linear.of, loops))
 
 
 def iteration_space(node: Structured) -> tuple[Var, ...]:

@@ -12,18 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lowtide.graph.program import Window
-from lowtide.graph.row_schedule import (
-    Integers,
-    LineBuffer,
-    RowRange,
-    RowSchedule,
-    Stage,
-    UnschedulableError,
-    inside,
-    paced_schedule,
-    recomputed_rows,
-    seen_through,
-)
+from lowtide.graph.row_ranges import Integers, LineBuffer, RowRange, RowSchedule
+from lowtide.graph.row_schedule import paced_schedule, recomputed_rows
+from lowtide.graph.stages import Stage, UnschedulableError, across, kept_inside, seen_through
 
 
 @dataclass(frozen=True)
@@ -32,7 +23,8 @@ class PixelSchedule:
 
     Attributes:
         rows, columns: the two loops.
-        kept: of each tensor that stays inside, in pixels: pixel p = row * columns + column lies at p modulo `rows`.
+        line_buffers: of each tensor that stays inside, in pixels: pixel p = row * columns + column lies at p modulo
+            its `rows`.
     """
 
     rows: RowSchedule
@@ -48,7 +40,7 @@ def schedule_pixels(
     Args:
         stages, escaping: as for `schedule_rows`.
         tile: columns a turn of the loop inside.
-        again: as for `schedule_rows`.
+        recompute: as for `schedule_rows`.
 
     Raises:
         UnschedulableError: as for `schedule_rows`, or a stage has no columns.
@@ -57,21 +49,17 @@ def schedule_pixels(
     for number, stage in enumerate(stages):
         if stage.columns is None:
             raise UnschedulableError(f"layer {number + 1} of the chain can't be computed by columns")
-    across = [*map(_across, stages)]
-    columns = paced_schedule(across, escaping, tile, recompute)
+    sideways = [*map(across, stages)]
+    columns = paced_schedule(sideways, escaping, tile, recompute)
+    # Line buffers are those of the layers that are not recomputed, which read through those that are.
     cached = seen_through(stages, recompute)
     down = rows if not recompute else paced_schedule(cached, escaping, 1)
-    side = columns if not recompute else paced_schedule([*map(_across, cached)], escaping, tile)
-    line_buffers = {cached[n].output: _line_buffer_pixels(down, side, cached, n) for n in inside(cached, escaping)}
-    wide = recomputed_rows(columns, across, recompute)
+    side = columns if not recompute else paced_schedule([*map(across, cached)], escaping, tile)
+    line_buffers = {cached[n].output: _line_buffer_pixels(down, side, cached, n) for n in kept_inside(cached, escaping)}
+    wide = recomputed_rows(columns, sideways, recompute)
     for tensor, high in recomputed_rows(rows, stages, recompute).items():
         line_buffers[tensor] = replace(high, columns=wide[tensor].rows)
     return PixelSchedule(rows, columns, line_buffers)
-
-
-def _across(stage: Stage) -> Stage:
-    """The stage with its columns for rows."""
-    return Stage(stage.column_inputs, stage.output, stage.columns or 1, stage.accumulates)
 
 
 def _line_buffer_pixels(rows: RowSchedule, columns: RowSchedule, stages: Sequence[Stage], source: int) -> LineBuffer:
@@ -88,6 +76,7 @@ def _line_buffer_pixels(rows: RowSchedule, columns: RowSchedule, stages: Sequenc
             assert down is not None and side is not None
             needed = _first_needed(rows.cached_ranges[reader], columns.cached_ranges[reader], steps, width, down, side)
             oldest = np.minimum(oldest, needed)
+    # What nobody needs any more still has to be written somewhere, in the turn that makes it.
     oldest = np.minimum(oldest, after)
     capacity = int((after - np.minimum(oldest, before)).max())
     carried = bool((oldest < before).any())

@@ -28,6 +28,7 @@ from lowtide.graph.nest import (
     Sliced,
     Structured,
     Undefined,
+    loops_over,
     reachable,
     row_major,
     source_index,
@@ -127,8 +128,7 @@ class Steps:
     """
 
     def __init__(self, shape: Shape) -> None:
-        loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(shape))
-        self.index = tuple(Linear.of(var) for var in loops)
+        loops, self.index = loops_over(shape)
         self._shape = shape
         self._values: dict[Var, Elements] = {}
         for position, var in enumerate(loops):

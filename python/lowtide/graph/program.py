@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, get_args
 from lowtide.dtypes import DType
 
 Direction = Literal["forwards", "backwards"]
-"""Of a loop: from the first row and column to the last, or from the last to the first."""
+"""The direction of a loop: from the first row and column to the last, or from the last to the first."""
 DIRECTIONS: tuple[Direction, Direction] = get_args(Direction)
 """The position is the number of the alternative in a layer's `lowtide.alloc.Choice`."""
 
@@ -49,7 +49,7 @@ def mirrored(window: Window | None, inputs: int, outputs: int) -> Window | None:
 
 
 Windows = tuple[tuple[int, Window | None], ...] | None
-"""Of each tensor that a layer reads, None for one of which it may read any row; None where rows mean nothing."""
+"""A window for each tensor that a layer reads: None for any row, or in place of all where rows mean nothing."""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from lowtide.graph.nest import (
     Sliced,
     Structured,
     Undefined,
+    loops_over,
     row_major,
 )
-from lowtide.indexing.linear import Linear, Var
 from lowtide.indexing.subscripts import dimension_of
 from lowtide.ir import (
     AffineMap,
@@ -67,7 +67,7 @@ def _unshaped(body: LayerBody) -> LayerBody:
     result = body.result
     while isinstance(result, Reshaped):
         result = result.source
-    index = tuple(Linear.of(Var(f"o{i}", extent)) for i, extent in enumerate(body.result.shape))
+    _, index = loops_over(body.result.shape)
     place = row_major(body.destination, body.target(index))
     if result is body.result or place.terms != row_major(body.result.shape, index).terms:
         return body

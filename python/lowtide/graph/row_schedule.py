@@ -8,232 +8,14 @@ is what a residual needs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import accumulate
 
 import numpy as np
-import numpy.typing as npt
 
-from lowtide.graph.program import RowAccess, Window, hull, mirrored
-
-Integers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A layer of a fused loop.
-
-    Attributes:
-        inputs: tensors that it reads and their windows, None for any row.
-        output: the tensor that it writes.
-        rows: how many rows it goes through: of its output, or of its input where it accumulates.
-        accumulates: it takes its input by rows, and its output is complete after the last.
-        columns: as `rows`, of the dimension after the rows; None where it can't go by columns.
-        column_inputs: as `inputs`, by columns.
-    """
-
-    inputs: tuple[tuple[int, Window | None], ...]
-    output: int
-    rows: int
-    accumulates: bool = False
-    columns: int | None = None
-    column_inputs: tuple[tuple[int, Window | None], ...] = ()
-
-
-@dataclass(frozen=True)
-class RowRange:
-    """The rows that a layer has made after iteration i: ⌊(slope·i + offset) / divisor⌋, from 0 to `rows`."""
-
-    slope: int
-    offset: int
-    divisor: int
-    rows: int
-
-    def end(self, iteration: int) -> int:
-        """Rows made when the iteration is over."""
-        return max(0, min(self.rows, (self.slope * iteration + self.offset) // self.divisor))
-
-    def ends(self, iterations: Integers) -> Integers:
-        """`end` of each of them."""
-        return np.minimum(np.maximum((self.slope * iterations + self.offset) // self.divisor, 0), self.rows)
-
-
-@dataclass(frozen=True)
-class Reread:
-    """Rows that are recomputed each time the one stage that reads them needs them.
-
-    Attributes:
-        reader: position of that stage.
-        window: what it needs.
-        rows: of the tensor.
-    """
-
-    reader: int
-    window: Window
-    rows: int
-
-    def bounds(self, begin: int, end: int) -> tuple[int, int]:
-        """What is made for the reader's rows [begin, end): nothing where those are none."""
-        low = begin * self.window.stride + self.window.first
-        high = low + (end - begin) * self.window.stride + min(end - begin, 1) * self.margin
-        return max(0, min(self.rows, low)), max(0, min(self.rows, high))
-
-    def all_bounds(self, begins: Integers, ends: Integers) -> tuple[Integers, Integers]:
-        """`bounds` of each pair."""
-        lows = begins * self.window.stride + self.window.first
-        highs = lows + (ends - begins) * self.window.stride + np.minimum(ends - begins, 1) * self.margin
-        return np.minimum(np.maximum(lows, 0), self.rows), np.minimum(np.maximum(highs, 0), self.rows)
-
-    @property
-    def margin(self) -> int:
-        """Rows that the reader needs beyond its stride."""
-        return self.window.last + 1 - self.window.first - self.window.stride
-
-
-@dataclass(frozen=True)
-class LineBuffer:
-    """How many rows of a tensor inside the loop exist at a time, and whether any outlives an iteration.
-
-    In a loop by columns, how many pixels; a block of `rows` by `columns` of them where they are recomputed.
-    """
-
-    rows: int
-    carried: bool
-    columns: int | None = None
-
-
-@dataclass(frozen=True)
-class RowSchedule:
-    """A fused loop over `range(start, stop)`.
-
-    Attributes:
-        ranges: of each stage, in their order.
-        kept: of each tensor that stays inside the loop.
-    """
-
-    ranges: tuple[RowRange | Reread, ...]
-    start: int
-    stop: int
-    line_buffers: Mapping[int, LineBuffer]
-
-    @cached_property
-    def cached_ranges(self) -> tuple[RowRange, ...]:
-        """Of the stages that make every row once."""
-        return tuple(rows for rows in self.ranges if isinstance(rows, RowRange))
-
-    @property
-    def largest_index(self) -> int:
-        """The largest number, whatever its sign, that the loop calculates with before a row is clamped."""
-        ends = (self.start - 1, self.stop)
-        line_buffers = (
-            abs(rows.slope * i) + abs(rows.offset) + rows.slope for rows in self.cached_ranges for i in ends
-        )
-        recompute = (rows for rows in self.ranges if isinstance(rows, Reread))
-        recomputed = (
-            abs(rows.window.stride) * rows.rows + abs(rows.window.first) + abs(rows.margin) for rows in recompute
-        )
-        return max((*line_buffers, *recomputed, *map(abs, ends)), default=0)
-
-    @cached_property
-    def _places(self) -> tuple[int, ...]:
-        """How many of the stages before each stage are in `cached_ranges`."""
-        return tuple(accumulate((isinstance(rows, RowRange) for rows in self.ranges), initial=0))
-
-    @cached_property
-    def _ends(self) -> Integers:
-        """Rows made by each of `cached_ranges` before the loop and after each of its iterations."""
-        table = np.array([(r.slope, r.offset, r.divisor, r.rows) for r in self.cached_ranges], np.int64)
-        slopes, offsets, divisors, rows = table.T[:, :, None]
-        made = (slopes * np.arange(self.start - 1, self.stop) + offsets) // divisors
-        return np.minimum(np.maximum(made, 0), rows)
-
-    def bounds(self, stage: int, iteration: int) -> tuple[int, int]:
-        """First row and end of what a stage makes in an iteration."""
-        rows = self.ranges[stage]
-        if isinstance(rows, RowRange):
-            return rows.end(iteration - 1), rows.end(iteration)
-        return rows.bounds(*self.bounds(rows.reader, iteration))
-
-    def runs(self) -> list[tuple[int, int, int, int]]:
-        """Iteration, stage, first row and end of everything that runs, in order."""
-        bounds = [self.all_bounds(stage) for stage in range(len(self.ranges))]
-        begins, ends = (np.array(of_stage).T for of_stage in zip(*bounds, strict=True))
-        turns, stages = np.nonzero(begins < ends)
-        columns = (turns + self.start, stages, begins[turns, stages], ends[turns, stages])
-        return list(zip(*(column.tolist() for column in columns), strict=True))
-
-    def rows_made(self, stage: int) -> int:
-        """Rows that a stage makes in all."""
-        begins, ends = self.all_bounds(stage)
-        return int(np.maximum(ends - begins, 0).sum())
-
-    def turns(self) -> tuple[tuple[tuple[int, int], ...], ...]:
-        """Of each stage what it makes in each iteration, first and end."""
-        bounds = (self.all_bounds(stage) for stage in range(len(self.ranges)))
-        return tuple(tuple(zip(begins.tolist(), ends.tolist(), strict=True)) for begins, ends in bounds)
-
-    def all_bounds(self, stage: int) -> tuple[Integers, Integers]:
-        """`bounds` in each iteration."""
-        rows = self.ranges[stage]
-        if isinstance(rows, RowRange):
-            ends = self._ends[self._places[stage]]
-            return ends[:-1], ends[1:]
-        return rows.all_bounds(*self.all_bounds(rows.reader))
-
-
-def stage_of(
-    access: RowAccess, output: int, extents: Mapping[int, tuple[int, int]], inside: Collection[int]
-) -> Stage | None:
-    """How a layer takes part in a loop that makes the tensors `inside`; None where it can't.
-
-    Args:
-        access: what it can do.
-        output: the tensor that it writes.
-        extents: rows and columns of each tensor that it uses.
-    """
-    rows, columns = extents[output]
-    if access.windows is not None and _has_windows(access.windows, inside):
-        if access.columns is None or not _has_windows(access.columns, inside):
-            return Stage(access.windows, output, rows)
-        return Stage(access.windows, output, rows, columns=columns, column_inputs=access.columns)
-    if access.accumulates is not None:
-        rows, columns = extents[access.accumulates]
-        inputs = ((access.accumulates, Window(1, 0, 0)),)
-        if not access.by_columns:
-            return Stage(inputs, output, rows, accumulates=True)
-        return Stage(inputs, output, rows, accumulates=True, columns=columns, column_inputs=inputs)
-    return None
-
-
-def from_the_end(stage: Stage, extents: Mapping[int, tuple[int, int]]) -> Stage:
-    """The stage with rows and columns counted from the end.
-
-    Args:
-        stage: as `stage_of` gives it.
-        extents: rows and columns of each tensor that it reads.
-    """
-    rows = tuple((t, mirrored(w, extents[t][0], stage.rows)) for t, w in stage.inputs)
-    columns = tuple((t, mirrored(w, extents[t][1], stage.columns or 1)) for t, w in stage.column_inputs)
-    return replace(stage, inputs=rows, column_inputs=columns)
-
-
-def _has_windows(windows: Sequence[tuple[int, Window | None]], inside: Collection[int]) -> bool:
-    made = [window for tensor, window in windows if tensor in inside]
-    return all(window is not None and window.stride > 0 for window in made)
-
-
-class UnschedulableError(ValueError):
-    """The stages can't go by rows together; the message says which and why.
-
-    Attributes:
-        for_now: more layers at the end of the chain could change that.
-    """
-
-    def __init__(self, message: str, *, for_now: bool = False) -> None:
-        super().__init__(message)
-        self.for_now = for_now
+from lowtide.graph.program import Window
+from lowtide.graph.row_ranges import LineBuffer, Reread, RowRange, RowSchedule
+from lowtide.graph.stages import Stage, UnschedulableError, kept_inside, needed_window, seen_through
 
 
 def schedule_rows(
@@ -245,7 +27,7 @@ def schedule_rows(
         stages: in an order in which each comes after those whose output it reads; the last one drives the loop.
         escaping: tensors written inside that are needed whole after the loop.
         tile: rows an iteration of the stage that has the most to make; those behind a stride make one now and then.
-        again: positions of stages whose rows are recomputed for every row of their one reader (patches), not kept.
+        recompute: positions of stages whose rows are recomputed for every row of their one reader (patches), not kept.
 
     Raises:
         UnschedulableError: a reader needs more than a window of a tensor made inside, or readers go at different paces.
@@ -253,30 +35,25 @@ def schedule_rows(
     paced = paced_schedule(stages, escaping, tile, recompute)
     once = seen_through(stages, recompute)
     cached = paced if not recompute else paced_schedule(once, escaping, tile)
-    line_buffers = _line_buffers(cached, once, inside(once, escaping))
+    line_buffers = _line_buffers(cached, once, kept_inside(once, escaping))
     return replace(paced, line_buffers={**line_buffers, **recomputed_rows(paced, stages, recompute)})
 
 
 def paced_schedule(
     stages: Sequence[Stage], escaping: Collection[int], tile: int, recompute: Collection[int] = ()
 ) -> RowSchedule:
-    """`schedule_rows` without what is kept."""
-    if not recompute:
-        return _cached_schedule(stages, escaping, tile)
+    """`schedule_rows` without the line buffers."""
     readers = {number: _reader(stages, number, escaping) for number in recompute}
-    places = [number for number in range(len(stages)) if number not in readers]
     cached = _cached_schedule(seen_through(stages, recompute), escaping, tile)
-    numbers = {number: place for place, number in enumerate(places)}
+    if not readers:
+        return cached
+    # what is recomputed takes its place between the others, whose ranges come in the stages' order
+    ranges_of_others = iter(cached.ranges)
     ranges = tuple(
-        Reread(*readers[number], stage.rows) if number in readers else cached.ranges[numbers[number]]
+        Reread(*readers[number], stage.rows) if number in readers else next(ranges_of_others)
         for number, stage in enumerate(stages)
     )
     return RowSchedule(ranges, cached.start, cached.stop, {})
-
-
-def inside(stages: Sequence[Stage], escaping: Collection[int]) -> list[int]:
-    """The stages whose output stays inside the loop."""
-    return [n for n, stage in enumerate(stages) if stage.output not in escaping and not stage.accumulates]
 
 
 def recomputed_rows(
@@ -285,7 +62,7 @@ def recomputed_rows(
     """What each tensor needs that is recomputed: the most rows of one iteration."""
     line_buffers: dict[int, LineBuffer] = {}
     for number in recompute:
-        begins, ends = schedule.all_bounds(number)
+        begins, ends = schedule.bounds(number)
         line_buffers[stages[number].output] = LineBuffer(int((ends - begins).max()), carried=False)
     return line_buffers
 
@@ -297,51 +74,22 @@ def _reader(stages: Sequence[Stage], number: int, escaping: Collection[int]) -> 
     if len(found) != 1 or tensor in escaping or stages[number].accumulates:
         raise UnschedulableError(f"layer {number + 1} of the chain can't be recomputed: not one layer alone reads it")
     reader, window = found[0]
-    if window is None or window.stride < 1:
-        message = f"a reader of layer {number + 1} of the chain needs more of it than a window of rows"
-        raise UnschedulableError(message)
-    return reader, window
-
-
-def seen_through(stages: Sequence[Stage], recompute: Collection[int]) -> list[Stage]:
-    """The stages but for those that are recomputed, which their readers look through to what those read."""
-    if not recompute:
-        return list(stages)
-    recomputed = {stages[number].output: stages[number] for number in recompute}
-
-    def through(stage: Stage, *, columns: bool) -> tuple[tuple[int, Window | None], ...]:
-        found: dict[int, list[Window | None]] = {}
-        for tensor, window in stage.column_inputs if columns else stage.inputs:
-            inner = (
-                through(recomputed[tensor], columns=columns) if tensor in recomputed else ((tensor, Window(1, 0, 0)),)
-            )
-            for read, below in inner:
-                found.setdefault(read, []).append(_composed(window, below))
-        return tuple((read, hull(windows)) for read, windows in found.items())
-
-    return [
-        replace(stage, inputs=through(stage, columns=False), column_inputs=through(stage, columns=True))
-        for number, stage in enumerate(stages)
-        if number not in recompute
-    ]
-
-
-def _composed(outer: Window | None, inner: Window | None) -> Window | None:
-    """What a reader needs of the input of what it reads."""
-    if outer is None or inner is None:
-        return None
-    first, last = (inner.stride * edge for edge in (outer.first, outer.last))
-    return Window(outer.stride * inner.stride, first + inner.first, last + inner.last)
+    return reader, needed_window(window, number)
 
 
 def _cached_schedule(stages: Sequence[Stage], escaping: Collection[int], tile: int) -> RowSchedule:
-    """The schedule of stages that make every row once."""
+    """The schedule of stages that make every row once.
+
+    With the fastest stage making `tile` rows an iteration, a stage that makes 1/d as many has the divisor d. Offsets
+    then say how far ahead of the last stage a stage must be: the rows of its readers' windows, in its readers' time.
+    """
     links = _links(stages)
     paces = _paces(links, len(stages))
     fastest = max(paces)
     divisors = [fastest // pace for pace in paces]
     offsets = [0] * len(stages)
     offsets[-1] = fastest
+    # From the last reader back, so that the offset of a reader is final before that of its source follows from it.
     for link in sorted(links, key=lambda link: -link.reader):
         # the source's rows are there in the iteration in which the reader needs them
         ahead = offsets[link.reader] + divisors[link.source] * (link.window.last + 1 - link.window.stride)
@@ -350,14 +98,14 @@ def _cached_schedule(stages: Sequence[Stage], escaping: Collection[int], tile: i
         RowRange(tile, offset, divisor, stage.rows)
         for offset, divisor, stage in zip(offsets, divisors, stages, strict=True)
     )
+    # The first iteration in which any stage makes a row, and the one after the last stage's last row.
     start = min(-((rows.offset - rows.divisor) // tile) for rows in ranges)
     stop = -(-(stages[-1].rows - 1) * fastest // tile) + 1
-    schedule = RowSchedule(ranges, start, stop, {})
     for number, stage in enumerate(stages):
-        if stage.output in escaping and ranges[number].end(stop - 1) < stage.rows:
+        if stage.output in escaping and ranges[number].ends(np.array(stop - 1)) < stage.rows:
             message = f"the loop ends before layer {number + 1} of the chain has made all its rows"
             raise UnschedulableError(message, for_now=True)
-    return schedule
+    return RowSchedule(ranges, start, stop, {})
 
 
 @dataclass(frozen=True)
@@ -379,10 +127,7 @@ def _links(stages: Sequence[Stage]) -> list[_Link]:
             source = writer[tensor]
             if stages[source].accumulates:
                 raise UnschedulableError(f"layer {source + 1} of the chain is complete only after the loop")
-            if window is None or window.stride < 1:
-                message = f"a reader of layer {source + 1} of the chain needs more of it than a window of rows"
-                raise UnschedulableError(message)
-            links.append(_Link(source, reader, window))
+            links.append(_Link(source, reader, needed_window(window, source)))
     return links
 
 
@@ -410,7 +155,7 @@ def _paces(links: Sequence[_Link], count: int) -> list[int]:
 def _line_buffers(schedule: RowSchedule, stages: Sequence[Stage], sources: Sequence[int]) -> dict[int, LineBuffer]:
     """The most rows of each of these tensors that are there at once: those made, less those that none needs again."""
     line_buffers: dict[int, LineBuffer] = {}
-    bounds = [schedule.all_bounds(number) for number in range(len(stages))]
+    bounds = [schedule.bounds(number) for number in range(len(stages))]
     readers: dict[int, list[tuple[int, Window]]] = {}
     for reader, stage in enumerate(stages):
         for read, window in stage.inputs:
@@ -424,7 +169,8 @@ def _line_buffers(schedule: RowSchedule, stages: Sequence[Stage], sources: Seque
             first = np.maximum(0, window.stride * done + window.first)
             # a reader that has made all its rows needs nothing more
             needed = np.where(done < schedule.cached_ranges[reader].rows, np.minimum(needed, first), needed)
-        line_buffers[stages[source].output] = LineBuffer(
-            min(max(1, int((end - np.minimum(needed, begin)).max())), stages[source].rows), bool((needed < begin).any())
-        )
+        most = int((end - np.minimum(needed, begin)).max())
+        # A row that is needed from before the iteration's own begin was made by an earlier iteration.
+        carried = bool((needed < begin).any())
+        line_buffers[stages[source].output] = LineBuffer(min(max(1, most), stages[source].rows), carried)
     return line_buffers

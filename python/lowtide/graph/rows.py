@@ -19,6 +19,7 @@ from lowtide.graph.nest import (
     Shape,
     Structured,
     iteration_space,
+    loops_over,
     output_dimensions,
     reachable,
     sources_at,
@@ -83,8 +84,7 @@ def windows_of(body: LayerBody, axis: Axis) -> dict[int, Window | None] | None:
         return None
     if (body.result.shape[row], body.offsets[row], body.strides[row]) != (body.destination[row], 0, 1):
         return None
-    loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(body.result.shape))
-    index = tuple(Linear.of(var) for var in loops)
+    loops, index = loops_over(body.result.shape)
     windows: dict[int, Window | None] = {}
     for argument in sorted(arguments_of(body.result)):
         read = accesses(body.result, index, argument, _Splitting(loops[row]), padded=False)
@@ -95,7 +95,7 @@ def windows_of(body: LayerBody, axis: Axis) -> dict[int, Window | None] | None:
 
 @dataclass(frozen=True)
 class _Splitting:
-    """Subscripts through a reshape that cuts a dimension in two; the rows themselves are not cut."""
+    """Finds subscripts through a reshape that cuts a dimension in two, unless that is the dimension of the rows."""
 
     row: Var
 
@@ -185,7 +185,7 @@ def _without(node: Node, reduction: Structured) -> Node:
 
 
 def starting_body(body: LayerBody, accumulation: Accumulation) -> tuple[LayerBody, tuple[int, ...]]:
-    """What fills the accumulator: from those arguments alone, whose numbers in the layer it gives, in their order."""
+    """The layer that fills the accumulator before the loop, and the numbers of the arguments that it needs."""
     node = accumulation.node
     used = tuple(sorted(arguments_of(node.init)))
     result = node.init

@@ -18,19 +18,21 @@ from lowtide.graph.nest import (
     Structured,
     children,
     iteration_space,
+    loops_over,
     output_dimensions,
     source_index,
     sources_at,
     sources_of,
 )
-from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.linear import Index, Var
 from lowtide.kernels.elementwise import element_of, lies, reads_of, width_of
 from lowtide.kernels.neutral import pad_is_neutral
+from lowtide.kernels.values import is_used
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What an iteration of the reduction reads.
+    """One tensor that an iteration of the reduction reads, and which element of it.
 
     Attributes:
         node, index: the element as the scalar code has it.
@@ -47,7 +49,7 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Channelwise:
-    """A layer with one such reduction.
+    """A layer with one reduction that leaves the channels alone.
 
     Attributes:
         loops: over the result, the channels last.
@@ -75,8 +77,7 @@ class Channelwise:
 
 def channelwise_of(body: LayerBody) -> Channelwise | None:
     """The layer as such, None where it is none, or holds anything but integers."""
-    loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(body.result.shape))
-    index = tuple(Linear.of(var) for var in loops)
+    loops, index = loops_over(body.result.shape)
     integers = all(width_of(element_of(kind)) is not None for kind in body.arguments)
     if not integers or not loops or loops[-1].extent < 2 or _target(body, index, loops[-1]) != 1:
         return None
@@ -120,11 +121,10 @@ def _reductions(node: Node, index: Index) -> Iterator[tuple[Structured, Index] |
 
 
 def _sources(node: Structured, dims: Index, channels: Var, reduced: Sequence[Var]) -> Iterator[Source | None]:
-    block = node.op.regions[0].blocks[0]
-    if any(view.operation.name in ("linalg.index", "tensor.extract") for view in block.operations):
+    if any(view.operation.name in ("linalg.index", "tensor.extract") for view in node.block.operations):
         yield None
-    for argument, (source, index) in zip(list(block.arguments)[:-1], sources_at(node, dims)[:-1], strict=True):
-        if next(iter(argument.uses), None) is None:
+    for argument, (source, index) in zip(list(node.block.arguments)[:-1], sources_at(node, dims)[:-1], strict=True):
+        if not is_used(argument):
             continue
         if isinstance(source, Padded):
             yield _padded(node, argument.arg_number, source, index, channels, reduced)

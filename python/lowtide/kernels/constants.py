@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -52,16 +53,13 @@ class Globals:
         self._module = module
 
     def intervals(self, calls: Sequence[func.CallOp]) -> Mapping[int, Interval]:
-        """By number of the buffer argument, the values that these callers give it, where all give integer constants."""
+        """The interval of the values that these callers give each buffer argument, where all give integer constants."""
         found: dict[int, Interval] = {}
         for argument, operands in enumerate(zip(*(_buffers(call) for call in calls), strict=True)):
             intervals = [self._interval(operand) for operand in operands]
             known = [interval for interval in intervals if interval is not None]
             if len(known) == len(intervals):
-                total = known[0]
-                for interval in known[1:]:
-                    total = hull(total, interval)
-                found[argument] = total
+                found[argument] = reduce(hull, known)
         return found
 
     def value(self, buffer: Value) -> Numbers | None:
@@ -100,7 +98,7 @@ def _buffers(call: func.CallOp) -> list[Value]:
 
 
 def _name(buffer: Value) -> str | None:
-    """Of the constant that a buffer is, or is a view of."""
+    """The name of the constant that a buffer is, or is a view of; None for any other buffer."""
     op = defining(buffer)
     while op is not None and op.name in _VIEWS:
         op = defining(op.operands[0])
@@ -110,7 +108,7 @@ def _name(buffer: Value) -> str | None:
 
 
 def _extremes(values: Numbers | None) -> Interval | None:
-    """Of integers."""
+    """The least and the greatest of some integers; None for floats, or where there are none."""
     if values is None or values.size == 0 or values.dtype.kind == "f":
         return None
     return int(values.min()), int(values.max())

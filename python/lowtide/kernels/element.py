@@ -8,6 +8,7 @@ and sum in registers. A reduction that does not depend on an inner loop is compu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 
 from lowtide.errors import InternalError
 from lowtide.graph.nest import (
@@ -46,20 +47,19 @@ from lowtide.ir import (
     scf,
 )
 from lowtide.kernels.extremes import EXTREMES, emit_extreme
-from lowtide.kernels.intervals import Interval, Intervals
-from lowtide.kernels.loops import LoopEmitter, Part
+from lowtide.kernels.intervals import Intervals
+from lowtide.kernels.loops import How, LoopEmitter, Range
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.kernels.rescale import Rescale, rescales
-from lowtide.kernels.scalar import clamped, clone_constant, clone_region, index_constant, settled
-from lowtide.normalise.analysis import defining
+from lowtide.kernels.scalar import SpecialOp, clamped, clone_constant, clone_region, settled
+from lowtide.kernels.values import index_constant, is_used, made_by, word
 
 
 class ElementEmitter(LoopEmitter):
     """Emits single elements at the current insertion point; it is made where the kernel begins.
 
     Args:
-        body, arguments, part: as for `LoopEmitter`.
-        constants: between which values those arguments lie that are known.
+        body, arguments, how: as for `LoopEmitter`.
         bare: the core has no instruction for rounded high products, minima or maxima.
         fused: a product of floats and its sum are rounded once, as blocks do it, so that all plans give the same.
     """
@@ -68,18 +68,17 @@ class ElementEmitter(LoopEmitter):
         self,
         body: LayerBody,
         arguments: Sequence[Value],
-        part: Part | None,
-        constants: Mapping[int, Interval],
+        how: How,
         *,
         bare: bool = False,
         fused: bool = False,
     ) -> None:
-        super().__init__(body, arguments, part)
+        super().__init__(body, arguments, how)
         self._bare = bare
         self._fused = fused
         self._entry = InsertionPoint.current.block
         self._bounds_of_clamps: dict[int, Value] = {}
-        self._intervals = Intervals(body, constants)
+        self._intervals = Intervals(body, how.constants)
         self._rescales: dict[Structured, dict[Operation, Rescale]] = {}
         self._inside: set[tuple[Padded, Index]] = set()
 
@@ -155,10 +154,7 @@ class ElementEmitter(LoopEmitter):
                     tests.append(arith.cmpi(arith.CmpIPredicate.ult, self.indices.value(i), index_constant(extent)))
         if not tests:
             return self.value(node.source, inner)
-        condition = tests[0]
-        for test in tests[1:]:
-            condition = arith.andi(condition, test)
-        outside = clone_constant(node.scalar)
+        condition, outside = reduce(arith.andi, tests), clone_constant(node.scalar)
         choice = scf.IfOp(condition, [outside.type], has_else=True)
         with InsertionPoint(choice.then_block), self.scope():
             scf.YieldOp([self.value(node.source, inner)])
@@ -180,16 +176,10 @@ class ElementEmitter(LoopEmitter):
         ranges = self._clamp(node, inputs, loops)
         if self.part is not None and self.part.reduces and node is self.body.result:
             ranges.update({space[dimension]: bounds for dimension, bounds in self.part.ranges.items()})
-        initial = self.value(node.init, index)
-        return self._accumulate(node, dims, loops, ranges, initial)
+        return self._accumulate(node, dims, loops, ranges, self.value(node.init, index))
 
     def _accumulate(
-        self,
-        node: Structured,
-        dims: Index,
-        loops: Sequence[Var],
-        ranges: dict[Var, tuple[Value, Value]],
-        accumulator: Value,
+        self, node: Structured, dims: Index, loops: Sequence[Var], ranges: Mapping[Var, Range], accumulator: Value
     ) -> Value:
         self.hoist(sources_at(node, dims)[:-1])
         if not loops:
@@ -202,9 +192,9 @@ class ElementEmitter(LoopEmitter):
             scf.YieldOp([self._accumulate(node, dims, loops[1:], ranges, loop.inner_iter_args[0])])
         return loop.results[0]
 
-    def _clamp(self, node: Structured, inputs: list[Index], loops: list[Var]) -> dict[Var, tuple[Value, Value]]:
+    def _clamp(self, node: Structured, inputs: list[Index], loops: list[Var]) -> dict[Var, Range]:
         """Loop ranges that skip neutral padding; records which padded reads are then inside."""
-        ranges: dict[Var, tuple[Value, Value]] = {}
+        ranges: dict[Var, Range] = {}
         for position, (source, index) in enumerate(zip(node.inputs, inputs, strict=True)):
             if not isinstance(source, Padded) or not pad_is_neutral(node, position, source.scalar):
                 continue
@@ -223,7 +213,7 @@ class ElementEmitter(LoopEmitter):
                 self._inside.add((source, index))
         return ranges
 
-    def range_of(self, inner: Linear, var: Var, extent: int) -> tuple[Value, Value]:
+    def range_of(self, inner: Linear, var: Var, extent: int) -> Range:
         """The values [low, high) of `var` for which 0 ≤ inner < extent, by ceiling division; 0 ≤ low ≤ high."""
         step = inner.coefficient(var)
         if not step:
@@ -248,24 +238,25 @@ class ElementEmitter(LoopEmitter):
 
     def _region(self, node: Structured, dims: Index, accumulator: Callable[[], Value]) -> Value:
         """The scalar code at one point of the iteration space."""
-        block = node.op.regions[0].blocks[0]
+        *given, last = node.block.arguments
         arguments: list[Value] = []
-        for argument, (source, inner) in zip(list(block.arguments)[:-1], sources_at(node, dims)[:-1], strict=True):
-            used = next(iter(argument.uses), None) is not None
-            arguments.append(self.value(source, inner) if used else argument)
-        last = block.arguments[len(block.arguments) - 1]
-        arguments.append(accumulator() if next(iter(last.uses), None) is not None else last)
+        for argument, (source, inner) in zip(given, sources_at(node, dims)[:-1], strict=True):
+            arguments.append(self.value(source, inner) if is_used(argument) else argument)
+        arguments.append(accumulator() if is_used(last) else last)
 
         def loop_index(op: Operation, _: Sequence[Value]) -> Value:
             return self.indices.value(dims[IntegerAttr(op.attributes["dim"]).value])
 
-        special: dict[str, Callable[[Operation, Sequence[Value]], Value]]
-        special = {"linalg.index": loop_index, "tensor.extract": _extract, **dict.fromkeys(EXTREMES, emit_extreme)}
+        special: dict[str, SpecialOp] = {
+            "linalg.index": loop_index,
+            "tensor.extract": _extract,
+            **dict.fromkeys(EXTREMES, emit_extreme),
+        }
         if self._bare:
             special["arith.maxsi"] = self._maximum
         if self._fused and node.is_reduction:
             special["arith.addf"] = _multiplied_up
-        return clone_region(block, arguments, self._captured, special, self._cheaper(node), bare=self._bare)[0]
+        return clone_region(node.block, arguments, self._captured, special, self._cheaper(node), bare=self._bare)[0]
 
     def _maximum(self, op: Operation, operands: Sequence[Value]) -> Value:
         """A branch and a move, where compilers make three instructions of a maximum with a 0 that they know of."""
@@ -274,15 +265,14 @@ class ElementEmitter(LoopEmitter):
             return arith.maxsi(*operands)
         if constant not in self._bounds_of_clamps:
             with InsertionPoint.at_block_begin(self._entry):
-                value = arith.constant(IntegerType.get_signless(32), constant)
-                self._bounds_of_clamps[constant] = settled(value)
+                self._bounds_of_clamps[constant] = settled(word(constant))
         return arith.maxsi(operands[0], self._bounds_of_clamps[constant])
 
     def _cheaper(self, node: Structured) -> Mapping[Operation, Rescale]:
         """The rescales in the node's scalar code that are exact in a cheaper form."""
         if node not in self._rescales:
-            block = node.op.regions[0].blocks[0]
-            self._rescales[node] = {item.root: item for item in rescales(block, self._intervals.of_block(node))}
+            found = rescales(node.block, self._intervals.of_block(node))
+            self._rescales[node] = {item.root: item for item in found}
         return self._rescales[node]
 
     def _captured(self, value: Value) -> Value:
@@ -295,8 +285,8 @@ class ElementEmitter(LoopEmitter):
 def _multiplied_up(_: Operation, operands: Sequence[Value]) -> Value:
     """A sum of floats; in one operation with the product that is one of its operands."""
     for product, other in (operands, operands[::-1]):
-        op = defining(product)
-        if op is not None and op.name == "arith.mulf":
+        op = made_by(product, "arith.mulf")
+        if op is not None:
             return math.fma(op.operands[0], op.operands[1], other)
     return arith.addf(*operands)
 

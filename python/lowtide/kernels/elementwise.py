@@ -22,14 +22,16 @@ from lowtide.graph.nest import (
     Sliced,
     Structured,
     Undefined,
+    loops_over,
     row_major,
     source_index,
     sources_of,
 )
-from lowtide.indexing.linear import Index, Linear, Var
+from lowtide.indexing.linear import Index, Var
 from lowtide.ir import IntegerType, RankedTensorType, Type
 from lowtide.kernels.affine import BYTES, Affine, affine_of, values_of_bytes
 from lowtide.kernels.tabulate import Integers, tabulated
+from lowtide.kernels.values import is_used
 
 Read = tuple[Operand, Index]
 """A tensor and the subscripts that an element of the result has in it."""
@@ -89,8 +91,7 @@ def elementwise_of(body: LayerBody) -> Elementwise | None:
     """The layer as such; None where it reduces, pads, looks at its place, or holds anything but integers."""
     if any(width_of(element_of(kind)) is None for kind in body.arguments):
         return None
-    loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(body.result.shape))
-    index = tuple(Linear.of(var) for var in loops)
+    loops, index = loops_over(body.result.shape)
     reads: list[Read] = []
     for read in reads_of(body.result, index):
         if read is None:
@@ -123,12 +124,12 @@ def reads_of(node: Node, index: Index) -> Iterator[Read | None]:
 
 
 def _of_region(node: Structured, index: Index) -> Iterator[Read | None]:
-    block = node.op.regions[0].blocks[0]
+    block = node.block
     if node.is_reduction or any(view.operation.name == "linalg.index" for view in block.operations):
         yield None
         return
     for argument, (source, inner) in zip(block.arguments, sources_of(node, index), strict=True):
-        if next(iter(argument.uses), None) is not None:
+        if is_used(argument):
             yield from reads_of(source, inner)
 
 
@@ -156,7 +157,7 @@ def lies(shape: Shape, index: Index, kept: Sequence[int], run: Sequence[Var]) ->
 
 
 def element_of(kind: Type) -> Type:
-    """Of a tensor."""
+    """The type of a tensor's elements."""
     return RankedTensorType(kind).element_type
 
 

@@ -2,91 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import reduce
+from collections.abc import Callable, Mapping, Sequence
 
-from lowtide.graph.nest import LayerBody, Node
-from lowtide.indexing.linear import Index, Linear, Var
-from lowtide.ir import F32Type, InsertionPoint, RankedTensorType, Value, arith, memref, scf
+from lowtide.graph.nest import LayerBody, Node, loops_over
+from lowtide.indexing.linear import Index, Var
+from lowtide.ir import F32Type, RankedTensorType, Value, memref
 from lowtide.kernels.element import ElementEmitter
-from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
-from lowtide.kernels.kernel import How, Kernel
-from lowtide.kernels.loops import Part
+from lowtide.kernels.kernel import Kernel
+from lowtide.kernels.loops import How, Range
 from lowtide.kernels.microkernels import FLOATS, MICROKERNELS
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.values import index_constant
 
 
 class GeneralEmitter(ElementEmitter):
-    """Emits one layer's loops at the current insertion point; arguments as for `ElementEmitter`.
+    """Emits one layer's loops at the current insertion point; arguments as for `LoopEmitter`."""
 
-    Args:
-        backwards: go through the output's elements from the last to the first; the results are the same.
-    """
-
-    def __init__(
-        self,
-        body: LayerBody,
-        arguments: Sequence[Value],
-        *,
-        backwards: bool = False,
-        part: Part | None = None,
-        constants: Mapping[int, Interval] = NOTHING_KNOWN,
-        bare: bool = False,
-        fused: bool = False,
-    ) -> None:
-        super().__init__(body, arguments, part, constants, bare=bare, fused=fused)
-        self._backwards = backwards
-        self._cut: dict[Var, int] = {}
+    def __init__(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        bare, fused = MICROKERNELS[how.microkernels].bare, how.microkernels in FLOATS
+        super().__init__(body, arguments, how, bare=bare, fused=fused)
 
     def emit(self) -> None:
         """The whole nest: loops over the result's elements, each computed and stored."""
         result = self.body.result
-        loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(result.shape))
-        index = tuple(Linear.of(var) for var in loops)
-        cut = () if self.part is None or self.part.reduces else self.part.ranges
-        self._cut = {loops[dimension]: dimension for dimension in cut}
+        loops, index = loops_over(result.shape)
+        cut: Mapping[int, Range] = {} if self.part is None or self.part.reduces else self.part.ranges
+        ranges = {loops[dimension]: bounds for dimension, bounds in cut.items()}
         destination = self.destination()
 
         def store() -> None:
             value = self.value(result, index)
             memref.store(value, destination, self.place(destination, self.body.destination, self.body.target(index)))
 
-        with self._unless_empty():
-            self._nest([var for var in loops if var.extent > 1], [(result, index)], store)
+        with self.unless_empty():
+            self._nest([var for var in loops if var.extent > 1], ranges, [(result, index)], store)
 
-    @contextmanager
-    def _unless_empty(self) -> Generator[None]:
-        """A part of a reduction that has nothing to add leaves the accumulator alone."""
-        if self.part is None or not self.part.reduces:
-            yield
-            return
-        tests = [arith.cmpi(arith.CmpIPredicate.slt, begin, end) for begin, end in self.part.ranges.values()]
-        choice = scf.IfOp(reduce(arith.andi, tests))
-        with InsertionPoint(choice.then_block):
-            yield
-            scf.YieldOp([])
-
-    # -- loops ------------------------------------------------------------------------------------------------
-
-    def _nest(self, loops: Sequence[Var], demands: Sequence[tuple[Node, Index]], leaf: Callable[[], None]) -> None:
+    def _nest(
+        self,
+        loops: Sequence[Var],
+        ranges: Mapping[Var, Range],
+        demands: Sequence[tuple[Node, Index]],
+        leaf: Callable[[], None],
+    ) -> None:
+        """Loops within the ranges that some have, and before each what does not depend on it."""
         self.hoist(demands)
         if not loops:
             leaf()
             return
-        low, high = self._bounds(loops[0])
+        var = loops[0]
+        low, high = ranges[var] if var in ranges else (index_constant(0), index_constant(var.extent))
 
         def one(position: Value) -> None:
-            self.indices.bind(loops[0], position)
-            self._nest(loops[1:], demands, leaf)
+            self.indices.bind(var, position)
+            self._nest(loops[1:], ranges, demands, leaf)
 
-        self.directed(low, high, one, reverse=self._backwards or self.from_the_end)
-
-    def _bounds(self, var: Var) -> tuple[Value, Value]:
-        """The range of a loop over the output: all of it, or the part's rows."""
-        if self.part is not None and not self.part.reduces and var in self._cut:
-            return self.part.ranges[self._cut[var]]
-        return index_constant(0), index_constant(var.extent)
+        self.directed(low, high, one)
 
 
 class General(Kernel):
@@ -99,18 +68,10 @@ class General(Kernel):
 
     def emit(self, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
         """Emit a loop over the output's elements, each computed through the loop description."""
-        GeneralEmitter(
-            body,
-            arguments,
-            backwards=how.backwards,
-            part=how.part,
-            constants=how.constants,
-            bare=MICROKERNELS[how.microkernels].bare,
-            fused=how.microkernels in FLOATS,
-        ).emit()
+        GeneralEmitter(body, arguments, how).emit()
 
     def form(self, body: LayerBody) -> str:
-        """By what it computes with."""
+        """One form for layers with floats, one for the others: what they compute with decides what they cost."""
         return "floats" if _has_floats(body) else "general"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 from lowtide.graph.nest import Filled, LayerBody, Node, Operand, Padded, Reshaped, Sliced, Structured, Undefined
 from lowtide.ir import DenseElementsAttr, IntegerType, Operation, RankedTensorType, Type, Value
@@ -11,7 +11,6 @@ from lowtide.kernels.neutral import constant_of
 
 Interval = tuple[int, int]
 """Least and greatest value, both included."""
-NOTHING_KNOWN: Mapping[int, Interval] = MappingProxyType({})
 
 
 class Intervals:
@@ -28,20 +27,22 @@ class Intervals:
         self._nodes: dict[Node, Interval | None] = {}
 
     def of_block(self, node: Structured) -> dict[Value, Interval]:
-        """The integers in the node's scalar code, in every iteration of it."""
-        block = node.op.regions[0].blocks[0]
-        sources = [*node.inputs, node.init]
-        known: dict[Value, Interval] = {}
-        for argument, source in zip(block.arguments, sources, strict=True):
-            found = self._accumulator(node) if source is node.init and node.is_reduction else self.of_node(source)
-            if found is not None:
-                known[argument] = found
-        for view in block.operations:
+        """The intervals of all integers in the node's scalar code, over all of its iterations."""
+        known = self._of_inputs(node)
+        start = self._accumulator(node) if node.is_reduction else self.of_node(node.init)
+        if start is not None:
+            known[list(node.block.arguments)[-1]] = start
+        for view in node.block.operations:
             _interpret(view.operation, known)
         return known
 
+    def _of_inputs(self, node: Structured) -> dict[Value, Interval]:
+        """What is known of the arguments of the scalar code that stand for inputs."""
+        found = ((a, self.of_node(source)) for a, source in zip(node.block.arguments, node.inputs, strict=False))
+        return {argument: interval for argument, interval in found if interval is not None}
+
     def of_node(self, node: Node) -> Interval | None:
-        """The integers that a tensor holds; None for floats and what nobody wrote."""
+        """The interval of a tensor's integers; None for floats and for what nobody wrote."""
         if node not in self._nodes:
             self._nodes[node] = self._of_node(node)
         return self._nodes[node]
@@ -61,39 +62,30 @@ class Intervals:
             case Structured() if node.is_reduction:
                 found = self._accumulator(node)
             case Structured():
-                block = node.op.regions[0].blocks[0]
-                found = self.of_block(node).get(block.operations[len(block.operations) - 1].operands[0])
+                found = self.of_block(node).get(node.yielded)
             case Undefined():
                 found = None
         return found
 
     def _accumulator(self, node: Structured) -> Interval | None:
-        """Of a sum; anything that its type holds for another reduction."""
+        """The interval of a sum, from what it starts from and adds; all its type holds for any other reduction."""
         width = _width(RankedTensorType(node.op.results[0].type).element_type)
         if width is None:
             return None
         start, step = self.of_node(node.init), self._step(node)
         if start is None or step is None:
             return full(width)
-        count = 1
-        for extent, kind in zip(node.extents, node.kinds, strict=True):
-            count *= extent if kind == "reduction" else 1
+        extents = zip(node.extents, node.kinds, strict=True)
+        count = math.prod(extent for extent, kind in extents if kind == "reduction")
         total = start[0] + count * min(step[0], 0), start[1] + count * max(step[1], 0)
         return total if _within(total, full(width)) else full(width)
 
     def _step(self, node: Structured) -> Interval | None:
-        """What an iteration of a sum adds."""
-        block = node.op.regions[0].blocks[0]
-        added = block.operations[len(block.operations) - 1].operands[0]
-        total = block.arguments[len(block.arguments) - 1]
-        known: dict[Value, Interval] = {}
-        for argument, source in zip(block.arguments, node.inputs, strict=False):
-            found = self.of_node(source)
-            if found is not None:
-                known[argument] = found
-        for view in block.operations:
+        """The interval of what an iteration of a sum adds; None where the reduction is no sum."""
+        total, known = list(node.block.arguments)[-1], self._of_inputs(node)
+        for view in node.block.operations:
             op = view.operation
-            if len(op.results) == 1 and op.results[0] == added:
+            if len(op.results) == 1 and op.results[0] == node.yielded:
                 others = [operand for operand in op.operands if operand != total]
                 return known.get(others[0]) if op.name == "arith.addi" and len(others) == 1 else None
             _interpret(op, known)
@@ -127,7 +119,7 @@ def _within(inner: Interval, outer: Interval) -> bool:
 
 
 def _corners(function: Callable[[int, int], int]) -> Callable[[Interval, Interval], Interval]:
-    """For a function that is monotone in each of its arguments."""
+    """The interval of a function that is monotone in each of its arguments: its extremes are at the ends of theirs."""
 
     def interval(left: Interval, right: Interval) -> Interval:
         values = [function(a, b) for a in left for b in right]

@@ -1,43 +1,18 @@
-"""What a kernel is, and what it is emitted for."""
+"""What a kernel is."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
-import numpy.typing as npt
 
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import Value
 from lowtide.kernels.constants import Numbers
-from lowtide.kernels.intervals import Interval
-from lowtide.kernels.loops import Part
+from lowtide.kernels.loops import How
 from lowtide.kernels.microkernels import PLAIN
-
-
-@dataclass(frozen=True)
-class How:
-    """What a kernel is emitted for.
-
-    Attributes:
-        microkernels: of the core, a name of `MICROKERNELS`.
-        backwards: go through the output from its end.
-        part: what the call goes through, None for all.
-        constants: between which values those tensor arguments lie that are known.
-        derived: a memref for each of the kernel's derived constants, or none at all.
-        values: of each of these constants, what everyone who calls the code has.
-    """
-
-    microkernels: str = PLAIN
-    backwards: bool = False
-    part: Part | None = None
-    constants: Mapping[int, Interval] = field(default_factory=dict[int, Interval])
-    derived: Sequence[Value] = ()
-    values: Sequence[Sequence[npt.NDArray[np.integer]]] = ()
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lowtide.graph.nest import LayerBody
 from lowtide.indexing.linear import Var
-from lowtide.ir import DenseElementsAttr, IntegerAttr, IntegerType, MemRefType, Type, Value, VectorType, arith, vector
+from lowtide.ir import IntegerType, MemRefType, Value, VectorType, arith, vector
 from lowtide.kernels.affine import Affine
 from lowtide.kernels.elementwise import Elementwise, Read, elementwise_of, lies
 from lowtide.kernels.general import General
-from lowtide.kernels.intervals import Interval
-from lowtide.kernels.kernel import How, Kernel
-from lowtide.kernels.loops import Memo, Part
+from lowtide.kernels.kernel import Kernel
+from lowtide.kernels.loops import How, Part, Range
 from lowtide.kernels.microkernels import MICROKERNELS
 from lowtide.kernels.register_tiled.memory import Address, advanced, load, scaled, store
 from lowtide.kernels.register_tiled.microkernel import Wide
 from lowtide.kernels.register_tiled.wide import WideEmitter
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.values import index_constant, splat, widened, word
 
 TURN = 4
-"""Elements of a turn of the loop."""
+"""Elements that a turn of the loop makes."""
 STEP = 2
 """Elements that are loaded before the first of them is stored: more would need more registers."""
 
@@ -35,45 +34,28 @@ class MapEmitter(WideEmitter):
 
     Args:
         found: the layer.
-        body, arguments, part, constants: as for `ElementEmitter`.
-        backwards: go from the last element to the first.
-        wide: the core's vectors, None without any.
+        body, arguments, how: as for `LoopEmitter`.
     """
 
-    def __init__(
-        self,
-        found: Elementwise,
-        body: LayerBody,
-        arguments: Sequence[Value],
-        part: Part | None,
-        constants: Mapping[int, Interval],
-        *,
-        backwards: bool,
-        wide: Wide | None,
-    ) -> None:
-        super().__init__(body, arguments, part, constants)
+    def __init__(self, found: Elementwise, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        super().__init__(body, arguments, how)
         self._found = found
-        self._reverse = backwards or self.from_the_end
         self._affine = found.affine()
-        self._first = first_of_run(found, arguments, part)
+        self._first = first_of_run(found, arguments, how.part)
         self._run = found.loops[self._first :]
-        self._vectors = wide if wide is not None and self._affine is not None else None
+        self._vectors = None if self._affine is None else MICROKERNELS[how.microkernels].wide
 
     def emit(self) -> None:
-        """All of the output, or the part's."""
+        """Emit the loops over all of the output, or over the part's."""
         for var in self._run:
             self.indices.bind(var, index_constant(0))
-        ranges: Mapping[int, tuple[Value, Value]] = {} if self.part is None else self.part.ranges
-        self.nested(self._found.loops[: self._first], ranges, self._one_run, reverse=self._reverse)
-
-    def _loop(self, low: Value, high: Value, step: int, body: Callable[[Value], None]) -> None:
-        """A loop in the layer's direction, over a range that `step` divides."""
-        self.directed(low, high, body, step, reverse=self._reverse)
+        ranges: Mapping[int, Range] = {} if self.part is None else self.part.ranges
+        self.nested(self._found.loops[: self._first], ranges, self._one_run)
 
     # -- a run ------------------------------------------------------------------------------------------------
 
     def _one_run(self) -> None:
-        """Turns of several elements, and those that are left."""
+        """Emit a run: a loop of `TURN` elements a turn, and the elements that are left."""
         count = math.prod(var.extent for var in self._run)
         addresses = {read: self._address(read) for read in self._found.reads}
         target = self.body.target(self._found.index)
@@ -81,26 +63,27 @@ class MapEmitter(WideEmitter):
         once = {read: self._load(read, at) for read, at in addresses.items() if not self._varies(read)}
         moving = {read: at for read, at in addresses.items() if read not in once}
         rest = count % TURN
-        for size in (rest, TURN) if self._reverse else (TURN, rest):
+        for size in self.ordered((TURN, rest)):
             if size == TURN and count > TURN:
                 bounds = index_constant(0), index_constant(count - rest)
-                self._loop(*bounds, TURN, lambda at: self._turn(at, TURN, moving, once, into))
+                self.directed(*bounds, lambda at: self._turn(at, TURN, moving, once, into), TURN)
             elif size and count >= size:
                 self._turn(index_constant(count - rest if size == rest else 0), size, moving, once, into)
 
     def _turn(
         self, at: Value, size: int, moving: Mapping[Read, Address], once: Mapping[Read, Value], into: Address
     ) -> None:
-        """The elements from that number of the run on."""
+        """Emit `size` elements of the run, from number `at` on."""
         wide = self._vectors if self._vectors is not None and size == self._vectors.width else None
         sources = {read: advanced(first, scaled(at, self._size(read))) for read, first in moving.items()}
-        size_out = self._bits(len(self.body.arguments) - 1) // 8
+        size_out = self.element_bytes(self.arguments[-1])
         target = advanced(into, scaled(at, size_out))
         if wide is not None:
             store(self._vector(sources, once, wide), target)
             return
         steps = [range(n, min(n + STEP, size)) for n in range(0, size, STEP)]
-        for step in reversed(steps) if self._reverse else steps:
+        # All loads of a step come before its stores: the output may overlap what the step reads.
+        for step in self.ordered(steps):
             loaded = [
                 {read: self._load(read, first + n * self._size(read)) for read, first in sources.items()} for n in step
             ]
@@ -109,30 +92,27 @@ class MapEmitter(WideEmitter):
                 store(value, target + n * size_out, alignment=size_out)
 
     def _made(self, values: Mapping[Read, Value]) -> Value:
-        """An element from all that it is made from."""
+        """Emit one element from all that it is made from."""
         if self._affine is not None:
             i32 = IntegerType.get_signless(32)
-            xs = [_extended(values[read], i32, self._affine) for read in self._found.reads]
-            total = _affine(self._affine, xs, lambda number: arith.constant(i32, number))
+            xs = [widened(values[read], i32, signed=self._affine.signed) for read in self._found.reads]
+            total = _affine(self._affine, xs, word)
             return arith.trunci(IntegerType.get_signless(8), total)
-        memo: Memo = {}
-        for (node, index), value in values.items():
-            memo[node, index] = value
-        self.memo.append(memo)
+        self.memo.append({(node, index): value for (node, index), value in values.items()})
         value = self.value(self.body.result, self._found.index)
         self.memo.pop()
         return value
 
     def _vector(self, sources: Mapping[Read, Address], once: Mapping[Read, Value], wide: Wide) -> Value:
-        """A vector of elements."""
+        """Emit a vector of elements by their affine expression."""
         assert self._affine is not None
         i8 = IntegerType.get_signless(8)
-        narrow, word = (VectorType.get([wide.width], kind) for kind in (i8, IntegerType.get_signless(32)))
+        narrow, words = (VectorType.get([wide.width], kind) for kind in (i8, IntegerType.get_signless(32)))
         xs: list[Value] = []
         for read in self._found.reads:
             value = load(sources[read], narrow) if read in sources else vector.broadcast(narrow, once[read])
-            xs.append(_extended(value, word, self._affine))
-        return arith.trunci(narrow, _affine(self._affine, xs, lambda n: _splat(n, word)))
+            xs.append(widened(value, words, signed=self._affine.signed))
+        return arith.trunci(narrow, _affine(self._affine, xs, lambda number: splat(number, words)))
 
     # -- tensors ----------------------------------------------------------------------------------------------
 
@@ -147,13 +127,8 @@ class MapEmitter(WideEmitter):
     def _varies(self, read: Read) -> bool:
         return varies(read, self.arguments, self._run)
 
-    def _bits(self, argument: int) -> int:
-        kind = MemRefType(self.arguments[argument].type).element_type
-        assert isinstance(kind, IntegerType)
-        return kind.width
-
     def _size(self, read: Read) -> int:
-        return self._bits(read[0].argument) // 8
+        return self.element_bytes(self.arguments[read[0].argument])
 
 
 def first_of_run(found: Elementwise, arguments: Sequence[Value], part: Part | None) -> int:
@@ -173,10 +148,6 @@ def varies(read: Read, arguments: Sequence[Value], run: Sequence[Var]) -> bool:
     return lies(node.shape, index, MemRefType(arguments[node.argument].type).shape, run) == 1
 
 
-def _extended(value: Value, kind: Type, affine: Affine) -> Value:
-    return (arith.extsi if affine.signed else arith.extui)(kind, value)
-
-
 def _affine(affine: Affine, xs: Sequence[Value], constant: Callable[[int], Value]) -> Value:
     """The 32-bit value of the expression, or of each lane."""
     total = constant(affine.constant)
@@ -186,11 +157,6 @@ def _affine(affine: Affine, xs: Sequence[Value], constant: Callable[[int], Value
     if affine.low is not None:
         total = arith.maxsi(total, constant(affine.low))
     return total if affine.high is None else arith.minsi(total, constant(affine.high))
-
-
-def _splat(number: int, kind: Type) -> Value:
-    element = VectorType(kind).element_type
-    return arith.constant(kind, DenseElementsAttr.get_splat(kind, IntegerAttr.get(element, number)))
 
 
 class Maps(Kernel):
@@ -206,10 +172,9 @@ class Maps(Kernel):
         if found is None or not is_mapped(found, arguments, how.part):
             General().emit(body, arguments, how)
             return
-        wide = MICROKERNELS[how.microkernels].wide
-        MapEmitter(found, body, arguments, how.part, how.constants, backwards=how.backwards, wide=wide).emit()
+        MapEmitter(found, body, arguments, how).emit()
 
     def form(self, body: LayerBody) -> str:
-        """One for all."""
+        """All layers in runs cost alike."""
         del body
         return "map"

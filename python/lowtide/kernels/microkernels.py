@@ -9,7 +9,7 @@ from lowtide.ir import Module, StringAttr
 from lowtide.kernels.register_tiled.contraction import Contraction
 from lowtide.kernels.register_tiled.dsp import Dsp
 from lowtide.kernels.register_tiled.floats import Floats, Fused
-from lowtide.kernels.register_tiled.microkernel import Microkernel, Scalar
+from lowtide.kernels.register_tiled.microkernel import Microkernel
 from lowtide.kernels.register_tiled.mve import Mve
 from lowtide.kernels.register_tiled.risc import Risc
 from lowtide.kernels.register_tiled.rvv import Rvv
@@ -18,7 +18,7 @@ MICROKERNELS_NAME = "lowtide.microkernels"
 """On a module: a name of `MICROKERNELS`."""
 PLAIN = "scalar"
 MICROKERNELS: dict[str, Microkernel] = {
-    PLAIN: Scalar(),
+    PLAIN: Microkernel(),
     "risc": Risc(),
     "dsp": Dsp(),
     "mve": Mve(),
@@ -48,9 +48,8 @@ def microkernels_of(module: Module) -> str:
     attributes = module.operation.attributes
     microkernels = StringAttr(attributes[MICROKERNELS_NAME]).value if MICROKERNELS_NAME in attributes else PLAIN
     if microkernels not in MICROKERNELS:
-        raise InputError(
-            "kernels", f"unknown microkernels '{microkernels}'", remedy=f"choose one of {', '.join(MICROKERNELS)}"
-        )
+        message = f"unknown microkernels '{microkernels}'"
+        raise InputError("kernels", message, remedy=f"choose one of {', '.join(MICROKERNELS)}")
     return microkernels
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from lowtide.graph.nest import Filled, Structured
 from lowtide.ir import DenseElementsAttr, FloatAttr, IntegerAttr, IntegerType, Operation, Value
-from lowtide.normalise.analysis import defining
+from lowtide.kernels.values import made_by
 
 Number = int | float
 Abstract = Number | Literal["accumulator"] | None
@@ -21,8 +21,8 @@ _UNARY = {"arith.extsi", "arith.sitofp", "arith.extf", "arith.index_cast"}
 
 def constant_of(value: Value) -> Number | None:
     """The number that an `arith.constant` scalar (or splat) holds; None for anything else."""
-    op = defining(value)
-    if op is None or op.name != "arith.constant":
+    op = made_by(value, "arith.constant")
+    if op is None:
         return None
     attribute = op.attributes["value"]
     if isinstance(attribute, DenseElementsAttr) and attribute.is_splat:
@@ -32,14 +32,12 @@ def constant_of(value: Value) -> Number | None:
 
 def pad_is_neutral(node: Structured, position: int, pad: Value) -> bool:
     """True where input `position` being the scalar `pad` leaves the reduction's accumulator as it is."""
-    block = node.op.regions[0].blocks[0]
-    values: dict[Value, Abstract] = {argument: None for argument in block.arguments}
-    values[block.arguments[position]] = constant_of(pad)
-    values[block.arguments[len(block.arguments) - 1]] = "accumulator"
-    start = _start(node)
-    operations = [view.operation for view in block.operations]
-    yielded = operations[-1].operands[0]
-    for op in operations[:-1]:
+    arguments = list(node.block.arguments)
+    values: dict[Value, Abstract] = dict.fromkeys(arguments)
+    values[arguments[position]] = constant_of(pad)
+    values[arguments[-1]] = "accumulator"
+    start, yielded = _start(node), node.yielded
+    for op in [view.operation for view in node.block.operations][:-1]:
         if op.name == "arith.constant":
             continue
         operands: list[Abstract] = [values[v] if v in values else constant_of(v) for v in op.operands]

@@ -30,11 +30,10 @@ from lowtide.ir import (
 )
 from lowtide.kernels.constants import Numbers, type_of
 from lowtide.kernels.intervals import Interval
-from lowtide.kernels.kernel import How
 from lowtide.kernels.library import GENERAL, KERNELS, PREPACKED, kernel_for_part, kernel_name
-from lowtide.kernels.loops import Part
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.loops import How, Part
 from lowtide.kernels.tally import Tally
+from lowtide.kernels.values import index_constant
 
 _CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh},loop-invariant-code-motion,canonicalize,cse))"
 NOTHING_CUT: Mapping[int, int] = MappingProxyType({})
@@ -81,7 +80,7 @@ def layer_counts_of(
 
 
 def _prepacked_bytes(body: LayerBody, microkernels: str, fixed: Collection[int]) -> int:
-    """What weights of 16 bits take more; 0 where the core is no faster with them, or the weights are no constant."""
+    """Flash that weights of 16 bits take more, in bytes; 0 where the core gains nothing, or they are no constant."""
     kernel = KERNELS[PREPACKED]
     wanted = kernel.derived(body, microkernels) if kernel.accepts(body) else ()
     found = [item for item in wanted if item.what == "prepacked_i16" and item.argument in fixed]
@@ -89,7 +88,7 @@ def _prepacked_bytes(body: LayerBody, microkernels: str, fixed: Collection[int])
 
 
 def _summed(body: LayerBody, how: How, fixed: Collection[int], picked: str | None) -> Work | None:
-    """Of the calls that take an input by rows, as one that takes all."""
+    """The work of the calls that take an input by rows, as if one call took all; None where the layer has none."""
     accumulation = accumulation_of(body, set(range(len(body.arguments) - 1)) - set(fixed))
     if accumulation is None:
         return None
@@ -108,7 +107,18 @@ def _counted(
     *,
     reduces: bool = False,
 ) -> Work:
-    """Of the code for calls that cut these dimensions, of those extents, when one call goes through all of them."""
+    """Count what the code of a kernel does for a whole layer.
+
+    Args:
+        body: the layer.
+        kernel: a name of `KERNELS`.
+        how: what the kernel is emitted for.
+        fixed: the numbers of the tensor arguments that are constants.
+        cut: dimension → extent, for the code of calls that take a part of these dimensions: it is counted as if one
+            call went through all of them.
+        reduces: these dimensions are of the reduction, not of the output.
+    """
+    # The loops are emitted into a module of their own, and cleaned up as a compiler would before they are counted.
     emitter = KERNELS[kernel]
     context = body.arguments[0].context
     with context, Location.unknown(context):

@@ -32,7 +32,7 @@ _EASY_FLOATS = frozenset(
     )
 )
 _INTRINSICS = {"smlad": "duals", "smla": "halves", "xta": "unpacks", "xtb": "unpacks"}
-"""By a part of an intrinsic's name."""
+"""What an intrinsic counts as, by a part of its name."""
 
 
 def kind_of(op: Operation) -> str | None:

@@ -6,25 +6,22 @@ near to its input as with code that goes one by one: each load is as early, each
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from functools import reduce
+from collections.abc import Mapping, Sequence
 
 from lowtide.graph.nest import LayerBody
 from lowtide.indexing.linear import Var
-from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, arith, scf
+from lowtide.ir import InsertionPoint, MemRefType, Value, arith, scf
 from lowtide.kernels.channelwise import Channelwise, channelwise_of
 from lowtide.kernels.elementwise import lies
 from lowtide.kernels.general import General
-from lowtide.kernels.intervals import Interval
-from lowtide.kernels.kernel import How, Kernel
-from lowtide.kernels.loops import Part
+from lowtide.kernels.kernel import Kernel
+from lowtide.kernels.loops import How, Part, Range
 from lowtide.kernels.register_tiled.memory import load, store
 from lowtide.kernels.register_tiled.wide import WideEmitter
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.values import index_constant
 
 _GROUPS = (8, 4)
-"""Channels of a step, the most that divide them all; else the last, and what is left."""
+"""Channels of a step: the first of these that divides the layer's; else the last, and one step of what is left."""
 
 
 class PoolEmitter(WideEmitter):
@@ -32,57 +29,39 @@ class PoolEmitter(WideEmitter):
 
     Args:
         found: the layer.
-        body, arguments, part, constants: as for `ElementEmitter`.
-        backwards: go from the last element to the first.
+        body, arguments, how: as for `LoopEmitter`.
     """
 
-    def __init__(
-        self,
-        found: Channelwise,
-        body: LayerBody,
-        arguments: Sequence[Value],
-        part: Part | None,
-        constants: Mapping[int, Interval],
-        *,
-        backwards: bool,
-    ) -> None:
-        super().__init__(body, arguments, part, constants)
+    def __init__(self, found: Channelwise, body: LayerBody, arguments: Sequence[Value], how: How) -> None:
+        super().__init__(body, arguments, how)
         self._found = found
-        self._reverse = backwards or self.from_the_end
-        self._ranges = {} if part is None or part.reduces else dict(part.ranges)
-        self._reduced = dict(part.ranges) if part is not None and part.reduces else {}
+        ranges: Mapping[int, Range] = {} if how.part is None else how.part.ranges
+        # what the part cuts: the output's loops, or those of the reduction
+        self._ranges, self._reduced = ({}, ranges) if how.part is not None and how.part.reduces else (ranges, {})
 
     def emit(self) -> None:
-        """All of the output, or the part's."""
-        tests = [arith.cmpi(arith.CmpIPredicate.slt, *bounds) for bounds in self._reduced.values()]
-        choice = scf.IfOp(reduce(arith.andi, tests)) if tests else None
-        with nullcontext() if choice is None else InsertionPoint(choice.then_block):
+        """Emit the loops over all of the output, or over the part's."""
+        with self.unless_empty():
             around = self._found.loops[: self._found.loops.index(self._found.channels)]
-            self.nested(around, self._ranges, self._groups, reverse=self._reverse)
-            if choice is not None:
-                scf.YieldOp([])
-
-    def _loop(self, low: Value, high: Value, step: int, body: Callable[[Value], None]) -> None:
-        """A loop in the layer's direction, over a range that `step` divides."""
-        self.directed(low, high, body, step, reverse=self._reverse)
+            self.nested(around, self._ranges, self._groups)
 
     # -- channels ---------------------------------------------------------------------------------------------
 
     def _groups(self) -> None:
-        """Steps of several channels, and those that are left."""
+        """Emit all channels: a loop of several a step, and one step of those that are left."""
         count = self._found.channels.extent
         size = next((group for group in _GROUPS if count % group == 0), min(_GROUPS[-1], count))
         rest = count % size
-        for number in (rest, size) if self._reverse else (size, rest):
+        for number in self.ordered((size, rest)):
             if number == size:
                 bounds = index_constant(0), index_constant(count - rest)
-                self._loop(*bounds, size, lambda channel: self._step(channel, size))
+                self.directed(*bounds, lambda channel: self._step(channel, size), size)
             elif number:
                 with self.scope():
                     self._step(index_constant(count - rest), rest)
 
     def _step(self, channel: Value, count: int) -> None:
-        """Reduce so many channels, finish and store them."""
+        """Emit a step: reduce `count` channels from `channel` on side by side, compute their epilogues, store them."""
         found, channels = self._found, self._found.channels
         self.indices.bind(channels, channel)
         ranges = self._bounds()
@@ -102,14 +81,14 @@ class PoolEmitter(WideEmitter):
                 made.append(self.value(self.body.result, found.index))
         self.indices.bind(channels, channel)
         target = self.byte_of(self.destination(), self.body.destination, self.body.target(found.index))
-        size = self._bytes(len(self.body.arguments) - 1)
+        size = self.element_bytes(self.arguments[-1])
         for n, value in enumerate(made):
             store(value, target + n * size, alignment=size)
 
-    def _bounds(self) -> dict[Var, tuple[Value, Value]]:
-        """Of the reduction's loops: what is inside the tensors, and in the part."""
+    def _bounds(self) -> dict[Var, Range]:
+        """The ranges of the reduction's loops that skip pads, or that the part has."""
         found = self._found
-        ranges: dict[Var, tuple[Value, Value]] = {}
+        ranges: dict[Var, Range] = {}
         for source in found.sources:
             if source.node is source.operand:
                 continue
@@ -126,13 +105,11 @@ class PoolEmitter(WideEmitter):
         ranges.update({found.reduced[d]: bounds for d, bounds in self._reduced.items()})
         return ranges
 
-    def _both(self, one: tuple[Value, Value], other: tuple[Value, Value]) -> tuple[Value, Value]:
+    def _both(self, one: Range, other: Range) -> Range:
         """The numbers that are in both ranges; none where the first is not below the second."""
         return arith.maxsi(one[0], other[0]), arith.minsi(one[1], other[1])
 
-    def _reduce(
-        self, loops: Sequence[Var], ranges: Mapping[Var, tuple[Value, Value]], totals: Sequence[Value]
-    ) -> list[Value]:
+    def _reduce(self, loops: Sequence[Var], ranges: Mapping[Var, Range], totals: Sequence[Value]) -> list[Value]:
         """The loops of the reduction, which carry a value for each channel."""
         if not loops:
             return self._one(totals)
@@ -145,11 +122,12 @@ class PoolEmitter(WideEmitter):
         return list(loop.results)
 
     def _one(self, totals: Sequence[Value]) -> list[Value]:
-        """One iteration for each channel."""
+        """Emit one iteration of the reduction for each channel: load all, then accumulate."""
         found = self._found
         loaded: list[list[Value]] = []
         for source in found.sources:
-            buffer, size = self.arguments[source.operand.argument], self._bytes(source.operand.argument)
+            buffer = self.arguments[source.operand.argument]
+            size = self.element_bytes(buffer)
             first = self.byte_of(buffer, source.operand.shape, source.at)
             kind = MemRefType(buffer.type).element_type
             count = len(totals) if source.varies else 1
@@ -162,11 +140,6 @@ class PoolEmitter(WideEmitter):
                     self.memo[-1][source.node, source.index] = values[n]
                 made.append(self._region(found.node, found.dims, lambda total=total: total))
         return made
-
-    def _bytes(self, argument: int) -> int:
-        kind = MemRefType(self.arguments[argument].type).element_type
-        assert isinstance(kind, IntegerType)
-        return kind.width // 8
 
 
 def is_pooled(found: Channelwise, body: LayerBody, arguments: Sequence[Value], part: Part | None) -> bool:
@@ -194,9 +167,9 @@ class Pools(Kernel):
         if found is None or not is_pooled(found, body, arguments, how.part):
             General().emit(body, arguments, how)
             return
-        PoolEmitter(found, body, arguments, how.part, how.constants, backwards=how.backwards).emit()
+        PoolEmitter(found, body, arguments, how).emit()
 
     def form(self, body: LayerBody) -> str:
-        """One for all."""
+        """All pools cost alike."""
         del body
         return "pool"

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from lowtide.ir import Block, IntegerAttr, IntegerType, Operation, Value, arith
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.neutral import constant_of
-from lowtide.normalise.analysis import defining
+from lowtide.kernels.values import made_by, word
 
 _NUDGE = 1 << 30
 _MOST_SHIFT, _MOST_ADDED = 53, 128
@@ -50,7 +50,7 @@ class Rescale:
 
 
 def rescales(block: Block, known: Mapping[Value, Interval]) -> list[Rescale]:
-    """Those that may be made cheaper.
+    """The rescales in some scalar code that have a cheaper form with the same results.
 
     Args:
         block: the scalar code.
@@ -97,7 +97,7 @@ def _is_small(item: Rescale, known: Mapping[Value, Interval]) -> bool:
 
 
 def emit_rescale(item: Rescale, mapped: Callable[[Value], Value], *, bare: bool = False) -> Value:
-    """The cheap form.
+    """Emit a rescale in its cheap form.
 
     Args:
         item: the rescale.
@@ -107,7 +107,7 @@ def emit_rescale(item: Rescale, mapped: Callable[[Value], Value], *, bare: bool 
     x, shift = mapped(item.x), _in_32_bits(mapped(item.shift))
     high = _high_product_apart(item, x, mapped) if bare else _high_product(item, x, mapped)
     if item.signed:
-        high = arith.addi(high, arith.shrsi(x, _word(31)))
+        high = arith.addi(high, arith.shrsi(x, word(31)))
     return _rounded_shift(item, high, shift)
 
 
@@ -117,18 +117,18 @@ def _high_product(item: Rescale, x: Value, mapped: Callable[[Value], Value]) -> 
     multiplier = mapped(item.multiplier)
     wide = multiplier if multiplier.type == i64 else arith.extsi(i64, multiplier)
     doubled = int(item.small)
-    product = arith.muli(arith.extsi(i64, arith.shli(x, _word(1)) if doubled else x), wide)
+    product = arith.muli(arith.extsi(i64, arith.shli(x, word(1)) if doubled else x), wide)
     rounded = arith.addi(product, arith.constant(i64, _NUDGE << doubled))
     return arith.trunci(i32, arith.shrsi(rounded, arith.constant(i64, 31 + doubled)))
 
 
 def _high_product_apart(item: Rescale, x: Value, mapped: Callable[[Value], Value]) -> Value:
-    """The same from the words of x·2m, for whose signs RISC-V has an instruction."""
+    """`_high_product` of 2·x from the words of x·2m: RISC-V multiplies a signed by an unsigned word (MULHSU)."""
     i32, i64 = IntegerType.get_signless(32), IntegerType.get_signless(64)
     multiplier = _in_32_bits(mapped(item.multiplier))
-    product = arith.muli(arith.extsi(i64, x), arith.extui(i64, arith.shli(multiplier, _word(1))))
+    product = arith.muli(arith.extsi(i64, x), arith.extui(i64, arith.shli(multiplier, word(1))))
     high, low = (arith.trunci(i32, part) for part in (arith.shrsi(product, arith.constant(i64, 32)), product))
-    return arith.addi(high, arith.shrui(low, _word(31)))
+    return arith.addi(high, arith.shrui(low, word(31)))
 
 
 def _rounded_shift(item: Rescale, high: Value, shift: Value) -> Value:
@@ -138,17 +138,13 @@ def _rounded_shift(item: Rescale, high: Value, shift: Value) -> Value:
         # 2^(e-1) + added·2^e
         odd = 2 * item.added + 1
         if isinstance(constant, int):
-            return arith.shrsi(arith.addi(high, _word(odd << (constant - 32))), _word(constant - 31))
-        nudge = arith.shli(_word(odd), arith.subi(shift, _word(32)))
-        return arith.shrsi(arith.addi(high, nudge), arith.subi(shift, _word(31)))
+            return arith.shrsi(arith.addi(high, word(odd << (constant - 32))), word(constant - 31))
+        nudge = arith.shli(word(odd), arith.subi(shift, word(32)))
+        return arith.shrsi(arith.addi(high, nudge), arith.subi(shift, word(31)))
     if item.small and isinstance(constant, int):
-        return arith.shrsi(arith.addi(high, _word(1 << (constant - 32))), _word(constant - 31))
-    halves = arith.shrsi(high, arith.subi(shift, _word(32)))
-    return arith.shrsi(arith.addi(halves, _word(1)), _word(1))
-
-
-def _word(value: int) -> Value:
-    return arith.constant(IntegerType.get_signless(32), value)
+        return arith.shrsi(arith.addi(high, word(1 << (constant - 32))), word(constant - 31))
+    halves = arith.shrsi(high, arith.subi(shift, word(32)))
+    return arith.shrsi(arith.addi(halves, word(1)), word(1))
 
 
 def _in_32_bits(value: Value) -> Value:
@@ -161,11 +157,11 @@ def _in_32_bits(value: Value) -> Value:
 
 def _rescale(root: Operation) -> Rescale | None:
     """x, multiplier and shift of the operation that ends a rescale."""
-    shifted = _of(root.operands[0], "arith.shrsi")
+    shifted = made_by(root.operands[0], "arith.shrsi")
     if shifted is None:
         return None
     total, amount = shifted.operands[0], shifted.operands[1]
-    chosen = _of(total, "arith.select")
+    chosen = made_by(total, "arith.select")
     if chosen is not None:
         # a shift of 31 or less has no second rounding; `_exact` rules it out
         test = _comparison(chosen.operands[0], arith.CmpIPredicate.sgt)
@@ -176,14 +172,13 @@ def _rescale(root: Operation) -> Rescale | None:
 
 
 def _rounded(root: Operation, total: Value, amount: Value) -> Rescale | None:
-    added = _of(total, "arith.addi")
+    added = made_by(total, "arith.addi")
     if added is None:
         return None
-    nudge = next((n for n in (_of(operand, "arith.select") for operand in added.operands) if n is not None), None)
-    half = next((h for h in (_of(operand, "arith.addi") for operand in added.operands) if h is not None), None)
+    nudge, half = _operand_by(added, "arith.select"), _operand_by(added, "arith.addi")
     if nudge is None or half is None or [constant_of(v) for v in list(nudge.operands)[1:]] != [_NUDGE, -_NUDGE]:
         return None
-    product = next((p for p in (_of(operand, "arith.muli") for operand in half.operands) if p is not None), None)
+    product = _operand_by(half, "arith.muli")
     sign = _comparison(nudge.operands[0], arith.CmpIPredicate.sge)
     if product is None or sign is None or not _is_half(half, product, amount):
         return None
@@ -203,8 +198,8 @@ def _is_half(added: Operation, product: Operation, amount: Value) -> bool:
     constant, shift = (None if v is None else constant_of(v) for v in (other, amount))
     if isinstance(constant, int) and isinstance(shift, int):
         return constant == 1 << (shift - 1)
-    halved = None if other is None else _of(other, "arith.shrui")
-    power = None if halved is None else _of(halved.operands[0], "arith.shli")
+    halved = None if other is None else made_by(other, "arith.shrui")
+    power = None if halved is None else made_by(halved.operands[0], "arith.shli")
     if halved is None or power is None:
         return False
     return constant_of(halved.operands[1]) == 1 == constant_of(power.operands[0]) and power.operands[1] == amount
@@ -212,16 +207,13 @@ def _is_half(added: Operation, product: Operation, amount: Value) -> bool:
 
 def _narrow(value: Value) -> Value | None:
     """The 32-bit value that was extended."""
-    extended = _of(value, "arith.extsi")
-    return extended.operands[0] if extended is not None and _is_32(extended.operands[0]) else None
-
-
-def _is_32(value: Value) -> bool:
-    return isinstance(value.type, IntegerType) and value.type.width == 32
+    extended = made_by(value, "arith.extsi")
+    narrow = None if extended is None else extended.operands[0]
+    return narrow if narrow is not None and isinstance(narrow.type, IntegerType) and narrow.type.width == 32 else None
 
 
 def _unextended(amount: Value) -> Value:
-    extended = _of(amount, "arith.extui")
+    extended = made_by(amount, "arith.extui")
     return amount if extended is None else extended.operands[0]
 
 
@@ -247,10 +239,10 @@ def _only_user(op: Operation) -> Operation | None:
 
 
 def _comparison(value: Value, predicate: arith.CmpIPredicate) -> Operation | None:
-    op = _of(value, "arith.cmpi")
+    op = made_by(value, "arith.cmpi")
     return op if op is not None and IntegerAttr(op.attributes["predicate"]).value == predicate else None
 
 
-def _of(value: Value, name: str) -> Operation | None:
-    op = defining(value)
-    return op if op is not None and op.name == name else None
+def _operand_by(op: Operation, name: str) -> Operation | None:
+    """The first operation of that name that makes an operand."""
+    return next((made for made in (made_by(operand, name) for operand in op.operands) if made is not None), None)

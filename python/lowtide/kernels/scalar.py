@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 
 from lowtide.errors import InternalError
 from lowtide.indexing.linear import Linear, Var
-from lowtide.ir import Block, IndexType, InsertionPoint, Operation, Value, arith, llvm
+from lowtide.ir import Block, InsertionPoint, Operation, Value, arith, llvm, scf
 from lowtide.kernels.rescale import Rescale, emit_rescale
-from lowtide.normalise.analysis import defining
+from lowtide.kernels.values import index_constant, made_by
 
 
-def index_constant(value: int) -> Value:
-    """An `index` constant at the current insertion point."""
-    return arith.constant(IndexType.get(), value)
+@contextmanager
+def counted(low: Value, high: Value, step: int = 1) -> Generator[Value]:
+    """A loop at the current insertion point that carries nothing: what is emitted inside `with` is its body.
+
+    Yields the loop's variable.
+    """
+    loop = scf.ForOp(low, high, index_constant(step))
+    with InsertionPoint(loop.body):
+        yield loop.induction_variable
+        scf.YieldOp([])
 
 
 class Indices:
@@ -57,14 +65,15 @@ def clamped(value: Value, extent: int) -> Value:
     return arith.maxsi(upper, index_constant(0))
 
 
-SpecialOps = Mapping[str, Callable[[Operation, Sequence[Value]], Value]]
+SpecialOp = Callable[[Operation, Sequence[Value]], Value]
+"""Code to emit in place of an operation, from it and its operands as they have become."""
 
 
 def clone_region(
     block: Block,
     arguments: Sequence[Value],
     captured: Callable[[Value], Value],
-    special: SpecialOps,
+    special: Mapping[str, SpecialOp],
     cheaper: Mapping[Operation, Rescale],
     *,
     bare: bool = False,
@@ -112,7 +121,7 @@ def clone_region(
 
 def clone_constant(value: Value) -> Value:
     """Copy the `arith.constant` that defines `value` to the current insertion point."""
-    op = defining(value)
-    if op is None or op.name != "arith.constant":
+    op = made_by(value, "arith.constant")
+    if op is None:
         raise InternalError("kernels", "scalar code reads a value that is neither a constant nor an argument")
     return op.clone(InsertionPoint.current).results[0]

@@ -10,6 +10,7 @@ from lowtide.arithmetic import Integers, calculated
 from lowtide.graph.nest import Filled, Node, Reshaped, Sliced, Structured
 from lowtide.ir import Value
 from lowtide.kernels.neutral import constant_of
+from lowtide.kernels.values import is_used
 
 
 def tabulated(node: Node, given: Mapping[Node, Integers]) -> Integers | None:
@@ -38,15 +39,14 @@ def tabulated(node: Node, given: Mapping[Node, Integers]) -> Integers | None:
 
 
 def _of_region(node: Structured, given: Mapping[Node, Integers]) -> Integers | None:
-    block = node.op.regions[0].blocks[0]
     known: dict[Value, Integers] = {}
-    for argument, source in zip(block.arguments, (*node.inputs, node.init), strict=True):
-        if next(iter(argument.uses), None) is not None:
+    for argument, source in zip(node.block.arguments, (*node.inputs, node.init), strict=True):
+        if is_used(argument):
             found = tabulated(source, given)
             if found is None:
                 return None
             known[argument] = found
-    for view in block.operations:
+    for view in node.block.operations:
         op = view.operation
         if op.name == "linalg.yield":
             return _value(op.operands[0], known)

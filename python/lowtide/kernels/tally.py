@@ -15,16 +15,17 @@ from lowtide.arithmetic import Integers, calculated
 from lowtide.errors import InternalError
 from lowtide.ir import Block, IntegerAttr, Operation, Value
 from lowtide.kernels.operation_kinds import ADDRESS, kind_of
+from lowtide.kernels.values import made_by
 from lowtide.normalise.analysis import defining
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """The executions of a block, those with equal values of what control depends on together.
+    """How often a block runs. Executions for which loops and branches go alike are counted together.
 
     Attributes:
-        times: how often each of them runs.
-        places: of each the number of that of the frame around which it is in.
+        times: int64[n], how often each kind of execution runs.
+        places: int64[n], the kind of execution of the block around it that each is in; None where there is one kind.
     """
 
     times: Integers
@@ -100,8 +101,8 @@ class Tally:
         return found
 
     def _constant(self, value: Value) -> tuple[int, Integers]:
-        op = defining(value)
-        if op is None or op.name != "arith.constant":
+        op = made_by(value, "arith.constant")
+        if op is None:
             raise InternalError("cost", "control depends on what is known only when the code runs", where=str(value))
         return 0, np.array(IntegerAttr(op.attributes["value"]).value, np.int64)
 

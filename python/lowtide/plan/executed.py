@@ -1,4 +1,4 @@
-"""What of each layer's work a plan runs, and in how many calls."""
+"""How much of each layer's work a plan runs, and in how many calls; rows that are recomputed count each time."""
 
 from __future__ import annotations
 

@@ -12,98 +12,31 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import MOST_RUNS, loop_bytes, problem_of as problem_of_program
-from lowtide.graph.fusion import Axis, Fusion
+from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
-from lowtide.graph.program import Direction, Program, Window
-from lowtide.graph.row_schedule import UnschedulableError
+from lowtide.graph.program import Program
+from lowtide.graph.stages import UnschedulableError
 from lowtide.plan.loop_cost import LoopCost, by_macs
 from lowtide.plan.memory import program_of
+from lowtide.plan.modes import ROWS, Mode
+from lowtide.plan.segments import NEVER, Segment, cheapest, cost_of, least_peak, peak_of, segment_graph
 from lowtide.plan.watch import Ending, Progress, Watch, unwatched
 
-
-@dataclass(frozen=True)
-class Mode:
-    """How a loop goes: see `Fusion`."""
-
-    columns: int = 0
-    direction: Direction = "forwards"
-    axis: Axis = "rows"
-    rows: int = 1
-    recomputed: bool = False
-
-    def fusion(self, graph: Graph, first: int, last: int) -> Fusion:
-        """The loop of these layers of the graph."""
-        recompute = wider_layers(graph, first, last) if self.recomputed else ()
-        return Fusion(first, last, self.rows, self.columns, self.direction, self.axis, recompute)
-
-
-def wider_layers(graph: Graph, first: int, last: int) -> tuple[int, ...]:
-    """Positions in a chain, from 1, of layers that make more of each pixel than they take of one, for one reader.
-
-    Recomputed where the reader's window needs them, they spare a line buffer wider than that of their input.
-    """
-    layers = graph.layers[first - 1 : last]
-    found: list[int] = []
-    for position, layer in enumerate(layers[:-1], start=1):
-        output = graph.tensors[layer.output]
-        users = [other for other in graph.layers if layer.output in other.inputs]
-        inside = [graph.tensors[index] for index in layer.inputs if any(index == other.output for other in layers)]
-        pointwise = all(w == Window(1, 0, 0) for _, w in (*(layer.rows.windows or ()), *(layer.rows.columns or ())))
-        wider = len(inside) == len(layer.inputs) == 1 and output.row_bytes > inside[0].row_bytes
-        if pointwise and wider and len(users) == 1 and output.last_use <= layers[-1].step:
-            found.append(position)
-    return tuple(found)
-
-
-ROWS = (Mode(), Mode(direction="backwards"))
-PIXELS = (Mode(1), Mode(1, "backwards"))
-PATCHES = (Mode(1, recomputed=True), Mode(1, "backwards", recomputed=True))
-CHANNELS = (Mode(axis="channels", rows=8), Mode(axis="channels"))
 STEPS = 45_000
-"""Steps that a search takes at most for each mode of loops: one for each buffer of each loop that it looks at, more
-where the loop's layers run often. Some 0.15 ms each: MobileNetV2 (64 layers) takes 81,000 with the four modes of
-objective `free`, and 318,000 with all eight."""
+"""Steps that a search takes at most for each mode of loops.
+
+One for each buffer of each loop that it looks at, more where the loop's layers run often. Some 0.15 ms each:
+MobileNetV2 (64 layers) takes 81,000 with the four modes of objective `free`, and 318,000 with all eight.
+"""
 RUNS = 10_000
-"""Runs of a loop's layers that take as long again as a loop with few of them."""
+"""A loop whose layers run so often takes twice the steps of one with few runs."""
 SHORT = 8
 """Layers of the loops that are looked at first; longer ones must then promise less than the best plan of these."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One whole layer, or several in one loop.
-
-    Attributes:
-        fusion: the loop; of one layer where it is whole.
-        nbytes: what it needs beside all that waits for later, in bytes; at least that where not `exact`.
-        cost: what it takes more than its layers take whole; 0 for a layer that is whole.
-        exact: the allocator has been asked.
-    """
-
-    fusion: Fusion
-    nbytes: int
-    cost: int
-    exact: bool = False
-
-    @property
-    def first(self) -> int:
-        """Number of its first layer."""
-        return self.fusion.first
-
-    @property
-    def last(self) -> int:
-        """Number of its last layer."""
-        return self.fusion.last
-
-    @property
-    def fusions(self) -> tuple[Fusion, ...]:
-        """The loop, nothing for a whole layer."""
-        return () if self.first == self.last else (self.fusion,)
 
 
 def fused_search(
@@ -130,7 +63,16 @@ def fused_search(
         steps: how many the search may take, `STEPS` a mode where it is not said; the best plan of those that were
             looked at until then is the result.
     """
-    search = _search(graph, alignment, keep_input, modes, watch, loop_cost, most_cost, steps=steps)
+    search = _Search(
+        graph,
+        alignment,
+        keep_input=keep_input,
+        modes=modes,
+        watch=watch,
+        loop_cost=loop_cost,
+        most_cost=most_cost,
+        steps=steps,
+    )
     fusions = search.turned(search.best())
     return fusions, search.ending
 
@@ -153,43 +95,34 @@ def fused_front(
         graph, alignment, keep_input, modes, watch, steps: as for `fused_search`.
         loop_cost: what a loop costs.
     """
-    search = _search(graph, alignment, keep_input, modes, watch, loop_cost, steps=steps)
+    search = _Search(
+        graph, alignment, keep_input=keep_input, modes=modes, watch=watch, loop_cost=loop_cost, steps=steps
+    )
     for chain in search.front():
         fusions = search.turned(chain)
-        yield sum(segment.cost for segment in chain), fusions, search.ending
-
-
-def _search(
-    graph: Graph,
-    alignment: int,
-    keep_input: bool,
-    modes: Sequence[Mode],
-    watch: Watch,
-    loop_cost: LoopCost,
-    most_cost: float = math.inf,
-    steps: int | None = None,
-) -> _Search:
-    most = STEPS * len(modes) if steps is None else steps
-    search = _Search(graph, alignment, keep_input=keep_input, loop_cost=loop_cost, most_cost=most_cost, steps=most)
-    turns = [(mode, range(2, SHORT + 1), mode.axis == "rows" and not mode.recomputed) for mode in modes]
-    total = sum(1 + long for _, _, long in turns) * len(graph.layers)
-    search.watched(watch, total)
-    for mode, short, long in turns:
-        search.add(mode, short)
-        if long:
-            search.add(mode, range(SHORT + 1, len(graph.layers) + 1))
-    return search
+        yield cost_of(chain), fusions, search.ending
 
 
 class _Search:
     """Segments by what they need at least; the allocator is asked only of those that a best plan is made of.
+
+    Args: those of `fused_search`. All loops have been looked at, or the search has ended, when it is made.
 
     Attributes:
         ending: how the search has ended; "complete" as long as it has not.
     """
 
     def __init__(
-        self, graph: Graph, alignment: int, *, keep_input: bool, loop_cost: LoopCost, most_cost: float, steps: int
+        self,
+        graph: Graph,
+        alignment: int,
+        *,
+        keep_input: bool,
+        modes: Sequence[Mode],
+        watch: Watch,
+        loop_cost: LoopCost,
+        most_cost: float = math.inf,
+        steps: int | None = None,
     ) -> None:
         self._graph = graph
         self._loop_cost = loop_cost
@@ -198,16 +131,23 @@ class _Search:
         self._keep_input = keep_input
         self._count = len(graph.layers)
         self._segments: dict[Fusion, Segment] = {}
-        self._watch: Watch = unwatched
-        self._done = self._total = 0
-        self._steps_left = steps
+        self._watch = watch
+        self._steps_left = STEPS * len(modes) if steps is None else steps
         self.ending: Ending = "complete"
         for number in range(1, self._count + 1):
             whole = Fusion(number, number)
             self._segments[whole] = Segment(whole, self._solved(whole), 0, exact=True)
         floor = self._floor()
         large = (segment.nbytes > floor for segment in self._segments.values())
+        # how many of the first n layers need more than the floor: a loop without one of them is of no use
         self._large = tuple(accumulate(large, initial=0))
+        # Loops by channels, and those with recomputed layers, are only looked at up to `SHORT` layers.
+        long_too = [mode.axis == "rows" and not mode.recomputed for mode in modes]
+        self._done, self._total = 0, sum(1 + long for long in long_too) * self._count
+        for mode, long in zip(modes, long_too, strict=True):
+            self._add_all(mode, range(2, SHORT + 1))
+            if long:
+                self._add_all(mode, range(SHORT + 1, self._count + 1))
 
     def _floor(self) -> int:
         """Bytes that no plan needs less of: all inputs, all outputs, a layer that no loop can take.
@@ -220,12 +160,9 @@ class _Search:
             for layer in self._graph.layers
             if all(access.windows is None and access.accumulates is None for access in (layer.rows, layer.channels))
         )
+        # all inputs are there before the first layer, all outputs after the last
         ends = (sum(sizes[index] for index in indices) for indices in (self._graph.inputs, self._graph.outputs))
         return max(*ends, *alone)
-
-    def watched(self, watch: Watch, total: int) -> None:
-        """Tell `watch` from now on how many of `total` first layers have been looked at."""
-        self._watch, self._total = watch, total
 
     def _goes_on(self, best_bytes: int) -> bool:
         """Whether there are steps left, and the watcher has not had enough."""
@@ -252,10 +189,10 @@ class _Search:
 
     def front(self) -> Iterator[tuple[Segment, ...]]:
         """The cheapest chains under falling peaks, whole layers first."""
-        chain = self._settled(max(s.nbytes for s in self._segments.values() if s.first == s.last))
+        chain = self._settled(peak_of(s for s in self._segments.values() if s.first == s.last))
         while chain is not None:
             yield chain
-            chain = self._settled(max(segment.nbytes for segment in chain) - 1)
+            chain = self._settled(peak_of(chain) - 1)
 
     def _settled(self, limit: int | None) -> tuple[Segment, ...] | None:
         """The cheapest chain under a peak, the allocator asked of all its segments; without a limit see `best`.
@@ -272,7 +209,7 @@ class _Search:
             guessed = [segment for segment in chain if not segment.exact]
             if not guessed:
                 return chain
-            if not self._goes_on(max(segment.nbytes for segment in chain)):
+            if not self._goes_on(peak_of(chain)):
                 continue
             worst = max(guessed, key=lambda segment: segment.nbytes)
             nbytes = max(worst.nbytes, self._solved(worst.fusion))
@@ -284,23 +221,24 @@ class _Search:
         The higher the peak the cheaper the chain, and whole layers cost nothing: hence a binary search.
         """
         chain = cheapest(segments, self._count, least)
-        if sum(segment.cost for segment in chain) <= self._most_cost:
+        if cost_of(chain) <= self._most_cost:
             return chain
         peaks = sorted({segment.nbytes for segment in segments if segment.nbytes > least})
 
         def affords(peak: int) -> bool:
-            return sum(segment.cost for segment in cheapest(segments, self._count, peak)) <= self._most_cost
+            return cost_of(cheapest(segments, self._count, peak)) <= self._most_cost
 
         return cheapest(segments, self._count, peaks[bisect_left(peaks, True, key=affords)])
 
-    def add(self, mode: Mode, lengths: range) -> None:
-        """All loops of so many layers that promise less than the best plan so far."""
-        limit = max(segment.nbytes for segment in self.best())
+    def _add_all(self, mode: Mode, lengths: range) -> None:
+        """Add all loops of so many layers that promise less than the best plan so far."""
+        limit = peak_of(self.best())
         for first in range(1, self._count + 1):
             if not self._goes_on(limit):
                 return
             self._done += 1
             for last in range(first + lengths.start - 1, min(first + lengths.stop - 2, self._count) + 1):
+                # without a layer above the floor a loop saves nothing; where `_add` says so, longer ones can't either
                 if self._large[last] > self._large[first - 1] and not self._add(first, last, mode, limit):
                     break
             if self.ending != "complete":
@@ -310,6 +248,7 @@ class _Search:
         """Add one loop; False where a longer one can't be of use either."""
         fusion = mode.fusion(self._graph, first, last)
         if mode.recomputed and not fusion.recompute:
+            # the same loop as without recomputation, which another mode looks at
             return True
         part = segment_graph(self._graph, first, last, self._keep_input)
         try:
@@ -318,8 +257,10 @@ class _Search:
             return reason.for_now
         if not self._takes(program):
             return False
+        # A longer loop has these line buffers too.
         if sum(store.nbytes for store in program.buffers if store.name.startswith("ring")) > limit:
             return False
+        # a lower bound, quicker than the allocator, which is asked where the loop is in the best plan
         nbytes = loop_bytes(program)
         if nbytes < limit:
             # The two directions do the same work: what a cost makes of their order is noise. It must not decide, or
@@ -332,7 +273,7 @@ class _Search:
     def turned(self, chain: Sequence[Segment]) -> tuple[Fusion, ...]:
         """The chain's loops, some of them turned round where segments do not lie well beside each other."""
         best = tuple(fusion for segment in chain for fusion in segment.fusions)
-        least, wanted = self._whole(best), max(segment.nbytes for segment in chain)
+        least, wanted = self._whole(best), peak_of(chain)
         improved = True
         while improved and least > wanted:
             improved = False
@@ -346,23 +287,26 @@ class _Search:
         return best
 
     def _whole(self, fusions: Sequence[Fusion]) -> int:
+        """Bytes of the whole network with these loops."""
         try:
-            program = program_of(self._graph, self._alignment, fusions=fusions, keep_input=self._keep_input)
+            return self._needed(self._graph, fusions, self._keep_input)
         except UnschedulableError:
-            return 1 << 62
-        self._takes(program)
-        return solve(problem_of_program(program, overlap=True)[0], "first-fit").arena_bytes
+            return NEVER
 
     def _solved(self, fusion: Fusion) -> int:
+        """Bytes of a segment beside all that waits for later, which is its input and output."""
         part = segment_graph(self._graph, fusion.first, fusion.last, self._keep_input)
-        fusions = () if fusion.first == fusion.last else (_alone(fusion),)
-        program = program_of(part, self._alignment, fusions=fusions)
+        return self._needed(part, () if fusion.first == fusion.last else (_alone(fusion),))
+
+    def _needed(self, graph: Graph, fusions: Sequence[Fusion], keep_input: bool = False) -> int:
+        """Bytes of the arena, by first-fit: it is asked some thousand times."""
+        program = program_of(graph, self._alignment, fusions=fusions, keep_input=keep_input)
         self._takes(program)
         return solve(problem_of_program(program, overlap=True)[0], "first-fit").arena_bytes
 
 
 def _alone(fusion: Fusion) -> Fusion:
-    """The loop in the graph of its layers alone."""
+    """The loop in the graph of its layers alone, whose numbers begin with 1."""
     return replace(fusion, first=1, last=fusion.last - fusion.first + 1)
 
 
@@ -370,52 +314,3 @@ def _turned(fusion: Fusion) -> Fusion:
     if fusion.axis == "channels":
         return fusion
     return replace(fusion, direction="backwards" if fusion.direction == "forwards" else "forwards")
-
-
-def segment_graph(graph: Graph, first: int, last: int, keep_input: bool = False) -> Graph:
-    """Layers `first` to `last` alone: what is there before is their input, what later ones need their output.
-
-    Steps and the numbers of tensors stay those of the whole graph.
-
-    Args:
-        graph: layers in the order in which they run.
-        first, last: numbered from 1, both included.
-        keep_input: the network's inputs stay to the end.
-    """
-    end = len(graph.layers) + 1
-    stays = {*(graph.inputs if keep_input else ()), *(before for before, _ in graph.states)}
-    uses = [(t, end if t.index in stays else t.last_use) for t in graph.tensors if t.producer <= last]
-    inputs = tuple(t.index for t, use in uses if t.producer < first and use >= first)
-    outputs = tuple(t.index for t, use in uses if use > last)
-    return Graph(graph.layers[first - 1 : last], graph.tensors, inputs, outputs)
-
-
-def least_peak(segments: Sequence[Segment], layers: int) -> int:
-    """The least peak of any way to cut the layers into segments."""
-    best: list[int | None] = [0] + [None] * layers
-    for segment in sorted(segments, key=lambda s: s.first):
-        before = best[segment.first - 1]
-        if before is not None:
-            peak = max(before, segment.nbytes)
-            known = best[segment.last]
-            best[segment.last] = peak if known is None else min(known, peak)
-    peak = best[layers]
-    assert peak is not None, "whole layers always are a way"
-    return peak
-
-
-def cheapest(segments: Sequence[Segment], layers: int, peak: int) -> tuple[Segment, ...]:
-    """The segments of the least cost none of which needs more than `peak` bytes; of equals the first found."""
-    costs = {0: 0}
-    ways: dict[int, Segment] = {}
-    for segment in sorted(segments, key=lambda s: (s.first, s.last)):
-        if segment.nbytes <= peak and segment.first - 1 in costs:
-            cost = costs[segment.first - 1] + segment.cost
-            if segment.last not in costs or cost < costs[segment.last]:
-                costs[segment.last], ways[segment.last] = cost, segment
-    # whatever ends before a segment's first layer was settled before the segment was looked at
-    chain: list[Segment] = []
-    while layers:
-        chain.append(ways[layers])
-        layers = chain[-1].first - 1
-    return tuple(reversed(chain))

@@ -11,7 +11,7 @@ from lowtide.graph.graph import Graph
 from lowtide.plan.executed import executed_counts, loop_executed_counts
 
 LoopCost = Callable[[Graph, Fusion], int]
-"""Of a loop over all layers of a graph; more than 0."""
+"""The cost of a loop over all layers of a graph; more than 0."""
 Allowance = Callable[[Graph], float]
 """What all loops of a graph's plan together may cost, by the loop cost that goes with it."""
 MOST_PAID = 0.05

@@ -1,4 +1,7 @@
-"""The allocator's program of a network with some of its layers in loops: for the planner, and for the code."""
+"""The allocator's program of a network with some of its layers in loops.
+
+The planner and bufferisation both take it from here, so that the predicted arena is the realised one.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,9 @@ from lowtide.graph.graph import Accumulator, Graph, Layer
 from lowtide.graph.loop_schedule import LoopSchedule, schedule_loop
 from lowtide.graph.nest import Shape
 from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read, Run, mirrored
-from lowtide.graph.row_schedule import LineBuffer, Stage, UnschedulableError, stage_of
+from lowtide.graph.row_ranges import LineBuffer
 from lowtide.graph.rows import extents_of, row_dimension
+from lowtide.graph.stages import Stage, UnschedulableError, stage_of
 from lowtide.limits import LARGEST_INDEX
 
 
@@ -181,6 +185,7 @@ class _Maker:
         temporary: bool = False,
         backwards: bool = False,
     ) -> int:
+        # models may give several tensors one name, and buffers need their own
         numbered = (f"{name or 'buffer'}#{number}" for number in itertools.count(2))
         unique = name if name and name not in self.names else next(n for n in numbered if n not in self.names)
         self.names.add(unique)
@@ -189,6 +194,7 @@ class _Maker:
         return len(self.stores) - 1
 
     def _layer(self, layer: Layer) -> None:
+        # how far the output may run into each input; the allocator asks only where the input dies here
         distances = {o.tensor: (o.forwards, o.backwards) for o in layer.overlaps}
         reads = tuple(Read(self.buffers[index], None, distances.get(index), tensor=index) for index in layer.inputs)
         written, name = self._whole(layer.output), f"{layer.name} workspace"
@@ -213,6 +219,7 @@ class _Maker:
         backwards = fusion.direction == "backwards"
         self.loops.append(Loop(first_call, len(self.calls) - 1, runs, columns, backwards, by_channels))
         self._count_macs(self.loops[-1], schedule)
+        # a layer that sums up its input is "start" before the loop, a call in it, and "finish" behind it
         if accumulator is not None and summed is not None:
             read = Read(summed, None, (accumulator.forwards, accumulator.backwards))
             written = self._whole(last.output)
@@ -241,6 +248,7 @@ class _Maker:
                     temporary=not line_buffer.carried,
                     backwards=fusion.direction == "backwards",
                 )
+            # of one pixel: the call makes some of them in each run
             stored //= tensor.rows * tensor.columns
         # a line buffer as large as the tensor is the tensor
         whole = (
@@ -263,6 +271,7 @@ class _Maker:
     def _count_macs(self, loop: Loop, schedule: LoopSchedule) -> None:
         """Set the MACs of a loop's calls: those of as many rows and columns as each goes through."""
         for stage, number in zip(schedule.stages, range(loop.first, loop.last + 1), strict=True):
+            # recomputed rows count each time; of a loop over columns each turn has all the rows of its iteration
             rows = sum(run.end - run.begin for run in loop.runs if run.call == number)
             turns = ((0, 1),) if loop.columns is None else loop.columns[number - loop.first]
             columns = sum(end - begin for begin, end in turns)
@@ -288,8 +297,8 @@ def buffer_of(
     """A buffer for a tensor of the shape `whole`, or for the rows, pixels or channels of it that exist at a time.
 
     Args:
-        name: the model's of the tensor.
-        whole, kept: shapes of all of it and of what there is at a time.
+        name: the model's name of the tensor.
+        whole, held: shapes of all of it, and of what exists at a time.
         dtype: of the elements.
         alignment: least, in bytes.
         temporary: nothing in it outlives an iteration.
@@ -309,6 +318,7 @@ def buffer_of(
     height = held[row_dimension(whole)] if whole else 1
     across = held[row_dimension(whole) + 1] if columns > 1 else 1
     shift = (height - rows) % height * columns if backwards else 0
+    # Where a buffer fills from the end, the tensor's last row (or pixel) lies in its last place: hence the shift.
     if height < rows and across != columns:
         capacity, block = height * across, across if height > 1 else 0
         if backwards:
@@ -319,7 +329,10 @@ def buffer_of(
 
 
 def counted_from_the_start(program: Program, graph: Graph) -> Program:
-    """The program with rows, columns and windows of the loops that go backwards as they lie in memory."""
+    """The program with rows, columns and windows counted from the start in loops that go backwards, too.
+
+    Reports and the witness take it: they look at memory, where row 0 comes first whatever the direction.
+    """
     calls, loops = list(program.calls), list(program.loops)
     for position, loop in enumerate(program.loops):
         if not loop.backwards:

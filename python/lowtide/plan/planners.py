@@ -10,9 +10,10 @@ from typing import Protocol
 from lowtide.alloc import solve
 from lowtide.errors import UsageError
 from lowtide.graph.graph import Graph
-from lowtide.plan.fuse import CHANNELS, PATCHES, PIXELS, ROWS, Mode, fused_front, fused_search
+from lowtide.plan.fuse import fused_front, fused_search
 from lowtide.plan.loop_cost import Allowance, LoopCost, any_cost, by_macs
 from lowtide.plan.memory import problem_of
+from lowtide.plan.modes import CHANNELS, PATCHES, PIXELS, ROWS, Mode
 from lowtide.plan.plan import Objective, Plan
 from lowtide.plan.untiled import Untiled, plan_untiled
 from lowtide.plan.watch import Watch, unwatched
@@ -32,47 +33,7 @@ class Planner(Protocol):
         ...
 
 
-def plan_free(
-    cut: Cut,
-    alignment: int,
-    *,
-    keep_input: bool = False,
-    watch: Watch = unwatched,
-    loop_cost: LoopCost = by_macs,
-    allowance: Allowance = any_cost,
-) -> Untiled:
-    """Least bytes with every element computed once, in whole rows: the untiled plan, with loops where they save bytes.
-
-    Args:
-        cut: as for `plan_untiled`.
-        alignment: least alignment of a buffer, in bytes.
-        keep_input: inputs stay intact up to the end.
-        watch: may end the search.
-        loop_cost: what loops cost.
-        allowance: what they may cost together.
-    """
-    return _fused(
-        cut,
-        alignment,
-        keep_input=keep_input,
-        watch=watch,
-        objective="free",
-        modes=(*ROWS, *CHANNELS),
-        loop_cost=loop_cost,
-        allowance=allowance,
-    )
-
-
-def plan_ram(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> Untiled:
-    """Least bytes: loops may go by columns too, one at a time.
-
-    Args:
-        cut, alignment, keep_input, watch: as for `plan_free`.
-    """
-    return _fused(cut, alignment, keep_input=keep_input, watch=watch, objective="ram", modes=ALL)
-
-
-def _fused(
+def plan_fused(
     cut: Cut,
     alignment: int,
     *,
@@ -83,6 +44,18 @@ def _fused(
     loop_cost: LoopCost = by_macs,
     allowance: Allowance = any_cost,
 ) -> Untiled:
+    """The untiled plan, with loops where they save bytes.
+
+    Args:
+        cut: as for `plan_untiled`.
+        alignment: least alignment of a buffer, in bytes.
+        keep_input: inputs stay intact up to the end.
+        watch: may end the search.
+        objective: the plan's name for what was looked for.
+        modes: how loops may go.
+        loop_cost: what loops cost.
+        allowance: what they may cost together.
+    """
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
     graph = whole.ordered
     most = allowance(graph)
@@ -91,6 +64,12 @@ def _fused(
     )
     found = replace(whole.plan, objective=objective, fusions=fusions, search=ending)
     return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
+
+
+plan_free = partial(plan_fused, objective="free", modes=(*ROWS, *CHANNELS))
+"""Least bytes with every element computed once, in whole rows."""
+plan_ram = partial(plan_fused, objective="ram", modes=ALL)
+"""Least bytes: loops may go by columns too, one at a time."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +92,7 @@ def plan_front(
     """The plans worth having, from the cheapest, whole layers, to the smallest: each costs more and takes less.
 
     Args:
-        cut, alignment, keep_input, watch: as for `plan_free`.
+        cut, alignment, keep_input, watch: as for `plan_fused`.
         loop_cost: what loops cost.
     """
     front: list[Costed] = []
@@ -146,7 +125,7 @@ def plan_fit(
     """Least cost within a number of bytes; the least bytes where nothing stays within it.
 
     Args:
-        cut, alignment, keep_input, watch: as for `plan_free`.
+        cut, alignment, keep_input, watch: as for `plan_fused`.
         arena_limit: of the arena, in bytes.
         loop_cost: what loops cost.
     """
@@ -200,8 +179,8 @@ def planner_for(
 
 def planner_by(modes: Sequence[Mode]) -> Planner:
     """Least bytes with loops of these kinds alone: to see what each kind gives."""
-    return partial(_fused, objective="ram", modes=modes)
+    return partial(plan_fused, objective="ram", modes=modes)
 
 
 PLANNERS: Mapping[Objective, Planner] = {"ram": plan_ram, "untiled": _whole}
-"""Those that need no more than the network."""
+"""The planners that need to know nothing but the network."""

@@ -127,7 +127,7 @@ class _Net:
         return max(min(output, sum(f for f, _ in pairs)), min(output, sum(b for _, b in pairs)))
 
     def run(self, state: _State, number: int) -> tuple[int, _State]:
-        """Bytes needed while the layer runs, and what is then."""
+        """The bytes that are needed while the layer runs, and the state after it."""
         done = state.done | 1 << number
         layer = self._layers[number]
         dying = [index for index in layer.inputs if index not in self._stays and not self._users[index] & ~done]

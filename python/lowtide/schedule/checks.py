@@ -9,7 +9,7 @@ from dataclasses import replace
 from lowtide.errors import InputError
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
-from lowtide.graph.row_schedule import UnschedulableError
+from lowtide.graph.stages import UnschedulableError
 from lowtide.limits import LARGEST_INDEX
 from lowtide.plan.memory import schedule_of
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from lowtide.bound.bind import Binder
 from lowtide.bound.build import BoundNetwork, read_network
 from lowtide.graph.fusion import Fusion
-from lowtide.graph.row_schedule import UnschedulableError
+from lowtide.graph.stages import UnschedulableError
 from lowtide.ir import (
     ArrayAttr,
     Block,

@@ -23,7 +23,7 @@ HISTORY = 30
 
 
 class Field(NamedTuple):
-    """The problem as arrays for compiled code.
+    """The allocation problem as arrays for compiled code.
 
     The pairs of buffer i are rows `pair_starts[i]:pair_starts[i + 1]` of `pairs`: the other buffer, whether the two
     are live together, and where its items begin and end. An item is an interval of an alternative: choice, alternative,
@@ -48,10 +48,15 @@ def _raised(candidate: int, alignment: int, low: int, high: int) -> int:
 
 @compiled
 def _lowest(field: Field, index: int, picks: Ints, offsets: Ints) -> int:
-    """The lowest offset that the buffers already placed (offset ≥ 0) leave to this one."""
+    """The lowest offset that the buffers already placed (offset ≥ 0) leave to this one.
+
+    Each forbidden interval that the candidate is in raises it to the interval's end; then all are looked at again, as a
+    raised one may be in an interval that it was below. No interval is sorted, so none has to be kept sorted.
+    """
     candidate = 0
     before = -1
     alignment = int(field.alignment[index])
+    # ends at the first pass in which nothing is raised
     while candidate != before:
         before = candidate
         for row in range(field.pair_starts[index], field.pair_starts[index + 1]):
@@ -141,14 +146,13 @@ class Climb:
         return Attempt(order, picks, offsets, int(place(self.field, order, picks, offsets)))
 
     def improved(self, offsets: tuple[int, ...], picks: tuple[int, ...], enough: int, attempts: int) -> Attempt:
-        """The best of so many attempts; starts from the buffers in the order of these offsets.
+        """The best of so many attempts, the first with the buffers in the order of these offsets.
 
-        Stops at an arena of `enough` bytes.
+        Late acceptance: an attempt is kept where it is no worse than the current one, or than the one kept `HISTORY`
+        attempts ago, so that the climb leaves local optima. It stops at an arena of `enough` bytes.
         """
-        current = best = self.attempt(
-            np.argsort(np.array(offsets, dtype=np.int64), kind="stable").astype(np.int64),
-            np.array(picks, dtype=np.int64),
-        )
+        order = np.argsort(np.array(offsets, dtype=np.int64), kind="stable").astype(np.int64)
+        current = best = self.attempt(order, np.array(picks, dtype=np.int64))
         generator = random.Random(SEED)
         history = [current.arena] * HISTORY
         for number in range(attempts):
@@ -175,6 +179,7 @@ class Climb:
             one, two = generator.randrange(len(order)), generator.randrange(len(order))
             order[one], order[two] = order[two], order[one]
         else:
+            # only another place for a buffer at the top of the arena can make it smaller
             topmost = np.flatnonzero(current.offsets + self.field.size == current.arena)
             moved = topmost[generator.randrange(len(topmost))]
             rest = order[order != moved]

@@ -28,7 +28,7 @@ SEED = 1
 RUN = 1_000
 """Nodes of the shortest runs."""
 NOISE = 0.2
-"""By how much a rank's weight is varied, relatively."""
+"""The share by which a weight is varied at random, half of it in either direction."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,12 @@ class Packing:
         """How the search ended, and the nodes it took."""
         spent = 0
         status = ABORTED
+        # a search moves the members about: each run starts from the same order
         component = self._members[begin:end].copy()
         generator = random.Random(SEED)
         runs = _luby()
         while status == ABORTED and spent < budget:
+            # the first run decides in the way that does best on most problems, the others in ways drawn at random
             style = _drawn(generator) if spent else _FIRST
             rank = cast(Any, self._rank(style, generator))
             limit = min(RUN * next(runs), budget - spent)
@@ -149,6 +151,7 @@ class Packing:
         return status, int(spent)
 
     def _clear(self, begin: int, end: int, component: Ints) -> None:
+        """Take all buffers of a component off the board; what sections were blamed for stays."""
         self._members[begin:end] = component
         self._buffers["offset"][component] = -1
         self._buffers["ground"][component] = 0
@@ -159,6 +162,7 @@ class Packing:
         """The buffers' places by falling weight."""
         width = (self._buffers["behind"] - self._buffers["first"]).astype(np.float64)
         size = self._buffers["size"] / self._buffers["size"].max()
+        # noise in every rank, so that no two runs with the same style are the same search
         weight = np.array([1 + NOISE * (generator.random() - 0.5) for _ in self.problem.buffers])
         for _ in range(style.wide):
             weight *= width
@@ -174,6 +178,7 @@ class Packing:
         components: list[list[int]] = []
         behind = -1
         for index in np.argsort(self._buffers["first"], kind="stable").tolist():
+            # no buffer so far reaches into this one's first section
             if self._buffers["first"][index] >= behind:
                 components.append([])
             components[-1].append(index)

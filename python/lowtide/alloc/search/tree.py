@@ -73,6 +73,7 @@ def _bound_buffers(board: Board, begin: int, end: int) -> bool:
         if buffer.lifted:
             queue[waiting] = board.members[at]
             waiting += 1
+    # First what buffers that aren't lifted can lift: their bounds are final.
     for at in range(waiting):
         support = _lowest_support(board, queue[at], False)
         buffer = buffers[queue[at]]
@@ -85,6 +86,7 @@ def _bound_buffers(board: Board, begin: int, end: int) -> bool:
         final = buffers[queue[lowest]]
         if final.least >= _NEVER:
             return False
+        # out of the queue: its place goes to the last one
         waiting -= 1
         queue[lowest] = queue[waiting]
         for at in range(waiting):
@@ -133,6 +135,7 @@ def _fits(board: Board, begin: int, end: int, capacity: int) -> bool:
             section = board.sections[crossed]
             if section.bottom < 0:
                 section.bottom = buffer.least
+            # Stacked in the order of `least`, no buffer can lie lower than this, in whatever order they end up.
             section.reach = max(section.reach, buffer.least) + buffer.size
             if section.reach > capacity:
                 section.blame += 1.0
@@ -197,6 +200,7 @@ def _nothing_beneath(board: Board, index: int) -> int:
 
 @compiled
 def _note(board: Board, index: int, ground: int) -> None:
+    """Add a row to the trail: what to put back when the search returns here; ground -1 for a placement."""
     row = board.trail[board.counters[1]]
     row[0] = index
     row[1] = ground
@@ -206,6 +210,7 @@ def _note(board: Board, index: int, ground: int) -> None:
 
 @compiled
 def _undo(board: Board, mark: int) -> None:
+    """Put back all that has changed since the trail had `mark` rows, the last change first."""
     while board.counters[1] > mark:
         board.counters[1] -= 1
         row = board.trail[board.counters[1]]
@@ -261,6 +266,7 @@ def _split(board: Board, begin: int, end: int, placed: int) -> None:
         if index != placed:
             sections[board.buffers[index].first + 1].mark += 1
             sections[board.buffers[index].behind].mark -= 1
+    # `mark` now has, for each section, the buffers that reach into it from the left: begun there less ended there.
     crossing = 0
     parts = 0
     for at in range(low, high):
@@ -333,5 +339,6 @@ def search(
             depth -= 1
             if depth < 0:
                 return INFEASIBLE
+            # Placing the buffer failed, so something comes beneath it: the other half of the node.
             _undo(board, frames[depth, 4])
             _lift(board, frames[depth, 3])

@@ -7,7 +7,7 @@ answer.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -90,23 +90,26 @@ class _Program:
 
     def forbid_chosen(self, problem: Problem) -> None:
         """The intervals of every alternative, where it is picked."""
-        for choice, literals in zip(problem.choices, self.picks, strict=True):
-            for alternative, literal in zip(choice.alternatives, literals, strict=True):
-                for item in alternative:
-                    self._forbid(problem, item, [literal])
+        for alternative, literal in self._alternatives(problem):
+            for item in alternative:
+                self._forbid(problem, item, [literal])
 
     def keep_defaults_of_named(self, problem: Problem) -> set[Pair]:
         """Pairs that some alternative names are disjoint, as by default, unless such an alternative is picked."""
         naming: dict[Pair, list[cp_model.IntVar]] = defaultdict(list)
-        for choice, literals in zip(problem.choices, self.picks, strict=True):
-            for alternative, literal in zip(choice.alternatives, literals, strict=True):
-                for pair in {_pair(problem, item) for item in alternative}:
-                    naming[pair].append(literal)
+        for alternative, literal in self._alternatives(problem):
+            for pair in {_pair(problem, item) for item in alternative}:
+                naming[pair].append(literal)
         for (a, b), literals in naming.items():
             one, two = problem.buffers[a], problem.buffers[b]
             if one.first <= two.last and two.first <= one.last:
                 self._forbid(problem, _disjoint(problem, a, b), [literal.negated() for literal in literals])
         return set(naming)
+
+    def _alternatives(self, problem: Problem) -> Iterator[tuple[tuple[Forbidden, ...], cp_model.IntVar]]:
+        """Every alternative of every choice, and the literal that is true where it is picked."""
+        for choice, literals in zip(problem.choices, self.picks, strict=True):
+            yield from zip(choice.alternatives, literals, strict=True)
 
     def keep_defaults_of_others(self, problem: Problem, named: set[Pair]) -> None:
         """Pairs that no alternative names are disjoint where they are live together."""
@@ -117,7 +120,7 @@ class _Program:
                     self._forbid(problem, _disjoint(problem, a, b), [])
 
     def _forbid(self, problem: Problem, item: Forbidden, literals: Sequence[cp_model.Literal]) -> None:
-        """Where all literals hold, the difference is at or above the interval or at or below it."""
+        """Forbid an interval where all literals hold: the difference is then not inside it."""
         if item.high - item.low <= 1:
             return
         a, b = problem.index(item.a), problem.index(item.b)

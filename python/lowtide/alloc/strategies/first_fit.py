@@ -9,13 +9,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lowtide.alloc.bound import arena_bound
-from lowtide.alloc.conflicts import Named, named_conflicts
+from lowtide.alloc.conflicts import Conflicts, named_conflicts
 from lowtide.alloc.liveness import Live, live_pairs
 from lowtide.alloc.orders import ORDERS
 from lowtide.alloc.problem import Problem, Solution
@@ -30,48 +29,34 @@ SEED = 20_261
 
 
 @dataclass(frozen=True)
-class _Beside:
-    """What stands in the way of one buffer: its offset is outside (offset(others) + lows, … + highs)."""
-
-    others: NDArray[np.int64]
-    lows: NDArray[np.int64]
-    highs: NDArray[np.int64]
-
-    @cached_property
-    def rows(self) -> list[tuple[int, int, int]]:
-        """Other buffer, low and high of each interval."""
-        return list(zip(self.others.tolist(), self.lows.tolist(), self.highs.tolist(), strict=True))
-
-
-@dataclass(frozen=True)
 class _Tables:
     """The problem as arrays."""
 
     problem: Problem
     live: Live
     sizes: NDArray[np.int64]
-    known: dict[tuple[int, ...], list[_Beside]] = field(default_factory=dict[tuple[int, ...], list[_Beside]])
+    known: dict[tuple[int, ...], list[Conflicts]] = field(default_factory=dict[tuple[int, ...], list[Conflicts]])
 
     @property
     def count(self) -> int:
         return len(self.problem.buffers)
 
-    def beside(self, choices: tuple[int, ...]) -> list[_Beside]:
-        """Of each buffer what stands in its way with these alternatives; most attempts ask for the same ones."""
+    def beside(self, choices: tuple[int, ...]) -> list[Conflicts]:
+        """The conflicts of each buffer with these alternatives; kept, as most attempts ask for the same ones."""
         if choices not in self.known:
             named = named_conflicts(self.problem, choices)
             self.known[choices] = [self._beside(index, named.get(index)) for index in range(self.count)]
         return self.known[choices]
 
-    def _beside(self, index: int, named: Named | None) -> _Beside:
+    def _beside(self, index: int, named: Conflicts | None) -> Conflicts:
         beside = self.live.beside(index)
         if named is None:
-            return _Beside(beside, np.broadcast_to(-self.sizes[index], beside.shape), self.sizes[beside])
+            return Conflicts(beside, np.broadcast_to(-self.sizes[index], beside.shape), self.sizes[beside])
         plain = np.ones(self.count, np.bool_)
         plain[named.others] = False
         beside = beside[plain[beside]]
         holds_integer = named.highs - named.lows > 1
-        return _Beside(
+        return Conflicts(
             np.concatenate([beside, named.others[holds_integer]]),
             np.concatenate([np.broadcast_to(-self.sizes[index], beside.shape), named.lows[holds_integer]]),
             np.concatenate([self.sizes[beside], named.highs[holds_integer]]),
@@ -109,7 +94,7 @@ def _attempt(tables: _Tables, order: Sequence[int], choices: tuple[int, ...]) ->
     return _Attempt(tuple(order), choices, tuple(offsets.tolist()), int((offsets + tables.sizes).max(initial=0)))
 
 
-def _place(tables: _Tables, order: Sequence[int], beside: Sequence[_Beside]) -> NDArray[np.int64]:
+def _place(tables: _Tables, order: Sequence[int], beside: Sequence[Conflicts]) -> NDArray[np.int64]:
     """Offsets by first-fit in this order, after the buffers with fixed offsets."""
     buffers = tables.problem.buffers
     known = [-1 if buffer.fixed_offset is None else buffer.fixed_offset for buffer in buffers]

@@ -61,11 +61,8 @@ class UnicornSession:
         self._core = core_of(artifact.target)
         self._image = load_elf(artifact) if kind == "elf" else link_object(artifact)
         if len(self._image.data) != artifact.data_bytes:
-            raise InternalError(
-                "run",
-                f"the report claims {artifact.data_bytes} data bytes, the code has {len(self._image.data)}",
-                where=str(artifact.directory),
-            )
+            message = f"the report claims {artifact.data_bytes} data bytes, the code has {len(self._image.data)}"
+            raise InternalError("run", message, where=str(artifact.directory))
         self.layout: Layout = make_layout(
             self._image, arena_bytes=artifact.arena_bytes, stack_bytes=artifact.stack_bytes, loader=kind == "elf"
         )

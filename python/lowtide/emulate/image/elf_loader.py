@@ -42,9 +42,8 @@ def load_elf(artifact: ArtifactView) -> Image:
         with path.open("rb") as stream:
             return _place(ELFFile(stream), path)
     except DAMAGED as error:
-        raise InputError(
-            "run", f"damaged ELF: {str(error) or 'its parts make no sense'}", where=str(path), remedy="compile again"
-        ) from error
+        message = f"damaged ELF: {str(error) or 'its parts make no sense'}"
+        raise InputError("run", message, where=str(path), remedy="compile again") from error
 
 
 def call_elf(machine: Machine, query: int) -> int:

@@ -62,13 +62,10 @@ def _refusal(artifact: ArtifactView, stderr: str) -> InputError:
         line = next((line for line in stderr.splitlines() if "error:" in line), stderr.strip())
         return InputError("run", f"the object does not link: {line}", where=where, remedy="compile again")
     fpu = "" if artifact.target.hard_float else f" ({artifact.target.name} has no FPU: soft-float calls)"
-    return InputError(
-        "run",
-        f"the .o alone does not run: it calls {', '.join(undefined)}{fpu}, which the firmware's compiler library "
-        "supplies",
-        where=where,
-        remedy="link the .o into a firmware, run --backend host, or compile for a core that has the instructions",
-    )
+    called = f"{', '.join(undefined)}{fpu}"
+    message = f"the .o alone does not run: it calls {called}, which the firmware's compiler library supplies"
+    remedy = "link the .o into a firmware, run --backend host, or compile for a core that has the instructions"
+    return InputError("run", message, where=where, remedy=remedy)
 
 
 def _read(elf: ELFFile, entry: str, flash_start: int) -> Image:

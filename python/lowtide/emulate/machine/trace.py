@@ -49,7 +49,7 @@ class Trace:
         return Trace(self.offsets[kept], self.sizes[kept], self.stores[kept])
 
     def resolved(self, loads: Trace) -> Trace:
-        """The same with the loads as the code makes them.
+        """The trace with loads as the code makes them, not in halves as a device sees them.
 
         Args:
             loads: those of another run of the same code, as a hook sees them.

@@ -69,7 +69,7 @@ def _move(first: int, second: int) -> Decoded:
 
 
 def _multiplies(first: int, second: int) -> bool:
-    """Of the instructions with bits 11 to 9 of the second halfword set."""
+    """Whether an instruction with bits 11 to 9 of the second halfword set multiplies."""
     odd, size = bool(first & 1), first >> 4 & 3
     wide = bool(second & 0x0100)
     if first & 0x0080:  # V(R)MLxDAV, VMLALDAV; beside them VADDV, VADDLV, VABAV, VMAXV, shifts and moves

@@ -6,29 +6,34 @@ sums in registers: loaded once, stored once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lowtide.graph.nest import LayerBody
 from lowtide.indexing.linear import Linear, Var
-from lowtide.ir import InsertionPoint, MemRefType, Value, arith, memref, scf
+from lowtide.ir import MemRefType, Value, arith, memref
 from lowtide.kernels.element import ElementEmitter
-from lowtide.kernels.intervals import Interval
-from lowtide.kernels.loops import Part
+from lowtide.kernels.loops import How, Part
+from lowtide.kernels.microkernels import MICROKERNELS
 from lowtide.kernels.register_tiled.contraction import Contraction
 from lowtide.kernels.register_tiled.memory import WORD, Address, address_of, advanced, scaled
-from lowtide.kernels.register_tiled.microkernel import Microkernel
 from lowtide.kernels.register_tiled.sums import looped
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.scalar import counted
+from lowtide.kernels.values import index_constant
 
 _PAIRS = 2
 _TURN = 8
-"""Bytes of a turn, at the least: the channels' weights lie too far apart for one address, which each turn pays for."""
+"""Least bytes of a turn: every channel's weights need an address of their own, which each turn has to compute."""
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Bytes that lie together: where they begin in the input and in each channel's weights, and how many."""
+    """Bytes of the input that lie together, as their weights do.
+
+    Attributes:
+        x, w: offset of the first byte in the input, and in each channel's weights; `index` values.
+        count: how many.
+    """
 
     x: Value
     w: Value
@@ -40,49 +45,39 @@ class AccumulatedEmitter(ElementEmitter):
 
     Args:
         found: the layer's sums, one for each channel; `is_accumulated` holds for them.
-        body, arguments, part, constants: as for `ElementEmitter`.
-        microkernel: of the core.
+        body, arguments, how: as for `LoopEmitter`.
+        part: what the call takes of the input.
     """
 
-    def __init__(
-        self,
-        found: Contraction,
-        body: LayerBody,
-        arguments: Sequence[Value],
-        part: Part,
-        constants: Mapping[int, Interval],
-        microkernel: Microkernel,
-    ) -> None:
-        super().__init__(body, arguments, part, constants)
+    def __init__(self, found: Contraction, body: LayerBody, arguments: Sequence[Value], how: How, part: Part) -> None:
+        super().__init__(body, arguments, how)
         self._found = found
-        self._microkernel = microkernel
+        self._microkernel = MICROKERNELS[how.microkernels]
         self._unit = part.unit
         self._range = next(iter(part.ranges.values()))
         x = found.x
         self._kept = MemRefType(arguments[x.argument].type).shape[3]
 
     def emit(self) -> None:
-        """All channels."""
-        choice = scf.IfOp(arith.cmpi(arith.CmpIPredicate.slt, *self._range))
-        with InsertionPoint(choice.then_block):
+        """Emit the sums of all channels, a block of them at a time."""
+        with self.unless_empty():
             runs = self._runs()
             outputs, most = self._found.outputs, self._microkernel.blocks[1]
+            # as many blocks as the largest size needs, and these as even as can be
             size = -(-outputs // -(-outputs // most))
             rest = outputs % size
             if outputs > size:
-                loop = scf.ForOp(index_constant(0), index_constant(outputs - rest), index_constant(size))
-                with InsertionPoint(loop.body):
-                    self._channels(loop.induction_variable, size, runs)
-                    scf.YieldOp([])
+                with counted(index_constant(0), index_constant(outputs - rest), size) as channel:
+                    self._channels(channel, size, runs)
             for first, count in ((outputs - rest, rest), (0, size if outputs == size else 0)):
                 if count:
                     self._channels(index_constant(first), count, runs)
-            scf.YieldOp([])
 
     def _runs(self) -> list[_Run]:
-        """What the call goes through: one run, or what is before and after the end of the ring."""
+        """The bytes that the call goes through: one run, or two where the ring of input rows wraps around."""
         begin, end = self._range
         count, whole = arith.subi(end, begin), self._found.channels
+        # a ring that holds all rows, or one that each call fills anew, never wraps around within a call
         if self._kept == whole:
             return [_Run(begin, begin, count)]
         if self._unit % self._kept == 0:
@@ -97,7 +92,7 @@ class AccumulatedEmitter(ElementEmitter):
         return [_Run(place, begin, before), after]
 
     def _channels(self, channel: Value, count: int, runs: Sequence[_Run]) -> None:
-        """Load the sums of so many channels, add, store."""
+        """Emit one block: load the sums of `count` channels, add the products of all runs, store the sums."""
         zero = index_constant(0)
         places = [[zero, zero, zero, arith.addi(channel, index_constant(n)) if n else channel] for n in range(count)]
         sums = [memref.load(self.arguments[-1], place) for place in places]
@@ -106,7 +101,7 @@ class AccumulatedEmitter(ElementEmitter):
             memref.store(value, self.arguments[-1], place)
 
     def _both(self, channel: Value, sums: list[Value], runs: Sequence[_Run]) -> list[Value]:
-        """Two runs with one code."""
+        """Emit both runs as a loop of two turns: the code is there once."""
         first, second = runs
 
         def one(number: Value, totals: list[list[Value]]) -> list[list[Value]]:
@@ -117,7 +112,7 @@ class AccumulatedEmitter(ElementEmitter):
         return looped(index_constant(0), index_constant(_PAIRS), 1, [sums], one)[0]
 
     def _run(self, channel: Value, sums: list[Value], run: _Run) -> list[Value]:
-        """Turns of several bytes, and the bytes that are left."""
+        """Emit a run: a loop of several bytes a turn, and one of the bytes that are left."""
         found = self._found
         step = self._step()
         x = advanced(address_of(self.arguments[found.x.argument]), run.x)
@@ -132,8 +127,9 @@ class AccumulatedEmitter(ElementEmitter):
         return made
 
     def _turns(self, sums: list[Value], low: Value, high: Value, w: Address, step: int) -> list[Value]:
-        """A loop over the input's addresses, so many bytes a turn."""
+        """Emit a loop over the addresses [low, high) of the input, `step` bytes a turn."""
         found = self._found
+        # one loop counter for both sides: the weights lie at a fixed distance from the input
         apart = arith.subi(w.base, low)
 
         def some(at: Value, totals: list[list[Value]]) -> list[list[Value]]:
@@ -144,7 +140,7 @@ class AccumulatedEmitter(ElementEmitter):
         return looped(low, high, step, [sums], some)[0]
 
     def _step(self) -> int:
-        """Bytes of a turn."""
+        """The bytes of a turn: the most that the call's length is sure to be a multiple of."""
         sizes = (max(self._microkernel.turn, _TURN), 16, 8, WORD)
         return next((step for step in sizes if self._unit % step == 0), _TURN)
 

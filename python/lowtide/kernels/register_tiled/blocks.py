@@ -1,4 +1,7 @@
-"""How a register-tiled kernel cuts a layer: blocks of pixels of a row and of channels; emitter and profile share it."""
+"""How a register-tiled kernel cuts a layer into blocks (register tiles) of some pixels of a row and some channels.
+
+The emitter and the access profile both go by it, so that the overlap that is allowed is that of the code.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from lowtide.kernels.register_tiled.microkernel import Microkernel
 from lowtide.kernels.register_tiled.packed import WORDS
 
 MOST_PATCH = 256
-"""Bytes of a window that are copied to the stack, at most; of all a block's where it can have any number of pixels."""
+"""Bytes of a window that are copied to the stack, at most; those of all pixels of a block where channels are lanes."""
 MOSTLY = 0.75
-"""Of a row's windows, the share without pads at the sides from which on patches do not pay where they can be spared."""
+"""A core that can do without patches copies them only where fewer of a row's windows lie inside the input: a share."""
 MOST_PIXELS = 8
-"""Of a block whose channels are lanes: more are more code for little."""
+"""Pixels of a block whose channels are the lanes of a vector, at most: more are more code for little."""
 MOST_TAPS = 25
-"""Elements of a depthwise window that are written out, at most."""
+"""Elements of a depthwise window up to which its products are written out, without loops."""
 _LEAST_SHARED = 2
 """Output channels that an element of the input serves, at least, where there are so many."""
 _VECTOR = 3
@@ -43,7 +46,7 @@ class Blocks:
 
     @property
     def kind(self) -> Literal["runs", "patches", "depthwise"]:
-        """Sums of runs where they lie, of runs copied to the stack, or of each channel's own input."""
+        """How sums are made: of runs where they lie, of patches copied to the stack, or by channel (depthwise)."""
         if self.found.layout == "depthwise":
             return "depthwise"
         window = self.found.rows.kernel * self.found.columns.kernel
@@ -59,7 +62,7 @@ class Blocks:
 
     @property
     def emittable(self) -> bool:
-        """Whether there is code for it."""
+        """Whether there is an emitter for it: patches must have dense weights and fit on the stack."""
         if self.kind != "patches":
             return True
         apart = self.found.run if self.found.rows.kernel > 1 else 0
@@ -68,13 +71,13 @@ class Blocks:
 
     @property
     def chunked(self) -> bool:
-        """Whether pixels at edges are in blocks with others: small depthwise windows in scalars."""
+        """Whether blocks have pixels at the edges in them too, as those of small depthwise windows in scalars do."""
         taps = self.found.rows.kernel * self.found.columns.kernel
         return self.kind == "depthwise" and self.microkernel.wide is None and taps <= MOST_TAPS
 
     @property
     def chunks(self) -> list[Span]:
-        """The pixels of any row where `chunked`: as even as they can be."""
+        """The blocks of every row where `chunked`, first column and count: as even as they can be."""
         outputs = self.found.columns.outputs
         size = -(-outputs // -(-outputs // self.microkernel.pixels))
         return [(at, min(size, outputs - at)) for at in range(0, outputs, size)]
@@ -87,7 +90,11 @@ class Blocks:
 
     @property
     def row_classes(self) -> tuple[tuple[int, tuple[int, int]], ...]:
-        """Rows of the output from which on windows of blocks have other rows inside the input, and which."""
+        """The rows of the output by what is inside the input of their windows: classes of neighbouring rows.
+
+        Returns:
+            for each class its first row, and the rows [first, end) of its windows that are inside the input.
+        """
         if self.kind != "runs":
             return ((0, (0, self.found.rows.kernel)),)
         return tuple((first, inside) for first, _, inside in self.found.rows.classes)
@@ -99,7 +106,7 @@ class Blocks:
 
     @cached_property
     def pixels(self) -> int:
-        """Pixels of a block, for the fewest operations."""
+        """The number of pixels of a block with which a row takes the fewest operations; of equals the largest."""
         first, end = self.interior
         inside, outputs = end - first, self.found.outputs
 
@@ -111,6 +118,7 @@ class Blocks:
         def total(pixels: int) -> tuple[int, int]:
             rest = inside % pixels
             size = self._size(pixels)
+            # weights in groups fix the channels of the block that is left too
             own = self._size(rest) if rest and self.microkernel.outer is None else size
             return inside // pixels * of_channels(pixels, size) + (of_channels(rest, own) if rest else 0), -pixels
 
@@ -127,7 +135,7 @@ class Blocks:
         return range(1, most + 1) if self.kind == "depthwise" else self.microkernel.blocks
 
     def channels(self, pixels: int) -> int:
-        """Channels of a block of so many pixels; weights in groups make all blocks' the same."""
+        """The channels of a block of so many pixels; all blocks have the same where weights lie in groups."""
         return self._size(pixels if self.microkernel.outer is None else self.pixels)
 
     def _size(self, pixels: int) -> int:
@@ -144,7 +152,7 @@ class Blocks:
         return most // own * own if own <= most else next(n for n in range(most, 0, -1) if own % n == 0)
 
     def _operations(self, pixels: int, channels: int) -> int:
-        """For a byte of each run of a block: loads, products with their sums, packing, and a loop's own."""
+        """What a block takes for a byte of its runs: loads, products with their sums, packing, 3 for the loop."""
         if self.microkernel.across:
             return _VECTOR + 2 * pixels if channels else 0
         outer = None if self.kind == "depthwise" else self.microkernel.outer
@@ -153,7 +161,11 @@ class Blocks:
         return pixels + packing + channels + 2 * words * channels + 3 if channels else 0
 
     def of_row(self, *, whole: bool) -> list[Span]:
-        """The pixels of a row in the order of the code, for a row with all rows of its windows, or for another."""
+        """The blocks of a row in the order of the code, first column and count.
+
+        Args:
+            whole: all rows of the row's windows are inside the input; other rows may have to go pixel by pixel.
+        """
         outputs, (first, end) = self.found.columns.outputs, self.interior
         if self.chunked:
             return self.chunks
@@ -175,6 +187,7 @@ class Blocks:
         found: list[tuple[int, int, int]] = []
         first = 0
         while first < outputs:
+            # as many blocks of this size as there is room for, then smaller ones
             end = outputs - (outputs - first) % size
             if end > first:
                 found.append((first, end, size))
@@ -182,9 +195,11 @@ class Blocks:
         return found
 
     def orders(self) -> list[npt.NDArray[np.int64]]:
-        """For every kind of row, the number of the block that an element is in, by column and channel.
+        """The order in which the code makes a row's elements, for every kind of row; for the access profile.
 
-        All of a block's loads come before its stores.
+        Returns:
+            int64[columns, channels], the number of the block that an element is in. All of a block's loads come before
+            its stores.
         """
         kinds = [True, False] if self.asks_rows else [True]
         return [self._order(whole=whole) for whole in kinds]

@@ -42,14 +42,14 @@ class ChannelVectorisedDepthwise(Depthwise):
         first = advanced(self.layer.input_row(self.row), start)
         x, w = self.x_of(pixels), self.found.w
         columns: dict[int, Value] = {}
-        # without pads, or of one pixel
+        # all windows of the block are inside the input, or it is one pixel: all have the taps of the first
         for kx in range(*taps[0]):
             right = lanes_of(weights + kx * self.found.w_strides[2], width, w, reload=True)
             for row, column in zip(sums, self._columns(kx, pixels.count), strict=True):
                 if column not in columns:
                     columns[column] = lanes_of(first + column * self.found.x.shape[3], width, x)
                 row[0] = multiplied_up(row[0], columns[column], right)
-            # no more than there are registers for; those that are longest there are wanted first
+            # Keep no more loaded columns than there are registers for; those loaded first are needed again first.
             later = {column for k in range(kx + 1, taps[0][1]) for column in self._columns(k, pixels.count)}
             wanted = [column for column in columns if column in later]
             columns = {column: columns[column] for column in wanted[: pixels.count - 1]}
@@ -70,10 +70,10 @@ CHANNEL_VECTORISED: Mapping[str, type[SumEmitter]] = {
     "patches": ChannelVectorisedPatches,
     "depthwise": ChannelVectorisedDepthwise,
 }
-"""By `Blocks.kind`."""
+"""What adds up a block's products where channels are lanes, by `Blocks.kind`."""
 
 
 def lanes_in(sums: Sums) -> int:
-    """Of a sum; 1 for a scalar."""
+    """How many channels one sum has as lanes; 1 for a scalar."""
     kind = sums[0][0].type
     return VectorType(kind).shape[0] if isinstance(kind, VectorType) else 1

@@ -10,17 +10,17 @@ from lowtide.indexing.linear import Index, Var
 
 Layout = Literal["runs", "depthwise", "spread"]
 Span = tuple[int, int]
-"""First and count."""
+"""First position and count."""
 Element = Literal["byte", "float"]
 FLOAT = 4
 """Bytes of a float."""
 MOST_ZERO = 0x7F00
-"""A byte less a zero point up to that, or down to its negative, is a 16-bit value."""
+"""Largest magnitude of a zero point: a byte less such a one is a 16-bit value."""
 
 
 @dataclass(frozen=True)
 class Factor:
-    """One side of the products.
+    """One side of the products: the input or the weights.
 
     Attributes:
         argument: number of the tensor argument.
@@ -67,12 +67,17 @@ class Axis:
     def inside(self, output: int) -> tuple[int, int]:
         """The elements [first, end) of that output's window that are inside the input."""
         low = self.pad - output * self.stride
+        # the least k with k·dilation ≥ low, and the least beyond the input's end: ceiling divisions
         first, end = -(-low // self.dilation), -(-(low + self.inputs) // self.dilation)
         return max(0, min(first, self.kernel)), max(0, min(end, self.kernel))
 
     @property
     def classes(self) -> tuple[tuple[int, int, tuple[int, int]], ...]:
-        """First and end of neighbouring outputs that have the same elements of their windows, and those."""
+        """Runs of neighbouring outputs whose windows have the same elements inside the input.
+
+        Returns:
+            first output, end, and the elements [first, end) of the window that are inside.
+        """
         found: list[tuple[int, int, tuple[int, int]]] = []
         for output in range(self.outputs):
             inside = self.inside(output)
@@ -132,7 +137,7 @@ class Contraction:
 
     @property
     def element(self) -> Element:
-        """Of input and weights alike."""
+        """What input and weights consist of."""
         return "float" if self.x.nbytes == FLOAT else "byte"
 
     @property
@@ -147,7 +152,7 @@ class Contraction:
 
     @property
     def depth(self) -> int:
-        """Bytes of a pixel of the input that one sum goes over."""
+        """Bytes of a pixel of the input that one sum goes over: all, or those of a group of channels."""
         return self.channels * self.size
 
     @property

@@ -1,23 +1,25 @@
-"""Sums of depthwise convolutions."""
+"""The sums of depthwise convolutions, in which no sum goes over channels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
-from lowtide.ir import IntegerType, Value, arith
+from lowtide.ir import Value, arith
 from lowtide.kernels.register_tiled.blocks import MOST_TAPS
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import Address, advanced, divided, fence, scaled
 from lowtide.kernels.register_tiled.microkernel import Sums, extended
 from lowtide.kernels.register_tiled.sums import Pixels, SumEmitter, chosen, looped
-from lowtide.kernels.scalar import index_constant, settled
+from lowtide.kernels.scalar import settled
+from lowtide.kernels.values import index_constant, word
 
 
 class Depthwise(SumEmitter):
     """Each output channel from one input channel, which it may share with neighbours (`Contraction.multiplier`)."""
 
     present: Sequence[Value] = ()
-    """Of the current row, for each row of its windows whether it is inside the input; nothing where all always are."""
+    """For each row of the current windows an `i1`, whether it is inside the input; empty where all always are."""
 
     def open_row(self) -> None:
         """See `SumEmitter`."""
@@ -72,7 +74,7 @@ class Depthwise(SumEmitter):
     def _written_out(
         self, pixels: Pixels, taps: Sequence[tuple[int, int]], channel: Value, weights: Address, sums: Sums
     ) -> Sums:
-        """The columns written out, and the rows where they are few."""
+        """Emit the window's columns one after the other, without a loop; its rows too where they are few."""
         rows, below = self.found.rows.kernel, self.below
         start = arith.addi(self.first_byte(pixels.column, None), channel)
         looped_rows = self.found.element == "float"
@@ -113,6 +115,7 @@ class Depthwise(SumEmitter):
                 made = self._products([sums[m] for m in here], [xs[m] for m in here], ws, self.x_of(pixels))
                 for m, row in zip(here, made, strict=True):
                     sums[m] = row
+            # the pixels of the block whose windows begin or end beside this column
             for m in set(range(pixels.count)) - {*here}:
                 sums[m] = self._with_pad(pixels, sums[m], [ws])
         if self.microkernel.bare:
@@ -138,21 +141,20 @@ class Depthwise(SumEmitter):
         return made
 
     def _outside(self, pixels: Pixels, weights: Address, sums: Sums) -> Sums:
-        """Go on after a row of the windows that is outside the input."""
+        """The sums after a row of the windows that is outside the input: only a folded zero point changes them."""
         ws = [weights + kx * self.across for kx in range(self.found.columns.kernel)]
         return [self._with_pad(pixels, row, ws) for row in sums]
 
     def _with_pad(self, pixels: Pixels, row: list[Value], ws: Sequence[Address]) -> list[Value]:
-        """Take back what sums start from for these weights, since their inputs are outside."""
+        """The sums of a pixel after weights whose inputs are outside.
+
+        A folded zero point has been subtracted for all weights of the window beforehand: for these it is added again.
+        """
         zero = self.found.x.zero
         if not zero or not self.folded(pixels):
             return row
         made: list[Value] = []
         for c, total in enumerate(row):
-            own = [extended(address + c, self.found.w) for address in ws]
-            weight = own[0]
-            for more in own[1:]:
-                weight = arith.addi(weight, more)
-            product = arith.muli(weight, arith.constant(IntegerType.get_signless(32), zero))
-            made.append(arith.addi(total, product))
+            weight = reduce(arith.addi, [extended(address + c, self.found.w) for address in ws])
+            made.append(arith.addi(total, arith.muli(weight, word(zero))))
         return made

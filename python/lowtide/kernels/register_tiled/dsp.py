@@ -7,50 +7,46 @@ subtracted by the instruction that extends. Which bytes are together does not ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from lowtide.ir import IntegerType, Value, arith, llvm
+from lowtide.ir import IntegerType, Value, llvm
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import WORD, Address, load
-from lowtide.kernels.register_tiled.microkernel import Scalar, Sums
+from lowtide.kernels.register_tiled.microkernel import Microkernel, Sums
+from lowtide.kernels.values import word
 
 
-class Dsp:
+@dataclass(frozen=True)
+class Dsp(Microkernel):
     """Cortex-M4, M7, M33."""
 
-    blocks: Mapping[int, int] = MappingProxyType({1: 3, 2: 2})
-    pixels = 2
-    group = 4
-    wide = None
-    outer = None
-    widens = True
-    folds = False
-    bare = False
-    unrolled = 64
-    turn = 32
-    across = False
+    blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 3, 2: 2}))
+    group: int = 4
+    widens: bool = True
+    folds: bool = False
+    unrolled: int = 64
+    turn: int = 32
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Microkernel`."""
         words = count - count % WORD
         for k in range(0, words, WORD):
+            # weights first: each serves all pixels of the block, whose words then pass through the same registers
             right = [_weights(address + k * w.nbytes, w) for address in ws]
             for row, address in zip(sums, xs, strict=True):
                 left = _pairs(address + k, x)
                 for n, pair in enumerate(right):
                     for a, b in zip(left, pair, strict=True):
                         row[n] = _intrinsic("smlad", a, b, row[n])
-        rest = count % WORD
-        return (
-            Scalar().dot(sums, [a + words for a in xs], [a + words * w.nbytes for a in ws], rest, x, w)
-            if rest
-            else sums
-        )
+        if words == count:
+            return sums
+        return super().dot(sums, [a + words for a in xs], [a + words * w.nbytes for a in ws], count - words, x, w)
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
         """See `Microkernel`."""
         if len(sums[0]) != self.group:
-            return Scalar().scale(sums, xs, ws, x, w)
+            return super().scale(sums, xs, ws, x, w)
         right = _pairs(ws, w)
         for row, address in zip(sums, xs, strict=True):
             left = _pairs(address, x)
@@ -61,7 +57,7 @@ class Dsp:
 
 
 def _weights(address: Address, factor: Factor) -> tuple[Value, Value]:
-    """The same of four weights, which may be two such words in memory."""
+    """`_pairs` of four weights; weights of 16 bits lie in memory as these two words."""
     if factor.nbytes == 1:
         return _pairs(address, factor)
     i32 = IntegerType.get_signless(32)
@@ -70,19 +66,20 @@ def _weights(address: Address, factor: Factor) -> tuple[Value, Value]:
 
 def _pairs(address: Address, factor: Factor) -> tuple[Value, Value]:
     """The four bytes there: bytes 0 and 2, and bytes 1 and 3, each as two 16-bit values less the zero point."""
-    i32 = IntegerType.get_signless(32)
-    word = load(address, i32)
-    turned = llvm.intr_fshr(word, word, arith.constant(i32, 8))
+    loaded = load(address, IntegerType.get_signless(32))
+    # the rotation is free: SXTB16 and UXTB16 rotate their operand
+    turned = llvm.intr_fshr(loaded, loaded, word(8))
     name = "sxt" if factor.signed else "uxt"
     if not factor.zero:
-        return _intrinsic(f"{name}b16", word), _intrinsic(f"{name}b16", turned)
+        return _intrinsic(f"{name}b16", loaded), _intrinsic(f"{name}b16", turned)
     less = -factor.zero & 0xFFFF
-    both = arith.constant(i32, _as_signed(less << 16 | less))
-    return _intrinsic(f"{name}ab16", both, word), _intrinsic(f"{name}ab16", both, turned)
+    # SXTAB16 and UXTAB16 add while they extend: the zero point is subtracted by the way
+    both = word(_as_signed(less << 16 | less))
+    return _intrinsic(f"{name}ab16", both, loaded), _intrinsic(f"{name}ab16", both, turned)
 
 
-def _as_signed(word: int) -> int:
-    return word - (1 << 32) if word >> 31 else word
+def _as_signed(bits: int) -> int:
+    return bits - (1 << 32) if bits >> 31 else bits
 
 
 def _intrinsic(name: str, *operands: Value) -> Value:

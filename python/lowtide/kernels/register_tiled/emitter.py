@@ -15,30 +15,32 @@ import numpy.typing as npt
 from lowtide.graph.nest import LayerBody, row_major
 from lowtide.indexing.linear import Index, Linear
 from lowtide.ir import F32Type, IntegerType, MemRefType, Value, VectorType, arith, memref, vector
-from lowtide.kernels.intervals import NOTHING_KNOWN, Interval
-from lowtide.kernels.loops import Memo, Part
+from lowtide.kernels.loops import How, Memo, Part
 from lowtide.kernels.register_tiled.channel_vectorised import CHANNEL_VECTORISED
 from lowtide.kernels.register_tiled.contraction import FLOAT, Contraction
 from lowtide.kernels.register_tiled.depthwise import Depthwise
 from lowtide.kernels.register_tiled.memory import Address, Grid, address_of, store
-from lowtide.kernels.register_tiled.microkernel import Microkernel, Sums, Wide
+from lowtide.kernels.register_tiled.microkernel import Sums, Wide
 from lowtide.kernels.register_tiled.patches import Patches
-from lowtide.kernels.register_tiled.sums import Columns, Pixels, Runs, zeros
+from lowtide.kernels.register_tiled.sums import Columns, Pixels, Runs, SumEmitter, zeros
 from lowtide.kernels.register_tiled.traversal import PixelTraversal
 from lowtide.kernels.register_tiled.wide import lies
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.values import index_constant
+
+_SUMS: Mapping[str, type[SumEmitter]] = {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
+"""What adds up a block's products, by `Blocks.kind`."""
 
 
 class RegisterTiledEmitter(PixelTraversal):
     """Emits one layer's loops at the current insertion point.
 
     Args:
-        found, body, arguments, microkernel, backwards, part, constants: as for `PixelTraversal`.
+        found, body, arguments, how: as for `PixelTraversal`.
         weights: a memref of the weights, as `found` says that they lie.
-        known: the weights of everyone who calls the code, where they are in groups.
+        known: the weights that each caller of the code has, where they are in groups.
         words: see `WideEmitter`.
-        folded: what the zero point of the input comes to in each channel's sum, for each class of rows in turn (see
-            `fold` and `Blocks.row_classes`), if there is that.
+        folded: a memref of what the zero point of the input adds to each channel's sum, for each class of rows in turn
+            (see `fold` and `Blocks.row_classes`); None without one.
     """
 
     def __init__(
@@ -46,28 +48,23 @@ class RegisterTiledEmitter(PixelTraversal):
         found: Contraction,
         body: LayerBody,
         arguments: Sequence[Value],
-        microkernel: Microkernel,
+        how: How,
         *,
-        backwards: bool = False,
-        part: Part | None = None,
-        constants: Mapping[int, Interval] = NOTHING_KNOWN,
         weights: Value,
         folded: Value | None,
         words: Mapping[int, Value],
         known: Sequence[npt.NDArray[np.integer]] = (),
     ) -> None:
-        super().__init__(found, body, arguments, microkernel, backwards=backwards, part=part, constants=constants)
+        super().__init__(found, body, arguments, how)
         self._weights = weights
         self._folded = folded
         self.words = words
         self._known = known
-        emitters = (
-            CHANNEL_VECTORISED if microkernel.across else {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
-        )
+        emitters = CHANNEL_VECTORISED if self._microkernel.across else _SUMS
         self._sums = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
         # with what sums start from and what they are rescaled by, nothing but the input is left
-        self._only_constants = {*range(len(arguments) - 1)} <= {found.x.argument, *constants}
+        self._only_constants = {*range(len(arguments) - 1)} <= {found.x.argument, *how.constants}
 
     def _can_follow_wide(self) -> bool:
         """Whether all that follows the sums is arithmetic on vectors, and its result's channels lie together."""
@@ -78,19 +75,19 @@ class RegisterTiledEmitter(PixelTraversal):
     # -- channels of some pixels ------------------------------------------------------------------------------
 
     def pixels(self, pixels: Pixels) -> None:
-        """All channels of these pixels."""
+        """Emit all channels of these pixels, a block of them at a time."""
         self.indices.bind(self._found.loops[2], pixels.column)
         self._sums.open_pixels(pixels)
-        for first, end, size in self._ordered(self._cut.cuts(pixels.count)):
+        for first, end, size in self.ordered(self._cut.cuts(pixels.count)):
             if end - first == size:
                 with self.scope():
                     self._channels(pixels, index_constant(first), size)
             else:
                 bounds = index_constant(first), index_constant(end)
-                self._loop(*bounds, partial(self._channels, pixels, count=size), size)
+                self.directed(*bounds, partial(self._channels, pixels, count=size), size)
 
     def _channels(self, pixels: Pixels, channel: Value, count: int) -> None:
-        """One block: its sums, then its elements."""
+        """Emit one block of `count` channels: its sums, then the epilogue of each of its elements."""
         wide = self._wide_for(count)
         if wide is None:
             start = partial(self._start, pixels, channel)
@@ -98,13 +95,14 @@ class RegisterTiledEmitter(PixelTraversal):
             return
         together = self._sums.together(count)
         if together == 1:
-            # what they start from is added to the vectors
+            # The core sums up runs in scalar registers: what sums start from is added to the vectors made of them.
             sums = self._sums.emit(pixels, channel, zeros(pixels.count, count))
             self._store_wide(pixels, channel, self._gathered(pixels, channel, sums, wide), wide)
             return
         firsts = range(0, count, together)
         starts = [[self._start(pixels, channel, 0, n, together) for n in firsts]]
         for m in range(1, pixels.count):
+            # the bias is the same for all pixels, unless an accumulator or another tensor is what sums start from
             alike = not self.varies(self._found.init, self._found.index, self._found.loops[2])
             row = starts[0] if alike else [self._start(pixels, channel, m, n, together) for n in firsts]
             starts.append(list(row))
@@ -116,7 +114,7 @@ class RegisterTiledEmitter(PixelTraversal):
         return wide.fitting(count) if wide is not None and self._follows_wide else None
 
     def _gathered(self, pixels: Pixels, channel: Value, sums: Sums, wide: Wide) -> Sums:
-        """The sums as vectors, with what they start from."""
+        """Vectors of neighbouring channels' scalar sums, with what they start from added."""
         kind = VectorType.get([wide.width], IntegerType.get_signless(32))
         made: Sums = []
         for m, row in enumerate(sums):
@@ -132,10 +130,11 @@ class RegisterTiledEmitter(PixelTraversal):
         self.indices.bind(own, arith.addi(channel, index_constant(n)) if n else channel)
 
     def _start(self, pixels: Pixels, channel: Value, m: int, n: int, together: int) -> Value:
-        """What the sum starts from, or the sums of so many channels."""
+        """What the sum of pixel m and channel n starts from, or a vector of that for `together` channels from n on."""
         node, init, index = self._found.node, self._found.init, self._found.index
         own = Linear.of(self._found.loops[3])
         wide = self._microkernel.wide.fitting(together) if self._microkernel.wide is not None and together > 1 else None
+        # What can't be computed in lanes is computed for each channel, and put together.
         if wide is not None and not self.goes_wide(init, index, self._found.loops[3], node):
             kind = VectorType.get([together], IntegerType.get_signless(32))
             return vector.from_elements(kind, [self._start(pixels, channel, m, n + i, 1) for i in range(together)])
@@ -156,7 +155,8 @@ class RegisterTiledEmitter(PixelTraversal):
     def _store(self, pixels: Pixels, channel: Value, count: int, sums: Columns) -> None:
         """Pull the block's elements through all that follows the sums, and store them.
 
-        Together, so that no load comes behind a store; or each channel's at once, if only constants are loaded.
+        All of them after the last is computed, so that no load comes behind a store into bytes that it may still read;
+        or each channel's at once, which keeps fewer registers busy, if nothing but constants is loaded.
         """
         target, destination = self.body.target(self._found.result), self.destination()
         grid = self._grid(pixels, channel, destination, target)
@@ -178,7 +178,10 @@ class RegisterTiledEmitter(PixelTraversal):
                 made.clear()
 
     def _grid(self, pixels: Pixels, channel: Value, destination: Value, target: Index) -> Grid | None:
-        """Where a block of floats goes, if no ring cuts it: an FPU's store takes a constant offset and no index."""
+        """The addresses of a block of floats; None for others, or where a ring cuts it.
+
+        An FPU's store takes a constant offset and no index register, so that one base address has to do.
+        """
         kind, shape, size = MemRefType(destination.type), self.body.destination, FLOAT
         if not isinstance(kind.element_type, F32Type) or list(kind.shape[-2:]) != list(shape[-2:]):
             return None
@@ -189,7 +192,7 @@ class RegisterTiledEmitter(PixelTraversal):
         return Grid(first, across, along)
 
     def _store_wide(self, pixels: Pixels, channel: Value, sums: Sums, wide: Wide) -> None:
-        """The same for vectors."""
+        """`_store` for vectors: stored after the last is computed, for the same reason."""
         index = self._found.result
         target, destination = self.body.target(index), self.destination()
         made: list[tuple[Value, Address]] = []

@@ -13,12 +13,12 @@ from types import MappingProxyType
 from lowtide.ir import F32Type, Value, arith, math
 from lowtide.kernels.register_tiled.contraction import FLOAT, Factor
 from lowtide.kernels.register_tiled.memory import Address, load
-from lowtide.kernels.register_tiled.microkernel import Outer, Scalar, Sums
+from lowtide.kernels.register_tiled.microkernel import Microkernel, Outer, Sums
 
 
 @dataclass(frozen=True)
-class Floats(Scalar):
-    """A float at a time; the defaults are for a core without FPU. See `Microkernel` for the attributes."""
+class Floats(Microkernel):
+    """A float at a time; the defaults are for a core without FPU."""
 
     folds: bool = False
     unrolled: int = 4 * FLOAT
@@ -29,6 +29,7 @@ class Floats(Scalar):
         del x, w
         for k in range(0, count, FLOAT):
             left = [_element(address + k) for address in xs]
+            # each sum in the order of its window, as in the general kernel: floats round otherwise in another
             for n, address in enumerate(ws):
                 self._add(sums, n, left, _element(address + k))
         return sums
@@ -51,14 +52,8 @@ class Floats(Scalar):
         return arith.addf(total, arith.mulf(x, w))
 
 
-@dataclass(frozen=True)
-class Products:
+class Products(Outer):
     """An element of each pixel with the weights of a group of channels; see `Outer`."""
-
-    def packs(self, pixels: int) -> bool:
-        """See `Outer`."""
-        del pixels
-        return False
 
     def add(self, sums: Sums, xs: Sequence[Address], ws: Address, count: int, factors: tuple[Factor, Factor]) -> Sums:
         """See `Outer`."""
@@ -81,8 +76,6 @@ class Fused(Floats):
     pixels: int = 4
     group: int = 4
     outer: Outer | None = field(default_factory=Products)
-    unrolled: int = 4 * FLOAT
-    turn: int = 4 * FLOAT
 
     def added(self, total: Value, x: Value, w: Value) -> Value:
         """See `Floats`: in one instruction, without rounding in between."""

@@ -10,7 +10,8 @@ from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import Value
 from lowtide.kernels.general import General
-from lowtide.kernels.kernel import Derived, How, Kernel
+from lowtide.kernels.kernel import Derived, Kernel
+from lowtide.kernels.loops import How
 from lowtide.kernels.microkernels import MICROKERNELS, PLAIN, microkernel_for
 from lowtide.kernels.register_tiled.accumulated import AccumulatedEmitter, is_accumulated
 from lowtide.kernels.register_tiled.blocks import Blocks
@@ -21,7 +22,7 @@ from lowtide.kernels.register_tiled.shifts import as_words, shift_arguments
 from lowtide.kernels.register_tiled.weights import as_groups, as_prepacked, as_runs, fold, in_groups, in_runs, prepacked
 
 WEIGHTS = ("runs", "groups", "prepacked_i16")
-"""Derived constants that take the weights' place."""
+"""The derived constants of which one may take the weights' place."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class RegisterTiled(Kernel):
         wanted = self.derived(body, how.microkernels)
         by_rows = how.part if found is not None and found.element == "byte" else None
         if found is not None and by_rows is not None and is_accumulated(found, body, arguments, by_rows):
-            AccumulatedEmitter(found, body, arguments, by_rows, how.constants, MICROKERNELS[how.microkernels]).emit()
+            AccumulatedEmitter(found, body, arguments, how, by_rows).emit()
             return
+        # "spread" weights are made into runs at compile time: without that constant there is no code for them
         missing = found is None or (found.layout == "spread" and len(how.derived) < len(wanted))
         if found is None or missing or not is_register_tiled(found, body, arguments, how.part):
             General().emit(body, arguments, how)
@@ -57,17 +59,14 @@ class RegisterTiled(Kernel):
         if "runs" in made:
             found = as_runs(found)
         elif "groups" in made:
-            found = as_groups(found, _group(found, how.microkernels))
+            found = as_groups(found, _group(Blocks(found, microkernel_for(found, how.microkernels))))
         elif "prepacked_i16" in made:
             found = as_prepacked(found)
         RegisterTiledEmitter(
             found,
             body,
             arguments,
-            microkernel_for(found, how.microkernels),
-            backwards=how.backwards,
-            part=how.part,
-            constants=how.constants,
+            how,
             weights=next((made[what] for what in WEIGHTS if what in made), arguments[found.w.argument]),
             folded=made.get("folded"),
             words={item.argument: value for item, value in pairs if item.what == "shifts"},
@@ -75,20 +74,21 @@ class RegisterTiled(Kernel):
         ).emit()
 
     def derived(self, body: LayerBody, microkernels: str) -> tuple[Derived, ...]:
-        """Weights as these microkernels take them; what the input's zero point comes to, where they want that."""
+        """The weights in the microkernel's order, what the input's zero point adds, and shifts as words."""
         found, made = _convolution(body), list[Derived]()
-        group = 1 if found is None else _group(found, microkernels)
-        if found is not None and group > 1:
-            spans = Blocks(found, microkernel_for(found, microkernels)).of_channels(1)
-            made.append(Derived("groups", found.w.argument, partial(in_groups, found, spans)))
-        elif found is not None and self.wide and microkernel_for(found, microkernels).widens:
+        if found is None:
+            return ()
+        blocks = Blocks(found, microkernel_for(found, microkernels))
+        if _group(blocks) > 1:
+            made.append(Derived("groups", found.w.argument, partial(in_groups, found, blocks.of_channels(1))))
+        elif self.wide and blocks.microkernel.widens:
             made.append(Derived("prepacked_i16", found.w.argument, partial(prepacked, found, _run_bytes(found))))
-        elif found is not None and found.layout == "spread":
+        elif found.layout == "spread":
             made.append(Derived("runs", found.w.argument, partial(in_runs, found)))
-        if found is not None and microkernel_for(found, microkernels).folds and found.x.zero != 0 and found.w.zero == 0:
-            rows = [inside for _, inside in Blocks(found, microkernel_for(found, microkernels)).row_classes]
+        if blocks.microkernel.folds and found.x.zero != 0 and found.w.zero == 0:
+            rows = [inside for _, inside in blocks.row_classes]
             made.append(Derived("folded", found.w.argument, partial(fold, found, rows)))
-        if found is not None and microkernel_for(found, microkernels).across:
+        if blocks.microkernel.across:
             made += [Derived("shifts", argument, as_words) for argument in sorted({*shift_arguments(body.result)})]
         return tuple(made)
 
@@ -115,12 +115,11 @@ def _run_bytes(found: Contraction) -> int:
     return rows * found.run
 
 
-def _group(found: Contraction, microkernels: str) -> int:
-    """Output channels whose weights these microkernels want side by side; 1 where each channel's are in a run."""
-    blocks = Blocks(found, microkernel_for(found, microkernels))
+def _group(blocks: Blocks) -> int:
+    """Output channels whose weights the microkernel wants side by side; 1 where each channel's are in a run."""
     if blocks.microkernel.outer is None or blocks.kind == "depthwise":
         return 1
-    return min(found.outputs, blocks.channels(1))
+    return min(blocks.found.outputs, blocks.channels(1))
 
 
 def _convolution(body: LayerBody) -> Contraction | None:

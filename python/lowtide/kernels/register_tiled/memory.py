@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lowtide.ir import IntegerType, Type, Value, arith, llvm, memref
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.values import index_constant
 
 WORD = 4
 """Bytes of the widest load that goes into one register."""
@@ -13,7 +13,7 @@ WORD = 4
 
 @dataclass(frozen=True)
 class Address:
-    """A byte: `base`, an index value, plus a constant number of bytes, which loads take into the instruction."""
+    """The address of a byte: `base`, an `index` value, plus a constant that loads take into the instruction."""
 
     base: Value
     offset: int = 0
@@ -24,14 +24,19 @@ class Address:
 
 @dataclass(frozen=True)
 class Grid:
-    """Addresses of a block: so many bytes across from a pixel to the next, and along from a channel to the next."""
+    """The addresses of a block's elements.
+
+    Attributes:
+        first: of the first pixel's first channel.
+        across, along: bytes from a pixel to the next, and from a channel to the next.
+    """
 
     first: Address
     across: int
     along: int
 
     def at(self, pixel: int, channel: int) -> Address:
-        """Of one element."""
+        """The address of one element of the block."""
         return self.first + (pixel * self.across + channel * self.along)
 
 
@@ -56,17 +61,18 @@ def divided(value: Value, divisor: int) -> Value:
 
 
 def load(address: Address, kind: Type, alignment: int = 1, *, reload: bool = False) -> Value:
-    """A value of that type, at any address, or at one that so many bytes divide.
+    """Load a value of that type from an address that `alignment` divides.
 
     Args:
-        address, kind, alignment: of the value.
-        again: in each turn of a loop around it: compilers would load constants before, and run out of registers.
+        address, kind, alignment: of the value; alignment in bytes.
+        reload: load it in each turn of a loop around it. Compilers would load constants before the loop, and run out of
+            registers; so the load is volatile.
     """
     return llvm.load(kind, _pointer(address), alignment=alignment, volatile_=reload or None)
 
 
 def store(value: Value, address: Address, alignment: int = 1) -> None:
-    """Store the value, at any address, or at one that so many bytes divide.
+    """Store the value at an address that `alignment` divides.
 
     Volatile: LLVM would make a row of such stores a call of memset or memcpy, which a firmware need not have.
     """
@@ -90,5 +96,5 @@ def fence() -> None:
 
 
 def anew(value: Value) -> Value:
-    """The value, of which nothing that is computed in a loop is known before it: see `load`. It is no instruction."""
+    """The value, made new in each turn of a loop around it, as `load` does with `reload`. It is no instruction."""
     return llvm.InlineAsmOp(value.type, [value], "", "=r,0", has_side_effects=True).results[0]

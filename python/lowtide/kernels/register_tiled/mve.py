@@ -8,20 +8,21 @@ then zero: no byte beyond the run is read. Sums of channels that lie together ar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from lowtide.ir import DenseElementsAttr, IntegerAttr, IntegerType, Value, VectorType, arith, llvm
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import Address, load
-from lowtide.kernels.register_tiled.microkernel import Scalar, Sums
+from lowtide.kernels.register_tiled.microkernel import Microkernel, Sums, Wide
+from lowtide.kernels.values import splat, widened, word
 
 _REGISTER = 16
 """Bytes of a vector register."""
 
 
 @dataclass(frozen=True)
-class HeliumWide:
+class HeliumWide(Wide):
     """See `Wide`."""
 
     width: int = 4
@@ -37,26 +38,22 @@ class HeliumWide:
 
     def shifted(self, x: Value, left: Value) -> Value:
         """See `Wide`: VRSHL."""
-        return _intrinsic(x.type, "vshl.vector", x, left, _number(0), _number(1), _number(0))
+        return _intrinsic(x.type, "vshl.vector", x, left, word(0), word(1), word(0))
 
 
-class Mve:
-    """Cortex-M55; see `Microkernel` for the attributes."""
+@dataclass(frozen=True)
+class Mve(Microkernel):
+    """Cortex-M55."""
 
-    blocks: Mapping[int, int] = MappingProxyType({1: 4})
-    pixels = 2
-    group = 4
-    folds = True
-    bare = False
-    unrolled = 64
-    turn = 32
-    across = False
-    wide = HeliumWide()
-    outer = None
-    widens = False
+    blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 4}))
+    group: int = 4
+    wide: Wide | None = HeliumWide()
+    unrolled: int = 64
+    turn: int = 32
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Microkernel`."""
+        # Sixteen lanes take bytes as they are; with a zero point they must be 16-bit values first, eight to a register.
         lanes = _REGISTER if x.signed == w.signed and not x.zero and not w.zero else _REGISTER // 2
         turns, done = _turns(count, lanes)
         for turn in turns:
@@ -67,13 +64,14 @@ class Mve:
                 row[:] = [_multiplied_up(left, r, total, unsigned) for total, r in zip(row, right, strict=True)]
         if done == count:
             return sums
-        return Scalar().dot(sums, [a + done for a in xs], [a + done for a in ws], count - done, x, w)
+        return super().dot(sums, [a + done for a in xs], [a + done for a in ws], count - done, x, w)
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
         """See `Microkernel`."""
-        if not isinstance(sums[0][0].type, VectorType):
-            return Scalar().scale(sums, xs, ws, x, w)
-        width = self.wide.width
+        kind = sums[0][0].type
+        if not isinstance(kind, VectorType):
+            return super().scale(sums, xs, ws, x, w)
+        width = kind.shape[0]
         right = [_lanes(ws + n * width, width, w) for n in range(len(sums[0]))]
         for row, address in zip(sums, xs, strict=True):
             left = [_lanes(address + n * width, width, x) for n in range(len(row))]
@@ -92,7 +90,7 @@ class _Turn:
 
 
 def _turns(count: int, most: int) -> tuple[list[_Turn], int]:
-    """What takes a run of so many bytes in registers of up to `most` lanes, and how many bytes that is."""
+    """How a run of `count` bytes is taken in registers of up to `most` lanes, and how many of its bytes that takes."""
     turns: list[_Turn] = []
     done = 0
     for width in (16, 8, 4):
@@ -102,6 +100,7 @@ def _turns(count: int, most: int) -> tuple[list[_Turn], int]:
             turns.append(_Turn(done, width, width))
             done += width
         rest = count - done
+        # A rest of 8 or 4 fills a narrower register; any other is loaded with bytes before it, which then count as 0.
         if rest and rest not in (8, 4):
             return [*turns, _Turn(count - width, width, rest)], count
     return turns, done
@@ -113,11 +112,8 @@ def _lanes(address: Address, width: int, factor: Factor) -> Value:
     if width == _REGISTER:
         return loaded
     kind = VectorType.get([width], IntegerType.get_signless(8 * _REGISTER // width))
-    value = (arith.extsi if factor.signed else arith.extui)(kind, loaded)
-    if not factor.zero:
-        return value
-    zero = DenseElementsAttr.get_splat(kind, IntegerAttr.get(kind.element_type, factor.zero))
-    return arith.subi(value, arith.constant(kind, zero))
+    value = widened(loaded, kind, signed=factor.signed)
+    return arith.subi(value, splat(factor.zero, kind)) if factor.zero else value
 
 
 def _masked(value: Value, turn: _Turn) -> Value:
@@ -131,12 +127,8 @@ def _masked(value: Value, turn: _Turn) -> Value:
 
 
 def _multiplied_up(left: Value, right: Value, total: Value, unsigned: bool) -> Value:
-    plain = _number(0)
-    return _intrinsic(total.type, "vmldava", _number(int(unsigned)), plain, plain, total, left, right)
-
-
-def _number(value: int) -> Value:
-    return arith.constant(IntegerType.get_signless(32), value)
+    plain = word(0)
+    return _intrinsic(total.type, "vmldava", word(int(unsigned)), plain, plain, total, left, right)
 
 
 def _intrinsic(kind: object, name: str, *operands: Value) -> Value:

@@ -13,33 +13,34 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.ir import IntegerType, Value, arith
+from lowtide.ir import Value, arith
 from lowtide.kernels.register_tiled.contraction import Contraction, Factor
 from lowtide.kernels.register_tiled.weights import from_groups
+from lowtide.kernels.values import word
 
 PIXELS = 3
-"""Sums that go into the words."""
+"""The sums that share the two words."""
 WORDS = 2
 _FIELD = 21
 _REST = 32 - _FIELD
-"""Bits of the third sum that are in the first word."""
+"""Bits of the third sum that are in the first word; the others are in the second."""
 
 
 def pack(values: Sequence[Value]) -> tuple[Value, Value]:
-    """What to multiply with a weight, of one factor of each sum."""
+    """The two words to multiply with a weight, from the factors a, b, c of the three sums."""
     a, b, c = values
-    high, low = arith.shli(c, _word(_FIELD)), arith.shli(c, _word(_FIELD - _REST))
+    high, low = arith.shli(c, word(_FIELD)), arith.shli(c, word(_FIELD - _REST))
     return arith.addi(a, high), arith.addi(b, low)
 
 
 def unpack(first: Value, second: Value) -> tuple[Value, Value, Value]:
-    """The sums."""
+    """The three sums that two words of added products hold."""
     a = _low(first)
-    low = arith.shrui(arith.subi(first, a), _word(_REST))
+    low = arith.shrui(arith.subi(first, a), word(_REST))
     rest = arith.subi(second, low)
     b = _low(rest)
-    high = arith.shrsi(arith.subi(rest, b), _word(_FIELD - _REST))
-    return a, b, arith.addi(high, arith.shrui(low, _word(_FIELD - _REST)))
+    high = arith.shrsi(arith.subi(rest, b), word(_FIELD - _REST))
+    return a, b, arith.addi(high, arith.shrui(low, word(_FIELD - _REST)))
 
 
 def span_of(found: Contraction, x: Factor, known: Sequence[npt.NDArray[np.integer]], row: int, turn: int) -> int:
@@ -48,7 +49,7 @@ def span_of(found: Contraction, x: Factor, known: Sequence[npt.NDArray[np.intege
     Args:
         found: the convolution, its weights in groups.
         x: the input, as the products take it.
-        known: the weights of everyone who calls the code.
+        known: the weights that each caller of the code has.
         row: bytes that lie together: those under a row of the window, or all.
         turn: parts of a row are a multiple of so many bytes.
     """
@@ -62,6 +63,7 @@ def _fits(found: Contraction, x: Factor, known: Sequence[npt.NDArray[np.integer]
     window = found.rows.kernel * found.run
     length = max(row, span)
     parts = -(-length // span)
+    # the largest magnitude of a byte of the input, less its zero point
     reach = max(abs(_least(x)), abs(_least(x) + 255))
     for weights in known:
         taken = np.abs(from_groups(found, weights).astype(np.int64) - found.w.zero).reshape(
@@ -71,6 +73,7 @@ def _fits(found: Contraction, x: Factor, known: Sequence[npt.NDArray[np.integer]
         heaviest = filled.reshape(*filled.shape[:2], parts, span).sum(axis=3).max(initial=0)
         if reach * int(heaviest) >= 1 << (_FIELD - 1):
             return False
+    # nothing is known of the weights: they may be too large
     return bool(known)
 
 
@@ -78,9 +81,5 @@ def _least(factor: Factor) -> int:
     return (-128 if factor.signed else 0) - factor.zero
 
 
-def _low(word: Value) -> Value:
-    return arith.shrsi(arith.shli(word, _word(_REST)), _word(_REST))
-
-
-def _word(value: int) -> Value:
-    return arith.constant(IntegerType.get_signless(32), value)
+def _low(packed: Value) -> Value:
+    return arith.shrsi(arith.shli(packed, word(_REST)), word(_REST))

@@ -7,7 +7,8 @@ from lowtide.kernels.register_tiled.blocks import Blocks
 from lowtide.kernels.register_tiled.memory import WORD, Address, address_of, advanced, load, scaled, store
 from lowtide.kernels.register_tiled.microkernel import Sums
 from lowtide.kernels.register_tiled.sums import Input, Pixels, Runs
-from lowtide.kernels.scalar import index_constant
+from lowtide.kernels.scalar import counted
+from lowtide.kernels.values import index_constant, word
 
 
 class Patches(Runs):
@@ -17,6 +18,7 @@ class Patches(Runs):
         super().__init__(blocks, layer)
         found = blocks.found
         self.size = found.rows.kernel * found.run
+        # Patches begin at multiples of a word, so that words can be loaded from them.
         self.bytes = -(-self.size // WORD) * WORD
         kind = MemRefType.get([blocks.pixels * self.bytes], IntegerType.get_signless(8))
         self.patches = address_of(memref.alloca(kind, [], [], alignment=WORD))
@@ -27,19 +29,19 @@ class Patches(Runs):
         return self.layer.folds
 
     def open_pixels(self, pixels: Pixels) -> None:
-        """Copy the windows."""
+        """Copy the windows of these pixels to the stack, pads included."""
         low, high = self.rows()
         column, axis = self.found.loops[2], self.found.columns
+        # then blocks have one pixel
         if self.layer.by_pixels:
             self._copy_pixels(self.patches, low, high)
             return
-        loop = scf.ForOp(index_constant(0), index_constant(pixels.count), index_constant(1))
-        with InsertionPoint(loop.body):
-            m = loop.induction_variable
+        with counted(index_constant(0), index_constant(pixels.count)) as m:
             own = arith.addi(pixels.column, m)
             self.layer.indices.bind(column, own)
             patch = advanced(self.patches, scaled(m, self.bytes))
             first, end = axis.interior
+            # one unsigned comparison for both ends
             inside = arith.cmpi(
                 arith.CmpIPredicate.ult, arith.subi(own, index_constant(first)), index_constant(end - first)
             )
@@ -50,11 +52,10 @@ class Patches(Runs):
             with InsertionPoint(choice.else_block):
                 self._copy_part(own, patch, low, high)
                 scf.YieldOp([])
-            scf.YieldOp([])
         self.layer.indices.bind(column, pixels.column)
 
     def _copy_whole(self, column: Value, patch: Address) -> None:
-        """All rows, written out."""
+        """Copy a window that is inside the input, without loops."""
         for ky in range(self.found.rows.kernel):
             self.layer.indices.bind(self.found.ky, index_constant(ky))
             source = advanced(self.layer.input_row(self.row), self.first_byte(column, None))
@@ -67,50 +68,37 @@ class Patches(Runs):
                 _copy(place, target + kx * self.found.depth, self.found.depth)
 
     def _copy_part(self, column: Value, patch: Address, low: Value, high: Value) -> None:
-        """The rows and columns that there are: byte by byte, or pixel by pixel where the columns are apart."""
+        """Copy what is inside the input of a window: byte by byte, or pixel by pixel where its columns are apart."""
         self._fill(patch)
         found, byte = self.found, IntegerType.get_signless(8)
         left, right = self.columns()
-        rows = scf.ForOp(low, high, index_constant(1))
-        with InsertionPoint(rows.body):
-            ky = rows.induction_variable
+        with counted(low, high) as ky:
             self.layer.indices.bind(found.ky, ky)
             source = advanced(self.layer.input_row(self.row), self.first_byte(column, None))
             target = advanced(patch, scaled(ky, found.run))
             bounds = (left, right) if found.dilated else (scaled(left, found.channels), scaled(right, found.channels))
-            columns = scf.ForOp(*bounds, index_constant(1))
-            with InsertionPoint(columns.body):
-                at = columns.induction_variable
+            with counted(*bounds) as at:
                 if found.dilated:
                     place = advanced(source, scaled(at, found.columns.dilation * found.pixel))
                     _copy(place, advanced(target, scaled(at, found.depth)), found.depth)
                 else:
                     store(load(advanced(source, at), byte), advanced(target, at))
-                scf.YieldOp([])
-            scf.YieldOp([])
 
     def _copy_pixels(self, patch: Address, low: Value, high: Value) -> None:
-        """The pixels that there are."""
+        """Copy what is inside the input of a window, pixel by pixel: the input is a ring or a block of pixels."""
         self._fill(patch)
         found, (left, right) = self.found, self.columns()
-        rows = scf.ForOp(low, high, index_constant(1))
-        with InsertionPoint(rows.body):
-            ky = rows.induction_variable
+        with counted(low, high) as ky:
             self.layer.indices.bind(found.ky, ky)
-            columns = scf.ForOp(left, right, index_constant(1))
-            with InsertionPoint(columns.body):
-                kx = columns.induction_variable
+            with counted(left, right) as kx:
                 self.layer.indices.bind(found.kx, kx)
                 at = arith.addi(scaled(ky, found.run), scaled(kx, found.channels))
                 _copy(self.layer.input_pixel(self.row, self.column), advanced(patch, at), found.channels)
-                scf.YieldOp([])
-            scf.YieldOp([])
 
     def _fill(self, patch: Address) -> None:
-        """The value that counts as zero."""
+        """Fill a window with pads: the zero point, which counts as zero."""
         byte = self.found.x.zero & 0xFF
-        word = int.from_bytes(bytes([byte] * WORD), "little", signed=True)
-        value = arith.constant(IntegerType.get_signless(32), word)
+        value = word(int.from_bytes(bytes([byte] * WORD), "little", signed=True))
         for at in range(0, self.bytes, WORD):
             store(value, patch + at)
 
@@ -127,7 +115,7 @@ class Patches(Runs):
 
 
 def _copy(source: Address, target: Address, count: int) -> None:
-    """Words, then bytes."""
+    """Copy `count` bytes: words, then the bytes that are left."""
     words = count - count % WORD
     for at in range(0, words, WORD):
         store(load(source + at, IntegerType.get_signless(32)), target + at)

@@ -26,13 +26,14 @@ from lowtide.graph.nest import (
 )
 from lowtide.indexing.linear import Index, Linear, Var
 from lowtide.indexing.subscripts import apply_map
-from lowtide.ir import Block, F32Type, IntegerType, Operation, Value
+from lowtide.ir import Block, F32Type, IntegerType, Value
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
 from lowtide.kernels.register_tiled.contraction import FLOAT, MOST_ZERO, Axis, Contraction, Factor, Layout
+from lowtide.kernels.values import made_by
 from lowtide.normalise.analysis import defining
 
 _MATCHED: WeakKeyDictionary[LayerBody, Contraction | None] = WeakKeyDictionary()
-"""What was found of each layer, as long as that is there: kernels, profiles and counts all ask for it."""
+"""What was found of each layer, kept as long as the layer is: kernels, profiles and counts all ask for it."""
 
 
 def contraction_of(body: LayerBody) -> Contraction | None:
@@ -43,7 +44,7 @@ def contraction_of(body: LayerBody) -> Contraction | None:
 
 
 def match_contraction(body: LayerBody) -> Contraction | None:
-    """`contraction_of`, looked for anew."""
+    """`contraction_of` without its memory."""
     shape = body.result.shape
     image = len(shape) == 4 and shape[0] == 1
     if not (image or (shape and math.prod(shape[:-1]) == 1)) or len(body.destination) != len(shape):
@@ -51,6 +52,7 @@ def match_contraction(body: LayerBody) -> Contraction | None:
     loops = tuple(Var(f"o{i}", extent) for i, extent in enumerate(shape if image else (1, 1, 1, shape[-1])))
     index = tuple(map(Linear.of, loops)) if image else (*[Linear()] * (len(shape) - 1), Linear.of(loops[3]))
     found = list(_reductions(body.result, index))
+    # with two reductions a block's sums would not be what the epilogue needs
     if len(found) != 1 or found[0] is None:
         return None
     factors = _factors(found[0].node)
@@ -74,7 +76,7 @@ class _Reached:
 
 
 def _reductions(node: Node, index: Index) -> Iterator[_Reached | None]:
-    """The reductions below a node with the element that is wanted of each; None for one in another way reached."""
+    """Every reduction below a node with the element that is wanted of it; None for one whose element is not known."""
     match node:
         case Structured():
             if node.is_reduction:
@@ -100,13 +102,14 @@ def _reductions(node: Node, index: Index) -> Iterator[_Reached | None]:
 
 def _factors(node: Structured) -> tuple[Factor, Factor] | None:
     """Input and weights of sum += (x − zero) · (w − zero)."""
-    terms = _terms(node.op.regions[0].blocks[0])
+    terms = _terms(node)
     if len(node.inputs) != 2 or terms is None:
         return None
     x, w = (_operand(source) for source in node.inputs)
     pad = node.inputs[0]
     if x is None or w is None or isinstance(node.inputs[1], Padded) or _view(node.inputs[1])[0]:
         return None
+    # what is outside the input is left out of the sums, which must not matter
     if isinstance(pad, Padded) and not pad_is_neutral(node, 0, pad.scalar):
         return None
     return Factor(x.argument, x.shape, *terms[0][1:]), Factor(w.argument, w.shape, *terms[1][1:])
@@ -116,24 +119,18 @@ Term = tuple[int, bool, int, int]
 """Number of the block argument, whether it is signed, what is subtracted, and how many bytes it has."""
 
 
-def _terms(block: Block) -> tuple[Term, Term] | None:
-    """What is multiplied, of input and of weights, if that is all the block does; see `_term`."""
-    terminator = block.operations[len(block.operations) - 1]
-    total = defining(terminator.operands[0])
+def _terms(node: Structured) -> tuple[Term, Term] | None:
+    """The two factors of the product, input first, if a sum of products is all the scalar code computes."""
+    block, total = node.block, defining(node.yielded)
     kinds = {"arith.addi": IntegerType.get_signless(32, block.owner.context), "arith.addf": _float(block)}
     if total is None or total.name not in kinds or total.results[0].type != kinds[total.name]:
         return None
     multiply = total.name.replace("add", "mul")
-    product = next((p for p in (_operation(v, multiply) for v in total.operands) if p is not None), None)
+    product = next((p for p in (made_by(v, multiply) for v in total.operands) if p is not None), None)
     if product is None or len(block.arguments) != 3 or block.arguments[2] not in list(total.operands):
         return None
     terms = sorted(term for term in (_term(operand, block) for operand in product.operands) if term is not None)
     return (terms[0], terms[1]) if [term[0] for term in terms] == [0, 1] else None
-
-
-def _operation(value: Value, name: str) -> Operation | None:
-    op = defining(value)
-    return op if op is not None and op.name == name else None
 
 
 def _float(block: Block) -> F32Type:
@@ -141,12 +138,12 @@ def _float(block: Block) -> F32Type:
 
 
 def _term(value: Value, block: Block) -> Term | None:
-    """A factor, as `Term` says."""
+    """A factor of the product: a float argument, or a byte that is extended and from which a zero point is taken."""
     if value.type == _float(block):
         number = _number(value, block)
         return None if number is None else (number, True, 0, FLOAT)
     zero = 0
-    less = _operation(value, "arith.subi")
+    less = made_by(value, "arith.subi")
     if less is not None:
         constant = constant_of(less.operands[1])
         if not isinstance(constant, int) or abs(constant) > MOST_ZERO:
@@ -168,7 +165,7 @@ def _number(value: Value, block: Block) -> int | None:
 
 
 def _operand(node: Node) -> Operand | None:
-    """The tensor that is read, padded or from its first element on, or from a channel on."""
+    """The tensor that a node reads: all of it, perhaps padded, or its channels from one on (a group)."""
     node = node.source if isinstance(node, Padded) else node
     if isinstance(node, Sliced) and not any(node.offsets[:-1]) and set(node.strides) == {1}:
         node = node.source
@@ -198,8 +195,10 @@ def _contraction(reached: _Reached, loops: tuple[Var, ...], result: Index, x: Fa
         return None
     (rows, ky), (columns, kx) = found[0], found[1]
     flat = row_major(w.shape, apply_map(node.maps[1], dims))
+    # what is reduced beside the window's rows and columns are the input channels
     inner = [v for v in reduced if v not in (ky, kx)]
     channel, multiplier = at[3], 1
+    # a depthwise convolution with a multiplier: TOSA has two dimensions for what is one in the result
     if reached.view is not node:
         halves = _halves(reached, loops, flat)
         if halves is None or channel != Linear.of(halves[0]) or inner:
@@ -233,7 +232,7 @@ def _halves(reached: _Reached, loops: tuple[Var, ...], weights: Linear) -> tuple
 
 
 def _axis(at: Linear, output: Var, reduced: list[Var], inputs: int) -> tuple[Axis, Var] | None:
-    """One dimension's windows, and the variable that goes through one."""
+    """The windows of one dimension, and the loop variable that goes through a window; None for any other access."""
     own = [var for var in reduced if at.coefficient(var)]
     if len(own) > 1 or not at.variables <= {output, *own} or (output.extent > 1 and not at.coefficient(output)):
         return None
@@ -245,7 +244,7 @@ def _axis(at: Linear, output: Var, reduced: list[Var], inputs: int) -> tuple[Axi
 
 
 def _layout(channel: Linear, weights: Linear, output: Var, inner: list[Var], kx: Var) -> Layout | None:
-    """How weights lie for the output channel, the input channel and the column of the window."""
+    """The layout of a convolution, from the subscripts of input channel and weights; None for any other."""
     if len(inner) > 1:
         return None
     if inner:

@@ -14,12 +14,11 @@ from lowtide.ir import arith
 from lowtide.kernels.register_tiled import packed
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import Address, fence
-from lowtide.kernels.register_tiled.microkernel import Outer, Scalar, Sums, extended
+from lowtide.kernels.register_tiled.microkernel import Microkernel, Outer, Sums, extended
 from lowtide.kernels.scalar import settled
 
 
-@dataclass(frozen=True)
-class Products:
+class Products(Outer):
     """A byte of each pixel with the weights of a group of channels; see `Outer`."""
 
     def packs(self, pixels: int) -> bool:
@@ -37,14 +36,15 @@ class Products:
                 right = extended(ws + (k * width + n), w)
                 for row, value in zip(sums, left, strict=True):
                     total = arith.addi(row[n], arith.muli(value, right))
+                    # or LLVM would add up the products of several bytes first, and run out of registers
                     row[n] = total if k == count - 1 else settled(total)
                 fence()
         return sums
 
 
 @dataclass(frozen=True)
-class Risc(Scalar):
-    """RV32 with M; see `Microkernel`."""
+class Risc(Microkernel):
+    """RV32 with M."""
 
     blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 16, 2: 8, 3: 8}))
     pixels: int = 5

@@ -13,25 +13,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from lowtide.ir import DenseElementsAttr, IntegerAttr, IntegerType, Value, VectorType, arith, llvm
+from lowtide.ir import IntegerType, Value, VectorType, arith, llvm
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import Address, load
-from lowtide.kernels.register_tiled.microkernel import Outer, Scalar, Sums, Wide
+from lowtide.kernels.register_tiled.microkernel import Microkernel, Outer, Sums, Wide
+from lowtide.kernels.values import splat, widened, word
 
 _LANES = 32
 """32-bit lanes of the largest group of registers, of 128 bits each."""
 _TO_NEAREST_UP = 0
-"""Of `vxrm`: halves are rounded up."""
+"""The value of `vxrm` with which halves are rounded up."""
 _ROUNDING = ("vsmul", "vssra")
 """Instructions that go by `vxrm`, to which their operand is written before."""
 _ADDING = ("vwmacc",)
 """Instructions that add to their first operand."""
 _ANY_TAIL = 3
-"""Of such an instruction: nobody cares for the lanes beyond the vector's."""
+"""The policy operand of such an instruction which says that the lanes beyond the vector's may become anything."""
 
 
 @dataclass(frozen=True)
-class RvvWide:
+class RvvWide(Wide):
     """See `Wide`: so many lanes, a power of two."""
 
     width: int = _LANES
@@ -47,25 +48,18 @@ class RvvWide:
 
     def shifted(self, x: Value, left: Value) -> Value:
         """See `Wide`: VSSRA, whose sum has a bit more than its operand."""
-        zero = _splat(VectorType(x.type), 0)
-        return _intrinsic("vssra", x, arith.subi(zero, left))
+        return _intrinsic("vssra", x, arith.subi(splat(0, VectorType(x.type)), left))
 
 
-@dataclass(frozen=True)
-class Products:
+class Products(Outer):
     """A byte of each pixel with a vector of weights; see `Outer`."""
-
-    def packs(self, pixels: int) -> bool:
-        """See `Outer`."""
-        del pixels
-        return False
 
     def add(self, sums: Sums, xs: Sequence[Address], ws: Address, count: int, factors: tuple[Factor, Factor]) -> Sums:
         """See `Outer`."""
         x, w = factors
         kind = sums[0][0].type
         if not isinstance(kind, VectorType):
-            return Scalar().dot(sums, xs, [ws], count, x, w)
+            return Microkernel().dot(sums, xs, [ws], count, x, w)
         width = kind.shape[0]
         for k in range(count):
             right = lanes_of(ws + k * width, width, w, reload=True)
@@ -75,8 +69,8 @@ class Products:
 
 
 @dataclass(frozen=True)
-class Rvv(Scalar):
-    """RV32 with V, registers of 128 bits or more; see `Microkernel` for the attributes."""
+class Rvv(Microkernel):
+    """RV32 with V, registers of 128 bits or more."""
 
     blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType(dict.fromkeys((1, 2, 3), _LANES)))
     pixels: int = 2
@@ -86,7 +80,7 @@ class Rvv(Scalar):
     turn: int = 8
     across: bool = True
     wide: Wide | None = RvvWide()
-    outer: Outer | None = Products()
+    outer: Outer | None = field(default_factory=Products)
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
         """See `Microkernel`."""
@@ -102,7 +96,7 @@ class Rvv(Scalar):
 def _byte(address: Address, factor: Factor) -> Value:
     """One byte in 16 bits, less the zero point."""
     half = IntegerType.get_signless(16)
-    value = (arith.extsi if factor.signed else arith.extui)(half, load(address, IntegerType.get_signless(8)))
+    value = widened(load(address, IntegerType.get_signless(8)), half, signed=factor.signed)
     return value if not factor.zero else arith.subi(value, arith.constant(half, factor.zero))
 
 
@@ -110,7 +104,7 @@ def lanes_of(address: Address, width: int, factor: Factor, *, reload: bool = Fal
     """So many bytes in 16-bit lanes, less the zero point; `reload` is as for `load`."""
     half = VectorType.get([width], IntegerType.get_signless(16))
     loaded = load(address, VectorType.get([width], IntegerType.get_signless(8)), reload=reload)
-    value = (arith.extsi if factor.signed else arith.extui)(half, loaded)
+    value = widened(loaded, half, signed=factor.signed)
     if not factor.zero:
         return value
     # by name: LLVM widens and subtracts at once, for which the length of lanes has to be changed and changed back
@@ -125,20 +119,17 @@ def multiplied_up(total: Value, left: Value, right: Value) -> Value:
     return _intrinsic("vwmacc", total, left, right)
 
 
-def _splat(kind: VectorType, value: int) -> Value:
-    return arith.constant(kind, DenseElementsAttr.get_splat(kind, IntegerAttr.get(kind.element_type, value)))
-
-
 def _intrinsic(name: str, *operands: Value) -> Value:
     """An instruction on whole registers, whose lanes beyond the vectors' it lets be; its result is like the first."""
-    kind, i32 = VectorType(operands[0].type), IntegerType.get_signless(32)
+    kind = VectorType(operands[0].type)
     registers = [_register(operand) if isinstance(operand.type, VectorType) else operand for operand in operands]
-    count = arith.constant(i32, kind.shape[0])
+    count = word(kind.shape[0])
+    # what adds to its first operand leaves the lanes beyond the vector alone; others get a register to leave alone
     if name in _ADDING:
-        how = count, arith.constant(i32, _ANY_TAIL)
+        how = count, word(_ANY_TAIL)
     else:
         registers = [llvm.mlir_poison(registers[0].type), *registers]
-        how = (arith.constant(i32, _TO_NEAREST_UP), count) if name in _ROUNDING else (count,)
+        how = (word(_TO_NEAREST_UP), count) if name in _ROUNDING else (count,)
     made = llvm.call_intrinsic(registers[0].type, f"llvm.riscv.{name}", [*registers, *how], [], [])
     return llvm.intr_vector_extract(kind, made, 0)
 

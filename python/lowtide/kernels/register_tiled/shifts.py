@@ -23,7 +23,7 @@ def shift_arguments(node: Node) -> Iterator[int]:
     if not isinstance(node, Structured) or node.is_reduction:
         return
     sources = [*node.inputs, node.init]
-    for value in shift_operands(node.op.regions[0].blocks[0]):
+    for value in shift_operands(node.block):
         if not isinstance(value, BlockArgument) or value.type != IntegerType.get_signless(8, value.owner.owner.context):
             continue
         source = _whole(sources[value.arg_number])
@@ -34,7 +34,7 @@ def shift_arguments(node: Node) -> Iterator[int]:
 
 
 def as_words(shifts: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
-    """Bytes without a sign as 32-bit integers, in one dimension."""
+    """Unsigned bytes as int32[n]."""
     return shifts.reshape(-1).astype(np.int32) & 0xFF
 
 

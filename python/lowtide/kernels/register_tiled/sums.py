@@ -11,25 +11,26 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.indexing.linear import Linear, Var
-from lowtide.ir import InsertionPoint, IntegerType, Value, arith, scf
+from lowtide.ir import InsertionPoint, Value, arith, scf
 from lowtide.kernels.register_tiled.blocks import Blocks
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import WORD, Address, advanced, scaled
 from lowtide.kernels.register_tiled.microkernel import Outer, Sums, apart
 from lowtide.kernels.register_tiled.packed import WORDS, span_of, unpack
-from lowtide.kernels.scalar import Indices, index_constant
+from lowtide.kernels.scalar import Indices
+from lowtide.kernels.values import index_constant, word
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """Neighbours in a row of the output.
+    """Pixels that lie side by side in a row of the output: those of one block, or one alone at an edge.
 
     Attributes:
         column: of the first.
         count: how many.
         inside: no column of their windows is outside the input.
-        whole: nor is a row, where the emitter asks for it (`SumEmitter.all_rows`); or what is outside counts as if it
-            were in the input.
+        whole: no row is outside either, where the emitter asks for that (`SumEmitter.all_rows`); or what is outside
+            counts as if it were in the input.
         taps: the columns [first, end) of each window that are inside, where these are known.
     """
 
@@ -41,9 +42,9 @@ class Pixels:
 
 
 Start = Callable[[int, int, int], Value]
-"""What the sum of a pixel of the block starts from, and of so many channels of it from one on, as one value."""
+"""Emits what a sum starts from: for pixel m of the block, channel n, and so many channels from there as one value."""
 Columns = Callable[[int], list[Value]]
-"""The sums of a channel of the block for all its pixels; asked for in turn, it emits what they take at the end."""
+"""Gives the finished sums of a channel of the block, one a pixel; what finishes a sum is emitted only then."""
 
 
 class Input(Protocol):
@@ -53,7 +54,7 @@ class Input(Protocol):
 
     @property
     def folds(self) -> bool:
-        """Whether there is, for each output channel, what the input's zero point comes to in a sum."""
+        """Whether a constant holds, for each output channel, what the input's zero point adds to a sum."""
         ...
 
     @property
@@ -78,16 +79,17 @@ class Input(Protocol):
         ...
 
     def known_weights(self) -> Sequence[npt.NDArray[np.integer]]:
-        """Those in groups, of all who call the code."""
+        """The weights in groups that each caller of the code has, where they are known at compile time."""
         ...
 
 
 class SumEmitter(ABC):
-    """Base of the emitters of sums; see `Runs`, and the modules `patches` and `depthwise`.
+    """Emits the sums of a block (register tile): `Runs` here, others in the modules `patches` and `depthwise`.
 
     Attributes:
         blocks: how the layer is cut.
-        all_rows: of the current row, whether no row of its windows is outside the input; None where blocks don't ask.
+        all_rows: whether the windows of the current row of the output have all their rows inside the input, an `i1`;
+            None where blocks don't ask.
     """
 
     def __init__(self, blocks: Blocks, layer: Input) -> None:
@@ -103,12 +105,12 @@ class SumEmitter(ABC):
         self.column = across + -found.columns.pad
 
     def together(self, count: int) -> int:
-        """Channels whose sums are one value, in a block of so many channels."""
+        """How many channels of a block of `count` have their sums in one value: 1, or the lanes of a vector."""
         del count
         return 1
 
     def vectors(self, count: int) -> int:
-        """The same, for blocks of groups."""
+        """`together` for blocks whose channels are summed for themselves: as many as a vector of the core has lanes."""
         wide = None if self.microkernel.wide is None else self.microkernel.wide.fitting(count)
         return 1 if wide is None else wide.width
 
@@ -123,11 +125,11 @@ class SumEmitter(ABC):
         return arith.cmpi(arith.CmpIPredicate.eq, count, index_constant(self.found.rows.kernel))
 
     def folded(self, pixels: Pixels) -> bool:
-        """Whether these sums start from what the zero point comes to."""
+        """Whether the input's zero point is in what these sums start from, so that it is not subtracted from bytes."""
         return self.layer.folds and pixels.whole
 
     def x_of(self, pixels: Pixels) -> Factor:
-        """The input, as these sums take it."""
+        """The input as these sums take it: with no zero point to subtract where that is folded into their start."""
         return replace(self.found.x, zero=0) if self.folded(pixels) else self.found.x
 
     def open_pixels(self, pixels: Pixels) -> None:
@@ -136,11 +138,16 @@ class SumEmitter(ABC):
 
     @abstractmethod
     def emit(self, pixels: Pixels, channel: Value, sums: Sums) -> Sums:
-        """The sums of the channels from `channel` on, from what they start from."""
-        ...
+        """Add the products of a block to what its sums start from.
+
+        Args:
+            pixels: of the block.
+            channel: its first channel.
+            sums: what they start from, by pixel and channel.
+        """
 
     def columns_of(self, pixels: Pixels, channel: Value, count: int, start: Start) -> Columns:
-        """The sums of so many channels, one channel after the other, with what they start from."""
+        """The sums of `count` channels from `channel` on, to be asked for one channel after the other."""
         step = self.together(count)
         sums = [[start(m, n, step) for n in range(0, count, step)] for m in range(pixels.count)]
         made = apart(self.emit(pixels, channel, sums))
@@ -155,7 +162,7 @@ class SumEmitter(ABC):
         return _inside(self.layer, self.column, self.found.kx, self.found.columns.inputs)
 
     def first_byte(self, column: Value, kx: Value | None) -> Value:
-        """In its row, the byte that the window of a pixel begins with, or that of its column `kx`."""
+        """The offset in its row, in bytes, of a pixel's window, or of the window's column `kx`."""
         axis = self.found.columns
         at = arith.addi(scaled(column, axis.stride), index_constant(-axis.pad))
         if kx is not None:
@@ -163,20 +170,21 @@ class SumEmitter(ABC):
         return scaled(at, self.found.pixel)
 
     def spread_pixels(self, first: Address, pixels: Pixels) -> list[Address]:
-        """The same byte of the windows of all pixels."""
+        """The addresses of the same byte in the windows of all pixels of a block, given that of the first pixel."""
         step = self.found.columns.stride * self.found.pixel
         return [first + m * step for m in range(pixels.count)]
 
 
 def _inside(layer: Input, at: Linear, var: Var, extent: int) -> tuple[Value, Value]:
     low, high = at.bounds()
+    # no window leaves the input: then the bounds are constants, and the loop may be unrolled
     if low >= 0 and high < extent:
         return index_constant(0), index_constant(var.extent)
     return layer.range_of(at, var, extent)
 
 
 def chosen(condition: Value, sums: Sums, this: Callable[[Sums], Sums], that: Callable[[Sums], Sums]) -> Sums:
-    """The sums that come of one of two ways to go on."""
+    """An `scf.if` that carries the sums: they go on in one of two ways."""
     width, flat = len(sums[0]), [total for row in sums for total in row]
     choice = scf.IfOp(condition, [total.type for total in flat], has_else=True)
     for block, emit in ((choice.then_block, this), (choice.else_block, that)):
@@ -188,7 +196,7 @@ def chosen(condition: Value, sums: Sums, this: Callable[[Sums], Sums], that: Cal
 
 
 def looped(low: Value, high: Value, step: int, sums: Sums, body: Callable[[Value, Sums], Sums]) -> Sums:
-    """A loop that carries the sums."""
+    """An `scf.for` that carries the sums of a block in registers, as loop-carried values."""
     width = len(sums[0])
     loop = scf.ForOp(low, high, index_constant(step), [total for row in sums for total in row])
     carried = list(loop.inner_iter_args)
@@ -213,7 +221,7 @@ class Runs(SumEmitter):
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a window that lie together."""
+        """Bytes of a window that lie in one run: a row of it, or a pixel where its columns are apart."""
         return self.found.depth if self.found.dilated else self.found.run
 
     def columns_of(self, pixels: Pixels, channel: Value, count: int, start: Start) -> Columns:
@@ -221,6 +229,7 @@ class Runs(SumEmitter):
         if self.span(pixels) < self.found.rows.kernel * self.found.run:
             return super().columns_of(pixels, channel, count, start)
         made = self.emit(pixels, channel, zeros(WORDS, count))
+        # Unpacked channel by channel: all at once would need a register for each sum of the block.
         return lambda n: [
             arith.addi(start(m, n, 1), part) for m, part in enumerate(unpack(*(words[n] for words in made)))
         ]
@@ -231,6 +240,7 @@ class Runs(SumEmitter):
         low, high = self.rows()
         weights = advanced(self.layer.weights(), scaled(channel, found.w_strides[0] * found.w.nbytes))
         if found.rows.is_point:
+            # one row: a loop of one turn would cost its set-up in each block
             self.layer.indices.bind(found.ky, low)
             return self._row(pixels, weights, sums)
 
@@ -249,11 +259,11 @@ class Runs(SumEmitter):
         return span_of(self.found, self.x_of(pixels), known, self.row_bytes, self.microkernel.turn)
 
     def pitch(self, sums: Sums) -> int:
-        """For a byte of the input, bytes from a weight to the next of its channel."""
+        """Bytes between the weights of one channel for neighbouring bytes of the input."""
         return self.found.w.nbytes // self.found.size if self.outer is None else len(sums[0])
 
     def firsts(self, weights: Address, sums: Sums) -> list[Address]:
-        """The first weight of each channel of a block, or that of a group."""
+        """The address of each channel's first weight; of the group's first where weights are in groups."""
         if self.outer is not None:
             return [weights]
         return [weights + n * self.found.w_strides[0] * self.found.w.nbytes for n in range(len(sums[0]))]
@@ -270,6 +280,7 @@ class Runs(SumEmitter):
         if pixels.inside:
             xs = self.spread_pixels(advanced(row, self.first_byte(pixels.column, None)), pixels)
             return self.run(sums, xs, ws, found.run, self.x_of(pixels), self.span(pixels))
+        # At an edge only the columns inside the input are gone through, and as many weights are skipped.
         low, high = self.columns()
         first = advanced(row, self.first_byte(pixels.column, low))
         skipped = scaled(low, found.depth * self.pitch(sums))
@@ -284,7 +295,7 @@ class Runs(SumEmitter):
         return looped(index_constant(0), length, step, sums, some)
 
     def _columns_apart(self, pixels: Pixels, row: Address, ws: Sequence[Address], sums: Sums) -> Sums:
-        """The same where the columns of the window are apart in the row, too: a run for each."""
+        """`_row` for windows whose columns are not neighbours in the input either (dilated): a run for each column."""
         found = self.found
 
         def one(kx: Value, totals: Sums) -> Sums:
@@ -304,7 +315,7 @@ class Runs(SumEmitter):
         return sums
 
     def _pixel_by_pixel(self, pixels: Pixels, ws: Sequence[Address], sums: Sums) -> Sums:
-        """The same where only the channels of a pixel lie together."""
+        """`_row` for rings and blocks of pixels, where only the channels of one pixel lie together: a run for each."""
         found, (low, high) = self.found, self.columns()
 
         def one(kx: Value, totals: Sums) -> Sums:
@@ -327,8 +338,10 @@ class Runs(SumEmitter):
             x: the input, as the sums take it.
             span: bytes that a packed sum may go over, 0 where sums are not packed.
         """
+        # fewer rows of sums than pixels: they are packed already, and stay so
         if not span or len(sums) < len(xs):
             return self._plain_run(sums, xs, ws, count, x)
+        # Packed sums have room for `span` bytes of products; then they are unpacked and begin anew.
         if span >= count:
             return _unpacked(sums, lambda zeros: self._plain_run(zeros, xs, ws, count, x))
         whole, pitch = count - count % span, self.pitch(sums)
@@ -344,11 +357,12 @@ class Runs(SumEmitter):
         return _unpacked(sums, lambda zeros: self._plain_run(zeros, *rest, count - whole, x))
 
     def _plain_run(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor) -> Sums:
+        # short runs without a loop: what it takes would be most of the work
         if count <= self.microkernel.unrolled:
             return self.products(sums, xs, ws, count, x)
         turn, pitch = self.microkernel.turn, self.pitch(sums)
         whole = count - count % turn
-        # the loop counts the input's address: the core has one register less to move
+        # The loop counts the input's address, and weights are at a fixed distance: one register less to move.
         first, apart = xs[0].base, arith.subi(ws[0].base, scaled(xs[0].base, pitch))
 
         def some(at: Value, totals: Sums) -> Sums:
@@ -369,25 +383,25 @@ class Runs(SumEmitter):
         return self.microkernel.dot(sums, xs, ws, count, x, self.found.w)
 
     def step(self, channels: int) -> int:
-        """Bytes a turn, for runs that are a multiple of so many bytes."""
+        """Bytes that a turn of a loop takes, for runs whose length is a multiple of `channels` bytes."""
         return next((step for step in (self.microkernel.turn, 16, 8, WORD) if channels % step == 0), 1)
 
 
 def zeros(rows: int, count: int) -> Sums:
-    """Sums of nothing."""
-    zero = arith.constant(IntegerType.get_signless(32), 0)
+    """Sums that start from zero."""
+    zero = word(0)
     return [[zero] * count for _ in range(rows)]
 
 
 def _unpacked(sums: Sums, packed: Callable[[Sums], Sums]) -> Sums:
-    """The sums with those that are made packed, from zeros."""
+    """Add sums that are made packed (see `packed`) to the plain ones."""
     made = packed(zeros(WORDS, len(sums[0])))
     more = [unpack(*words) for words in zip(*made, strict=True)]
     return [[arith.addi(total, part[m]) for total, part in zip(row, more, strict=True)] for m, row in enumerate(sums)]
 
 
 def moved(addresses: Sequence[Address], at: Value) -> list[Address]:
-    """The addresses so many bytes further on, with one addition for those of one base."""
+    """The addresses `at` bytes further on. Those that share a base share the addition: offsets are constants."""
     bases: dict[Value, Value] = {}
     for address in addresses:
         if address.base not in bases:

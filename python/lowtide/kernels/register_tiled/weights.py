@@ -14,14 +14,20 @@ from lowtide.kernels.register_tiled.memory import WORD
 
 
 def fold(found: Contraction, rows: Sequence[tuple[int, int]], weights: Numbers) -> npt.NDArray[np.int32]:
-    """Minus the zero point times the sum of each channel's weights, 32 bits; for windows without a pad at the sides.
+    """What the input's zero point adds to each channel's sum: minus itself times the sum of the channel's weights.
+
+    Right for windows without a pad at the sides.
 
     Args:
         found: the convolution; its weights' zero point is 0.
         rows: rows [first, end) of a window that are inside the input; each gives a sum for every channel, in turn.
         weights: as they lie in memory, of any shape.
+
+    Returns:
+        int32[classes of rows * channels].
     """
     taken = _by_channel(found, weights).astype(np.int64)
+    # numpy has them as int8, as MLIR's constants have no sign
     if not found.w.signed:
         taken = taken & 0xFF
     of_rows = taken.reshape(len(taken), found.rows.kernel, -1).sum(axis=2)
@@ -70,7 +76,7 @@ def in_groups(found: Contraction, spans: Sequence[Span], weights: Numbers) -> Nu
 
 
 def from_groups(found: Contraction, weights: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
-    """Output channels by elements of the window, of weights in groups; bytes extended as `found` says."""
+    """The inverse of `in_groups`: weights by output channel and element of the window, extended as `found` says."""
     size = found.rows.kernel * found.run
     parts = [
         weights[at * size : (at + found.group) * size].reshape(size, -1).T
@@ -86,7 +92,7 @@ def as_groups(found: Contraction, group: int) -> Contraction:
 
 
 def _by_channel(found: Contraction, weights: Numbers) -> Numbers:
-    """Output channels by elements of the window, the last in the order of the input's bytes."""
+    """The weights as [output channel, element of the window]; elements by row, column and input channel."""
     kernel = found.rows.kernel, found.columns.kernel, found.channels
     of_channel, down, across = found.w_strides
     ky, kx, c = np.indices(kernel).reshape(3, -1)

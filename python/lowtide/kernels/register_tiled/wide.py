@@ -1,4 +1,4 @@
-"""Pulls what follows the sums for several neighbouring channels at a time, as vectors.
+"""Emits the epilogue, all that follows the sums, for several neighbouring channels at a time, as vectors.
 
 The scalar code of a layer is arithmetic that is the same for each lane; constants of each channel are loaded as
 vectors, and a rescale in its cheap form (`lowtide.kernels.rescale`) is two instructions of the core's.
@@ -13,7 +13,6 @@ from lowtide.errors import InternalError
 from lowtide.graph.nest import Filled, Node, Operand, Reshaped, Shape, Sliced, Structured, source_index, sources_of
 from lowtide.indexing.linear import Index, Var
 from lowtide.ir import (
-    Block,
     BlockArgument,
     DenseElementsAttr,
     FloatType,
@@ -33,6 +32,7 @@ from lowtide.kernels.neutral import constant_of
 from lowtide.kernels.register_tiled.memory import Address, address_of, advanced, anew, load, scaled
 from lowtide.kernels.register_tiled.microkernel import Wide
 from lowtide.kernels.rescale import Rescale
+from lowtide.kernels.values import splat
 from lowtide.normalise.analysis import defining
 
 _WORD = 32
@@ -61,6 +61,7 @@ class WideEmitter(ElementEmitter):
         if node is given:
             return True
         match node:
+            # neighbours are one vector load, one element for all lanes is a broadcast; anything else would be a gather
             case Operand():
                 return lies(index, var) is not None and isinstance(_element(self.arguments[node.argument]), IntegerType)
             case Filled():
@@ -76,20 +77,24 @@ class WideEmitter(ElementEmitter):
                 return False
 
     def wide(self, node: Node, index: Index, var: Var, lanes: Wide, memo: Memo) -> Value:
-        """A vector of elements, from that on which `var` stands for; `goes_wide` must hold.
+        """Emit a vector of a node's elements, neighbours along `var`; `goes_wide` must hold.
 
         Args:
             node, index: the first element.
             var: the loop variable that goes through the lanes.
             lanes: of the core.
-            memo: what is known, and what is emitted.
+            memo: elements that are known; those emitted are added.
         """
         if (node, index) not in memo:
             memo[node, index] = self._wide(node, index, var, lanes, memo)
         return memo[node, index]
 
     def start_of(self, node: Node, index: Index, var: Var, lanes: Wide, *, alone: bool) -> Value:
-        """The same for what sums start from, in registers of their own where nothing is added to it before."""
+        """`wide` for what sums start from.
+
+        A constant that the products are added to at once (`alone`) is made anew in each block, where registers are few:
+        the instruction that adds overwrites it.
+        """
         filler = _filler(node) if isinstance(node, Filled) else None
         if filler is None or not lanes.rereads or not alone:
             return self.wide(node, index, var, lanes, {})
@@ -103,13 +108,15 @@ class WideEmitter(ElementEmitter):
                 if lies(index, var) == 0:
                     kind = VectorType.get([lanes.width], _element(buffer))
                     return vector.broadcast(kind, self.value(node, index))
+                # shifts that were made words at compile time: widening bytes would take registers
                 if node.argument in self.words:
                     return self.lanes_at(self.words[node.argument], node.shape[-1:], index[-1:], lanes)
                 return self.lanes_at(buffer, node.shape, index, lanes)
             case Filled():
                 filler = _filler(node)
                 assert filler is not None
-                return _splat_number(*filler, lanes.width)
+                number, kind = filler
+                return splat(number, VectorType.get([lanes.width], kind))
             case Sliced() | Reshaped():
                 inner = source_index(node, index)
                 assert inner is not None
@@ -121,14 +128,12 @@ class WideEmitter(ElementEmitter):
                 raise InternalError("kernels", "a vector of what has none")
 
     def lanes_at(self, buffer: Value, shape: Shape, index: Index, lanes: Wide) -> Value:
-        """A vector of elements from that one on, which lie one behind the other."""
-        element = _element(buffer)
-        assert isinstance(element, IntegerType)
-        kind = VectorType.get([lanes.width], element)
-        return load(self.byte_of(buffer, shape, index), kind, element.width // 8, reload=lanes.rereads)
+        """Load a vector of elements that lie one behind the other, from that one on."""
+        kind = VectorType.get([lanes.width], _element(buffer))
+        return load(self.byte_of(buffer, shape, index), kind, self.element_bytes(buffer), reload=lanes.rereads)
 
     def varies(self, node: Node, index: Index, var: Var) -> bool:
-        """Whether an element that `goes_wide` is another for each value of the variable."""
+        """Whether an element, for which `goes_wide` holds, depends on the variable."""
         match node:
             case Sliced() | Reshaped():
                 inner = source_index(node, index)
@@ -144,13 +149,17 @@ class WideEmitter(ElementEmitter):
     def byte_of(self, buffer: Value, shape: Shape, index: Index) -> Address:
         """The first byte of an element of a dense buffer, which holds the tensor or a ring of it."""
         kind = MemRefType(buffer.type)
+        # not by strides of the tensor: the buffer may be a ring, with fewer rows than that
         subscripts = self.place(buffer, shape, index)
         flat = subscripts[0]
         for extent, subscript in zip(kind.shape[1:], subscripts[1:], strict=True):
             flat = arith.addi(scaled(flat, extent), subscript)
+        return advanced(address_of(buffer), scaled(flat, self.element_bytes(buffer)))
+
+    def element_bytes(self, buffer: Value) -> int:
+        """Bytes of an element of a buffer."""
         element = _element(buffer)
-        width = element.width if isinstance(element, IntegerType) else FloatType(element).width
-        return advanced(address_of(buffer), scaled(flat, width // 8))
+        return (element.width if isinstance(element, IntegerType) else FloatType(element).width) // 8
 
     def _of_arguments(self, node: Structured, index: Index) -> list[tuple[Node, Index]]:
         """What each argument of the node's scalar code is, at an element of the result."""
@@ -158,21 +167,22 @@ class WideEmitter(ElementEmitter):
 
     def _wanted(self, node: Structured) -> set[int] | None:
         """The arguments that the node's result is made from; None where it is no lane-wise arithmetic of 32 bits."""
-        block = node.op.regions[0].blocks[0]
         cheaper = self._cheaper(node)
         found: set[int] = set()
-        rest, seen = list(_yielded(block).operands), set[Value]()
+        rest, seen = [node.yielded], set[Value]()
         while rest:
+            # backwards from the result, so that scalar code which it does not depend on may be of any kind
             value = rest.pop()
             if value in seen or isinstance(constant_of(value), int):
                 continue
             seen.add(value)
             op = defining(value)
             if op is None:
-                if not isinstance(value, BlockArgument) or value.owner != block or not _narrow(value.type):
+                if not isinstance(value, BlockArgument) or value.owner != node.block or not _narrow(value.type):
                     return None
                 found.add(value.arg_number)
             elif op in cheaper:
+                # the 64-bit operations of the rescale itself are not emitted
                 rest += [cheaper[op].x, cheaper[op].multiplier, cheaper[op].shift]
             elif op.name in _LANEWISE and all(_narrow(v.type) for v in (*op.operands, *op.results)):
                 rest += op.operands
@@ -182,7 +192,6 @@ class WideEmitter(ElementEmitter):
 
     def _lanewise(self, node: Structured, lanes: Wide, argument: Callable[[int], Value]) -> Value:
         """The node's scalar code with vectors for scalars."""
-        block = node.op.regions[0].blocks[0]
         cheaper = self._cheaper(node)
         made: dict[Value, Value] = {}
 
@@ -191,8 +200,9 @@ class WideEmitter(ElementEmitter):
             if op is None:
                 assert isinstance(value, BlockArgument)
                 return argument(value.arg_number)
-            if isinstance(constant_of(value), int):
-                return _splat(value, value.type, lanes.width)
+            constant = constant_of(value)
+            if isinstance(constant, int):
+                return splat(constant, VectorType.get([lanes.width], value.type))
             if op in cheaper:
                 return _rescaled(cheaper[op], lanes, mapped)
             kinds = [VectorType.get([lanes.width], result.type) for result in op.results]
@@ -205,19 +215,22 @@ class WideEmitter(ElementEmitter):
                 made[value] = emitted(value)
             return made[value]
 
-        return mapped(_yielded(block).operands[0])
+        return mapped(node.yielded)
 
 
 def _rescaled(item: Rescale, lanes: Wide, mapped: Callable[[Value], Value]) -> Value:
-    """See `lowtide.kernels.rescale`."""
-    word = IntegerType.get_signless(_WORD)
+    """Emit a rescale in its cheap form (see `lowtide.kernels.rescale`) for a vector of values."""
+    words = VectorType.get([lanes.width], IntegerType.get_signless(_WORD))
 
     def number(value: int) -> Value:
-        return _splat_number(value, word, lanes.width)
+        return splat(value, words)
 
     def operand(value: Value) -> Value:
         constant = constant_of(value)
-        return number(constant) if isinstance(constant, int) else _in_words(mapped(value), lanes.width)
+        if isinstance(constant, int):
+            return number(constant)
+        given = mapped(value)
+        return given if given.type == words else arith.extui(words, given)
 
     x = mapped(item.x)
     high = lanes.high_product(x, operand(item.multiplier))
@@ -225,17 +238,9 @@ def _rescaled(item: Rescale, lanes: Wide, mapped: Callable[[Value], Value]) -> V
         high = arith.addi(high, arith.shrsi(x, number(_WORD - 1)))
     shift = constant_of(item.shift)
     left = number(31 - shift) if isinstance(shift, int) else arith.subi(number(31), operand(item.shift))
+    # A constant that follows is added here: `_with_sum` has made it part of the rescale.
     result = lanes.shifted(high, left)
     return arith.addi(result, number(item.added)) if item.added else result
-
-
-def _in_words(value: Value, width: int) -> Value:
-    kind = VectorType.get([width], IntegerType.get_signless(_WORD))
-    return value if value.type == kind else arith.extui(kind, value)
-
-
-def _yielded(block: Block) -> Operation:
-    return block.operations[len(block.operations) - 1].operation
 
 
 def _narrow(kind: Type) -> bool:
@@ -262,14 +267,3 @@ def _filler(node: Filled) -> tuple[int, Type] | None:
     assert node.splat is not None
     element = DenseElementsAttr(node.splat.attributes["value"]).get_splat_value()
     return (IntegerAttr(element).value, element.type) if isinstance(element.type, IntegerType) else None
-
-
-def _splat(value: Value, kind: Type, width: int) -> Value:
-    number = constant_of(value)
-    assert isinstance(number, int)
-    return _splat_number(number, kind, width)
-
-
-def _splat_number(number: int, kind: Type, width: int) -> Value:
-    lanes = VectorType.get([width], kind)
-    return arith.constant(lanes, DenseElementsAttr.get_splat(lanes, IntegerAttr.get(kind, number)))
