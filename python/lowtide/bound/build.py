@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 
 from lowtide.bound.bind import Binder, BoundLayer
 from lowtide.bound.check import check_payload
@@ -39,8 +38,6 @@ from lowtide.normalise.form import (
     terminator_of,
     text_in,
 )
-
-NONE_PICKED: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def read_network(
     binder: Binder | None = None,
     *,
     layer_counts: Counted | None = None,
-    kernels: Mapping[int, str] = NONE_PICKED,
+    kernels: Mapping[int, str] | None = None,
     stage: str = "graph",
 ) -> BoundNetwork:
     """The network of a module that `lowtide-outline` has processed.
@@ -93,12 +90,12 @@ def read_network(
     Args:
         module: stays as it is.
         binder: of the target; a new one for the module's microkernels where there is none.
-        works: what to count of the kernels' loops, but of those that MLIR's own tiling made; as little as will do, for
-            it takes longer than all else.
+        layer_counts: what to count of the kernels' loops, but of those that MLIR's own tiling made; as little as will
+            do, for it takes longer than all else.
         kernels: by number of the layer, the kernel that is to compute it; else what the layer says itself.
         stage: the one to name where the network has not been cut into layers.
     """
-    reader = _Reader(binder or Binder(microkernels_of(module)), layer_counts=layer_counts, kernels=kernels)
+    reader = _Reader(binder or Binder(microkernels_of(module)), layer_counts=layer_counts, kernels=kernels or {})
     block = network_block(module, stage)
     check_payload(block, stage)
     return reader.read(block)
@@ -109,9 +106,9 @@ class _Reader:
         self._binder = binder
         self._kernels = kernels
         self._layer_counts: Counted | None = layer_counts
+        # the tensor that each value is, or is a view of; parts of a concat are one tensor
         self._buffers: dict[Value, int] = {}
-        self._rows: list[dict[str, int]] = []
-        self._values: list[tuple[Value, str]] = []
+        self._tensors: list[Tensor] = []
         self._layers: list[Layer] = []
         self._bound: list[PlacedLayer] = []
         self._fusions: list[Fusion] = []
@@ -122,8 +119,8 @@ class _Reader:
         self._read_block(block)
         outputs = tuple(self._buffers[value] for value in terminator_of(block).operands)
         for index in outputs:
-            self._rows[index]["last_use"] = len(self._layers) + 1
-        graph = Graph(tuple(self._layers), self._tensors(), tuple(range(len(block.arguments))), outputs)
+            self._use(index, len(self._layers) + 1)
+        graph = Graph(tuple(self._layers), tuple(self._tensors), tuple(range(len(block.arguments))), outputs)
         return BoundNetwork(graph, tuple(self._fusions), tuple(self._bound), self._buffers)
 
     def _read_block(self, block: Block) -> None:
@@ -145,28 +142,31 @@ class _Reader:
 
     def _add(self, value: Value, name: str, producer: int) -> None:
         check_tensor(bytes_of(value), name)
-        self._buffers[value] = len(self._rows)
-        self._rows.append({"producer": producer, "last_use": producer})
-        self._values.append((value, name))
+        kind = RankedTensorType(value.type)
+        index = self._buffers[value] = len(self._tensors)
+        dtype = element_dtype(kind.element_type)
+        self._tensors.append(Tensor(index, name, tuple(kind.shape), dtype, producer, last_use=producer))
+
+    def _use(self, index: int, step: int) -> None:
+        self._tensors[index] = replace(self._tensors[index], last_use=step)
 
     def _layer(self, op: Operation) -> None:
         step, operands = len(self._layers) + 1, [*inputs_of(op), destination_of(op)]
         read = {argument: self._buffers[v] for argument, v in enumerate(operands[:-1]) if v in self._buffers}
         for index in read.values():
-            self._rows[index]["last_use"] = step
+            self._use(index, step)
         bound, name = self._binder.bind(op), label_of(op)
         kernel = self._kernels.get(step) or text_in(op, KERNEL)
         overlaps: tuple[Overlap, ...] = ()
         access = channels = RowAccess()
         destination, result = operands[-1], op.results[0]
         if destination in self._buffers:  # another part of a tensor that an earlier layer began
-            index = self._buffers[destination]
-            self._buffers[result] = index
-            self._rows[index]["last_use"] = step
+            index = self._buffers[result] = self._buffers[destination]
+            self._use(index, step)
         else:
             self._add(result, name, producer=step)
             overlaps = self._overlaps(bound, kernel, operands)
-            found = {argument: (index, self._shape(index)) for argument, index in read.items()}
+            found = {argument: (index, self._tensors[index].shape) for argument, index in read.items()}
             access, channels = bound.access(found, "rows"), bound.access(found, "channels")
         copy = bound.copy
         element = DTYPE_BYTES[element_dtype(RankedTensorType(result.type).element_type)]
@@ -188,9 +188,7 @@ class _Reader:
                 channel_accumulator=None
                 if channels.accumulates is None
                 else bound.accumulator(kernel, list(read), "channels"),
-                layer_counts=None
-                if self._layer_counts is None
-                else self._layer_counts_of(bound, operands, self._layer_counts, kernel),
+                layer_counts=self._layer_counts_of(bound, operands, kernel),
                 workspaces=bound.body.workspaces if isinstance(bound.body, LoopNest) else (),
                 part=number_in(op, PART),
                 stored_bytes=math.prod(_stored(bound)) * element,
@@ -199,9 +197,6 @@ class _Reader:
                 else (read[copy.argument], copy.source * element, copy.target * element, copy.count * element),
             )
         )
-
-    def _shape(self, index: int) -> Shape:
-        return tuple(RankedTensorType(self._values[index][0].type).shape)
 
     def _overlaps(self, bound: BoundLayer, kernel: str | None, operands: list[Value]) -> tuple[Overlap, ...]:
         """What the kernel allows of each tensor that it reads; of one it takes twice, the stricter distances."""
@@ -215,11 +210,10 @@ class _Reader:
                 found[index] = Overlap(index, *distances)
         return tuple(found.values())
 
-    def _layer_counts_of(
-        self, bound: BoundLayer, operands: list[Value], wanted: Counted, kernel: str | None
-    ) -> LayerCounts | None:
+    def _layer_counts_of(self, bound: BoundLayer, operands: list[Value], kernel: str | None) -> LayerCounts | None:
         """Counted on the loops of its kernels, with the constants of the first layer that is equal."""
-        if isinstance(bound.body, LoopNest):
+        wanted = self._layer_counts
+        if wanted is None or isinstance(bound.body, LoopNest):
             return None
         key = bound, wanted, kernel
         if key not in self._binder.layer_counts:
@@ -230,14 +224,6 @@ class _Reader:
                 bound.body, bound.microkernels, constants, fixed, wanted, kernel
             )
         return self._binder.layer_counts[key]
-
-    def _tensors(self) -> tuple[Tensor, ...]:
-        found: list[Tensor] = []
-        for index, ((value, name), row) in enumerate(zip(self._values, self._rows, strict=True)):
-            tensor = RankedTensorType(value.type)
-            dtype = element_dtype(tensor.element_type)
-            found.append(Tensor(index, name, tuple(tensor.shape), dtype, row["producer"], row["last_use"]))
-        return tuple(found)
 
 
 def _stored(bound: BoundLayer) -> Shape:

@@ -22,10 +22,10 @@ from lowtide.ir import (
     DictAttr,
     InsertionPoint,
     IntegerAttr,
-    IntegerType,
     Module,
     Operation,
     StringAttr,
+    i64,
 )
 from lowtide.kernels.microkernels import microkernels_of
 from lowtide.limits import check_arena
@@ -87,13 +87,12 @@ def allocate(module: Module, binder: Binder, options: Mapping[str, str]) -> Plac
     problem, calls = problem_of(program, overlap=overlap)
     solution = solve(problem, strategy)
     check_arena(solution.arena_bytes)
-    lives = [(buffer.first, buffer.last) for buffer in problem.buffers]
     choices = zip(calls, solution.choices, strict=True)
-    placement = place(network, program, lives, solution, {call: pick for call, pick in choices if call is not None})
+    placement = place(network, program, problem, solution, {call: pick for call, pick in choices if call is not None})
     if 0 < budget < solution.arena_bytes:
         steps = step_names([call.name for call in program.calls])
-        bytes_ = solution.arena_bytes, solution.bound_bytes
-        raise arena_refusal(*bytes_, budget, placement.buffers, steps, overlap=overlap)
+        sizes = solution.arena_bytes, solution.bound_bytes, budget
+        raise arena_refusal(*sizes, placement.buffers, steps, overlap=overlap)
     _note(module, placement, alignment, keep=keep, overlap=overlap)
     return placement
 
@@ -135,7 +134,7 @@ def placement_of(module: Module, binder: Binder) -> Placement:
         validate(problem, solution)
     except InternalError as error:
         raise InputError("kernels", f"the arena is none for this network: {error.message}") from None
-    return place(network, program, [(buffer.first, buffer.last) for buffer in problem.buffers], solution, chosen)
+    return place(network, program, problem, solution, chosen)
 
 
 def _program(network: BoundNetwork, alignment: int, *, keep: bool) -> Program:
@@ -148,20 +147,15 @@ def _program(network: BoundNetwork, alignment: int, *, keep: bool) -> Program:
 def _note(module: Module, placement: Placement, alignment: int, *, keep: bool, overlap: bool) -> None:
     """Make the `lowtide.arena`, and tell the layers their directions."""
     with module.context, module.operation.location, InsertionPoint.at_block_begin(module.body):
-        i64 = IntegerType.get_signless(64)
-
-        def number(value: int) -> IntegerAttr:
-            return IntegerAttr.get(i64, value)
-
         rows: list[Attribute] = []
         for buffer in placement.buffers:
             sizes = {"offset": buffer.offset, "bytes": buffer.size, "first": buffer.first, "last": buffer.last}
-            words = {name: number(value) for name, value in sizes.items()}
-            rows.append(DictAttr.get({"name": StringAttr.get(buffer.name), **words}))
+            numbers = {name: i64(value) for name, value in sizes.items()}
+            rows.append(DictAttr.get({"name": StringAttr.get(buffer.name), **numbers}))
         attributes = {
-            "bytes": number(placement.arena_bytes),
-            "bound": number(placement.bound_bytes),
-            "alignment": number(alignment),
+            "bytes": i64(placement.arena_bytes),
+            "bound": i64(placement.bound_bytes),
+            "alignment": i64(alignment),
             "keep_input": BoolAttr.get(keep),
             "overlap": BoolAttr.get(overlap),
             "buffers": ArrayAttr.get(rows),

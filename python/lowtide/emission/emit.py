@@ -17,12 +17,9 @@ from lowtide.graph.nest import LayerBody
 from lowtide.graph.program import DIRECTIONS
 from lowtide.graph.rows import row_dimension
 from lowtide.ir import (
-    ArrayAttr,
     FlatSymbolRefAttr,
     FunctionType,
     InsertionPoint,
-    IntegerAttr,
-    IntegerType,
     MemRefType,
     Module,
     StringAttr,
@@ -30,6 +27,8 @@ from lowtide.ir import (
     Value,
     arith,
     func,
+    i64,
+    i64_array,
     run_pipeline,
 )
 from lowtide.kernels.constants import Globals, Numbers, type_of
@@ -101,12 +100,11 @@ def emit(
 
 
 def _note(module: Module, placement: Placement) -> None:
-    i64 = IntegerType.get_signless(64)
-    sizes = (ARENA, placement.arena_bytes), (BOUND, placement.bound_bytes), (MACS, placement.macs)
-    for name, value in sizes:
-        module.operation.attributes[name] = IntegerAttr.get(i64, value)
-    for name, offsets in ((INPUTS, placement.inputs), (OUTPUTS, placement.outputs)):
-        module.operation.attributes[name] = ArrayAttr.get([IntegerAttr.get(i64, offset) for offset in offsets])
+    """Say on the module what its code takes: bytes of the arena, offsets of inputs and outputs, MACs."""
+    notes = module.operation.attributes
+    notes[ARENA], notes[BOUND] = i64(placement.arena_bytes), i64(placement.bound_bytes)
+    notes[MACS] = i64(placement.macs)
+    notes[INPUTS], notes[OUTPUTS] = i64_array(placement.inputs), i64_array(placement.outputs)
 
 
 def _define_all(module: Module, declared: Declared, microkernels: str, constants: Globals, kernel: str | None) -> None:

@@ -16,11 +16,11 @@ from lowtide.ir import (
     Block,
     InsertionPoint,
     IntegerAttr,
-    IntegerType,
     Module,
     Operation,
     RankedTensorType,
     Value,
+    i64,
     tensor,
 )
 from lowtide.normalise.analysis import Role, defining, is_inline_constant, network_function, operands_of, role_of
@@ -99,8 +99,7 @@ def _cut_apart(network: Cut) -> None:
     for value, part in slices.items():
         layer = _layer(value, part)
         if value in network.parts:
-            number = IntegerAttr.get(IntegerType.get_signless(64), network.parts[value])
-            layer.attributes[PART] = number
+            layer.attributes[PART] = i64(network.parts[value])
         value.replace_all_uses_with(layer.results[0])
         _fill(layer, value, part, owners)
 

@@ -25,6 +25,7 @@ from lowtide.ir import (
     RankedTensorType,
     Value,
     arith,
+    i64,
     tensor,
 )
 from lowtide.normalise.analysis import defining, iterator_kinds
@@ -64,8 +65,8 @@ class _Axis:
     def number(self) -> Value:
         """The row of a table for the current element."""
         index = IndexType.get()
-        attribute = IntegerAttr.get(IntegerType.get_signless(64), self.dimension)
-        place = Operation.create("linalg.index", results=[index], attributes={"dim": attribute}).results[0]
+        dimension = {"dim": i64(self.dimension)}
+        place = Operation.create("linalg.index", results=[index], attributes=dimension).results[0]
         if not self._by_kind:
             return place
         number = arith.constant(index, 0)

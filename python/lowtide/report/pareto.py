@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lowtide.report.template import clean, template
+from lowtide.report.template import Tick, clean, template
 
 WIDTH, HEIGHT = 420.0, 340.0
 """Of a panel's plot, in pixels."""
@@ -51,12 +51,6 @@ def on_front(points: Sequence[Point]) -> tuple[bool, ...]:
 
 
 @dataclass(frozen=True)
-class _Tick:
-    at: float
-    label: str
-
-
-@dataclass(frozen=True)
 class _Dot:
     x: float
     y: float
@@ -69,7 +63,7 @@ class _Dot:
 class _Panel:
     left: float
     title: str
-    ticks: Sequence[_Tick]
+    ticks: Sequence[Tick]
     dots: Sequence[_Dot]
     line: str
 
@@ -100,7 +94,7 @@ def pareto_svg(title: str, points: Sequence[Point]) -> str:
         bottom=TOP + HEIGHT,
         panel_width=WIDTH,
         panels=panels,
-        byte_ticks=[_Tick(_y(value, top), f"{value:,}") for value in range(0, top + 1, step)],
+        byte_ticks=[Tick(_y(value, top), f"{value:,}") for value in range(0, top + 1, step)],
     )
 
 
@@ -194,11 +188,11 @@ def _range(values: Sequence[int]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _ticks(low: float, high: float, x: Callable[[float], float]) -> list[_Tick]:
+def _ticks(low: float, high: float, x: Callable[[float], float]) -> list[Tick]:
     """At most six multiples of a round number."""
     step = _nice((high - low) / 5)
     first = math.ceil(low / step) * step
-    return [_Tick(x(value), _short(value, step)) for value in range(first, math.floor(high) + 1, step)]
+    return [Tick(x(value), _short(value, step)) for value in range(first, math.floor(high) + 1, step)]
 
 
 def _short(value: int, step: int) -> str:
