@@ -143,7 +143,7 @@ class Schedule:
             columns: columns of those rows at a time, 0 for whole rows; else `rows` is 1.
             direction: from the first row to the last, or from the last to the first.
             halo: `cache` computes no element twice; with `recompute` all layers but the last compute rows again.
-            again: with `cache`, layers that compute rows again all the same.
+            recompute: with `cache`, layers whose rows are recomputed all the same.
 
         Raises:
             InputError: there are no such layers, or they can't go together like that.

@@ -179,7 +179,7 @@ def fuse_spatial(
         columns: columns of those rows at a time, 0 for whole rows; else `rows` is 1.
         direction: from the first row to the last, or from the last to the first.
         halo: `cache` computes no element twice; with `recompute` all layers but the last compute rows again.
-        again: with `cache`, positions in the chain, from 1, of layers that compute rows again all the same.
+        recompute: with `cache`, positions in the chain, from 1, of layers whose rows are recomputed all the same.
 
     Returns:
         a handle to the loop.
