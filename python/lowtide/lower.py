@@ -116,7 +116,7 @@ def graph_of(
         module: the network in normalised linalg.
         copied: numbers of the parts, from 1 in program order.
         layer_counts: what to count of each layer's kernel, for the cost model; None counts nothing.
-        binder: of the target; a new one where there is none.
+        binder: the target's; a new one where there is none.
     """
     return build_graph(outlined_copy(module, copied), binder, layer_counts=layer_counts)
 
@@ -135,7 +135,7 @@ class Opened:
     """A model's file that has been read: what all plans for a target start from.
 
     Attributes:
-        path: of the file.
+        path: the file.
         model: its network in normalised linalg, which stays as it is.
         binder: its distinct layers.
     """

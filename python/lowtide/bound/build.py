@@ -89,10 +89,10 @@ def read_network(
 
     Args:
         module: stays as it is.
-        binder: of the target; a new one for the module's microkernels where there is none.
+        binder: the target's; a new one for the module's microkernels where there is none.
         layer_counts: what to count of the kernels' loops, but of those that MLIR's own tiling made; as little as will
             do, for it takes longer than all else.
-        kernels: by number of the layer, the kernel that is to compute it; else what the layer says itself.
+        kernels: the kernel that is to compute a layer, by the layer's number; for others what they say themselves.
         stage: the one to name where the network has not been cut into layers.
     """
     reader = _Reader(binder or Binder(microkernels_of(module)), layer_counts=layer_counts, kernels=kernels or {})
@@ -157,6 +157,7 @@ class _Reader:
             self._use(index, step)
         bound, name = self._binder.bind(op), label_of(op)
         kernel = self._kernels.get(step) or text_in(op, KERNEL)
+        # a further part of a concat shares its buffer with other parts: it overlaps nothing and joins no loop
         overlaps: tuple[Overlap, ...] = ()
         access = channels = RowAccess()
         destination, result = operands[-1], op.results[0]

@@ -53,7 +53,7 @@ _LOOPS = (
 _PLAIN = frozenset(("scf.yield", "func.return", "memref.load", "memref.store", "memref.alloc"))
 """What may be left in the loops beside scalar code."""
 _LARGEST_INDEX = (1 << 30) - 1
-"""So that the sum of two is still one of 32 bits."""
+"""Largest number that its loops may count with: the sum of two still has 32 bits."""
 _SIZES = "choose tile sizes that divide the loops, or peel the loop or pad its slices"
 
 
@@ -97,6 +97,7 @@ def nest_of(layer: func.FuncOp) -> LoopNest:
     _run(module, _BUFFERISE, where)
     with layer.context, layer.location:
         _replace_copies(block)
+    # counted while multiplications are still in structured operations, whose loops say how often they run
     _run(module, _GENERALISE, where)
     macs = sum(_macs(op) for op in operations_in(block) if op.name == "linalg.generic")
     _run(module, _LOOPS, where)

@@ -63,7 +63,7 @@ def allocate(module: Module, binder: Binder, options: Mapping[str, str]) -> Plac
 
     Args:
         module: gets a `lowtide.arena`; its layers are told their directions.
-        binder: of the target.
+        binder: the target's.
         options: which override the module's attributes: `strategy`; `alignment` in bytes; `keep-input` (0 or 1);
             `overlap` (1: a layer may write over the part of a dying input that it no longer reads; 0: buffers share no
             byte at any step); `budget`, the bytes that the arena must fit in (0: none).
@@ -122,6 +122,7 @@ def placement_of(module: Module, binder: Binder) -> Placement:
     problem, calls = problem_of(program, overlap=kept[1])
     rows = [DictAttr(row) for row in ArrayAttr(arena.attributes["buffers"]) if isinstance(row, DictAttr)]
     offsets = [number_of(row["offset"]) if "offset" in row else None for row in rows]
+    # the offsets may have been edited: the validator sees to it that no two buffers get in each other's way
     places = tuple(offset for offset in offsets if offset is not None)
     chosen = {
         number: int(text_in(network.layers[call.layer - 1].op, DIRECTION) == DIRECTIONS[1])

@@ -98,7 +98,7 @@ def place(
         network, program: as in `Placement`.
         problem: what the allocator was asked: it knows the live range of each buffer.
         solution: offsets and sizes.
-        chosen: of the calls that may run both ways, the alternative picked.
+        chosen: by number of the call, which of `DIRECTIONS` the allocator picked for those that may run both ways.
     """
     numbers = range(len(program.calls))
     return Placement(
@@ -136,6 +136,7 @@ def _in_place(network: BoundNetwork, program: Program, offsets: tuple[int, ...])
     """The calls, outside loops, that would move bytes onto themselves."""
     found: dict[int, Place] = {}
     for number, call in enumerate(program.calls):
+        # calls inside loops, and those that start or finish a sum, have code in any case
         copy = network.graph.layers[call.layer - 1].copy
         if copy is None or program.loop_of(number) is not None or call.part:
             continue

@@ -70,12 +70,12 @@ class Declared:
     """A function that the network calls, to be filled by a kernel.
 
     Attributes:
-        name: of the general case; kernels and directions beside the first are told apart by what follows it.
+        name: the function's name with the layer's own kernel, forwards; other kernels and directions append to it.
         body: what it computes, or the code that does so.
         reduction: how its calls cut the reduction, where they accumulate.
         backwards: whether the loop around its calls goes from the last row, so that line buffers fill from their end.
         by_channels: whether its last two operands are the first channel and the end, instead of rows.
-        types: of its operands.
+        types: the types of its operands.
         calls: in the order of the code.
     """
 
@@ -100,7 +100,7 @@ class LayerCall:
     Attributes:
         op: the operation.
         kernel: the one picked for it, if any.
-        direction: of its loops.
+        direction: which way its loops go, one of `DIRECTIONS`.
     """
 
     op: func.CallOp
@@ -114,7 +114,7 @@ class NetworkCode:
 
     Attributes:
         declared: the functions that it calls, in the order of their first calls.
-        functions: of each call of the program the name of the function, before kernels are picked.
+        functions: the name of the function that each call of the program calls, before kernels are picked.
     """
 
     declared: tuple[Declared, ...]
@@ -127,7 +127,7 @@ def emit_calls(placement: Placement, module: Module, name: str) -> NetworkCode:
     Args:
         placement: the network on its arena.
         module: what is inserted into; its context is the network's, and current.
-        name: of the function, which takes the arena.
+        name: the function's name; it takes the arena.
     """
     return _Emitter(placement, module).emit(name)
 
@@ -212,6 +212,7 @@ class _Emitter:
         fusion = self._fusion(first)
         schedule = schedule_of(self._network.graph, fusion)
         numbers = range(loop.first, loop.last + 1)
+        # one `scf.for` for all stages: each makes what it can once the stage before it has made its rows
         with self._layer(first).op.location, _for(schedule.rows) as row:
             down = bounds_of(schedule.rows, row)
             if schedule.columns is None:
@@ -245,6 +246,7 @@ class _Emitter:
             return Reduction((accumulation.dimension,))
         rows, columns = extents_of(self._network.graph.tensors[call.reads[0].tensor].shape)
         extent = accumulation.node.extents[accumulation.dimension]
+        # the reduction goes over whole rows at once, as a dense layer's does: rows become ranges of elements
         if extent != rows:
             return Reduction((accumulation.dimension,), (columns, extent // (rows * columns)))
         across = (accumulation.columns,) if by_columns and accumulation.columns is not None else ()

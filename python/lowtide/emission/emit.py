@@ -80,7 +80,7 @@ def emit(
     Args:
         placement: the network on its arena.
         module: what the code is added to, and offsets and sizes are noted on; of the network's context.
-        name: of the network's function.
+        name: the name of the network's function.
         microkernels: how the core multiplies.
         kernel: the one for every layer; None for those that were picked, or are best.
 
@@ -116,6 +116,7 @@ def _define_all(module: Module, declared: Declared, microkernels: str, constants
     for call in declared.calls:
         picked = kernel_name(declared.body, kernel or call.kernel)
         found.setdefault((picked, call.direction), []).append(call)
+    # in a fixed order, so that the same network gives the same text
     for (picked, direction), alike in sorted(found.items(), key=lambda item: _rank(*item[0])):
         calls = [call.op for call in alike]
         how = How(microkernels, direction == DIRECTIONS[1], constants=constants.intervals(calls))
@@ -166,6 +167,7 @@ def _define(module: Module, declared: Declared, body: LayerBody, kernel: str, ho
     location = callers.calls[0].location
     name = declared.name + ("" if kernel == kernel_name(body) else f"_{kernel}")
     name += "_backwards" if how.backwards else ""
+    # weights in the order in which the kernel reads them, and the like: constants of the callers, made at compile time
     derived = callers.derived(KERNELS[kernel], body, how.microkernels)
     with InsertionPoint.at_block_begin(module.body), location:
         more = [type_of(value) for value in derived[0]]

@@ -112,7 +112,7 @@ def _layer(value: Value, part: _Slice) -> Operation:
         destination = root.operands[1] if root.name == "tensor.insert_slice" else None
         owner = None if destination is None else defining(destination)
         if destination is None or (owner is not None and role_of(owner) is Role.EMPTY):
-            # its own: an empty tensor that others use too may move into one of them
+            # an empty tensor of its own: one that others use too may move into one of them
             kind = RankedTensorType(value.type)
             destination = tensor.empty(kind.shape, kind.element_type)
         return create_layer(destination, value.type, kind_of(list(part)), layer_name(root))
@@ -124,6 +124,7 @@ def _fill(layer: Operation, value: Value, part: _Slice, owners: Mapping[Value, V
     copies: dict[Value, Value] = {}
     for op in part:
         result = op.results[0]
+        # moved rather than copied where that is possible, so that a script's handles still mean it
         held = op
         if owners[result] == value:
             block.append(op)

@@ -43,7 +43,7 @@ _STRIPED = " · striped: bytes that a layer's output takes over from its input"
 
 @dataclass(frozen=True)
 class _Scale:
-    """From steps and bytes to pixels."""
+    """How steps and bytes become pixels of the plot."""
 
     steps: int
     top_bytes: int

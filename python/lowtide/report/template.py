@@ -34,5 +34,5 @@ class Tick:
 
 
 def clean(text: str) -> str:
-    """Without the characters that XML cannot hold at all."""
+    """The text without the characters that XML cannot hold at all."""
     return _NOT_XML.sub("\ufffd", text)

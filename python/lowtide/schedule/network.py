@@ -38,11 +38,11 @@ class ScheduledLayer:
         name: the model's of its output.
         kind: conv, depthwise, dense, pool, gather, concat, reduce or map.
         inputs, output: shapes, batch included.
-        nbytes: of the output when it is whole.
+        nbytes: bytes of the output when it is whole.
         macs: multiply-accumulates when it is computed once.
-        kernel: that computes it.
-        kernels: that can; the first of them does where none is picked.
-        loop: that it is in; None where it runs whole.
+        kernel: the kernel that computes it.
+        kernels: the kernels that can; the first of them does where none is picked.
+        loop: the fused loop that it is in; None where it runs whole.
         part: its number where it writes a part of a concat that can be copied (`Schedule.concat`), else 0.
     """
 

@@ -49,8 +49,8 @@ class Step:
 
     Attributes:
         text: what was done.
-        arena_bytes: of the arena that a compile makes, model input and output included.
-        predicted_instructions: of one inference, by the cost model.
+        arena_bytes: bytes of the arena that a compile makes, model input and output included.
+        predicted_instructions: instructions of one inference, as the cost model predicts them.
     """
 
     text: str

@@ -157,7 +157,7 @@ def kernel(chosen: Handle, *, name: str) -> None:
 
     Args:
         chosen: the layers.
-        name: of `lowtide.kernels.library.KERNELS`.
+        name: a name of `lowtide.kernels.library.KERNELS`.
     """
     _step("kernel", chosen, {"kernel": StringAttr.get(name)})
 

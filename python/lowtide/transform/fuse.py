@@ -26,9 +26,9 @@ def fuse(module: Module, layers: Sequence[Operation], wanted: Fusion, binder: Bi
 
     Args:
         module: its network has been cut into layers.
-        layers: of the network's block, in its order.
+        layers: layers of the network's block, in its order.
         wanted: how the loop goes; which layers it has is not looked at.
-        binder: of the target.
+        binder: the target's.
 
     Returns:
         the `lowtide.fused`.
@@ -50,6 +50,7 @@ def _check(network: BoundNetwork, layers: Sequence[Operation], wanted: Fusion) -
         owner = defining(destination_of(layer))
         if owner is None or role_of(owner) is not Role.EMPTY:
             raise UnschedulableError(f"layer '{label_of(layer)}' writes a part of a tensor that others write too")
+    # judged on the graph as it will be: data alone, so that a refusal has changed nothing
     order = [*range(1, chain[0]), *between, *chain, *range(chain[-1] + 1, len(steps) + 1)]
     first = chain[0] + len(between)
     schedule_of(network.graph.reordered(order), replace(wanted, first=first, last=first + len(chain) - 1))
@@ -69,6 +70,7 @@ def _check_between(network: BoundNetwork, chain: Sequence[int], between: Sequenc
 def _build(layers: Sequence[Operation], wanted: Fusion) -> Operation:
     block, own = layers[0].block, set(layers)
     outside = [any(user not in own for user in _users(layer.results[0], block)) for layer in layers]
+    # reshapes of what the layers make: those that only the loop needs move into it, the others stay behind it
     views = _views(layers, block)
     with layers[0].context, layers[-1].location, InsertionPoint(layers[-1]):
         attributes = {

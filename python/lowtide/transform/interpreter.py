@@ -60,7 +60,7 @@ def apply_script(
         script: the text, or the file that holds it.
         name: how messages call a script that is text.
         check: raises an error where it does not want the script's module to be applied.
-        binder: of the target; a new one where there is none.
+        binder: the target's; a new one where there is none.
 
     Raises:
         InputError: the script can't be read or isn't valid, has no `@__transform_main`, or one of its steps fails.
