@@ -202,6 +202,7 @@ class Binder:
         if text in self._bound:
             function.operation.erase()
             return self._bound[text]
+        # no loop description covers a loop of MLIR's own tiling: MLIR makes its code
         if kind == LOOP:
             body = nest_of(function)
         else:
@@ -225,6 +226,7 @@ def _function_of(layer: Operation, module: Module) -> func.FuncOp:
         function = func.FuncOp("layer", kind, visibility="private")
         block = function.add_entry_block()
         mapping: dict[Value, Value] = dict(zip(operands[:-1], list(block.arguments)[:-1], strict=True))
+        # cloned, as the layer itself stays in the network; what it takes from outside becomes arguments
         operations = [view.operation for view in body_of(layer).operations]
         with InsertionPoint(block):
             for op in operations[:-1]:

@@ -169,6 +169,7 @@ class _Reader:
             overlaps = self._overlaps(bound, kernel, operands)
             found = {argument: (index, self._tensors[index].shape) for argument, index in read.items()}
             access, channels = bound.access(found, "rows"), bound.access(found, "channels")
+        # what only moves bytes may find its input in place already, and then has no code
         copy = bound.copy
         element = DTYPE_BYTES[element_dtype(RankedTensorType(result.type).element_type)]
         self._bound.append(PlacedLayer(op, bound, tuple(operands[:-1])))
@@ -206,6 +207,7 @@ class _Reader:
             if operand in self._buffers:
                 profile = bound.profile(argument, kernel, bytes_of(operand), bytes_of(operands[-1]))
                 index = self._buffers[operand]
+                # a kernel may read one tensor through two arguments: what holds for both is the larger distance
                 seen = found.get(index, Overlap(index, profile.forwards, profile.backwards))
                 distances = max(seen.forwards, profile.forwards), max(seen.backwards, profile.backwards)
                 found[index] = Overlap(index, *distances)
@@ -216,6 +218,7 @@ class _Reader:
         wanted = self._layer_counts
         if wanted is None or isinstance(bound.body, LoopNest):
             return None
+        # counting emits the kernel's loops, which takes longer than all else: equal layers are counted once
         key = bound, wanted, kernel
         if key not in self._binder.layer_counts:
             fixed = {number: value for number, value in enumerate(operands[:-1]) if _is_weight(value)}

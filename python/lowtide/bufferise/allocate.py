@@ -84,6 +84,7 @@ def allocate(module: Module, binder: Binder, options: Mapping[str, str]) -> Plac
     budget = _number(module, options, "budget", BUDGET, 0)
     network = read_network(module, binder, stage=STAGE)
     program = _program(network, alignment, keep=keep)
+    # `calls` says which call each choice of the allocator, forwards or backwards, is about
     problem, calls = problem_of(program, overlap=overlap)
     solution = solve(problem, strategy)
     check_arena(solution.arena_bytes)
@@ -124,6 +125,7 @@ def placement_of(module: Module, binder: Binder) -> Placement:
     offsets = [number_of(row["offset"]) if "offset" in row else None for row in rows]
     # the offsets may have been edited: the validator sees to it that no two buffers get in each other's way
     places = tuple(offset for offset in offsets if offset is not None)
+    # calls in loops go the way of their loop, and a sum is started before it: the allocator has no choice there
     chosen = {
         number: int(text_in(network.layers[call.layer - 1].op, DIRECTION) == DIRECTIONS[1])
         for number, call in enumerate(program.calls)
@@ -163,6 +165,7 @@ def _note(module: Module, placement: Placement, alignment: int, *, keep: bool, o
         }
         Operation.create(ArenaOp.OPERATION_NAME, attributes=attributes)
         for call, direction in zip(placement.program.calls, placement.directions, strict=True):
+            # a layer about which nothing is said goes forwards
             if direction == DIRECTIONS[1]:
                 layer = placement.network.layers[call.layer - 1].op
                 layer.attributes[DIRECTION] = StringAttr.get(direction)
@@ -171,6 +174,7 @@ def _note(module: Module, placement: Placement, alignment: int, *, keep: bool, o
 def _number(module: Module, options: Mapping[str, str], option: str, attribute: str, default: int) -> int:
     """An option's value, else the attribute's, else the default; a flag may be `true` or `false`."""
     if option in options:
+        # a flag without a value, as in `overlap`, comes as `true`
         text = {"true": "1", "false": "0"}.get(options[option], options[option])
         if not text.isdecimal():
             raise UsageError(STAGE, f"{option} is a number, not '{options[option]}'")

@@ -63,6 +63,7 @@ class Placement:
 
     def accesses(self, functions: tuple[str, ...]) -> tuple[LayerAccess, ...]:
         """What each call reads and writes; `functions` are those that the code calls."""
+        # a call that finds its output in place stores nothing; the witness takes it as a move that has happened
         names, found = [buffer.name for buffer in self.program.buffers], list[LayerAccess]()
         for number, (call, function) in enumerate(zip(self.actual.calls, functions, strict=True)):
             first, count = self.in_place.get(number, (0, 0))

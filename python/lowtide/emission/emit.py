@@ -156,6 +156,7 @@ class _Callers:
             with InsertionPoint(op), op.location:
                 operands = [*op.operands, *(self.constants.new(value) for value in values)]
                 made = func.CallOp([], FlatSymbolRefAttr.get(name), operands).operation
+            # what passes or scripts have noted on the call stays with it
             for word in op.attributes:
                 if word != "callee":
                     made.attributes[word] = op.attributes[word]
@@ -194,6 +195,7 @@ def _part(declared: Declared, body: LayerBody, arguments: Sequence[Value]) -> Pa
         return None
     pairs = list(zip(bounds[::2], bounds[1::2], strict=True))
     reduction, unit = declared.reduction, 1
+    # where one dimension goes over all elements of the input, rows and columns are ranges of elements
     if reduction.flat is not None:
         columns, channels = reduction.flat
         unit = channels if len(pairs) > 1 else columns * channels

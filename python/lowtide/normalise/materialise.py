@@ -126,6 +126,7 @@ class _Cutter:
         """Give the value a buffer."""
         if value not in self.buffered:
             self.buffered.add(value)
+            # both depend on which tensors have buffers
             self._sources.clear()
             self._followers.clear()
 
@@ -171,8 +172,7 @@ class _Cutter:
     def _need(self, value: Value) -> None:
         """Give what a root reads a buffer, unless it comes of one by index arithmetic alone.
 
-        A root reads each element many times. Only what a pad or a slice adds to an index is cheap enough to be done each
-        time.
+        A root reads each element many times: only what a pad or a slice does to an index is cheap enough for that.
         """
         op = defining(value)
         if op is None or value in self.buffered:
@@ -211,6 +211,7 @@ class _Cutter:
             return None
         user = users[0]
         if role_of(user) is Role.RESHAPE:
+            # a reshape moves no byte: what is behind it can be written straight into the concat all the same
             return self._concat_of(user.results[0])
         return user.results[0] if role_of(user) is Role.INSERT and user.operands[0] == value else None
 

@@ -92,6 +92,7 @@ def _build(layers: Sequence[Operation], wanted: Fusion) -> Operation:
                 made[view.results[0]] = view.results[0]
     for view in reversed([view for view in views if view.results[0] not in made or view.block != inside]):
         view.move_after(fused)
+    # last first, as each is inserted right behind the loop: they end up in the layers' order
     for number, (layer, needed) in reversed(list(enumerate(zip(layers, outside, strict=True), start=1))):
         if needed:
             with layer.location, InsertionPoint.after(fused):
@@ -107,6 +108,7 @@ def _move(layer: Operation, inside: Block, made: dict[Value, Value]) -> None:
         if _root(value) in made:
             _replace(value, _viewed(value, inside, made), lambda user: is_within(user, body_of(layer)))
     owner = defining(destination_of(layer))
+    # the empty tensor that stands for the layer's buffer belongs to the layer alone
     if owner is not None and owner.name == "tensor.empty" and len(list(owner.results[0].uses)) == 1:
         inside.append(owner)
     inside.append(layer)

@@ -70,6 +70,7 @@ def apply_script(
     place = str(script) if isinstance(script, Path) else name
     check(script_module)
     sequence = _main_sequence(script_module, place)
+    # operations of the dialect find the binder, and leave their reasons, in the session: MLIR carries neither
     with new_session(binder) as session:
         try:
             interpreter.apply_named_sequence(module, sequence, script_module)
