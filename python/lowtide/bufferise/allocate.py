@@ -89,7 +89,7 @@ def allocate(module: Module, binder: Binder, options: Mapping[str, str]) -> Plac
     solution = solve(problem, strategy)
     check_arena(solution.arena_bytes)
     choices = zip(calls, solution.choices, strict=True)
-    placement = place(network, program, problem, solution, {call: pick for call, pick in choices if call is not None})
+    placement = place(network, program, solution, {call: pick for call, pick in choices if call is not None})
     if 0 < budget < solution.arena_bytes:
         steps = step_names([call.name for call in program.calls])
         sizes = solution.arena_bytes, solution.bound_bytes, budget
@@ -137,7 +137,7 @@ def placement_of(module: Module, binder: Binder) -> Placement:
         validate(problem, solution)
     except InternalError as error:
         raise InputError("kernels", f"the arena is none for this network: {error.message}") from None
-    return place(network, program, problem, solution, chosen)
+    return place(network, program, solution, chosen)
 
 
 def _program(network: BoundNetwork, alignment: int, *, keep: bool) -> Program:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from lowtide.alloc import Problem, Solution
+from lowtide.alloc import Solution
 from lowtide.bound.build import BoundNetwork
 from lowtide.bound.loop_nest import LoopNest
 from lowtide.dtypes import DTYPE_BYTES
@@ -89,7 +89,6 @@ class Placement:
 def place(
     network: BoundNetwork,
     program: Program,
-    problem: Problem,
     solution: Solution,
     chosen: Mapping[int, int],
 ) -> Placement:
@@ -97,7 +96,6 @@ def place(
 
     Args:
         network, program: as in `Placement`.
-        problem: what the allocator was asked: it knows the live range of each buffer.
         solution: offsets and sizes.
         chosen: by number of the call, which of `DIRECTIONS` the allocator picked for those that may run both ways.
     """
@@ -105,7 +103,7 @@ def place(
     return Placement(
         network,
         program,
-        placed_buffers(program, problem, solution),
+        placed_buffers(program, solution),
         solution.arena_bytes,
         solution.bound_bytes,
         tuple(DIRECTIONS[1] if chosen.get(number) else DIRECTIONS[0] for number in numbers),
@@ -113,15 +111,15 @@ def place(
     )
 
 
-def placed_buffers(program: Program, problem: Problem, solution: Solution) -> tuple[PlacedBuffer, ...]:
+def placed_buffers(program: Program, solution: Solution) -> tuple[PlacedBuffer, ...]:
     """The buffers of a program where the allocator puts them; arguments as for `place`."""
     return tuple(
         PlacedBuffer(
             name=buffer.name,
             size=buffer.nbytes,
             offset=offset,
-            first=lives.first,
-            last=lives.last,
+            first=first,
+            last=last,
             pixels=buffer.pixels,
             columns=buffer.columns,
             shift=buffer.shift,
@@ -129,7 +127,7 @@ def placed_buffers(program: Program, problem: Problem, solution: Solution) -> tu
             channels=buffer.innermost,
             element=DTYPE_BYTES[buffer.dtype],
         )
-        for buffer, lives, offset in zip(program.buffers, problem.buffers, solution.offsets, strict=True)
+        for buffer, (first, last), offset in zip(program.buffers, program.lives(), solution.offsets, strict=True)
     )
 
 

@@ -161,7 +161,7 @@ class State:
     @cached_property
     def picture(self) -> str:
         """The memory map that a compile would write, as SVG."""
-        buffers = placed_buffers(self.program, self.problem, self.solution)
+        buffers = placed_buffers(self.program, self.solution)
         steps = step_names([call.name for call in self.program.calls])
         return memory_map_svg(self.model.title, buffers, steps, max(self.solution.arena_bytes, 1))
 
