@@ -135,8 +135,7 @@ def run(
     arena = max(offset + buffer.size for offset, buffer in zip(offsets, problem.buffers, strict=True))
     solution = Solution(offsets, picked, arena, 0, "given")
     chosen = {call: pick for call, pick in zip(layers, picked, strict=True) if call is not None}
-    lives = [(buffer.first, buffer.last) for buffer in problem.buffers]
-    return _run(place(network, program, lives, solution, chosen), module, list(inputs), folder, report)
+    return _run(place(network, program, solution, chosen), module, list(inputs), folder, report)
 
 
 def _close(forbidden: Forbidden, shift: int) -> dict[str, int]:

@@ -18,7 +18,7 @@ _INDEX = 32
 
 _Array = npt.NDArray[Any]
 _Rule = Callable[[Sequence[Integers], int, int], Integers | None]
-"""From the operands, the width of the result and that of the last operand to the result, or None."""
+"""Computes a result from the operands, the width of the result and that of the last operand, or gives None."""
 
 
 def calculated(op: Operation, operands: Sequence[Integers]) -> Integers | None:
@@ -150,4 +150,4 @@ _COMPARISONS: Sequence[_Rule] = (
     _unsigned(np.greater),
     _unsigned(np.greater_equal),
 )
-"""By the number of `arith.cmpi`'s predicate."""
+"""The comparisons by the number of `arith.cmpi`'s predicate."""

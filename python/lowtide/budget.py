@@ -19,8 +19,8 @@ def ram_refusal(report: Report, least: Report, ram: int) -> InputError:
     """What to say of a network that does not fit.
 
     Args:
-        report: of the network as it was to be compiled.
-        least: of the same network with a plan that fits, or with the one that takes the least.
+        report: the report of the network as it was to be compiled.
+        least: the report of the same network with a plan that fits, or with the one that takes the least.
         ram: bytes that there are.
     """
     if least.sram_bytes <= ram:
@@ -45,7 +45,7 @@ def flash_refusal(report: Report, flash: int) -> InputError:
     """What to say of a network that does not fit.
 
     Args:
-        report: of the network.
+        report: the report of the network.
         flash: bytes that there are.
     """
     parts = f"code {report.code_bytes:,} + constants {report.weights_bytes:,}"
@@ -66,7 +66,7 @@ def arena_refusal(
     """What to say of an arena that does not fit its budget.
 
     Args:
-        arena_bytes: of the best placement that was found.
+        arena_bytes: bytes of the best placement that was found.
         bound_bytes: what no placement of these buffers can be under.
         budget: bytes that there are.
         buffers: at their places.

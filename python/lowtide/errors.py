@@ -30,7 +30,7 @@ class LowtideError(Exception):
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[partial[LowtideError], tuple[str, str]]:
-        """For a process that hands its error to another."""
+        """How an error gets from one process to another: `pickle` calls the class again with these arguments."""
         return partial(type(self), where=self.where, remedy=self.remedy), (self.stage, self.message)
 
     def __str__(self) -> str:

@@ -23,7 +23,7 @@ SECONDS = 40
 _PATIENCE = 600
 """Seconds on the clock after which a task is given up: other processes may take the processor."""
 MEMORY_BYTES = 4 << 30
-"""That the process of a task may reserve."""
+"""Bytes that the process of a task may reserve."""
 _REMEDY = "reduce the file to what is needed, or write it again with the tool that made it"
 _REASON = re.compile(r"^LLVM ERROR: (?P<reason>.*)|what\(\):\s*(?P<thrown>.*)", re.MULTILINE)
 _ERRORS: Mapping[str, type[LowtideError]] = {kind.__name__: kind for kind in (InputError, UsageError, InternalError)}

@@ -11,7 +11,7 @@ MOST_TENSOR = 32 << 20
 MOST_ARENA = 64 << 20
 """Bytes of an arena."""
 LARGEST_INDEX = (1 << 31) - 1
-"""That a loop of the code counts to, and so what a number of rows, columns, channels or layers can be: 32 bits."""
+"""Largest number that a loop of the code counts to (32 bits), and so most rows, columns, channels or layers."""
 MOST_SEED = (1 << 64) - 1
 MOST_RUNS = 10_000
 """Runs of one `verify`, and processes of one `explore`."""
@@ -22,7 +22,7 @@ def check_number(stage: str, value: object, option: str, least: int, most: int) 
 
     Args:
         stage: to name in the error.
-        value: of the option.
+        value: what the option was given.
         option: its name on the command line, without the dashes.
         least, most: both included.
     """

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 
 from lowtide.bound.bind import Binder
@@ -25,7 +24,7 @@ from lowtide.graph.graph import Graph
 from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel
 from lowtide.importer.tflite import explain_refusal
-from lowtide.ir import ArrayAttr, IntegerAttr, IntegerType, Module, Operation, StringAttr, parse_module, text_of
+from lowtide.ir import Module, Operation, StringAttr, bytecode_of, i64_array, parse_module, text_of
 from lowtide.kernels.library import GENERAL, PREPACKED
 from lowtide.kernels.microkernels import PLAIN, note_microkernels
 from lowtide.limits import check_arena
@@ -109,9 +108,8 @@ def inspect_model(
 
 
 def _copy(module: Module) -> Module:
-    buffer = BytesIO()
-    module.operation.write_bytecode(buffer)
-    return parse_module(buffer.getvalue(), module.context)
+    # by bytecode: unlike a clone it can't share anything with what a script changes
+    return parse_module(bytecode_of(module), module.context)
 
 
 def graph_of(
@@ -119,7 +117,11 @@ def graph_of(
 ) -> Graph:
     """The graph of a normalised module with these parts of concats copied; the module stays as it is.
 
-    With `works` it says that of what the kernels do, for the cost model.
+    Args:
+        module: the network in normalised linalg.
+        copied: numbers of the parts, from 1 in program order.
+        layer_counts: what to count of each layer's kernel, for the cost model; None counts nothing.
+        binder: the target's; a new one where there is none.
     """
     return build_graph(outlined_copy(module, copied), binder, layer_counts=layer_counts)
 
@@ -128,8 +130,7 @@ def outlined_copy(module: Module, copied: Sequence[int]) -> Module:
     """A normalised module cut into layers, with these parts of concats copied; the module stays as it is."""
     outlined = _copy(module)
     with module.context:
-        numbers = [IntegerAttr.get(IntegerType.get_signless(64), number) for number in copied]
-        outlined.operation.attributes[COPIED] = ArrayAttr.get(numbers)
+        outlined.operation.attributes[COPIED] = i64_array(copied)
     outline_once(outlined)
     return outlined
 
@@ -139,7 +140,7 @@ class Opened:
     """A model's file that has been read: what all plans for a target start from.
 
     Attributes:
-        path: of the file.
+        path: the file.
         model: its network in normalised linalg, which stays as it is.
         binder: its distinct layers.
     """
@@ -176,13 +177,21 @@ def lower(
     spare_flash: int = 0,
     stages: Stages,
 ) -> Lowered:
-    """Every stage up to codegen, of a file or of one that has been read (then `until` has been heeded).
+    """Every stage up to codegen, of a file or of one that has been read.
 
-    `planner` takes another search, `works` lets the graph say what the kernels do.
-
-    `arena_limit` is what `fit` stays within if it can. Where the plan's arena is known to stay within it, the script
-    carries it as the arena's budget. Layers may take `spare_flash` bytes more than they must, where that makes them
-    faster.
+    Args:
+        path: the file, or what `open_model` made of it.
+        target: the core.
+        objective: what the search looks for.
+        plan: a script's file, to be applied instead of searching.
+        arena_limit: bytes that `fit` stays within if it can; where the plan's arena is known to stay within it, the
+            script carries it as the arena's budget.
+        planner: another search than the objective's.
+        until: tensors that become the outputs; of a file that has been read they are already.
+        keep_input: the inputs' bytes stay intact.
+        layer_counts: whether the graph says what the kernels do, as the cost model needs it.
+        spare_flash: bytes of flash that layers may take more than they must, where that makes them faster.
+        stages: told of each stage as it begins.
 
     Raises:
         LowtideError: whatever a stage refuses.

@@ -16,7 +16,7 @@ class PlacedBuffer:
         pixels: how many it holds at a time; where that is not all of the tensor, it is a ring: pixel
             p = row * columns + column lies at p modulo `pixels`.
         columns: pixels of a row.
-        shift: of a ring that fills from its end: pixel p lies at p + shift.
+        shift: how far a ring that fills from its end is shifted: pixel p lies at p + shift.
         block: columns of a block, in which row and column are each taken modulo the block's; 0 for a ring. A slice of
             channels is a block: each place of the tensor a row, the channels its columns.
         channels: extent of the innermost dimension of the tensor.

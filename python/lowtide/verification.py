@@ -54,7 +54,7 @@ class Verification:
         oracle: where the reference outputs come from.
         passed: int8 bit-exact, float within `FLOAT_TOLERANCE` of the range.
         result: what the first emulated run measured.
-        report: of the compiled network.
+        report: the report of the compiled network.
     """
 
     difference: Difference

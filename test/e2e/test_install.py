@@ -1,4 +1,4 @@
-"""What `pip install .` installs: every file of the packages, and commands that work from there."""
+"""What `pip install .` installs: every file of the packages, commands that work from there, and types for scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("python/lowtide", "dialects/lowtide_dialect", "firmware/lowtide_firmware")
+PACKAGES = {
+    "python/lowtide": "lowtide",
+    "dialects/lowtide_dialect": "lowtide_dialect",
+    "firmware/lowtide_firmware": "lowtide_firmware",
+    "typings/torch_mlir": "torch_mlir-stubs",
+}
+"""The folders that become packages, and the packages' names."""
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "setuptools", minversion="77", reason="building the wheel needs setuptools 77: pip install -e .[dev]"
     )
     folder = tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -42,12 +48,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_has_every_file(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    files = (path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file())
-    roots = {ROOT / package: (ROOT / package).parent for package in PACKAGES}
     expected = {
-        path.relative_to(next(root for package, root in roots.items() if path.is_relative_to(package))).as_posix()
-        for path in files
-        if "__pycache__" not in path.parts
+        f"{package}/{path.relative_to(ROOT / folder).as_posix()}"
+        for folder, package in PACKAGES.items()
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert names == expected
 
@@ -74,6 +79,27 @@ def test_the_firmware_is_found_there(installed: Path, tmp_path: Path) -> None:
     code = "from lowtide.emulate.backends.firmware import firmware_directory; print(firmware_directory())"
     done = _run(installed, tmp_path, [sys.executable, "-c", code])
     assert done.stdout.strip() == str(installed / "lowtide_firmware"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "finding"),
+    [
+        ("", "", "0 errors, 0 warnings"),
+        ("rows=1", 'rows="1"', "reportArgumentType"),
+        ("script.module, strategy", "script.modules, strategy", "reportAttributeAccessIssue"),
+    ],
+)
+def test_a_sample_script_passes_strict_type_checks_there(
+    installed: Path, tmp_path: Path, old: str, new: str, finding: str
+) -> None:
+    """The types of MLIR's bindings come with the wheel: nothing of the checkout is on the type checker's path."""
+    pytest.importorskip("pyright", reason="checking types needs pyright: pip install -e .[dev]")
+    sample = (ROOT / "examples" / "digits" / "script.py").read_text()
+    (tmp_path / "sample.py").write_text(sample.replace(old, new, 1))
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--project", str(tmp_path)]
+    done = _run(installed, tmp_path, command)
+    assert (done.returncode, finding in done.stdout) == (int(new != ""), True), done.stdout + done.stderr
 
 
 def _pip(*arguments: str) -> None:

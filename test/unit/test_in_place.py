@@ -66,6 +66,6 @@ def test_a_move_has_no_code_where_source_and_target_meet_to_the_byte(kind: str, 
         if of_y == of_z + 2 * row:
             expected[second] = 2 * row, row
         solution = Solution(tuple(offsets), (), 0, 0, "given")
-        assert place(found, program, program.lives(), solution, {}).in_place == expected, (of_y, of_z)
+        assert place(found, program, solution, {}).in_place == expected, (of_y, of_z)
         seen.add(frozenset(expected))
     assert {frozenset({slicing}), frozenset({first}), frozenset({second}), frozenset({first, second})} <= seen

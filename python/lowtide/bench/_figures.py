@@ -26,7 +26,7 @@ from lowtide.stages import Stages
 from lowtide.targets import Target
 
 SEED = 0
-"""Of the random input, as `lowtide run` takes it by default."""
+"""Seed of the random input, the one that `lowtide run` takes by default."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class LayerFigures:
 
     Attributes:
         name: the model's name of its output.
-        kind: see `lowtide.graph.graph.Layer`; empty for what is no layer.
+        kind: conv, depthwise, dense and so on, as in `lowtide.graph.graph.Layer`; empty for what is no layer.
         function: the kernel's function in the artifact; layers of the same name share one.
-        macs: of one inference.
-        mix: the instructions of one inference.
-        code_bytes: of its function.
+        macs: multiply-accumulates of one inference.
+        mix: the instructions of one inference, by kind.
+        code_bytes: bytes of its function.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Figures:
     Attributes:
         model: the file's stem.
         target, objective: what it was compiled for.
-        macs, instructions: of one inference; None where the emulator can't count.
+        macs, instructions: figures of one inference; no instructions where the emulator can't count.
         mix: the instructions by kind, or None where the emulator can't tell.
         note: why there is no `mix`, else empty.
         code_bytes, weights_bytes: flash, of instructions and of constants.
@@ -90,7 +90,7 @@ def measure(
     Args:
         model: its file.
         target: the core.
-        objective: of the plan.
+        objective: what the plan is searched for.
         layers: compile and run it once more with its layers apart.
         listen: is told what begins.
 

@@ -16,7 +16,7 @@ def add_networks(parser: ArgumentParser, doing: str, targets: Sequence[str], obj
     """Models, cores and the objective of their plans.
 
     Args:
-        parser: of the benchmark.
+        parser: the benchmark's.
         doing: what it does with a core, as in "measure on".
         targets: its cores where none is named.
         objectives: those that it has figures of.

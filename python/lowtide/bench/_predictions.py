@@ -23,7 +23,7 @@ class Prediction:
     """A model's plan for a core.
 
     Attributes:
-        predicted: by the cost model.
+        predicted: the cost of one inference, by the cost model.
         measured_on: the core whose coefficients it took.
         figures: what was counted.
     """
@@ -34,7 +34,7 @@ class Prediction:
 
     @property
     def error(self) -> float | None:
-        """Of the predicted instructions, as a part of those counted; None where they were not."""
+        """How far the predicted instructions are off, as a part of those counted; None where none were counted."""
         counted = self.figures.instructions
         return None if counted is None else self.predicted.instructions / counted - 1
 
@@ -47,7 +47,7 @@ def predict(
     Args:
         model: its file.
         target: the core.
-        objective: of the plan.
+        objective: what the plan is searched for.
         listen: is told what begins.
 
     Raises:

@@ -24,7 +24,7 @@ LITERT_MICRO: dict[str, Published] = {
     "person_detect": Published(22_930_000, 82_420),
     "micro_speech_quantized": Published(1_500_000, 6_932),
 }
-"""By the model file's stem; instructions to three or four digits, as they were noted."""
+"""The library's figures by the model file's stem; instructions to three or four digits, as they were noted."""
 
 
 def published(model: str, target: str) -> Published | None:

@@ -25,7 +25,8 @@ class Chain:
     """A network under construction, in which each layer takes what the one before it gives.
 
     Attributes:
-        shape: of what the last layer gives: batch (1), rows, columns, channels; batch and features after a dense one.
+        shape: shape of what the last layer gives: batch (1), rows, columns and channels; behind a dense layer batch and
+            features.
     """
 
     shape: tuple[int, ...]
@@ -184,7 +185,7 @@ def _stacked() -> Chain:
 
 _MAKERS = (_pointwise, _windowed, _deep, _narrow, _image, _speech, _multiplied, _spotted, _stacked)
 NETWORKS = {maker.__name__.removeprefix("_"): maker for maker in _MAKERS}
-"""By name what makes each."""
+"""The functions that make the networks, by name."""
 
 _FUSED: tuple[tuple[str, Objective], ...] = (
     *((name, "free") for name in ("image", "speech", "deep", "spotted", "windowed")),

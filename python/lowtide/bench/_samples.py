@@ -22,7 +22,7 @@ def samples_of(model: Path, target: Target, objective: Objective) -> list[Sample
     Args:
         model: its file.
         target: the core.
-        objective: of the plan.
+        objective: what the plan is searched for.
 
     Raises:
         LowtideError: whatever a stage refuses.

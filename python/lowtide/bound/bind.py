@@ -58,9 +58,9 @@ class BoundLayer:
     """What a layer computes, for one target.
 
     Attributes:
-        name: of its function in the code; equal layers share one.
+        name: the name of its function in the code; equal layers share one.
         kind: conv, depthwise, dense, pool, gather, concat, reduce, map or loop.
-        body: its loop description; of a loop that MLIR's own tiling made its code.
+        body: its loop description; where MLIR's own tiling has made a loop of it, that loop's code.
         microkernels: how the target multiplies.
         module: what the operations behind the body are in; they go with it.
     """
@@ -87,7 +87,7 @@ class BoundLayer:
 
     @cached_property
     def copy(self) -> Copy | None:
-        """Where it only moves bytes, which."""
+        """Which bytes it moves, where it does nothing else; None for a layer that computes."""
         return None if isinstance(self.body, LoopNest) else copy_of(self.body)
 
     def kernel(self, picked: str | None = None) -> str:
@@ -100,8 +100,9 @@ class BoundLayer:
         return LOOPS
 
     def profile(self, argument: int, kernel: str | None, input_bytes: int, output_bytes: int) -> Profile:
-        """How far the output may run into an argument, with the kernel picked for it or its own."""
+        """How far the output may run into an argument, with the kernel picked for it or its own; bytes."""
         if isinstance(self.body, LoopNest):
+            # nothing is known of the order of its loads and stores, so that the two share no byte
             return Profile(output_bytes, output_bytes)
         key = argument, kernel, input_bytes, output_bytes
         if key not in self._profiles:
@@ -150,6 +151,7 @@ class BoundLayer:
         kind = RankedTensorType(accumulation.node.op.results[0].type)
         finish, destination = finishing_body(body, accumulation), RankedTensorType(body.arguments[-1])
         sizes = [math.prod(t.shape) * DTYPE_BYTES[element_dtype(t.element_type)] for t in (kind, destination)]
+        # the accumulator dies in the call that makes the output of it, which may lie over it as over any input
         found = kernel_for(finish, kernel_for_part(finish, kernel))
         profile = found.profile(finish, accumulation.argument, sizes[0], sizes[1], self.microkernels)
         dtype = element_dtype(kind.element_type)
@@ -195,10 +197,12 @@ class Binder:
                 self._module = Module.create()
         kind = StringAttr(layer.attributes["kind"]).value
         function = _function_of(layer, self._module)
+        # the text has neither names nor places of the model: equal text is an equal layer
         text = f"{kind}: {text_of([function.operation])}"
         if text in self._bound:
             function.operation.erase()
             return self._bound[text]
+        # no loop description covers a loop of MLIR's own tiling: MLIR makes its code
         if kind == LOOP:
             body = nest_of(function)
         else:
@@ -222,6 +226,7 @@ def _function_of(layer: Operation, module: Module) -> func.FuncOp:
         function = func.FuncOp("layer", kind, visibility="private")
         block = function.add_entry_block()
         mapping: dict[Value, Value] = dict(zip(operands[:-1], list(block.arguments)[:-1], strict=True))
+        # cloned, as the layer itself stays in the network; what it takes from outside becomes arguments
         operations = [view.operation for view in body_of(layer).operations]
         with InsertionPoint(block):
             for op in operations[:-1]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
-from types import MappingProxyType
 
 from lowtide.bound.bind import Binder, BoundLayer
 from lowtide.bound.check import check_payload
@@ -41,8 +40,6 @@ from lowtide.normalise.form import (
     terminator_of,
     text_in,
 )
-
-NONE_PICKED: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -87,20 +84,20 @@ def read_network(
     binder: Binder | None = None,
     *,
     layer_counts: Counted | None = None,
-    kernels: Mapping[int, str] = NONE_PICKED,
+    kernels: Mapping[int, str] | None = None,
     stage: str = "graph",
 ) -> BoundNetwork:
     """The network of a module that `lowtide-outline` has processed.
 
     Args:
         module: stays as it is.
-        binder: of the target; a new one for the module's microkernels where there is none.
-        works: what to count of the kernels' loops, but of those that MLIR's own tiling made; as little as will do, for
-            it takes longer than all else.
-        kernels: by number of the layer, the kernel that is to compute it; else what the layer says itself.
+        binder: the target's; a new one for the module's microkernels where there is none.
+        layer_counts: what to count of the kernels' loops, but of those that MLIR's own tiling made; as little as will
+            do, for it takes longer than all else.
+        kernels: the kernel that is to compute a layer, by the layer's number; for others what they say themselves.
         stage: the one to name where the network has not been cut into layers.
     """
-    reader = _Reader(binder or Binder(microkernels_of(module)), layer_counts=layer_counts, kernels=kernels)
+    reader = _Reader(binder or Binder(microkernels_of(module)), layer_counts=layer_counts, kernels=kernels or {})
     block = network_block(module, stage)
     check_payload(block, stage)
     return reader.read(block)
@@ -111,9 +108,9 @@ class _Reader:
         self._binder = binder
         self._kernels = kernels
         self._layer_counts: Counted | None = layer_counts
+        # the tensor that each value is, or is a view of; parts of a concat are one tensor
         self._buffers: dict[Value, int] = {}
-        self._rows: list[dict[str, int]] = []
-        self._values: list[tuple[Value, str]] = []
+        self._tensors: list[Tensor] = []
         self._layers: list[Layer] = []
         self._bound: list[PlacedLayer] = []
         self._fusions: list[Fusion] = []
@@ -128,8 +125,8 @@ class _Reader:
         states = tuple(zip(inputs[len(inputs) - count :], after, strict=True))
         # a new state is read when all layers are done: what makes it in a loop makes it whole
         for index in (*outputs, *chain.from_iterable(states)):
-            self._rows[index]["last_use"] = len(self._layers) + 1
-        graph = Graph(tuple(self._layers), self._tensors(), inputs, outputs, states)
+            self._use(index, len(self._layers) + 1)
+        graph = Graph(tuple(self._layers), tuple(self._tensors), inputs, outputs, states)
         return BoundNetwork(graph, tuple(self._fusions), tuple(self._bound), self._buffers)
 
     def _read_block(self, block: Block) -> None:
@@ -151,29 +148,34 @@ class _Reader:
 
     def _add(self, value: Value, name: str, producer: int) -> None:
         check_tensor(bytes_of(value), name)
-        self._buffers[value] = len(self._rows)
-        self._rows.append({"producer": producer, "last_use": producer})
-        self._values.append((value, name))
+        kind = RankedTensorType(value.type)
+        index = self._buffers[value] = len(self._tensors)
+        dtype = element_dtype(kind.element_type)
+        self._tensors.append(Tensor(index, name, tuple(kind.shape), dtype, producer, last_use=producer))
+
+    def _use(self, index: int, step: int) -> None:
+        self._tensors[index] = replace(self._tensors[index], last_use=step)
 
     def _layer(self, op: Operation) -> None:
         step, operands = len(self._layers) + 1, [*inputs_of(op), destination_of(op)]
         read = {argument: self._buffers[v] for argument, v in enumerate(operands[:-1]) if v in self._buffers}
         for index in read.values():
-            self._rows[index]["last_use"] = step
+            self._use(index, step)
         bound, name = self._binder.bind(op), label_of(op)
         kernel = self._kernels.get(step) or text_in(op, KERNEL)
+        # a further part of a concat shares its buffer with other parts: it overlaps nothing and joins no loop
         overlaps: tuple[Overlap, ...] = ()
         access = channels = RowAccess()
         destination, result = operands[-1], op.results[0]
         if destination in self._buffers:  # another part of a tensor that an earlier layer began
-            index = self._buffers[destination]
-            self._buffers[result] = index
-            self._rows[index]["last_use"] = step
+            index = self._buffers[result] = self._buffers[destination]
+            self._use(index, step)
         else:
             self._add(result, name, producer=step)
             overlaps = self._overlaps(bound, kernel, operands)
-            found = {argument: (index, self._shape(index)) for argument, index in read.items()}
+            found = {argument: (index, self._tensors[index].shape) for argument, index in read.items()}
             access, channels = bound.access(found, "rows"), bound.access(found, "channels")
+        # what only moves bytes may find its input in place already, and then has no code
         copy = bound.copy
         element = DTYPE_BYTES[element_dtype(RankedTensorType(result.type).element_type)]
         self._bound.append(PlacedLayer(op, bound, tuple(operands[:-1])))
@@ -194,9 +196,7 @@ class _Reader:
                 channel_accumulator=None
                 if channels.accumulates is None
                 else bound.accumulator(kernel, list(read), "channels"),
-                layer_counts=None
-                if self._layer_counts is None
-                else self._layer_counts_of(bound, operands, self._layer_counts, kernel),
+                layer_counts=self._layer_counts_of(bound, operands, kernel),
                 workspaces=bound.body.workspaces if isinstance(bound.body, LoopNest) else (),
                 part=number_in(op, PART),
                 stored_bytes=math.prod(_stored(bound)) * element,
@@ -206,9 +206,6 @@ class _Reader:
             )
         )
 
-    def _shape(self, index: int) -> Shape:
-        return tuple(RankedTensorType(self._values[index][0].type).shape)
-
     def _overlaps(self, bound: BoundLayer, kernel: str | None, operands: list[Value]) -> tuple[Overlap, ...]:
         """What the kernel allows of each tensor that it reads; of one it takes twice, the stricter distances."""
         found: dict[int, Overlap] = {}
@@ -216,17 +213,18 @@ class _Reader:
             if operand in self._buffers:
                 profile = bound.profile(argument, kernel, bytes_of(operand), bytes_of(operands[-1]))
                 index = self._buffers[operand]
+                # a kernel may read one tensor through two arguments: what holds for both is the larger distance
                 seen = found.get(index, Overlap(index, profile.forwards, profile.backwards))
                 distances = max(seen.forwards, profile.forwards), max(seen.backwards, profile.backwards)
                 found[index] = Overlap(index, *distances)
         return tuple(found.values())
 
-    def _layer_counts_of(
-        self, bound: BoundLayer, operands: list[Value], wanted: Counted, kernel: str | None
-    ) -> LayerCounts | None:
+    def _layer_counts_of(self, bound: BoundLayer, operands: list[Value], kernel: str | None) -> LayerCounts | None:
         """Counted on the loops of its kernels, with the constants of the first layer that is equal."""
-        if isinstance(bound.body, LoopNest):
+        wanted = self._layer_counts
+        if wanted is None or isinstance(bound.body, LoopNest):
             return None
+        # counting emits the kernel's loops, which takes longer than all else: equal layers are counted once
         key = bound, wanted, kernel
         if key not in self._binder.layer_counts:
             fixed = {number: value for number, value in enumerate(operands[:-1]) if _is_weight(value)}
@@ -236,14 +234,6 @@ class _Reader:
                 bound.body, bound.microkernels, constants, fixed, wanted, kernel
             )
         return self._binder.layer_counts[key]
-
-    def _tensors(self) -> tuple[Tensor, ...]:
-        found: list[Tensor] = []
-        for index, ((value, name), row) in enumerate(zip(self._values, self._rows, strict=True)):
-            tensor = RankedTensorType(value.type)
-            dtype = element_dtype(tensor.element_type)
-            found.append(Tensor(index, name, tuple(tensor.shape), dtype, row["producer"], row["last_use"]))
-        return tuple(found)
 
 
 def _stored(bound: BoundLayer) -> Shape:

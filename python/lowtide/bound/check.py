@@ -9,7 +9,7 @@ from lowtide.errors import InputError
 from lowtide.graph.program import DIRECTIONS
 from lowtide.ir import ArrayAttr, Attribute, Block, Operation, StringAttr, place_of
 from lowtide.normalise.analysis import defining
-from lowtide.normalise.form import FUSED, LAYER, OUTPUT, YIELD, integer_of, layers_in, terminator_of, text_in
+from lowtide.normalise.form import FUSED, LAYER, OUTPUT, YIELD, body_of, integer_of, layers_in, terminator_of, text_in
 
 AXES = ("rows", "channels")
 
@@ -26,7 +26,7 @@ def check_payload(block: Block, stage: str) -> None:
         if objection:
             raise InputError(stage, f"'{op.name}': {objection}", where=place_of(op.location))
         if op.name == FUSED:
-            check_payload(op.regions[0].blocks[0], stage)
+            check_payload(body_of(op), stage)
 
 
 def number_of(attribute: Attribute) -> int | None:
@@ -36,21 +36,18 @@ def number_of(attribute: Attribute) -> int | None:
 
 
 def _objection(op: Operation) -> str:
+    """What is wrong with an operation; empty where nothing is."""
     if op.name not in (LAYER, FUSED, OUTPUT):
         return ""
-    if op.name != OUTPUT and len(op.regions[0].blocks) != 1:
+    if op.name == OUTPUT:
+        return _of_output(op)
+    if len(op.regions[0].blocks) != 1:
         return f"a body of {len(op.regions[0].blocks)} blocks, one is wanted"
-    match op.name:
-        case "lowtide.layer":
-            return _of_layer(op)
-        case "lowtide.fused":
-            return _of_loop(op)
-        case _:
-            return _of_output(op)
+    return _of_layer(op) if op.name == LAYER else _of_loop(op)
 
 
 def _of_layer(op: Operation) -> str:
-    body = op.regions[0].blocks[0]
+    body = body_of(op)
     if not len(body.operations) or terminator_of(body).name != YIELD:
         return "the body does not end in lowtide.yield"
     yielded = terminator_of(body).operands[0]
@@ -68,8 +65,8 @@ def _of_layer(op: Operation) -> str:
 
 
 def _of_loop(op: Operation) -> str:
-    attributes, count = op.attributes, sum(1 for _ in layers_in(op.regions[0].blocks[0]))
-    if any(view.operation.name == FUSED for view in op.regions[0].blocks[0].operations):
+    attributes, count = op.attributes, sum(1 for _ in layers_in(body_of(op)))
+    if any(view.operation.name == FUSED for view in body_of(op).operations):
         return "a loop inside of a loop"
     if not count:
         return "it has no layer"
@@ -89,7 +86,7 @@ def _of_output(op: Operation) -> str:
     loop = defining(op.operands[0])
     if loop is None or loop.name != FUSED:
         return "its operand is no loop"
-    layers, number = list(layers_in(loop.regions[0].blocks[0])), number_of(op.attributes["layer"])
+    layers, number = list(layers_in(body_of(loop))), number_of(op.attributes["layer"])
     if number is None or not 1 <= number <= len(layers):
         return f"there is no layer {op.attributes['layer']} in the loop, which has {len(layers)}"
     made = layers[number - 1].results[0].type

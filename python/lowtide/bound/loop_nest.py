@@ -15,8 +15,6 @@ from lowtide.errors import InputError
 from lowtide.graph.nest import Shape
 from lowtide.indexing.subscripts import dimension_of
 from lowtide.ir import (
-    AffineMapAttr,
-    ArrayAttr,
     Block,
     DenseElementsAttr,
     FunctionType,
@@ -39,7 +37,8 @@ from lowtide.ir import (
 )
 from lowtide.kernels.scalar import clamped
 from lowtide.limits import check_tensor
-from lowtide.normalise.analysis import Role, defining, element_dtype, operations_in, role_of
+from lowtide.normalise.analysis import Role, defining, element_dtype, iterator_kinds, operations_in, role_of
+from lowtide.normalise.bounds import maps_of
 from lowtide.normalise.form import terminator_of
 from lowtide.normalise.naming import layer_name
 from lowtide.normalise.outline import remap
@@ -51,8 +50,10 @@ _LOOPS = (
     "builtin.module(func.func(convert-linalg-to-loops),fold-memref-alias-ops,func.func(lower-affine),"
     "canonicalize,cse,canonicalize)"
 )
+_PLAIN = frozenset(("scf.yield", "func.return", "memref.load", "memref.store", "memref.alloc"))
+"""What may be left in the loops beside scalar code."""
 _LARGEST_INDEX = (1 << 30) - 1
-"""So that the sum of two is still one of 32 bits."""
+"""Largest number that its loops may count with: the sum of two still has 32 bits."""
 _SIZES = "choose tile sizes that divide the loops, or peel the loop or pad its slices"
 
 
@@ -96,6 +97,7 @@ def nest_of(layer: func.FuncOp) -> LoopNest:
     _run(module, _BUFFERISE, where)
     with layer.context, layer.location:
         _replace_copies(block)
+    # counted while multiplications are still in structured operations, whose loops say how often they run
     _run(module, _GENERALISE, where)
     macs = sum(_macs(op) for op in operations_in(block) if op.name == "linalg.generic")
     _run(module, _LOOPS, where)
@@ -215,13 +217,12 @@ def _replace_copies(block: Block) -> None:
 def _macs(op: Operation) -> int:
     """MACs of a reduction that multiplies two of its inputs, else 0; 0, too, where the size of a slice is not known."""
     names = {view.operation.name for view in op.regions[0].blocks[0].operations}
-    kinds = [str(kind) for kind in ArrayAttr(op.attributes["iterator_types"])]
+    kinds = iterator_kinds(op)
     tensors = [operand for operand in op.operands if isinstance(operand.type, MemRefType)]
     if len(tensors) < 3 or not names & {"arith.muli", "arith.mulf"} or not any("reduction" in kind for kind in kinds):
         return 0
     extents: dict[int, int] = {}
-    maps = [AffineMapAttr(attribute).value for attribute in ArrayAttr(op.attributes["indexing_maps"])]
-    for amap, operand in zip(maps, op.operands, strict=True):
+    for amap, operand in zip(maps_of(op), op.operands, strict=True):
         shape = MemRefType(operand.type).shape if isinstance(operand.type, MemRefType) else []
         for expr, extent in zip(amap.results, shape, strict=True):
             dimension = dimension_of(expr)
@@ -252,24 +253,21 @@ def _number(value: Value) -> int | None:
 def _check(block: Block, where: str) -> None:
     """Nothing is left but loops, scalar code, and loads and stores of whole buffers."""
     for op in operations_in(block):
-        number = _number(op.results[0]) if len(op.results) and isinstance(op.results[0].type, IndexType) else None
-        if number is not None and abs(number) > _LARGEST_INDEX:
-            message = f"its loops count with {number}, beyond a target's 32 bits"
-            raise InputError(STAGE, message, where=where, remedy="choose smaller tiles")
-        if op.name == "scf.for" and (_number(op.operands[2]) or 0) < 1:
-            message = "one of its loops does not go up by a constant"
-            raise InputError(STAGE, message, where=where, remedy="choose tile sizes of 1 or more")
-        dialect = op.name.partition(".")[0]
-        plain = dialect in ("arith", "math") or op.name in (
-            "scf.yield",
-            "func.return",
-            "memref.load",
-            "memref.store",
-            "memref.alloc",
-        )
-        if op.name == "scf.for" and any(isinstance(value.type, MemRefType) for value in op.results):
-            message = "its iterations hand buffers on, one to the next"
-            raise InputError(STAGE, message, where=where, remedy="tile it another way")
-        if not plain and op.name != "scf.for":
-            message = f"MLIR leaves '{op.name}' in its loops, for which there is no code"
-            raise InputError(STAGE, message, where=where, remedy="tile it another way")
+        objection, remedy = _objection(op)
+        if objection:
+            raise InputError(STAGE, objection, where=where, remedy=remedy)
+
+
+def _objection(op: Operation) -> tuple[str, str]:
+    """What is wrong with an operation that MLIR has left, and the remedy; nothing is wrong where both are empty."""
+    number = _number(op.results[0]) if len(op.results) and isinstance(op.results[0].type, IndexType) else None
+    if number is not None and abs(number) > _LARGEST_INDEX:
+        return f"its loops count with {number}, beyond a target's 32 bits", "choose smaller tiles"
+    if op.name == "scf.for":
+        if (_number(op.operands[2]) or 0) < 1:
+            return "one of its loops does not go up by a constant", "choose tile sizes of 1 or more"
+        if any(isinstance(value.type, MemRefType) for value in op.results):
+            return "its iterations hand buffers on, one to the next", "tile it another way"
+    elif op.name.partition(".")[0] not in ("arith", "math") and op.name not in _PLAIN:
+        return f"MLIR leaves '{op.name}' in its loops, for which there is no code", "tile it another way"
+    return "", ""

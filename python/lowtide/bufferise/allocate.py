@@ -22,10 +22,10 @@ from lowtide.ir import (
     DictAttr,
     InsertionPoint,
     IntegerAttr,
-    IntegerType,
     Module,
     Operation,
     StringAttr,
+    i64,
 )
 from lowtide.kernels.microkernels import microkernels_of
 from lowtide.limits import check_arena
@@ -63,7 +63,7 @@ def allocate(module: Module, binder: Binder, options: Mapping[str, str]) -> Plac
 
     Args:
         module: gets a `lowtide.arena`; its layers are told their directions.
-        binder: of the target.
+        binder: the target's.
         options: which override the module's attributes: `strategy`; `alignment` in bytes; `keep-input` (0 or 1);
             `overlap` (1: a layer may write over the part of a dying input that it no longer reads; 0: buffers share no
             byte at any step); `budget`, the bytes that the arena must fit in (0: none).
@@ -84,16 +84,16 @@ def allocate(module: Module, binder: Binder, options: Mapping[str, str]) -> Plac
     budget = _number(module, options, "budget", BUDGET, 0)
     network = read_network(module, binder, stage=STAGE)
     program = _program(network, alignment, keep=keep)
+    # `calls` says which call each choice of the allocator, forwards or backwards, is about
     problem, calls = problem_of(program, overlap=overlap)
     solution = solve(problem, strategy)
     check_arena(solution.arena_bytes)
-    lives = [(buffer.first, buffer.last) for buffer in problem.buffers]
     choices = zip(calls, solution.choices, strict=True)
-    placement = place(network, program, lives, solution, {call: pick for call, pick in choices if call is not None})
+    placement = place(network, program, solution, {call: pick for call, pick in choices if call is not None})
     if 0 < budget < solution.arena_bytes:
         steps = step_names([call.name for call in program.calls])
-        bytes_ = solution.arena_bytes, solution.bound_bytes
-        raise arena_refusal(*bytes_, budget, placement.buffers, steps, overlap=overlap)
+        sizes = solution.arena_bytes, solution.bound_bytes, budget
+        raise arena_refusal(*sizes, placement.buffers, steps, overlap=overlap)
     _note(module, placement, alignment, keep=keep, overlap=overlap)
     return placement
 
@@ -123,7 +123,9 @@ def placement_of(module: Module, binder: Binder) -> Placement:
     problem, calls = problem_of(program, overlap=kept[1])
     rows = [DictAttr(row) for row in ArrayAttr(arena.attributes["buffers"]) if isinstance(row, DictAttr)]
     offsets = [number_of(row["offset"]) if "offset" in row else None for row in rows]
+    # the offsets may have been edited: the validator sees to it that no two buffers get in each other's way
     places = tuple(offset for offset in offsets if offset is not None)
+    # calls in loops go the way of their loop, and a sum is started before it: the allocator has no choice there
     chosen = {
         number: int(text_in(network.layers[call.layer - 1].op, DIRECTION) == DIRECTIONS[1])
         for number, call in enumerate(program.calls)
@@ -135,7 +137,7 @@ def placement_of(module: Module, binder: Binder) -> Placement:
         validate(problem, solution)
     except InternalError as error:
         raise InputError("kernels", f"the arena is none for this network: {error.message}") from None
-    return place(network, program, [(buffer.first, buffer.last) for buffer in problem.buffers], solution, chosen)
+    return place(network, program, solution, chosen)
 
 
 def _program(network: BoundNetwork, alignment: int, *, keep: bool) -> Program:
@@ -148,26 +150,22 @@ def _program(network: BoundNetwork, alignment: int, *, keep: bool) -> Program:
 def _note(module: Module, placement: Placement, alignment: int, *, keep: bool, overlap: bool) -> None:
     """Make the `lowtide.arena`, and tell the layers their directions."""
     with module.context, module.operation.location, InsertionPoint.at_block_begin(module.body):
-        i64 = IntegerType.get_signless(64)
-
-        def number(value: int) -> IntegerAttr:
-            return IntegerAttr.get(i64, value)
-
         rows: list[Attribute] = []
         for buffer in placement.buffers:
             sizes = {"offset": buffer.offset, "bytes": buffer.size, "first": buffer.first, "last": buffer.last}
-            words = {name: number(value) for name, value in sizes.items()}
-            rows.append(DictAttr.get({"name": StringAttr.get(buffer.name), **words}))
+            numbers = {name: i64(value) for name, value in sizes.items()}
+            rows.append(DictAttr.get({"name": StringAttr.get(buffer.name), **numbers}))
         attributes = {
-            "bytes": number(placement.arena_bytes),
-            "bound": number(placement.bound_bytes),
-            "alignment": number(alignment),
+            "bytes": i64(placement.arena_bytes),
+            "bound": i64(placement.bound_bytes),
+            "alignment": i64(alignment),
             "keep_input": BoolAttr.get(keep),
             "overlap": BoolAttr.get(overlap),
             "buffers": ArrayAttr.get(rows),
         }
         Operation.create(ArenaOp.OPERATION_NAME, attributes=attributes)
         for call, direction in zip(placement.program.calls, placement.directions, strict=True):
+            # a layer about which nothing is said goes forwards
             if direction == DIRECTIONS[1]:
                 layer = placement.network.layers[call.layer - 1].op
                 layer.attributes[DIRECTION] = StringAttr.get(direction)
@@ -176,6 +174,7 @@ def _note(module: Module, placement: Placement, alignment: int, *, keep: bool, o
 def _number(module: Module, options: Mapping[str, str], option: str, attribute: str, default: int) -> int:
     """An option's value, else the attribute's, else the default; a flag may be `true` or `false`."""
     if option in options:
+        # a flag without a value, as in `overlap`, comes as `true`
         text = {"true": "1", "false": "0"}.get(options[option], options[option])
         if not text.isdecimal():
             raise UsageError(STAGE, f"{option} is a number, not '{options[option]}'")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 
 from lowtide.alloc import Solution
 from lowtide.bound.build import BoundNetwork
 from lowtide.bound.loop_nest import LoopNest
 from lowtide.dtypes import DTYPE_BYTES
-from lowtide.graph.program import DIRECTIONS, Direction, Program, ProgramBuffer
+from lowtide.graph.program import DIRECTIONS, Direction, Program
 from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.plan.memory import counted_from_the_start
 
@@ -29,9 +28,9 @@ class Placement:
         buffers: each buffer of the program at its place.
         arena_bytes: what they take in all.
         bound_bytes: what the allocator proved no arena for this plan can be under.
-        directions: of each call: which way its loops go.
-        in_place: of the calls that have nothing to do, since what they move lies there already, which bytes of their
-            output that is.
+        directions: which way the loops of each call go.
+        in_place: the calls that have nothing to do, since what they move lies there already, each with the bytes of
+            its output for which that is so.
     """
 
     network: BoundNetwork
@@ -74,6 +73,7 @@ class Placement:
 
     def accesses(self, functions: tuple[str, ...]) -> tuple[LayerAccess, ...]:
         """What each call reads and writes; `functions` are those that the code calls."""
+        # a call that finds its output in place stores nothing; the witness takes it as a move that has happened
         names, found = [buffer.name for buffer in self.program.buffers], list[LayerAccess]()
         for number, (call, function) in enumerate(zip(self.actual.calls, functions, strict=True)):
             first, count = self.in_place.get(number, (0, 0))
@@ -99,7 +99,6 @@ class Placement:
 def place(
     network: BoundNetwork,
     program: Program,
-    lives: Sequence[tuple[int, int]],
     solution: Solution,
     chosen: Mapping[int, int],
 ) -> Placement:
@@ -107,35 +106,46 @@ def place(
 
     Args:
         network, program: as in `Placement`.
-        lives: first and last step of each buffer.
         solution: offsets and sizes.
-        chosen: of the calls that may run both ways, the alternative picked.
+        chosen: by number of the call, which of `DIRECTIONS` the allocator picked for those that may run both ways.
     """
-    buffers = placed_buffers(program, lives, solution)
     numbers = range(len(program.calls))
-    directions = tuple[Direction, ...](DIRECTIONS[1] if chosen.get(number) else DIRECTIONS[0] for number in numbers)
-    in_place = _in_place(network, program, solution.offsets)
     return Placement(
-        network, program, buffers, solution.arena_bytes, solution.bound_bytes, directions, MappingProxyType(in_place)
+        network,
+        program,
+        placed_buffers(program, solution),
+        solution.arena_bytes,
+        solution.bound_bytes,
+        tuple(DIRECTIONS[1] if chosen.get(number) else DIRECTIONS[0] for number in numbers),
+        _in_place(network, program, solution.offsets),
     )
 
 
-def placed_buffers(program: Program, lives: Sequence[tuple[int, int]], solution: Solution) -> tuple[PlacedBuffer, ...]:
+def placed_buffers(program: Program, solution: Solution) -> tuple[PlacedBuffer, ...]:
     """The buffers of a program where the allocator puts them; arguments as for `place`."""
-    rows = zip(program.buffers, solution.offsets, lives, strict=True)
-    return tuple(_placed(buffer, offset, *steps) for buffer, offset, steps in rows)
-
-
-def _placed(buffer: ProgramBuffer, offset: int, first: int, last: int) -> PlacedBuffer:
-    pixels = buffer.pixels, buffer.columns, buffer.shift, buffer.block
-    element = DTYPE_BYTES[buffer.dtype]
-    return PlacedBuffer(buffer.name, buffer.nbytes, offset, first, last, *pixels, buffer.innermost, element)
+    return tuple(
+        PlacedBuffer(
+            name=buffer.name,
+            size=buffer.nbytes,
+            offset=offset,
+            first=first,
+            last=last,
+            pixels=buffer.pixels,
+            columns=buffer.columns,
+            shift=buffer.shift,
+            block=buffer.block,
+            channels=buffer.innermost,
+            element=DTYPE_BYTES[buffer.dtype],
+        )
+        for buffer, (first, last), offset in zip(program.buffers, program.lives(), solution.offsets, strict=True)
+    )
 
 
 def _in_place(network: BoundNetwork, program: Program, offsets: tuple[int, ...]) -> dict[int, Place]:
     """The calls, outside loops, that would move bytes onto themselves."""
     found: dict[int, Place] = {}
     for number, call in enumerate(program.calls):
+        # calls inside loops, and those that start or finish a sum, have code in any case
         copy = network.graph.layers[call.layer - 1].copy
         if copy is None or program.loop_of(number) is not None or call.part:
             continue

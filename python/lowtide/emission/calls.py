@@ -6,7 +6,8 @@ Destinations are explicit and every buffer has its place, so that bufferisation 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lowtide.bound.build import PlacedLayer
@@ -17,6 +18,7 @@ from lowtide.emission.operands import Operands
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.program import Call, Loop
+from lowtide.graph.row_schedule import RowSchedule
 from lowtide.graph.rows import (
     Accumulation,
     accumulating_body,
@@ -47,7 +49,7 @@ from lowtide.normalise.form import KERNEL, text_in
 from lowtide.plan.memory import schedule_of
 
 Bounds = list[tuple[Value, Value]]
-"""First row and end, then column, of what a call goes through; nothing for all of it."""
+"""What a call in a loop goes through: first row and end, then first column and end where the loop cuts columns too."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ class Reduction:
     """How an accumulating call of a fused loop cuts its reduction.
 
     Attributes:
-        dimensions: of the body's iteration space: that of the input's rows, and that of its columns; none for a call
+        dimensions: which dimensions of the body's iteration space are the input's rows and columns; none for a call
             that does not accumulate.
-        flat: columns and channels of the input, where one dimension goes over all of its elements.
+        flat: columns and channels of the input, where one dimension goes over all of its elements, as a dense layer's
+            does.
     """
 
     dimensions: tuple[int, ...] = ()
@@ -69,22 +72,27 @@ class Declared:
     """A function that the network calls, to be filled by a kernel.
 
     Attributes:
-        name: of the general case; kernels and directions beside the first are told apart by what follows it.
+        name: the function's name with the layer's own kernel, forwards; other kernels and directions append to it.
         body: what it computes, or the code that does so.
-        types: of its operands.
-        reduction: how its calls cut it.
-        backwards: its loop goes from the end, rings fill from there.
-        by_channels: its last two operands cut channels.
+        reduction: how its calls cut the reduction, where they accumulate.
+        backwards: whether the loop around its calls goes from the last row, so that line buffers fill from their end.
+        by_channels: whether its last two operands are the first channel and the end, instead of rows.
+        types: the types of its operands.
         calls: in the order of the code.
     """
 
     name: str
     body: LayerBody | LoopNest
-    types: tuple[Type, ...]
     reduction: Reduction = field(default_factory=Reduction)
     backwards: bool = False
     by_channels: bool = False
+    types: tuple[Type, ...] = ()
     calls: list[LayerCall] = field(default_factory=list["LayerCall"])
+
+    @property
+    def form(self) -> object:
+        """What calls of one function agree on, beside its body."""
+        return self.types, self.reduction, self.backwards, self.by_channels
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +102,7 @@ class LayerCall:
     Attributes:
         op: the operation.
         kernel: the one picked for it, if any.
-        direction: of its loops.
+        direction: which way its loops go, one of `DIRECTIONS`.
     """
 
     op: func.CallOp
@@ -108,7 +116,7 @@ class NetworkCode:
 
     Attributes:
         declared: the functions that it calls, in the order of their first calls.
-        functions: of each call of the program the name of the function, before kernels are picked.
+        functions: the name of the function that each call of the program calls, before kernels are picked.
     """
 
     declared: tuple[Declared, ...]
@@ -121,7 +129,7 @@ def emit_calls(placement: Placement, module: Module, name: str) -> NetworkCode:
     Args:
         placement: the network on its arena.
         module: what is inserted into; its context is the network's, and current.
-        name: of the function, which takes the arena.
+        name: the function's name; it takes the arena.
     """
     return _Emitter(placement, module).emit(name)
 
@@ -168,36 +176,33 @@ class _Emitter:
         if call.part:
             self._split(number, call, layer)
         elif number in self._placement.in_place:
+            # the allocator has put the input where the output is wanted: nothing is left to move
             self._functions.append(bound.name)
         else:
-            self._call(number, bound.name, bound.body, self._given.of_call(call, layer), [], kernel=_kernel(layer))
+            self._call(number, Declared(bound.name, bound.body), self._given.of_call(call, layer), _kernel(layer))
 
     def _split(self, number: int, call: Call, layer: PlacedLayer) -> None:
-        bound, operands = layer.bound, layer.inputs
+        """The call before the loop that fills an accumulator, the one after it that makes the output, or of a state."""
+        given = self._given
         if call.part == "state":
-            source = self._given.buffer(call.reads[0].buffer)
+            source = given.buffer(call.reads[0].buffer)
             kind = MemRefType(source.type)
             body = copying_body(RankedTensorType.get(kind.shape, kind.element_type))
-            self._call(number, f"{bound.name}_state", body, [source, self._given.buffer(call.writes)], [])
+            self._call(number, Declared(f"{layer.bound.name}_state", body), [source, given.buffer(call.writes)], None)
             return
-        accumulation = self._accumulation(layer, self._fusion(call))
-        buffer = self._given.buffer(call.writes)
+        description, accumulation = layer.bound.description, self._accumulation(layer, self._fusion(call))
         if call.part == "start":
-            body, used = starting_body(bound.description, accumulation)
-            taken = [self._given.operand(operands[a], call) for a in used]
-            kernel = kernel_for_part(body, _kernel(layer))
-            self._call(number, f"{bound.name}_start", body, [*taken, buffer], [], kernel=kernel)
-            return
-        # the accumulator takes the place of the activation
-        taken = [
-            self._given.buffer(call.reads[0].buffer)
-            if a == accumulation.argument
-            else self._given.operand(operand, call)
-            for a, operand in enumerate(operands)
-        ]
-        body = finishing_body(bound.description, accumulation)
-        kernel = kernel_for_part(body, _kernel(layer))
-        self._call(number, f"{bound.name}_finish", body, [*taken, buffer], [], kernel=kernel)
+            body, used = starting_body(description, accumulation)
+            taken = [given.operand(layer.inputs[argument], call) for argument in used]
+        else:
+            body = finishing_body(description, accumulation)
+            # the accumulator takes the place of the activation
+            taken = [
+                given.buffer(call.reads[0].buffer) if a == accumulation.argument else given.operand(operand, call)
+                for a, operand in enumerate(layer.inputs)
+            ]
+        wanted = Declared(f"{layer.bound.name}_{call.part}", body)
+        self._call(number, wanted, [*taken, given.buffer(call.writes)], kernel_for_part(body, _kernel(layer)))
 
     def _fusion(self, call: Call) -> Fusion:
         """The loop that a call is in, or that it comes before or after."""
@@ -215,43 +220,33 @@ class _Emitter:
         fusion = self._fusion(first)
         schedule = schedule_of(self._network.graph, fusion)
         numbers = range(loop.first, loop.last + 1)
-        with self._layer(first).op.location, _For(schedule.rows.start, schedule.rows.stop) as outer:
-            down = bounds_of(schedule.rows, outer.induction_variable)
+        # one `scf.for` for all stages: each makes what it can once the stage before it has made its rows
+        with self._layer(first).op.location, _for(schedule.rows) as row:
+            down = bounds_of(schedule.rows, row)
             if schedule.columns is None:
                 for number, stage, rows in zip(numbers, schedule.stages, down, strict=True):
                     self._part(number, fusion, [_turned(rows, stage.rows, fusion)])
             else:
-                with _For(schedule.columns.start, schedule.columns.stop) as inner:
-                    across = bounds_of(schedule.columns, inner.induction_variable)
+                with _for(schedule.columns) as column:
+                    across = bounds_of(schedule.columns, column)
                     for number, stage, rows, side in zip(numbers, schedule.stages, down, across, strict=True):
                         turned = [_turned(rows, stage.rows, fusion), _turned(side, stage.columns or 1, fusion)]
                         self._part(number, fusion, turned)
-                    scf.YieldOp([])
-            scf.YieldOp([])
 
     def _part(self, number: int, fusion: Fusion, bounds: Bounds) -> None:
         """A call by rows inside a loop."""
         call = self._program.calls[number]
         layer = self._layer(call)
-        bound = layer.bound
-        name, body, reduction, kernel = bound.name, bound.body, Reduction(), _kernel(layer)
+        bound, kernel = layer.bound, _kernel(layer)
+        name, body, reduction = bound.name, bound.body, Reduction()
         operands = self._given.of_call(call, layer, fusion)
         if call.accumulates:
             accumulation = self._accumulation(layer, fusion)
             name, body = f"{bound.name}_accumulate", accumulating_body(bound.description, accumulation)
             kernel = kernel_for_part(body, kernel)
             reduction = self._reduction(call, fusion, accumulation, by_columns=len(bounds) > 1)
-        self._call(
-            number,
-            name,
-            body,
-            operands,
-            bounds,
-            kernel=kernel,
-            reduction=reduction,
-            backwards=fusion.direction == "backwards",
-            by_channels=fusion.axis == "channels",
-        )
+        wanted = Declared(name, body, reduction, fusion.direction == "backwards", fusion.axis == "channels")
+        self._call(number, wanted, [*operands, *itertools.chain(*bounds)], kernel)
 
     def _reduction(self, call: Call, fusion: Fusion, accumulation: Accumulation, *, by_columns: bool) -> Reduction:
         """What rows and columns of the input are in the reduction."""
@@ -259,30 +254,18 @@ class _Emitter:
             return Reduction((accumulation.dimension,))
         rows, columns = extents_of(self._network.graph.tensors[call.reads[0].tensor].shape)
         extent = accumulation.node.extents[accumulation.dimension]
+        # the reduction goes over whole rows at once, as a dense layer's does: rows become ranges of elements
         if extent != rows:
             return Reduction((accumulation.dimension,), (columns, extent // (rows * columns)))
         across = (accumulation.columns,) if by_columns and accumulation.columns is not None else ()
         return Reduction((accumulation.dimension, *across))
 
-    def _call(
-        self,
-        number: int,
-        name: str,
-        body: LayerBody | LoopNest,
-        operands: Sequence[Value],
-        bounds: Bounds,
-        *,
-        kernel: str | None = None,
-        reduction: Reduction | None = None,
-        backwards: bool = False,
-        by_channels: bool = False,
-    ) -> None:
-        given = [*operands, *(bound for pair in bounds for bound in pair)]
-        types = tuple(value.type for value in given)
-        wanted = Declared(name, body, types, reduction or Reduction(), backwards, by_channels)
+    def _call(self, number: int, wanted: Declared, operands: Sequence[Value], kernel: str | None) -> None:
+        """Call a function, which is declared where no call before has asked for the same."""
+        wanted.types = tuple(value.type for value in operands)
         declared = self._declare(wanted)
         with self._layer(self._program.calls[number]).op.location:
-            op = func.CallOp([], FlatSymbolRefAttr.get(declared.name), given)
+            op = func.CallOp([], FlatSymbolRefAttr.get(declared.name), operands)
         declared.calls.append(LayerCall(op, kernel, self._placement.directions[number]))
         self._functions.append(declared.name)
 
@@ -293,10 +276,8 @@ class _Emitter:
             if name not in self._declared:
                 wanted.name = name
                 return self._declared.setdefault(name, wanted)
-            found = self._declared[name]
-            alike = found.types == wanted.types and found.reduction == wanted.reduction
-            if alike and (found.backwards, found.by_channels) == (wanted.backwards, wanted.by_channels):
-                return found
+            if self._declared[name].form == wanted.form:
+                return self._declared[name]
         raise AssertionError("there is always another name")
 
     def _layer(self, call: Call) -> PlacedLayer:
@@ -308,20 +289,13 @@ def _kernel(layer: PlacedLayer) -> str | None:
     return text_in(layer.op, KERNEL)
 
 
-class _For:
-    """An `scf.for` by ones at the current insertion point, whose body is filled inside the `with`."""
-
-    def __init__(self, start: int, stop: int) -> None:
-        self._bounds = [index_constant(bound) for bound in (start, stop, 1)]
-
-    def __enter__(self) -> scf.ForOp:
-        self._op = scf.ForOp(*self._bounds)
-        self._point = InsertionPoint(self._op.body)
-        self._point.__enter__()
-        return self._op
-
-    def __exit__(self, *exception: object) -> None:
-        self._point.__exit__(*exception)
+@contextmanager
+def _for(schedule: RowSchedule) -> Generator[Value]:
+    """An `scf.for` over a schedule's iterations, whose body is filled inside the `with`; gives its variable."""
+    loop = scf.ForOp(*(index_constant(bound) for bound in (schedule.start, schedule.stop, 1)))
+    with InsertionPoint(loop.body):
+        yield loop.induction_variable
+        scf.YieldOp([])
 
 
 def _turned(bounds: tuple[Value, Value], extent: int, fusion: Fusion) -> tuple[Value, Value]:

@@ -17,12 +17,9 @@ from lowtide.graph.nest import LayerBody
 from lowtide.graph.program import DIRECTIONS
 from lowtide.graph.rows import row_dimension
 from lowtide.ir import (
-    ArrayAttr,
     FlatSymbolRefAttr,
     FunctionType,
     InsertionPoint,
-    IntegerAttr,
-    IntegerType,
     MemRefType,
     Module,
     StringAttr,
@@ -30,6 +27,8 @@ from lowtide.ir import (
     Value,
     arith,
     func,
+    i64,
+    i64_array,
     run_pipeline,
 )
 from lowtide.kernels.constants import Globals, Numbers, type_of
@@ -81,7 +80,7 @@ def emit(
     Args:
         placement: the network on its arena.
         module: what the code is added to, and offsets and sizes are noted on; of the network's context.
-        name: of the network's function.
+        name: the name of the network's function.
         microkernels: how the core multiplies.
         kernel: the one for every layer; None for those that were picked, or are best.
 
@@ -101,12 +100,11 @@ def emit(
 
 
 def _note(module: Module, placement: Placement) -> None:
-    i64 = IntegerType.get_signless(64)
-    sizes = (ARENA, placement.arena_bytes), (BOUND, placement.bound_bytes), (MACS, placement.macs)
-    for name, value in sizes:
-        module.operation.attributes[name] = IntegerAttr.get(i64, value)
-    for name, offsets in ((INPUTS, placement.inputs), (OUTPUTS, placement.outputs)):
-        module.operation.attributes[name] = ArrayAttr.get([IntegerAttr.get(i64, offset) for offset in offsets])
+    """Say on the module what its code takes: bytes of the arena, offsets of inputs and outputs, MACs."""
+    notes = module.operation.attributes
+    notes[ARENA], notes[BOUND] = i64(placement.arena_bytes), i64(placement.bound_bytes)
+    notes[MACS] = i64(placement.macs)
+    notes[INPUTS], notes[OUTPUTS] = i64_array(placement.inputs), i64_array(placement.outputs)
 
 
 def _define_all(module: Module, declared: Declared, microkernels: str, constants: Globals, kernel: str | None) -> None:
@@ -118,6 +116,7 @@ def _define_all(module: Module, declared: Declared, microkernels: str, constants
     for call in declared.calls:
         picked = kernel_name(declared.body, kernel or call.kernel)
         found.setdefault((picked, call.direction), []).append(call)
+    # in a fixed order, so that the same network gives the same text
     for (picked, direction), alike in sorted(found.items(), key=lambda item: _rank(*item[0])):
         calls = [call.op for call in alike]
         how = How(microkernels, direction == DIRECTIONS[1], constants=constants.intervals(calls))
@@ -157,6 +156,7 @@ class _Callers:
             with InsertionPoint(op), op.location:
                 operands = [*op.operands, *(self.constants.new(value) for value in values)]
                 made = func.CallOp([], FlatSymbolRefAttr.get(name), operands).operation
+            # what passes or scripts have noted on the call stays with it
             for word in op.attributes:
                 if word != "callee":
                     made.attributes[word] = op.attributes[word]
@@ -168,6 +168,7 @@ def _define(module: Module, declared: Declared, body: LayerBody, kernel: str, ho
     location = callers.calls[0].location
     name = declared.name + ("" if kernel == kernel_name(body) else f"_{kernel}")
     name += "_backwards" if how.backwards else ""
+    # weights in the order in which the kernel reads them, and the like: constants of the callers, made at compile time
     derived = callers.derived(KERNELS[kernel], body, how.microkernels)
     with InsertionPoint.at_block_begin(module.body), location:
         more = [type_of(value) for value in derived[0]]
@@ -194,6 +195,7 @@ def _part(declared: Declared, body: LayerBody, arguments: Sequence[Value]) -> Pa
         return None
     pairs = list(zip(bounds[::2], bounds[1::2], strict=True))
     reduction, unit = declared.reduction, 1
+    # where one dimension goes over all elements of the input, rows and columns are ranges of elements
     if reduction.flat is not None:
         columns, channels = reduction.flat
         unit = channels if len(pairs) > 1 else columns * channels

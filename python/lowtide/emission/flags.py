@@ -61,6 +61,7 @@ def _widen(op: Operation) -> None:
         for block in region.blocks:
             _retype(list(block.arguments))
     flag, byte = IntegerType.get_signless(1), IntegerType.get_signless(8)
+    # the load gives a byte now; what used the flag takes whether that is not zero
     if op.name == "memref.load" and op.results[0].type == flag:
         op.results[0].set_type(byte)
         users = list(op.results[0].uses)
@@ -84,6 +85,7 @@ def _widen_constant(op: Operation) -> None:
     if isinstance(values, DenseElementsAttr):
         byte = IntegerType.get_signless(8)
         tensor = RankedTensorType.get(MemRefType(kind).shape, byte)
+        # a splat of flags has no buffer of bytes that numpy could read
         if values.is_splat:
             truth = int(bool(getattr(values.get_splat_value(), "value", False)))
             op.attributes["initial_value"] = DenseElementsAttr.get_splat(tensor, IntegerAttr.get(byte, truth))

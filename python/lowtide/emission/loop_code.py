@@ -11,6 +11,7 @@ def bounds_of(schedule: RowSchedule, variable: Value) -> list[tuple[Value, Value
     """First row and end of what each stage makes in an iteration, as code."""
     found: list[tuple[Value, Value]] = []
     made: dict[int, tuple[Value, Value]] = {}
+    # from the last stage on, as the rows that a stage recomputes follow from those that its reader makes
     for stage in range(len(schedule.ranges) - 1, -1, -1):
         rows = schedule.ranges[stage]
         if isinstance(rows, RowRange):
@@ -26,6 +27,7 @@ def _recomputed(rows: Reread, reader: tuple[Value, Value]) -> tuple[Value, Value
     begin, end = reader
     stride, count = index_constant(rows.window.stride), arith.subi(end, begin)
     low = arith.addi(arith.muli(begin, stride), index_constant(rows.window.first))
+    # an iteration that makes no row needs none: the rows of a window beyond its stride count only where there is one
     margin = arith.muli(arith.minsi(count, index_constant(1)), index_constant(rows.margin))
     high = arith.addi(low, arith.addi(arith.muli(count, stride), margin))
     return _clamped(low, rows.rows), _clamped(high, rows.rows)

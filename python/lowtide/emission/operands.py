@@ -102,6 +102,7 @@ class Operands:
         values = DenseElementsAttr(op.attributes["value"])
         tensor = RankedTensorType(op.results[0].type)
         kind = MemRefType.get(tensor.shape, tensor.element_type)
+        # constants of equal content are one, also where the model has several
         if values not in self._constants:
             self._constants[values] = f"__constant_{len(self._constants)}"
             with InsertionPoint.at_block_begin(self._module.body), op.location:
@@ -126,6 +127,7 @@ class Operands:
 
 def _viewed(shape: Shape, tensor: Shape, buffer: ProgramBuffer, fusion: Fusion | None) -> Shape:
     """The shape of what there is at a time (rows, pixels or channels) of a view of a tensor."""
+    # a line buffer as large as its tensor holds all of it, and so any view of it
     if fusion is None or buffer.shape == tensor:
         return shape
     if fusion.axis == "channels":

@@ -82,7 +82,10 @@ def measure(task: Task) -> Point:
 
 
 def _instructions(artifact: Artifact, target: Target) -> int | None:
-    """None for a core that Unicorn lacks, and for an object that needs the firmware's compiler library."""
+    """The instructions that a run was counted to take.
+
+    None for a core that Unicorn lacks, and for an object that needs the firmware's compiler library.
+    """
     if target.emulator in ("", "host") or artifact.report.external_symbols:
         return None
     return run_artifact(artifact.directory).instructions

@@ -21,7 +21,7 @@ def local_workers(count: int) -> Generator[Executor]:
     """Processes of this machine; those that still work when the block is left are ended.
 
     Args:
-        count: of them.
+        count: how many.
     """
     before = set(multiprocessing.active_children())
     # a fresh interpreter each: MLIR's threads would not survive a fork
@@ -50,7 +50,7 @@ def cluster_workers(address: str) -> Generator[Executor]:
     """The workers of a Dask cluster.
 
     Args:
-        address: of its scheduler, e.g. tcp://host:8786.
+        address: where its scheduler listens, e.g. tcp://host:8786.
 
     Raises:
         UsageError: the extra `cluster` is not installed, or this is no address.

@@ -64,7 +64,9 @@ def read_bytes(path: Path, stage: str) -> bytes:
 
 
 def parse_foreign(asm: bytes, context: Context, filename: str, *, stage: str = "mlir") -> Module:
-    """As `read_module`, of bytes; operations of a text know the file of that name as their place, if it holds them.
+    """A module from bytes from outside, as `read_module` reads a file.
+
+    Operations of a text know the file of that name as their place, if it holds the text.
 
     Raises:
         InputError: not valid IR.

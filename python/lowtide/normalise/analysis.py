@@ -91,6 +91,7 @@ def _role_of_generic(op: Operation) -> Role:
         gathers = any(map(_depends_on_both, reads)) or not all(map(is_constant, tables))
         return Role.ROOT if tables and gathers else Role.POINT
     activations = [v for v in op.operands[:-1] if isinstance(v.type, RankedTensorType) and not is_constant(v)]
+    # a sum of products with weights, a look-up or two activations is no reduction that could be inlined
     contraction = names & {"arith.muli", "arith.mulf"} and len(op.operands) > 2
     return Role.ROOT if contraction or tables or len(activations) > 1 else Role.REDUCE
 
@@ -204,7 +205,10 @@ def _is_public(op: Operation) -> bool:
 
 
 def users_of(value: Value, function_block: Block) -> list[Operation]:
-    """The function-level operations that use the value, once a use (a use inside a region counts for its op)."""
+    """The operations of the function's block that use the value, once for each use.
+
+    A use inside an operation's region counts for that operation.
+    """
     found: list[Operation] = []
     for use in value.uses:
         op = use.owner.operation
@@ -234,5 +238,6 @@ def reduces_trailing(op: Operation) -> bool:
         reduced = {int(d) for d in DenseI64ArrayAttr(op.attributes["dimensions"])}
     else:
         reduced = {i for i, kind in enumerate(iterator_kinds(op)) if "reduction" in kind}
+    # dimensions of one element do not separate rows in memory, whether they are reduced or not
     first = min((d for d in reduced if d < len(source) and source[d] > 1), default=len(source))
     return all(d in reduced or source[d] == 1 for d in range(first, len(source)))

@@ -67,6 +67,7 @@ def _pad(op: Operation) -> str:
 
 
 def _structured(op: Operation) -> str:
+    """What is wrong with the subscripts of a structured operation, taken over all of its loops at once."""
     maps, shapes = maps_of(op), [_shape(operand) for operand in op.operands]
     if not all(map(is_linear, maps)):
         return "a subscript is not linear in the loops"
@@ -74,6 +75,7 @@ def _structured(op: Operation) -> str:
     loops = maps[0].n_dims
     if set(extents) != set(range(loops)):
         return "a loop has no operand that gives its size"
+    # a linear subscript is least and largest at corners of the loops' ranges: no element has to be looked at
     dims = tuple(Linear.of(Var(f"d{i}", extents[i])) for i in range(loops))
     for position, (amap, shape) in enumerate(zip(maps, shapes, strict=True)):
         for dimension, (subscript, extent) in enumerate(zip(apply_map(amap, dims), shape, strict=True)):
@@ -95,6 +97,7 @@ def _extents(maps: list[AffineMap], shapes: list[list[int]]) -> Iterator[tuple[i
 
 def _result(amap: AffineMap, shape: list[int]) -> str:
     """Each element of the result is computed, and once: its subscripts are different loops that cover it."""
+    # dimensions of one element may be written by a constant subscript
     loops = [dimension_of(expr) for expr, extent in zip(amap.results, shape, strict=True) if extent > 1]
     if None in loops or len(set(loops)) != len(loops):
         return "the loops that are parallel are not the dimensions of the result"

@@ -97,6 +97,7 @@ class NetworkCheck:
             callee = FlatSymbolRefAttr(op.attributes["callee"]).value
             raise self._refusal(f"the call of @{callee} can't be inlined", op, "give it a body; unroll recursion")
         role = role_of(op)
+        # index arithmetic and loops come of MLIR's tiling alone: there are none before a script has been applied
         foreign = role is Role.OTHER or (role in (Role.LOOP, Role.SCALAR) and not self._loops)
         structured = not op.name.startswith("linalg.") or (len(op.regions) == 1 and len(op.regions[0].blocks) == 1)
         if foreign or not structured:
@@ -159,6 +160,7 @@ class NetworkCheck:
         for inner in (view.operation for view in block.operations):
             self._check_scalar(inner, op, inside)
             inside.update(inner.results)
+        # an output whose element is not used by the region may be undefined: it says only where results go
         for operand, argument in zip(op.operands, block.arguments, strict=False):
             if is_undefined(operand) and list(argument.uses):
                 raise self._refusal("reads a tensor that nobody wrote", op, "fill it first")

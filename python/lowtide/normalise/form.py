@@ -144,6 +144,7 @@ def inputs_of(layer: Operation) -> list[Value]:
         elif value not in seen:
             seen.add(value)
             for position, operand in enumerate(operands_of(op)):
+                # what a part of a concat is written into is the layer's destination, and no input
                 if op.name != "tensor.insert_slice" or position != 1:
                     visit(operand)
 

@@ -34,7 +34,8 @@ class Cut:
 
     Attributes:
         buffered: the tensors to be given a buffer, in program order; function arguments are not among them.
-        parts: number of each buffered tensor that is a concat up to a part which would else have a buffer of its own.
+        parts: the buffered tensors that are a concat with one more part written into it, where that part could have a
+            buffer of its own instead; each with the part's number.
     """
 
     buffered: tuple[Value, ...]
@@ -69,7 +70,7 @@ class _Cutter:
         self._numbers = numbered_parts(block)
         self.buffered: set[Value] = set()
         self.parts: dict[Value, int] = {}
-        # of `buffered` as it is: whatever gets a buffer is a source of its own, also of what was looked at before
+        # memo of `_sources_of`; dropped whenever a tensor gets a buffer, which makes it a source of its own
         self._sources: dict[Value, frozenset[Value]] = {}
         # what follows a value in its chain, or None; chains are walked from each of their operations
         self._followers: dict[tuple[Value, bool], Value | None] = {}
@@ -93,8 +94,10 @@ class _Cutter:
         if sources and self._depths[op.results[0]] > DEPTH:
             self._buffer(op.results[0])
             return
+        # a row that is summed up and read again (softmax) is recomputed by each of its readers: no buffer between them
         starts_layer = role is Role.ROOT or (role is Role.REDUCE and not reduces_trailing(op))
         if (starts_layer or len(sources) > 1) and not self._has_end(op.results[0]):
+            # the epilogue: the layer goes on to the smallest tensor of the chain, such as int8 behind i32 sums
             end = self._cut(op.results[0], through_reductions=role is Role.REDUCE)
             concat = self._concat_of(end)
             if concat is not None:
@@ -123,11 +126,12 @@ class _Cutter:
         """Give the value a buffer."""
         if value not in self.buffered:
             self.buffered.add(value)
+            # both depend on which tensors have buffers
             self._sources.clear()
             self._followers.clear()
 
     def _depth(self, value: Value) -> int:
-        """Operations between the value and what is in memory."""
+        """How many operations lie between what is in memory and the value: how deep a kernel nests for it."""
         return 0 if value in self.buffered else self._depths.get(value, 0)
 
     def _sources_of(self, value: Value) -> frozenset[Value]:
@@ -144,7 +148,7 @@ class _Cutter:
         return self._sources[value]
 
     def _store(self, value: Value) -> None:
-        """Have the value in memory."""
+        """Give the value a buffer, or what it is a reshape of; constants and empty tensors need none."""
         op = defining(value)
         if op is None or role_of(op) in (Role.CONSTANT, Role.EMPTY):
             return
@@ -154,7 +158,11 @@ class _Cutter:
             self._buffer(value)
 
     def _capture(self, value: Value) -> None:
-        """Have what a loop takes from outside in memory: a pad, too, of which it else had a copy of its own."""
+        """Give what a loop of MLIR's own tiling takes from outside a buffer.
+
+        Slices and reshapes become views of what has one. A pad gets a buffer of its own: inside the loop each iteration
+        would make it anew.
+        """
         op = defining(value)
         if op is not None and role_of(op) in (Role.SLICE, Role.RESHAPE) and value not in self.buffered:
             self._capture(op.operands[0])
@@ -162,7 +170,10 @@ class _Cutter:
             self._buffer(value)
 
     def _need(self, value: Value) -> None:
-        """Have the value in memory, or computed from memory by index arithmetic alone."""
+        """Give what a root reads a buffer, unless it comes of one by index arithmetic alone.
+
+        A root reads each element many times: only what a pad or a slice does to an index is cheap enough for that.
+        """
         op = defining(value)
         if op is None or value in self.buffered:
             return
@@ -200,6 +211,7 @@ class _Cutter:
             return None
         user = users[0]
         if role_of(user) is Role.RESHAPE:
+            # a reshape moves no byte: what is behind it can be written straight into the concat all the same
             return self._concat_of(user.results[0])
         return user.results[0] if role_of(user) is Role.INSERT and user.operands[0] == value else None
 

@@ -25,6 +25,7 @@ def kind_of(operations: Sequence[Operation]) -> str:
     roles = {role_of(op) for op in operations}
     if Role.LOOP in roles:
         return "loop"
+    # the first named operation says what the layer is; its epilogue is generic
     for op in operations:
         word = op.name.removeprefix("linalg.")
         for prefix, kind in _KINDS:
@@ -51,6 +52,7 @@ def layer_name(op: Operation) -> str:
 
 def first_name(location: Location) -> str:
     """The first quoted name of a printed location that is not a file position."""
+    # the bindings give no parts of a location: what it prints is the one way in
     for match in re.finditer(r'"((?:[^"\\]|\\.)*)"(?!:\d)', str(location)):
         return match.group(1)
     return ""

@@ -16,11 +16,11 @@ from lowtide.ir import (
     Block,
     InsertionPoint,
     IntegerAttr,
-    IntegerType,
     Module,
     Operation,
     RankedTensorType,
     Value,
+    i64,
     tensor,
 )
 from lowtide.normalise.analysis import Role, defining, is_inline_constant, network_function, operands_of, role_of
@@ -99,8 +99,7 @@ def _cut_apart(network: Cut) -> None:
     for value, part in slices.items():
         layer = _layer(value, part)
         if value in network.parts:
-            number = IntegerAttr.get(IntegerType.get_signless(64), network.parts[value])
-            layer.attributes[PART] = number
+            layer.attributes[PART] = i64(network.parts[value])
         value.replace_all_uses_with(layer.results[0])
         _fill(layer, value, part, owners)
 
@@ -113,7 +112,7 @@ def _layer(value: Value, part: _Slice) -> Operation:
         destination = root.operands[1] if root.name == "tensor.insert_slice" else None
         owner = None if destination is None else defining(destination)
         if destination is None or (owner is not None and role_of(owner) is Role.EMPTY):
-            # its own: an empty tensor that others use too may move into one of them
+            # an empty tensor of its own: one that others use too may move into one of them
             kind = RankedTensorType(value.type)
             destination = tensor.empty(kind.shape, kind.element_type)
         return create_layer(destination, value.type, kind_of(list(part)), layer_name(root))
@@ -125,6 +124,7 @@ def _fill(layer: Operation, value: Value, part: _Slice, owners: Mapping[Value, V
     copies: dict[Value, Value] = {}
     for op in part:
         result = op.results[0]
+        # moved rather than copied where that is possible, so that a script's handles still mean it
         held = op
         if owners[result] == value:
             block.append(op)

@@ -11,8 +11,9 @@ from lowtide.normalise.analysis import Role, defining, role_of
 
 
 def separate(block: Block) -> None:
-    """Insert the copies; the numbers stay the same."""
+    """Insert the copies into a network's block; what the network computes stays the same."""
     for op in [view.operation for view in block.operations]:
+        # writing a part in place would destroy what others still read of the tensor
         if role_of(op) is Role.INSERT and not _is_free(op.operands[1]):
             op.operands[1] = _copy(op, op.operands[1])
         if op.name == "func.return":

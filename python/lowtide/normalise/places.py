@@ -25,6 +25,7 @@ from lowtide.ir import (
     RankedTensorType,
     Value,
     arith,
+    i64,
     tensor,
 )
 from lowtide.normalise.analysis import defining, iterator_kinds
@@ -44,8 +45,9 @@ class _Axis:
     """The kinds of positions along one dimension of the result.
 
     Attributes:
-        dimension: of the result.
-        starts: the first position of each kind; each position is one where there are too many kinds.
+        dimension: which dimension of the result it is.
+        starts: the first position of each kind, in rising order.
+        extent: how many positions there are.
     """
 
     dimension: int
@@ -54,7 +56,7 @@ class _Axis:
 
     @property
     def firsts(self) -> list[int]:
-        """A position of each row of a table."""
+        """One position for each entry of the table along this axis: where each kind begins, or all positions."""
         return list(self.starts) if self._by_kind else list(range(self.extent))
 
     @property
@@ -62,12 +64,13 @@ class _Axis:
         return len(self.starts) <= MOST_TESTS + 1
 
     def number(self) -> Value:
-        """The row of a table for the current element."""
+        """Code for the entry of the table that the current element takes."""
         index = IndexType.get()
-        attribute = IntegerAttr.get(IntegerType.get_signless(64), self.dimension)
-        place = Operation.create("linalg.index", results=[index], attributes={"dim": attribute}).results[0]
+        dimension = {"dim": i64(self.dimension)}
+        place = Operation.create("linalg.index", results=[index], attributes=dimension).results[0]
         if not self._by_kind:
             return place
+        # the kind is the number of starts that lie behind the first and at or before the position: no branch is needed
         number = arith.constant(index, 0)
         for start in self.starts[1:]:
             behind = arith.cmpi(arith.CmpIPredicate.uge, place, arith.constant(index, start))
@@ -76,7 +79,11 @@ class _Axis:
 
 
 def tabulate_places(block: Block) -> None:
-    """Put tables in the place of such code, in every element-by-element operation of a network's function."""
+    """Put tables in the place of code that divides and depends on the place alone.
+
+    Args:
+        block: of a network's function; every element-by-element operation in it is looked at.
+    """
     for op in [view.operation for view in block.operations]:
         if op.name == "linalg.generic" and all("parallel" in kind for kind in iterator_kinds(op)):
             _tabulate(op)
@@ -89,6 +96,7 @@ def _tabulate(op: Operation) -> None:
     if not wanted:
         return
     arrays = [known[value] for value in wanted]
+    # an extent of 1 stays where no value depends on that dimension, so that the tables leave it out
     whole = np.broadcast_shapes(*(array.shape for array in arrays))
     axes = [_axis(arrays, d, extent) for d, extent in enumerate(whole) if extent > 1]
     tables = [_table(array, whole, axes) for array in arrays]
@@ -114,6 +122,7 @@ def _values_by_place(op: Operation, shape: Sequence[int]) -> dict[Value, Integer
         given = [array for array in operands if array is not None]
         if len(inner.results) != 1 or not given or len(given) < len(operands):
             continue
+        # computed for all places at once: large results would take long, and much memory
         if np.prod(np.broadcast_shapes(*(array.shape for array in given))) > MOST_PLACES:
             continue
         made = calculated(inner, given)

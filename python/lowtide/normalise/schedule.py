@@ -88,7 +88,10 @@ def _computed_from(op: Operation) -> list[Operation]:
 
 
 def _place(op: Operation, terminator: Operation, placed: set[Operation]) -> None:
-    """Move the operation to the end of what is placed, after what it takes."""
+    """Move the operation to the end of what is placed, after what it takes.
+
+    Buffers, reshapes and constants come just before the first layer that takes them.
+    """
     if op in placed:
         return
     placed.add(op)

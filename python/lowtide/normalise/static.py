@@ -34,6 +34,7 @@ def _replace(op: Operation) -> None:
             "operandSegmentSizes": DenseI32ArrayAttr.get([1, 0, 0]),
         }
         new = Operation.create("tensor.pad", [op.results[0].type], [source], attributes, regions=1)
+    # the region yields the value of the padding, which stays the same
     op.regions[0].blocks[0].append_to(new.regions[0])
     op.results[0].replace_all_uses_with(new.results[0])
     op.erase()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lowtide.errors import InternalError
 from lowtide.placement import PlacedBuffer, taken_bytes
-from lowtide.report.template import clean, template
+from lowtide.report.template import Tick, clean, template
 
 LEFT, RIGHT, TOP, BOTTOM = 92.0, 36.0, 104.0, 36.0
 """Margins around the plot, in pixels; names of steps that stand slanted take more at the bottom."""
@@ -43,7 +43,7 @@ _STRIPED = " · striped: bytes that a layer's output takes over from its input"
 
 @dataclass(frozen=True)
 class _Scale:
-    """From steps and bytes to pixels."""
+    """How steps and bytes become pixels of the plot."""
 
     steps: int
     top_bytes: int
@@ -96,12 +96,6 @@ class _Shared:
 
 
 @dataclass(frozen=True)
-class _Tick:
-    at: float
-    label: str
-
-
-@dataclass(frozen=True)
 class _Peak:
     x: float
     width: float
@@ -149,8 +143,8 @@ def memory_map_svg(
         step_ticks=ticks,
         slant=SLANT if slanted else None,
         line=LINE,
-        arena=_Tick(scale.y(arena_bytes), f"arena {arena_bytes:,} B"),
-        budget=None if near_budget is None else _Tick(scale.y(near_budget), f"budget {near_budget:,} B"),
+        arena=Tick(scale.y(arena_bytes), f"arena {arena_bytes:,} B"),
+        budget=None if near_budget is None else Tick(scale.y(near_budget), f"budget {near_budget:,} B"),
         peak=_peak(scale, buffers, steps),
     )
 
@@ -158,9 +152,8 @@ def memory_map_svg(
 def _check(buffer: PlacedBuffer, steps: int, arena_bytes: int) -> None:
     where = f"buffer '{buffer.name}'"
     if not 0 <= buffer.first <= buffer.last < steps:
-        raise InternalError(
-            "report", f"live in steps {buffer.first} to {buffer.last}, there are {steps} steps", where=where
-        )
+        message = f"live in steps {buffer.first} to {buffer.last}, there are {steps} steps"
+        raise InternalError("report", message, where=where)
     if buffer.size < 0 or buffer.offset < 0 or buffer.offset + buffer.size > arena_bytes:
         end = buffer.offset + buffer.size
         raise InternalError("report", f"bytes {buffer.offset} to {end} of an arena of {arena_bytes}", where=where)
@@ -204,8 +197,7 @@ def _shared(scale: _Scale, buffers: Sequence[PlacedBuffer]) -> list[_Shared]:
     cells: list[_Shared] = []
     for index, buffer in enumerate(buffers):
         for other in buffers[index + 1 :]:
-            cell = _overlap(buffer, other)
-            if cell is not None:
+            if (cell := _overlap(buffer, other)) is not None:
                 first, last, low, high = cell
                 width, height = scale.x(last + 1) - scale.x(first), scale.y(low) - scale.y(high)
                 cells.append(_Shared(scale.x(first), scale.y(high), width, height, index % len(PALETTE)))
@@ -257,23 +249,23 @@ def _lines(name: str, size: str, along: float, across: float) -> tuple[str, ...]
     return (name,)
 
 
-def _byte_ticks(scale: _Scale) -> list[_Tick]:
+def _byte_ticks(scale: _Scale) -> list[Tick]:
     """About eight ticks at multiples of a power of two."""
     step = 2 ** max(0, math.ceil(math.log2(scale.top_bytes / 10)))
     unit, name = (1024, "KiB") if step >= 1024 else (1, "B")
     values = range(0, scale.top_bytes + 1, step)
-    return [_Tick(scale.y(value), f"{value // unit:,} {name}" if value else "0") for value in values]
+    return [Tick(scale.y(value), f"{value // unit:,} {name}" if value else "0") for value in values]
 
 
-def _step_ticks(scale: _Scale, steps: Sequence[str]) -> tuple[bool, list[_Tick]]:
+def _step_ticks(scale: _Scale, steps: Sequence[str]) -> tuple[bool, list[Tick]]:
     """Numbers and names at the middle of the steps; slanted where they are long, thinned where they are many."""
     names = [_cut(f"{index}: {clean(name)}", TICK_NAME) for index, name in enumerate(steps)]
     slanted = max((len(name) for name in names), default=0) * CHARACTER + 8 > scale.column
     every = math.ceil(TICK_SPACING / scale.column) if slanted else 1
-    return slanted, [_Tick(scale.x(index + 0.5), names[index]) for index in range(0, len(names), every)]
+    return slanted, [Tick(scale.x(index + 0.5), names[index]) for index in range(0, len(names), every)]
 
 
-def _slanted_height(ticks: Sequence[_Tick]) -> float:
+def _slanted_height(ticks: Sequence[Tick]) -> float:
     return max(len(tick.label) for tick in ticks) * CHARACTER * math.sin(math.radians(SLANT))
 
 

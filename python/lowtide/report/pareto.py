@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lowtide.report.template import clean, template
+from lowtide.report.template import Tick, clean, template
 
 WIDTH, HEIGHT = 420.0, 340.0
-"""Of a panel's plot, in pixels."""
+"""Size of a panel's plot, in pixels."""
 LEFT, GAP, RIGHT, TOP, BOTTOM = 84.0, 110.0, 120.0, 84.0, 60.0
 LABEL_HEIGHT = 14.0
 
@@ -23,7 +23,7 @@ class Point:
         loops: how many fused loops the plan has.
         cost: what it costs more than whole layers, in predicted instructions.
         predicted: the instructions of one inference, by the cost model.
-        instructions: of one inference, counted; None where there is no emulator that could run it.
+        instructions: the instructions of one inference, counted; None where there is no emulator that could run it.
     """
 
     number: int
@@ -51,12 +51,6 @@ def on_front(points: Sequence[Point]) -> tuple[bool, ...]:
 
 
 @dataclass(frozen=True)
-class _Tick:
-    at: float
-    label: str
-
-
-@dataclass(frozen=True)
 class _Dot:
     x: float
     y: float
@@ -69,7 +63,7 @@ class _Dot:
 class _Panel:
     left: float
     title: str
-    ticks: Sequence[_Tick]
+    ticks: Sequence[Tick]
     dots: Sequence[_Dot]
     line: str
 
@@ -100,7 +94,7 @@ def pareto_svg(title: str, points: Sequence[Point]) -> str:
         bottom=TOP + HEIGHT,
         panel_width=WIDTH,
         panels=panels,
-        byte_ticks=[_Tick(_y(value, top), f"{value:,}") for value in range(0, top + 1, step)],
+        byte_ticks=[Tick(_y(value, top), f"{value:,}") for value in range(0, top + 1, step)],
     )
 
 
@@ -188,20 +182,20 @@ def _nice(least: float) -> int:
 
 
 def _range(values: Sequence[int]) -> tuple[float, float]:
-    """With a margin; a tenth on each side where all are the same."""
+    """The ends of an axis that shows the values with a margin; a tenth on each side where all are the same."""
     low, high = min(values), max(values)
     margin = 0.08 * (high - low) if high > low else max(0.1 * high, 1)
     return low - margin, high + margin
 
 
-def _ticks(low: float, high: float, x: Callable[[float], float]) -> list[_Tick]:
-    """At most six multiples of a round number."""
+def _ticks(low: float, high: float, x: Callable[[float], float]) -> list[Tick]:
+    """The marks of an axis: at most six multiples of a round number."""
     step = _nice((high - low) / 5)
     first = math.ceil(low / step) * step
-    return [_Tick(x(value), _short(value, step)) for value in range(first, math.floor(high) + 1, step)]
+    return [Tick(x(value), _short(value, step)) for value in range(first, math.floor(high) + 1, step)]
 
 
 def _short(value: int, step: int) -> str:
-    """In millions where the step is a round part of one."""
+    """The value as a mark shows it: in millions where the step is a round part of one."""
     decimals = max(0, 6 - len(str(step)) + 1)
     return f"{value / 1e6:,.{decimals}f} M" if decimals <= 2 else f"{value:,}"

@@ -155,8 +155,8 @@ def buffer(value: object, arena_bytes: int, steps: int) -> PlacedBuffer:
     name = text(row["name"], "a buffer's name")
     numbers = {key: whole(row[key], f"{key} of the buffer '{name}'") for key in row if key != "name"}
     found = PlacedBuffer(name, **numbers)
-    for key, least in (("pixels", 1), ("columns", 1), ("channels", 1), ("element", 1)):
-        whole(numbers[key], f"{key} of the buffer '{name}'", least, MOST_ARENA)
+    for key in ("pixels", "columns", "channels", "element"):
+        whole(numbers[key], f"{key} of the buffer '{name}'", 1, MOST_ARENA)
     if found.offset + found.size > arena_bytes:
         raise ValueError(f"the buffer '{name}' ends past the arena's {arena_bytes} bytes")
     if not found.first <= found.last < steps:

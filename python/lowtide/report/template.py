@@ -1,8 +1,9 @@
-"""The templates beside this file."""
+"""What the pictures of reports have in common: the templates beside this file, and what goes into them."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -24,6 +25,14 @@ def template(name: str) -> Template:
     return environment.get_template(name)
 
 
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis, or a line across the plot: its place in pixels and what stands beside it."""
+
+    at: float
+    label: str
+
+
 def clean(text: str) -> str:
-    """Without the characters that XML cannot hold at all."""
+    """The text without the characters that XML cannot hold at all."""
     return _NOT_XML.sub("\ufffd", text)

@@ -38,11 +38,11 @@ class ScheduledLayer:
         name: the model's of its output.
         kind: conv, depthwise, dense, pool, gather, concat, reduce or map.
         inputs, output: shapes, batch included.
-        nbytes: of the output when it is whole.
+        nbytes: bytes of the output when it is whole.
         macs: multiply-accumulates when it is computed once.
-        kernel: that computes it.
-        kernels: that can; the first of them does where none is picked.
-        loop: that it is in; None where it runs whole.
+        kernel: the kernel that computes it.
+        kernels: the kernels that can; the first of them does where none is picked.
+        loop: the fused loop that it is in; None where it runs whole.
         part: its number where it writes a part of a concat that can be copied (`Schedule.concat`), else 0.
     """
 
@@ -93,7 +93,12 @@ class OpenedModel:
         return f"{identifier(self.path.stem)} on {self.target.name}"
 
     def network(self, plan: Plan, layer_counts: Counted | None = None) -> BoundNetwork:
-        """The network in the model's order, with the plan's concats and kernels; `works` counts what those do."""
+        """The network in the model's order, with the plan's concats and kernels.
+
+        Args:
+            plan: its order, loops and allocation are not looked at.
+            layer_counts: what to count of the kernels' loops; None counts nothing.
+        """
         kernels = {model_number(plan, number): name for name, numbers in plan.kernels for number in numbers}
         key = plan.copied, frozenset(kernels.items()), layer_counts
         if key not in self._read:
@@ -156,8 +161,7 @@ class State:
     @cached_property
     def picture(self) -> str:
         """The memory map that a compile would write, as SVG."""
-        lives = [(buffer.first, buffer.last) for buffer in self.problem.buffers]
-        buffers = placed_buffers(self.program, lives, self.solution)
+        buffers = placed_buffers(self.program, self.solution)
         steps = step_names([call.name for call in self.program.calls])
         return memory_map_svg(self.model.title, buffers, steps, max(self.solution.arena_bytes, 1))
 

@@ -49,8 +49,8 @@ class Step:
 
     Attributes:
         text: what was done.
-        arena_bytes: of the arena that a compile makes, model input and output included.
-        predicted_instructions: of one inference, by the cost model.
+        arena_bytes: bytes of the arena that a compile makes, model input and output included.
+        predicted_instructions: instructions of one inference, as the cost model predicts them.
     """
 
     text: str
@@ -143,7 +143,7 @@ class Schedule:
             columns: columns of those rows at a time, 0 for whole rows; else `rows` is 1.
             direction: from the first row to the last, or from the last to the first.
             halo: `cache` computes no element twice; with `recompute` all layers but the last compute rows again.
-            again: with `cache`, layers that compute rows again all the same.
+            recompute: with `cache`, layers whose rows are recomputed all the same.
 
         Raises:
             InputError: there are no such layers, or they can't go together like that.
@@ -216,6 +216,7 @@ class Schedule:
         check_order(graph, numbers, plan.fusions)
         made = tuple(model_number(plan, number) for number in numbers)
         picked = {numbers.index(number) + 1: kernel for kernel, them in plan.kernels for number in them}
+        # the model's own order is said by no order, so that such plans are equal
         own = made == tuple(range(1, len(made) + 1))
         words = ", ".join(map(str, numbers))
         return self._take(f"reorder {words}", replace(plan, order=() if own else made, kernels=_by_name(picked)))
@@ -233,17 +234,14 @@ class Schedule:
         """
         plan = self._state.plan
         if plan.order or plan.kernels or plan.fusions:
-            remedy = "undo() the other steps, and take this one first"
-            raise InputError(
-                STAGE, "layers that other steps name would have other numbers", where="concat", remedy=remedy
-            )
+            message = "layers that other steps name would have other numbers"
+            raise InputError(STAGE, message, where="concat", remedy="undo() the other steps, and take this one first")
         parts = sorted({layer.part for layer in self.layers if layer.part})
         wrong = [part for part in copied if part not in parts]
         if wrong:
             there = f"choose among {', '.join(map(str, parts))}" if parts else "the network has no part with a choice"
-            raise InputError(
-                STAGE, f"there is no part {wrong[0]} of a concat that can be copied", where="concat", remedy=there
-            )
+            message = f"there is no part {wrong[0]} of a concat that can be copied"
+            raise InputError(STAGE, message, where="concat", remedy=there)
         chosen = tuple(sorted(set(copied)))
         return self._take(f"copy parts {', '.join(map(str, chosen)) or 'none'}", replace(plan, copied=chosen))
 

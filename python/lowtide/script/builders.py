@@ -28,8 +28,6 @@ from lowtide.ir import (
     DictAttr,
     FunctionType,
     InsertionPoint,
-    IntegerAttr,
-    IntegerType,
     Location,
     Module,
     Operation,
@@ -37,6 +35,8 @@ from lowtide.ir import (
     TypeAttr,
     UnitAttr,
     Value,
+    i64,
+    i64_array,
     transform,
     verify,
 )
@@ -111,7 +111,7 @@ def concat(target: Handle, *, copied: Sequence[int]) -> None:
         target: the module.
         copied: numbers of the parts, from 1 in program order.
     """
-    _step("concat", target, {"copied": _numbers(copied)})
+    _step("concat", target, {"copied": i64_array(copied)})
 
 
 def schedule(target: Handle, *, order: Sequence[int]) -> None:
@@ -121,7 +121,7 @@ def schedule(target: Handle, *, order: Sequence[int]) -> None:
         target: the module.
         order: each layer's number so far, from 1, in the new order.
     """
-    _step("schedule", target, {"order": _numbers(order)})
+    _step("schedule", target, {"order": i64_array(order)})
 
 
 def layers(
@@ -145,7 +145,7 @@ def layers(
     lists = {"names": names, "kinds": kinds}
     given: dict[str, Attribute] = {name: _words(words) for name, words in lists.items() if words is not None}
     if numbers is not None:
-        given["numbers"] = _numbers(numbers)
+        given["numbers"] = i64_array(numbers)
     if len(given) > 1:
         message = f"{' and '.join(sorted(given))} say which layers"
         raise InputError(STAGE, message, where="'lowtide.layers'", remedy="give one of numbers, names, kinds")
@@ -157,7 +157,7 @@ def kernel(chosen: Handle, *, name: str) -> None:
 
     Args:
         chosen: the layers.
-        name: of `lowtide.kernels.library.KERNELS`.
+        name: a name of `lowtide.kernels.library.KERNELS`.
     """
     _step("kernel", chosen, {"kernel": StringAttr.get(name)})
 
@@ -179,17 +179,17 @@ def fuse_spatial(
         columns: columns of those rows at a time, 0 for whole rows; else `rows` is 1.
         direction: from the first row to the last, or from the last to the first.
         halo: `cache` computes no element twice; with `recompute` all layers but the last compute rows again.
-        again: with `cache`, positions in the chain, from 1, of layers that compute rows again all the same.
+        recompute: with `cache`, positions in the chain, from 1, of layers whose rows are recomputed all the same.
 
     Returns:
         a handle to the loop.
     """
     attributes: dict[str, Attribute] = {
-        "recompute": _numbers(recompute),
-        "columns": _number(columns),
+        "recompute": i64_array(recompute),
+        "columns": i64(columns),
         "direction": StringAttr.get(direction),
         "halo": StringAttr.get(halo),
-        "rows": _number(rows),
+        "rows": i64(rows),
     }
     return _step_with_result("fuse_spatial", chain, attributes)
 
@@ -204,7 +204,7 @@ def fuse_channels(chain: Handle, *, slice: int = 1) -> Handle:
     Returns:
         a handle to the loop.
     """
-    return _step_with_result("fuse_channels", chain, {"slice": _number(slice)})
+    return _step_with_result("fuse_channels", chain, {"slice": i64(slice)})
 
 
 def allocate(target: Handle, *, strategy: str = "auto", overlap: bool = True, budget: int = 0) -> None:
@@ -217,7 +217,7 @@ def allocate(target: Handle, *, strategy: str = "auto", overlap: bool = True, bu
         budget: bytes that the arena must fit in; 0 for no such bound.
     """
     attributes: dict[str, Attribute] = {
-        "budget": _number(budget),
+        "budget": i64(budget),
         "overlap": BoolAttr.get(overlap),
         "strategy": StringAttr.get(strategy),
     }
@@ -232,14 +232,6 @@ def _step_with_result(name: str, operand: Handle, attributes: Mapping[str, Attri
     results = [transform.AnyOpType.get()]
     op = Operation.create(f"lowtide.{name}", results=results, operands=[operand], attributes=dict(attributes))
     return op.results[0]
-
-
-def _number(number: int) -> IntegerAttr:
-    return IntegerAttr.get(IntegerType.get_signless(64), number)
-
-
-def _numbers(numbers: Sequence[int]) -> ArrayAttr:
-    return ArrayAttr.get([_number(number) for number in numbers])
 
 
 def _words(words: Sequence[str]) -> ArrayAttr:

@@ -7,23 +7,13 @@ need. What an iteration makes, and how large the line buffers are, follows from 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from lowtide.bound.bind import Binder
 from lowtide.bound.build import BoundNetwork, read_network
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.stages import UnschedulableError
-from lowtide.ir import (
-    ArrayAttr,
-    Block,
-    InsertionPoint,
-    IntegerAttr,
-    IntegerType,
-    Module,
-    NoneType,
-    Operation,
-    StringAttr,
-    Value,
-)
+from lowtide.ir import Block, InsertionPoint, Module, NoneType, Operation, StringAttr, Value, i64, i64_array
 from lowtide.normalise.analysis import Role, defining, role_of, users_of
 from lowtide.normalise.form import FUSED, OUTPUT, body_of, destination_of, inputs_of, is_within, label_of
 from lowtide.plan.memory import schedule_of
@@ -36,9 +26,9 @@ def fuse(module: Module, layers: Sequence[Operation], wanted: Fusion, binder: Bi
 
     Args:
         module: its network has been cut into layers.
-        layers: of the network's block, in its order.
+        layers: layers of the network's block, in its order.
         wanted: how the loop goes; which layers it has is not looked at.
-        binder: of the target.
+        binder: the target's.
 
     Returns:
         the `lowtide.fused`.
@@ -60,11 +50,10 @@ def _check(network: BoundNetwork, layers: Sequence[Operation], wanted: Fusion) -
         owner = defining(destination_of(layer))
         if owner is None or role_of(owner) is not Role.EMPTY:
             raise UnschedulableError(f"layer '{label_of(layer)}' writes a part of a tensor that others write too")
+    # judged on the graph as it will be: data alone, so that a refusal has changed nothing
     order = [*range(1, chain[0]), *between, *chain, *range(chain[-1] + 1, len(steps) + 1)]
     first = chain[0] + len(between)
-    last = first + len(chain) - 1
-    fusion = Fusion(first, last, wanted.rows, wanted.columns, wanted.direction, wanted.axis, wanted.recompute)
-    schedule_of(network.graph.reordered(order), fusion)
+    schedule_of(network.graph.reordered(order), replace(wanted, first=first, last=first + len(chain) - 1))
 
 
 def _check_between(network: BoundNetwork, chain: Sequence[int], between: Sequence[int]) -> None:
@@ -81,15 +70,15 @@ def _check_between(network: BoundNetwork, chain: Sequence[int], between: Sequenc
 def _build(layers: Sequence[Operation], wanted: Fusion) -> Operation:
     block, own = layers[0].block, set(layers)
     outside = [any(user not in own for user in _users(layer.results[0], block)) for layer in layers]
+    # reshapes of what the layers make: those that only the loop needs move into it, the others stay behind it
     views = _views(layers, block)
     with layers[0].context, layers[-1].location, InsertionPoint(layers[-1]):
-        i64 = IntegerType.get_signless(64)
-        numbers = {"rows": wanted.rows, "columns": wanted.columns}
-        words = {"axis": wanted.axis, "direction": wanted.direction}
         attributes = {
-            **{name: IntegerAttr.get(i64, number) for name, number in numbers.items()},
-            **{name: StringAttr.get(word) for name, word in words.items()},
-            "recompute": ArrayAttr.get([IntegerAttr.get(i64, number) for number in wanted.recompute]),
+            "rows": i64(wanted.rows),
+            "columns": i64(wanted.columns),
+            "axis": StringAttr.get(wanted.axis),
+            "direction": StringAttr.get(wanted.direction),
+            "recompute": i64_array(wanted.recompute),
         }
         fused = Operation.create(FUSED, results=[NoneType.get()], attributes=attributes, regions=1)
         inside = fused.regions[0].blocks.append()
@@ -103,10 +92,11 @@ def _build(layers: Sequence[Operation], wanted: Fusion) -> Operation:
                 made[view.results[0]] = view.results[0]
     for view in reversed([view for view in views if view.results[0] not in made or view.block != inside]):
         view.move_after(fused)
+    # last first, as each is inserted right behind the loop: they end up in the layers' order
     for number, (layer, needed) in reversed(list(enumerate(zip(layers, outside, strict=True), start=1))):
         if needed:
             with layer.location, InsertionPoint.after(fused):
-                kind, attribute = layer.results[0].type, {"layer": IntegerAttr.get(i64, number)}
+                kind, attribute = layer.results[0].type, {"layer": i64(number)}
                 output = Operation.create(OUTPUT, results=[kind], operands=[fused.results[0]], attributes=attribute)
             _replace(layer.results[0], output.results[0], lambda user: not is_within(user, inside))
     return fused
@@ -118,6 +108,7 @@ def _move(layer: Operation, inside: Block, made: dict[Value, Value]) -> None:
         if _root(value) in made:
             _replace(value, _viewed(value, inside, made), lambda user: is_within(user, body_of(layer)))
     owner = defining(destination_of(layer))
+    # the empty tensor that stands for the layer's buffer belongs to the layer alone
     if owner is not None and owner.name == "tensor.empty" and len(list(owner.results[0].uses)) == 1:
         inside.append(owner)
     inside.append(layer)

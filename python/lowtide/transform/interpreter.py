@@ -60,7 +60,7 @@ def apply_script(
         script: the text, or the file that holds it.
         name: how messages call a script that is text.
         check: raises an error where it does not want the script's module to be applied.
-        binder: of the target; a new one where there is none.
+        binder: the target's; a new one where there is none.
 
     Raises:
         InputError: the script can't be read or isn't valid, has no `@__transform_main`, or one of its steps fails.
@@ -70,6 +70,7 @@ def apply_script(
     place = str(script) if isinstance(script, Path) else name
     check(script_module)
     sequence = _main_sequence(script_module, place)
+    # operations of the dialect find the binder, and leave their reasons, in the session: MLIR carries neither
     with new_session(binder) as session:
         try:
             interpreter.apply_named_sequence(module, sequence, script_module)

@@ -103,7 +103,7 @@ def isolated_plan(request: Message) -> Message:
     """What `apply_plan` asks for.
 
     Raises:
-        InputError: as there.
+        InputError: as for `apply_plan`.
     """
     module = parse_module(request.blobs[0], make_transform_context(), stage=STAGE)
     apply_script(module, request.blobs[1].decode(), name=request.header["name"], check=check_plan)
