@@ -12,6 +12,8 @@ from lowtide.codegen import Compiled, compile_network, write_files
 from lowtide.cost.data import cost_model
 from lowtide.errors import UsageError
 from lowtide.graph.bound import untiled_bound
+from lowtide.importer.tflite import NO_SHAPES
+from lowtide.importer.tflite.given_shapes import Shapes
 from lowtide.limits import MOST_MEMORY, check_number
 from lowtide.lower import Lowered, Opened, identifier, lower, open_model
 from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
@@ -55,6 +57,7 @@ def compile_model(
     plan: str | Path | None = None,
     out: str | Path | None = None,
     until: Sequence[str] = (),
+    shape: Shapes = NO_SHAPES,
     keep_input: bool = False,
     dump_dir: str | Path | None = None,
     listen: Callable[[str], None] = lambda _: None,
@@ -73,6 +76,7 @@ def compile_model(
         out: the folder to make, or to replace where it holds only what lowtide wrote; default `MODEL-TARGET` in the
             current folder.
         until: tensors that become the outputs; the rest of the network is left out.
+        shape: of inputs by name, where the file leaves dimensions open.
         keep_input: leave the input's bytes intact; otherwise later layers may overwrite them.
         dump_dir: write the IR there after every stage.
         listen: called with each stage's name as it begins.
@@ -98,7 +102,7 @@ def compile_model(
         flash is not None and plan is None,
     )
     with replaced(place) as scratch:
-        opened = open_model(path, core, job.until, stages)
+        opened = open_model(path, core, job.until, stages, shape)
         limits = Limits(ram, flash)
         built = _built(job, opened, ram, stages) if not job.spends_flash else _within_flash(job, opened, limits, stages)
         if ram is not None and built.report.sram_bytes > ram:

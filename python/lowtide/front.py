@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lowtide.importer import FOREIGN, ImportedModel, import_model
+from lowtide.importer.tflite import NO_SHAPES
+from lowtide.importer.tflite.given_shapes import Shapes
 from lowtide.ir import Context, bytecode_of, make_context, parse_module
 from lowtide.isolated import run_isolated
 from lowtide.messages import Message
@@ -23,16 +25,16 @@ from lowtide.stages import Stages
 STAGE = "importer"
 
 
-def normalised(path: Path, until: Sequence[str], stages: Stages) -> ImportedModel:
+def normalised(path: Path, until: Sequence[str], stages: Stages, shapes: Shapes = NO_SHAPES) -> ImportedModel:
     """Import and normalise: the module that plans are made for, in a context that has lowtide's transform dialect.
 
     Raises:
         LowtideError: the model is refused.
     """
     if path.suffix in FOREIGN:
-        return _foreign(path, until, stages)
+        return _foreign(path, until, stages, shapes)
     with stages.stage("import"):
-        model = import_model(path, _context(), until)
+        model = import_model(path, _context(), until, shapes)
         PASSES["lowtide-import-tosa"].run(model.module, {})
     stages.dump("import", model.module)
     with stages.stage("normalise", model.module):
@@ -40,9 +42,15 @@ def normalised(path: Path, until: Sequence[str], stages: Stages) -> ImportedMode
     return model
 
 
-def _foreign(path: Path, until: Sequence[str], stages: Stages) -> ImportedModel:
+def _foreign(path: Path, until: Sequence[str], stages: Stages, shapes: Shapes) -> ImportedModel:
     with stages.stage("import"):
-        header = {"name": str(path), "stage": STAGE, "until": list(until), "dump": stages.dump_dir is not None}
+        header = {
+            "name": str(path),
+            "stage": STAGE,
+            "until": list(until),
+            "shapes": dict(shapes),
+            "dump": stages.dump_dir is not None,
+        }
         reply = run_isolated("front end", header, stage=STAGE, where=str(path))
         known = _context()
         modules = [parse_module(blob, known, str(path), stage=STAGE) for blob in reply.blobs]
@@ -66,7 +74,9 @@ def isolated_front_end(request: Message) -> Message:
     Raises:
         LowtideError: the model is refused.
     """
-    model = import_model(Path(request.header["name"]), make_context(), request.header["until"])
+    model = import_model(
+        Path(request.header["name"]), make_context(), request.header["until"], request.header["shapes"]
+    )
     PASSES["lowtide-import-tosa"].run(model.module, {})
     imported = [bytecode_of(model.module)] if request.header["dump"] else []
     PASSES["lowtide-normalise"].run(model.module, {})

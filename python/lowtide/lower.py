@@ -23,7 +23,8 @@ from lowtide.front import normalised
 from lowtide.graph.graph import Graph
 from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel
-from lowtide.importer.tflite import explain_refusal
+from lowtide.importer.tflite import NO_SHAPES, explain_refusal
+from lowtide.importer.tflite.given_shapes import Shapes
 from lowtide.ir import Module, Operation, StringAttr, bytecode_of, i64_array, parse_module, text_of
 from lowtide.kernels.library import GENERAL, PREPACKED
 from lowtide.kernels.microkernels import PLAIN, note_microkernels
@@ -91,7 +92,11 @@ def identifier(name: str) -> str:
 
 
 def inspect_model(
-    path: str | Path, *, until: Sequence[str] = (), listen: Callable[[str], None] = lambda _: None
+    path: str | Path,
+    *,
+    until: Sequence[str] = (),
+    shape: Shapes = NO_SHAPES,
+    listen: Callable[[str], None] = lambda _: None,
 ) -> Graph:
     """The layers and tensors of a model, untiled, without compiling it.
 
@@ -99,10 +104,10 @@ def inspect_model(
         InputError, UsageError: the model is refused.
     """
     try:
-        module = normalised(Path(path), until, Stages(listen)).module
+        module = normalised(Path(path), until, Stages(listen), shape).module
     except InputError as error:
         # who looks at a model wants to know all at once
-        raise explain_refusal(Path(path), until, error) if Path(path).suffix == ".tflite" else error from None
+        raise explain_refusal(Path(path), until, shape, error) if Path(path).suffix == ".tflite" else error from None
     outline_once(module)
     return build_graph(module)
 
@@ -150,13 +155,13 @@ class Opened:
     binder: Binder
 
 
-def open_model(path: Path, target: Target, until: Sequence[str], stages: Stages) -> Opened:
+def open_model(path: Path, target: Target, until: Sequence[str], stages: Stages, shapes: Shapes = NO_SHAPES) -> Opened:
     """Read a model for a target.
 
     Raises:
         LowtideError: the model is refused.
     """
-    model = normalised(path, until, stages)
+    model = normalised(path, until, stages, shapes)
     for ends in (model.inputs, model.outputs):
         check_arena(sum(tensor.nbytes for tensor in ends), str(path))
     note_microkernels(model.module, target.microkernels)

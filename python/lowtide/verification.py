@@ -24,9 +24,11 @@ from lowtide.emulate.oracle.draw import draw
 from lowtide.emulate.witness.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.importer import IMPORTERS
-from lowtide.importer.tflite import contents
+from lowtide.importer.tflite import NO_SHAPES, contents
 from lowtide.importer.tflite.customs import translate
-from lowtide.importer.tflite.cut import until as cut_until
+from lowtide.importer.tflite.cut import needed, until as cut_until
+from lowtide.importer.tflite.fold import fold
+from lowtide.importer.tflite.given_shapes import Shapes, with_shapes
 from lowtide.importer.tflite.reader import read
 from lowtide.importer.tflite.repair import unbatch
 from lowtide.importer.tflite.stored_weights import plain_weights
@@ -186,6 +188,7 @@ def verify_model(
     ram: int | None = None,
     out: str | Path | None = None,
     until: Sequence[str] = (),
+    shape: Shapes = NO_SHAPES,
     listen: Callable[[str], None] = lambda _: None,
 ) -> Verification:
     """Compile a model, run it and compare it with stored outputs or with LiteRT Micro.
@@ -200,7 +203,7 @@ def verify_model(
         backend: a name of `lowtide.emulate.BACKENDS`; None for Unicorn, or the host where Unicorn has no such core.
         objective, ram: as in `compile_model`.
         out: keep the artifacts there.
-        until: as in `compile_model`.
+        until, shape: as in `compile_model`.
         listen: called with what is being done.
 
     Raises:
@@ -209,13 +212,13 @@ def verify_model(
     """
     check_number("verify", count, "count", 1, MOST_RUNS)
     check_number("verify", seed, "seed", 0, MOST_SEED - MOST_RUNS)
-    reference = _Stored(Path(golden), count) if golden is not None else _Engines(Path(model), until, count, seed)
+    reference = _Stored(Path(golden), count) if golden is not None else _Engines(Path(model), until, shape, count, seed)
     if backend is not None:
         backend_named(backend)
     with scratch_directory() as scratch:
         directory = Path(out) if out is not None else scratch / "out"
         artifact = compile_model(
-            model, target=target, ram=ram, objective=objective, out=directory, until=until, listen=listen
+            model, target=target, ram=ram, objective=objective, out=directory, until=until, shape=shape, listen=listen
         )
         listen("reference")
         references = reference.runs(artifact.report)
@@ -258,17 +261,19 @@ class References:
 class _Engines:
     """Random inputs, and what LiteRT Micro makes of them, or LiteRT where Micro does not take the model."""
 
-    def __init__(self, model: Path, until: Sequence[str], count: int, seed: int) -> None:
+    def __init__(self, model: Path, until: Sequence[str], shapes: Shapes, count: int, seed: int) -> None:
         if model.suffix in IMPORTERS and model.suffix != ".tflite":
             remedy = "compare with stored outputs: --golden FILE.npz"
             raise UsageError("verify", "LiteRT can only check a .tflite model", where=str(model), remedy=remedy)
-        self._model, self._until, self._count, self._seed = model, until, count, seed
+        self._model, self._until, self._shapes, self._count, self._seed = model, until, shapes, count, seed
 
     def runs(self, report: Report) -> References:
         where = str(self._model)
         file = contents(self._model)
         model = read(file, where)
         plain = plain_weights(translate(model))
+        if self._shapes:
+            plain = needed(fold(with_shapes(plain, self._shapes, where)))
         if self._until or plain != model:
             # weights of a dynamic range as the floats that they stand for: LiteRT would quantise the activations, too
             model = unbatch(cut_until(plain, self._until, where) if self._until else plain, where)

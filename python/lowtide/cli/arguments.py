@@ -141,6 +141,26 @@ def _add_until(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_shape(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        type=parse_shape,
+        metavar="INPUT=N,N,…",
+        help="how large an input is whose dimensions the file leaves open; may be given several times",
+    )
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """`INPUT=1,16000` as a name and sizes."""
+    name, _, sizes = text.rpartition("=")
+    words = sizes.split(",")
+    if not name or not all(word.isdecimal() for word in words):
+        raise argparse.ArgumentTypeError(f"'{text}' is not like INPUT=1,16000")
+    return name, tuple(map(int, words))
+
+
 def _add_ram(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--ram", type=parse_size, metavar="BYTES", help="refuse what needs more RAM than this: 32768, 32K"
@@ -175,6 +195,7 @@ def _add_compile(commands: _Commands[argparse.ArgumentParser]) -> None:
     _add_objective(command)
     command.add_argument("-o", "--out", type=Path, metavar="DIR", help="output folder (default: MODEL-CORE)")
     _add_until(command)
+    _add_shape(command)
     command.add_argument("--keep-input", action="store_true", help="later layers must not overwrite the input")
     command.add_argument("--dump-dir", type=Path, metavar="DIR", help="write the IR there after every stage")
 
@@ -217,12 +238,14 @@ def _add_verify(commands: _Commands[argparse.ArgumentParser]) -> None:
     _add_ram(command)
     _add_objective(command)
     _add_until(command)
+    _add_shape(command)
 
 
 def _add_inspect(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = _command(commands, "inspect", "print a network's layers and where its memory peak is")
     command.add_argument("model", type=Path)
     _add_until(command)
+    _add_shape(command)
 
 
 def _add_explore(commands: _Commands[argparse.ArgumentParser]) -> None:

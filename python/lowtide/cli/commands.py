@@ -17,7 +17,8 @@ Show = Callable[[Console], None]
 
 def _options(arguments: Namespace) -> dict[str, Any]:
     """What a command was given, by name: the command line's names are the keywords of the function that does it."""
-    return {name: value for name, value in vars(arguments).items() if name not in ("command", "verbose")}
+    given = {name: value for name, value in vars(arguments).items() if name not in ("command", "verbose")}
+    return given | {"shape": dict(given["shape"])} if "shape" in given else given
 
 
 def _compile(arguments: Namespace, listen: Listener) -> Show:
@@ -72,7 +73,7 @@ def _inspect(arguments: Namespace, listen: Listener) -> Show:
     from lowtide.cli.show import show_graph
     from lowtide.lower import inspect_model
 
-    graph = inspect_model(arguments.model, until=arguments.until, listen=listen)
+    graph = inspect_model(**_options(arguments), listen=listen)
     return lambda console: show_graph(console, graph)
 
 

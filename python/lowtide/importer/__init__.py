@@ -12,7 +12,8 @@ from lowtide.importer.mend import mend
 from lowtide.importer.mlir import import_mlir
 from lowtide.importer.signless import make_signless
 from lowtide.importer.stitch import empty_module, stitch
-from lowtide.importer.tflite import import_tflite
+from lowtide.importer.tflite import NO_SHAPES, import_tflite
+from lowtide.importer.tflite.given_shapes import Shapes
 from lowtide.ir import (
     Context,
     IntegerAttr,
@@ -47,7 +48,7 @@ class ImportedModel:
     states: tuple[InitialState, ...] = ()
 
 
-def import_model(path: Path, context: Context, until: Sequence[str] = ()) -> ImportedModel:
+def import_model(path: Path, context: Context, until: Sequence[str] = (), shapes: Shapes = NO_SHAPES) -> ImportedModel:
     """Read a model by its suffix, in this process: `lowtide.front` has one of its own for what is `FOREIGN`.
 
     Raises:
@@ -62,7 +63,7 @@ def import_model(path: Path, context: Context, until: Sequence[str] = ()) -> Imp
     if path.suffix not in IMPORTERS:
         known = ", ".join(IMPORTERS)
         raise InputError("importer", f"'{path.suffix}' is not a model format", where=str(path), remedy=f"use {known}")
-    model = IMPORTERS[path.suffix](path, context, until)
+    model = IMPORTERS[path.suffix](path, context, until, shapes)
     make_signless(model.module)
     _check_sizes(model.module, str(path))
     return model
@@ -91,8 +92,8 @@ def _elements(type_: Type) -> int:
     return math.prod(type_.shape) if isinstance(type_, ShapedType) and type_.has_static_shape else 0
 
 
-def _tflite(path: Path, context: Context, until: Sequence[str]) -> ImportedModel:
-    imported = import_tflite(path, until=until)
+def _tflite(path: Path, context: Context, until: Sequence[str], shapes: Shapes) -> ImportedModel:
+    imported = import_tflite(path, until=until, shapes=shapes)
     if imported.bytecode:
         module = parse_module(imported.bytecode, context, str(path), stage="importer")
         mend(module, imported.notes)
@@ -112,13 +113,15 @@ def note_states(module: Module, count: int) -> None:
             function.attributes[STATES] = IntegerAttr.get(IntegerType.get_signless(64), count)
 
 
-def _mlir(path: Path, context: Context, until: Sequence[str]) -> ImportedModel:
+def _mlir(path: Path, context: Context, until: Sequence[str], shapes: Shapes) -> ImportedModel:
+    if shapes:
+        raise UsageError("importer", "--shape takes names of inputs in a .tflite file", where=str(path))
     if until:
         raise UsageError("importer", "--until takes names of tensors in a .tflite file", where=str(path))
     return ImportedModel(*import_mlir(path, context))
 
 
-IMPORTERS: dict[str, Callable[[Path, Context, Sequence[str]], ImportedModel]] = {
+IMPORTERS: dict[str, Callable[[Path, Context, Sequence[str], Shapes], ImportedModel]] = {
     ".tflite": _tflite,
     ".mlir": _mlir,
     ".mlirbc": _mlir,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from lowtide.errors import InputError, LowtideError
 from lowtide.importer.lowered.library import is_lowered
@@ -19,6 +20,7 @@ from lowtide.importer.tflite.customs import translate
 from lowtide.importer.tflite.cut import needed, until as cut_until
 from lowtide.importer.tflite.expand import expand
 from lowtide.importer.tflite.fold import fold
+from lowtide.importer.tflite.given_shapes import Shapes, with_shapes
 from lowtide.importer.tflite.model import Model, Tensor
 from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.partition import Partition, partition
@@ -28,9 +30,10 @@ from lowtide.importer.tflite.stored_weights import plain_weights
 from lowtide.importer.tflite.variables import remember, without_unused
 from lowtide.network import InitialState, IoTensor
 
-__all__ = ["Imported", "OperatorInfo", "contents", "import_tflite"]
+__all__ = ["NO_SHAPES", "Imported", "OperatorInfo", "contents", "import_tflite"]
 
 _MAX_FILE = 1 << 30
+NO_SHAPES: Shapes = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -68,20 +71,21 @@ class Imported:
     notes: Notes
 
 
-def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
+def import_tflite(path: Path, *, until: Sequence[str] = (), shapes: Shapes = NO_SHAPES) -> Imported:
     """Imports a model; a dynamic batch becomes 1.
 
     Args:
         path: the `.tflite` file.
         until: names of tensors that become the outputs; empty for the model's own outputs. Operators and inputs that
             they don't need are dropped.
+        shapes: of inputs with dimensions that the file leaves open.
 
     Raises:
         InputError: the file is unreadable, damaged or has something that lowtide does not take.
         UsageError: `until` names no tensor that the model computes.
     """
     where = str(path)
-    model = unbatch(_prepared(path, until), where)
+    model = unbatch(_prepared(path, until, shapes), where)
     check(model, where)
     parts = partition(expand(model, where), is_lowered)
     bytecode, notes = b"", Notes({}, frozenset(), {}, frozenset())
@@ -102,24 +106,24 @@ def import_tflite(path: Path, *, until: Sequence[str] = ()) -> Imported:
     )
 
 
-def _prepared(path: Path, until: Sequence[str]) -> Model:
+def _prepared(path: Path, until: Sequence[str], shapes: Shapes) -> Model:
     """What is wanted of a file's network, with what is known of it computed, before it is checked."""
     where, data = str(path), contents(path)
     model = remember(read(data, where), partial(read_others, data, where), where)
     model = without_unused(cut_until(model, until, where) if until else needed(model))
-    return needed(fold(plain_weights(translate(model))))
+    return needed(fold(plain_weights(translate(with_shapes(model, shapes, where)))))
 
 
-def explain_refusal(path: Path, until: Sequence[str], first: InputError) -> InputError:
+def explain_refusal(path: Path, until: Sequence[str], shapes: Shapes, first: InputError) -> InputError:
     """One error that says all that stands in the way of a model, and how much of it could be compiled without.
 
     Args:
-        path, until: as for `import_tflite`.
+        path, until, shapes: as for `import_tflite`.
         first: what it raised.
     """
     where = str(path)
     try:
-        model = unbatch(_prepared(path, until), where)
+        model = unbatch(_prepared(path, until, shapes), where)
     except LowtideError:
         return first
     found = objections(model, where)

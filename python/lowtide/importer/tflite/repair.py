@@ -52,7 +52,7 @@ def unbatch(model: Model, where: str) -> Model:
                 "importer",
                 f"dimension {dynamic[-1]} is dynamic; lowtide takes static shapes (a dynamic batch becomes 1)",
                 where=f"{where}, tensor {tensor}",
-                remedy="export the model with static shapes",
+                remedy="say how large it is: --shape INPUT=1,16000 (each dimension of an input)",
             )
         shape = (1, *tensor.shape[1:]) if dynamic else tensor.shape
         changed[index] = replace(tensor, shape=shape, signature=())
