@@ -201,6 +201,25 @@ class Draw:
         return self.rng.integers(low, high + 1, values.shape).astype(values.dtype)
 
 
+@dataclass(frozen=True)
+class Variant:
+    """How an operator is drawn.
+
+    Attributes:
+        build: appends it to a tensor; gives its output.
+        dtypes: element types that it takes.
+        ranks: numbers of dimensions that it takes.
+        rounds: its floats need only be close to the oracle's.
+        nan: what it does with NaN is defined.
+    """
+
+    build: Callable[[Draw, int], int]
+    dtypes: tuple[np.dtype[Any], ...]
+    ranks: tuple[int, ...] = (1, 2, 3, 4)
+    rounds: bool = False
+    nan: bool = False
+
+
 def single(value: float) -> float:
     """As the file stores it."""
     return float(np.float32(value))

@@ -333,3 +333,13 @@ def concatenate(values: Sequence[Value], axis: int) -> Value:
 def looked_up(table: Value, place: Value) -> Value:
     """The element of a constant list at an index, inside a body."""
     return tensor.extract(table, [arith.index_cast(IndexType.get(), place)])
+
+
+def tabulated(value: Value, table: Array) -> Value:
+    """For each byte of a tensor the entry of a table that goes by the byte's value as unsigned number."""
+    # TOSA's tables go by the signed value, from -128 on
+    signed = np.ascontiguousarray(np.roll(table.view(np.int8), 128))
+    kind = RankedTensorType.get([256], integer(8))
+    values: dict[str, Attribute] = {"values": DenseElementsAttr.get(signed.data, type=kind)}
+    held = Operation.create("tosa.const", [kind], attributes=values).results[0]
+    return Operation.create("tosa.table", [value.type], [value, held]).results[0]

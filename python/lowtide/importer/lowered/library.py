@@ -21,6 +21,11 @@ def lowering_for(operator: Operator, inputs: Sequence[Tensor | None]) -> Lowerin
     return next((lowering for lowering in LOWERED.get(operator.code, ()) if lowering.takes(inputs)), None)
 
 
+def types_of(code: int) -> tuple[int, ...]:
+    """Element types of the first operand with which lowtide lowers an operator; empty where it lowers none."""
+    return tuple(chain.from_iterable(lowering.types or () for lowering in LOWERED.get(code, ())))
+
+
 def is_lowered(model: Model, operator: Operator) -> bool:
     """Whether lowtide lowers this operator of a model itself."""
     return lowering_for(operator, inputs_of(model, operator)) is not None

@@ -13,9 +13,9 @@ from tflite import BuiltinOperator, TensorType
 
 from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.errors import InputError
-from lowtide.importer.lowered.library import inputs_of
+from lowtide.importer.lowered.library import inputs_of, types_of
 from lowtide.importer.tflite.cut import arguments
-from lowtide.importer.tflite.model import Model, Operator, Tensor
+from lowtide.importer.tflite.model import TYPE_NAMES, Model, Operator, Tensor
 from lowtide.importer.tflite.operands import ShapeError
 from lowtide.importer.tflite.operators import BIASED, FOLDED, OpSpec
 from lowtide.importer.tflite.specs import shapes_for, spec_for
@@ -100,9 +100,14 @@ class _Check:
         kind = "a custom operator" if operator.code == BuiltinOperator.CUSTOM else "not an operator lowtide supports"
         if operator.code in FOLDED:
             kind = "an operator that lowtide takes only where its result is known when the model is compiled"
+        said = f"this is {kind}"
+        types = types_of(operator.code)
+        if types and operator.inputs and operator.inputs[0] >= 0:
+            given = self._model.tensors[operator.inputs[0]].type_name
+            said = f"its input is {given}; lowtide takes {', '.join(TYPE_NAMES[type_] for type_ in types)} there"
         before = self._before_unsupported()
         remedy = f"compile the network up to it: {arguments(before)}" if before else None
-        self._refuse_operator(operator, f"this is {kind}", remedy)
+        self._refuse_operator(operator, said, remedy)
 
     def _before_unsupported(self) -> list[Tensor]:
         """The tensors that supported operators compute from supported ones alone and that others need."""
