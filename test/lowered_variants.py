@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from operator_nets import BYTES, FLOAT, INT8, INT32, UINT8, Draw, Variant
+from operator_nets import BOOL, BYTES, FLOAT, INT8, INT32, INT64, UINT8, Draw, NotDrawnError, Variant
 
 Build = Callable[[Draw, int], int]
 
@@ -60,5 +61,105 @@ UNARY: dict[str, Variant] = {
     "GELU": Variant(_unary("GELU", approximate=_chance), (FLOAT, INT8, UINT8), rounds=True),
     "SIGN": Variant(_unary("SIGN"), (FLOAT, INT32)),
 }
-LOWERED: dict[str, Variant] = {**UNARY}
+
+
+def _operand(d: Draw, x: int, **scale: float) -> int:
+    """Another operand whose shape goes with that of x: the same, or with extents of 1."""
+    whole = d.chance(0.5)
+    shape = [extent if whole or d.chance(0.6) else 1 for extent in d.of(x).shape]
+    return (d.filled if d.chance(0.3) else d.input)(shape, d.dtype(x), **scale)
+
+
+def _pair(name: str, typical: Callable[[float, float], float], **options: Any) -> Build:
+    """An operator of two operands, in either order if there is no second scale to fit."""
+
+    def build(d: Draw, x: int) -> int:
+        scale = {"scale": d.scale_of(x) * d.factor(0.5, 2)} if d.chance(0.5) else {}
+        y = _operand(d, x, **scale)
+        drawn = {key: value(d) for key, value in options.items()}
+        output = made(d, d.of(x).shape, d.dtype(x), typical(d.scale_of(x), d.scale_of(y)))
+        return d.operator(name, (x, y), output, drawn)
+
+    return build
+
+
+def _compared(name: str) -> Build:
+    def build(d: Draw, x: int) -> int:
+        if d.scale_of(x) >= 1 and d.dtype(x) in BYTES:
+            raise NotDrawnError
+        scale = {"scale": d.scale_of(x)} if d.chance(0.5) else {"scale": d.factor(0.003, 0.9)}
+        y = _operand(d, x, **(scale if d.dtype(x) in BYTES else {}))
+        return d.operator(name, (x, y) if d.chance(0.5) else (y, x), d.tensor(d.of(x).shape, BOOL))
+
+    return build
+
+
+def _divided(name: str) -> Build:
+    """A division by something far from 0: a constant without it, or a magnitude and a little."""
+
+    def build(d: Draw, x: int) -> int:
+        dtype = d.dtype(x)
+        if dtype in BYTES:
+            zero = int(np.iinfo(dtype).min) if d.chance(0.7) else int(np.iinfo(dtype).max)
+            shape = d.of(x).shape
+            values = d.rng.integers(np.iinfo(dtype).min + 1, np.iinfo(dtype).max, shape).astype(dtype)
+            y = d.constant(values, d.factor(0.01, 1), zero)
+            # LiteRT's shifts stay below 32, beyond which C does not define them
+            typical = d.scale_of(x) / d.scale_of(y) / d.factor(220, 1000)
+        elif dtype == INT32:
+            values = d.rng.integers(1, 50, d.of(x).shape) * d.rng.choice([-1, 1], d.of(x).shape)
+            y, typical = d.constant(values.astype(np.int32)), 1.0
+        else:
+            y, typical = d.constant(d.rng.choice(np.array([0.3, -1.7, 5.0, -0.25], np.float32), d.of(x).shape)), 1.0
+        options = {"fused_activation_function": d.pick((0, 0, 1, 2, 3))} if name == "DIV" else {}
+        return d.operator(name, (x, y), made(d, d.of(x).shape, dtype, typical), options)
+
+    return build
+
+
+def _logical(name: str, *, pair: bool) -> Build:
+    def build(d: Draw, x: int) -> int:
+        return d.operator(name, (x, _operand(d, x)) if pair else (x,), d.tensor(d.of(x).shape, BOOL))
+
+    return build
+
+
+def _chosen(name: str) -> Build:
+    def build(d: Draw, x: int) -> int:
+        shape = d.of(x).shape
+        other = d.input(shape, d.dtype(x), **({"scale": d.scale_of(x)} if d.dtype(x) in BYTES else {}))
+        given = shape if d.chance(0.5) else shape[:1] if name == "SELECT" else [1] * len(shape)
+        return d.operator(name, (d.input(given, BOOL), x, other), d.like(x))
+
+    return build
+
+
+def _sum_of_all(d: Draw, x: int) -> int:
+    others = [d.input(d.of(x).shape, d.dtype(x)) for _ in range(d.number(1, 4))]
+    for other in others:
+        tensor = d.of(other)
+        d.net.tensors[other] = replace(tensor, quantization=d.of(x).quantization)
+    return d.operator("ADD_N", (x, *others), made(d, d.of(x).shape, d.dtype(x), d.scale_of(x) * 2))
+
+
+COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
+_COMPARED = (FLOAT, INT8, INT8, UINT8, INT32, INT64)
+BINARY: dict[str, Variant] = {
+    **{name: Variant(_compared(name), _COMPARED, nan=True) for name in COMPARISONS},
+    "LOGICAL_AND": Variant(_logical("LOGICAL_AND", pair=True), (BOOL,)),
+    "LOGICAL_OR": Variant(_logical("LOGICAL_OR", pair=True), (BOOL,)),
+    "LOGICAL_NOT": Variant(_logical("LOGICAL_NOT", pair=False), (BOOL,)),
+    "SELECT": Variant(_chosen("SELECT"), (FLOAT, INT8, UINT8, INT32, INT64, BOOL), nan=True),
+    "SELECT_V2": Variant(_chosen("SELECT_V2"), (FLOAT, INT8, UINT8, INT32, INT64, BOOL), nan=True),
+    "DIV": Variant(_divided("DIV"), (FLOAT, INT8, INT8, UINT8, INT32), rounds=True),
+    "FLOOR_DIV": Variant(_divided("FLOOR_DIV"), (FLOAT, INT32)),
+    "FLOOR_MOD": Variant(_divided("FLOOR_MOD"), (FLOAT, INT32), rounds=True),
+    "ADD_N": Variant(_sum_of_all, (FLOAT, INT8, INT32), rounds=True),
+    "SQUARED_DIFFERENCE": Variant(
+        _pair("SQUARED_DIFFERENCE", lambda first, second: max(first, second) ** 2 * 50),
+        (FLOAT, INT8, INT32),
+        rounds=True,
+    ),
+}
+LOWERED: dict[str, Variant] = {**UNARY, **BINARY}
 """By the operator's name in the schema."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from lowtide.importer.lowered import unary
+from lowtide.importer.lowered import arithmetic, comparisons, unary
 from lowtide.importer.lowered.lowering import Lowering
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 
-_FILES: Sequence[Mapping[int, Sequence[Lowering]]] = (unary.LOWERED,)
+_FILES: Sequence[Mapping[int, Sequence[Lowering]]] = (unary.LOWERED, comparisons.LOWERED, arithmetic.LOWERED)
 LOWERED: Mapping[int, tuple[Lowering, ...]] = {
     code: tuple(chain.from_iterable(file.get(code, ()) for file in _FILES)) for file in _FILES for code in file
 }

@@ -141,6 +141,12 @@ def inverse_root(x: int) -> tuple[int, int]:
     return (mantissa << -shift, 0) if shift < 0 else (mantissa, -shift)
 
 
+def reciprocal(x: int) -> tuple[int, int]:
+    """1/x of an integer above 0: mantissa · 2^(−31 − shift), the mantissa above 2³⁰."""
+    room = 32 - x.bit_length()
+    return _saturated(_reciprocal((x << room) - (1 << 31)) << 1), 31 - room
+
+
 def _wrapped(x: int) -> int:
     """The number as 32 bits hold it."""
     return (x - _LEAST) % (1 << 32) + _LEAST
