@@ -7,8 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from indexing_variants import INDEXING
 from operator_nets import BOOL, BYTES, FLOAT, INT8, INT32, INT64, UINT8, Draw, NotDrawnError, Variant
 
+_ONLY_LITERT = ("EXP", "LOG", "SQRT", "GELU")
+"""Operators whose 8-bit forms LiteRT Micro does not have."""
 Build = Callable[[Draw, int], int]
 
 
@@ -22,6 +25,7 @@ def _unary(name: str, typical: Callable[[float], float] = lambda scale: scale, *
 
     def build(d: Draw, x: int) -> int:
         drawn = {key: value(d) for key, value in options.items()}
+        d.alone |= name in _ONLY_LITERT and d.dtype(x) in BYTES
         return d.operator(name, (x,), made(d, d.of(x).shape, d.dtype(x), typical(d.scale_of(x))), drawn)
 
     return build
@@ -161,5 +165,93 @@ BINARY: dict[str, Variant] = {
         rounds=True,
     ),
 }
-LOWERED: dict[str, Variant] = {**UNARY, **BINARY}
-"""By the operator's name in the schema."""
+
+
+def _axes(d: Draw, rank: int) -> list[int]:
+    """Some axes, counted from either end, at times one of them twice."""
+    axes = d.rng.permutation(rank)[: d.number(1, rank)].tolist()
+    if d.chance(0.1):
+        axes.append(axes[0])
+    return [axis - rank if d.chance(0.2) else axis for axis in axes]
+
+
+def _reduced(name: str, typical: Callable[[float, int], float] = lambda scale, _: scale) -> Build:
+    """A reduction; `typical` gives the scale of its output by that of its operand and how many it makes one of."""
+
+    def build(d: Draw, x: int) -> int:
+        shape = d.of(x).shape
+        axes, keeps = _axes(d, len(shape)), d.chance(0.5)
+        unique = {axis % len(shape) for axis in axes}
+        left = [1 if i in unique else size for i, size in enumerate(shape) if keeps or i not in unique]
+        count = int(np.prod([shape[axis] for axis in unique]))
+        d.alone |= name == "SUM" and d.dtype(x) in BYTES
+        output = made(d, left, d.dtype(x), typical(d.scale_of(x), count))
+        return d.operator(name, (x, d.numbers(axes)), output, {"keep_dims": keeps})
+
+    return build
+
+
+def _place(name: str) -> Build:
+    def build(d: Draw, x: int) -> int:
+        shape = d.of(x).shape
+        axis = d.number(0, len(shape) - 1)
+        left = [size for i, size in enumerate(shape) if i != axis]
+        kind = {INT32: 2, INT64: 4}
+        dtype = d.pick((INT32, INT32, INT64))
+        named = d.constant(np.array(axis - len(shape) if d.chance(0.3) else axis, np.int32))
+        return d.operator(name, (x, named), d.tensor(left, dtype), {"output_type": kind[dtype]})
+
+    return build
+
+
+def _running(d: Draw, x: int) -> int:
+    shape = d.of(x).shape
+    axis = d.number(-len(shape), len(shape) - 1)
+    options = {"exclusive": _chance(d), "reverse": _chance(d)}
+    output = made(d, shape, d.dtype(x), d.scale_of(x) * shape[axis])
+    return d.operator("CUMSUM", (x, d.constant(np.array(axis, np.int32))), output, options)
+
+
+def _normalised(d: Draw, x: int) -> int:
+    shape, dtype = d.of(x).shape, d.dtype(x)
+    output = d.tensor(shape, INT8, 1 / 128, 0) if dtype == INT8 else d.tensor(shape, dtype)
+    return d.operator("L2_NORMALIZATION", (x,), output, {"fused_activation_function": 0})
+
+
+REDUCTIONS: dict[str, Variant] = {
+    "SUM": Variant(_reduced("SUM", lambda scale, count: scale * count**0.7), (FLOAT, INT8, INT8, INT32), rounds=True),
+    "REDUCE_PROD": Variant(_reduced("REDUCE_PROD"), (INT32,)),
+    "REDUCE_ALL": Variant(_reduced("REDUCE_ALL"), (BOOL,)),
+    "REDUCE_ANY": Variant(_reduced("REDUCE_ANY"), (BOOL,)),
+    "ARG_MAX": Variant(_place("ARG_MAX"), (FLOAT, INT8, UINT8, INT32), nan=True),
+    "ARG_MIN": Variant(_place("ARG_MIN"), (FLOAT, INT8, UINT8, INT32), nan=True),
+    "CUMSUM": Variant(_running, (FLOAT, INT8, INT8, INT32), rounds=True),
+    "L2_NORMALIZATION": Variant(_normalised, (FLOAT, INT8), rounds=True),
+}
+
+
+def _softmax(d: Draw, x: int) -> int:
+    """Of any beta, of int8 also to int16."""
+    shape, dtype = d.of(x).shape, d.dtype(x)
+    beta = d.pick((0.5, 2.0, float(np.float32(d.factor(0.1, 8)))))
+    zero = {INT8: -128, UINT8: 0}
+    if dtype == INT8 and d.chance(0.4):
+        output = d.net.tensor("wide", shape, np.int16, 1 / 65536, -32768)
+        d.alone = True
+    else:
+        output = d.tensor(shape, dtype, 1 / 256, zero[dtype]) if dtype in zero else d.tensor(shape, dtype)
+    return d.operator("SOFTMAX", (x,), output, {"beta": beta})
+
+
+def _log_softmax(d: Draw, x: int) -> int:
+    shape, dtype = d.of(x).shape, d.dtype(x)
+    output = d.tensor(shape, INT8, 1 / 16, 127) if dtype == INT8 else d.tensor(shape, dtype)
+    return d.operator("LOG_SOFTMAX", (x,), output)
+
+
+SOFTMAX: dict[str, Variant] = {
+    "SOFTMAX_OF_ANY_BETA": Variant(_softmax, (FLOAT, INT8, INT8, UINT8), rounds=True),
+    "LOG_SOFTMAX": Variant(_log_softmax, (FLOAT, INT8, INT8), rounds=True),
+}
+LOWERED: dict[str, Variant] = {**UNARY, **BINARY, **REDUCTIONS, **INDEXING, **SOFTMAX}
+"""By the operator's name in the schema, or a form of it."""

@@ -59,6 +59,7 @@ class Draw:
 
     Args:
         rng: makes every choice.
+        alone: no other operator may follow: LiteRT and LiteRT Micro differ, and no engine has both as they should be.
     """
 
     rng: np.random.Generator
@@ -68,6 +69,7 @@ class Draw:
     ranges: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
     nan: bool = False
     defined: bool = False
+    alone: bool = False
 
     def number(self, low: int, high: int) -> int:
         """A whole number, both ends included."""

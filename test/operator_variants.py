@@ -452,7 +452,7 @@ def _drawn(d: Draw, names: Sequence[str]) -> Case:
     dtype, rank = d.pick(first.dtypes), d.pick(first.ranks)
     output = first.build(d, d.input(d.shape(rank, 8 if rank == 4 else 6), dtype))
     # no engine is right on a model of which one operator is LiteRT Micro's and another is not
-    if d.chance(0.35) and not d.defined:
+    if d.chance(0.35) and not d.defined and not d.alone:
         shape = d.of(output).shape
         fits = [
             name
@@ -464,7 +464,8 @@ def _drawn(d: Draw, names: Sequence[str]) -> Case:
         if fits:
             chosen.append(d.pick(fits))
             output = VARIANTS[chosen[-1]].build(d, output)
-            if d.defined:
+            if d.defined or d.alone:
                 raise NotDrawnError
     d.nan = all(VARIANTS[name].nan for name in chosen)
-    return d.case(output, lambda name: VARIANTS[name].rounds)
+    rounds = any(VARIANTS[name].rounds for name in chosen)
+    return d.case(output, lambda _: rounds)

@@ -330,6 +330,17 @@ def concatenate(values: Sequence[Value], axis: int) -> Value:
     return Operation.create("tensor.concat", [kind], list(values), dimension).results[0]
 
 
+def loop_index(dimension: int) -> Value:
+    """Where a body's loop nest is along one of its dimensions, in 32 bits."""
+    at = {"dim": IntegerAttr.get(integer(64), dimension)}
+    return arith.index_cast(integer(32), Operation.create("linalg.index", [IndexType.get()], attributes=at).results[0])
+
+
+def taken_at(source: Value, places: Sequence[Value]) -> Value:
+    """The element of a tensor at an index along each axis, inside a body."""
+    return tensor.extract(source, [arith.index_cast(IndexType.get(), place) for place in places])
+
+
 def looked_up(table: Value, place: Value) -> Value:
     """The element of a constant list at an index, inside a body."""
     return tensor.extract(table, [arith.index_cast(IndexType.get(), place)])

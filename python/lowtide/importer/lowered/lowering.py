@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lowtide.importer.lowered.builder import Call
-from lowtide.importer.tflite.model import Shape, Tensor
+from lowtide.importer.tflite.model import Operator, Shape, Tensor
 from lowtide.importer.tflite.operands import Operands
 from lowtide.importer.tflite.operators import OpSpec
 from lowtide.ir import Value
@@ -23,13 +23,17 @@ class Lowering:
         emit: makes linalg of a checked operator; one value for each output. Raises through `Call.refuse` what LiteRT
             does not compute either.
         types: element types of the first operand for which this is the lowering; None for all.
+        when: whether it is that of an operator, by its options and outputs; None for all.
     """
 
     spec: OpSpec
     shapes: Callable[[Operands], Sequence[Shape]]
     emit: Callable[[Call], Sequence[Value]]
     types: tuple[int, ...] | None = None
+    when: Callable[[Operator, Sequence[Tensor]], bool] | None = None
 
-    def takes(self, inputs: Sequence[Tensor | None]) -> bool:
+    def takes(self, operator: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> bool:
         """Whether it is for an operator with these operands."""
+        if self.when is not None and not self.when(operator, outputs):
+            return False
         return self.types is None or (bool(inputs) and inputs[0] is not None and inputs[0].type in self.types)

@@ -114,6 +114,8 @@ LOWERED: Mapping[int, Sequence[Lowering]] = {
     _B.COS: (_of_scalars(cosine, _O.CosOptions),),
     _B.SQRT: (_of_scalars(math.sqrt), _of_bytes(tables.root)),
     _B.RSQRT: (_of_scalars(lambda x: arith.divf(f32(1.0), math.sqrt(x))), _of_bytes(tables.reciprocal_root)),
+    # the stored bytes: LiteRT looks at no scale
+    _B.NEG: (_of_scalars(lambda x: arith.subi(number(x.type, 0), x), _O.NegOptions, (_INT8,)),),
     # LiteRT's ties go to the even number
     _B.ROUND: (_of_scalars(math.roundeven),),
     _B.ELU: (_of_scalars(_elu), _of_bytes(tables.elu)),

@@ -13,7 +13,7 @@ from tflite import BuiltinOperator, TensorType
 
 from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.errors import InputError
-from lowtide.importer.lowered.library import inputs_of, types_of
+from lowtide.importer.lowered.library import inputs_of, outputs_of, types_of
 from lowtide.importer.tflite.cut import arguments
 from lowtide.importer.tflite.model import TYPE_NAMES, Model, Operator, Tensor
 from lowtide.importer.tflite.operands import ShapeError
@@ -85,7 +85,7 @@ class _Check:
 
     def _spec(self, operator: Operator) -> OpSpec | None:
         """What an operator's options and operands must be; None where lowtide has no way to run it."""
-        return spec_for(operator, inputs_of(self._model, operator))
+        return spec_for(operator, inputs_of(self._model, operator), outputs_of(self._model, operator))
 
     def _refuse(self, place: str, message: str, remedy: str | None = None) -> NoReturn:
         raise InputError("importer", message, where=f"{self._where}, {place}", remedy=remedy)
@@ -226,7 +226,7 @@ class _Check:
         inputs = [self._model.tensors[index] if index >= 0 else None for index in operator.inputs]
         outputs = [self._model.tensors[index] for index in operator.outputs]
         try:
-            shapes = shapes_for(operator, inputs, [output.shape for output in outputs])
+            shapes = shapes_for(operator, inputs, outputs, [output.shape for output in outputs])
         except ShapeError as error:
             self._refuse_operator(operator, str(error))
         for shape, output in zip(shapes, outputs, strict=True):
