@@ -140,11 +140,18 @@ def _root_pooled(d: Draw, x: int) -> int:
     return d.operator("L2_POOL_2D", (x,), d.tensor((1, *left, channels), FLOAT), options)
 
 
+def _full(d: Draw, x: int) -> int:
+    shape = d.shape(d.number(1, 3), 5)
+    one = d.operator("GATHER_ND", (x, d.numbers([0] * len(d.of(x).shape))), d.like(x, ()))
+    return d.operator("FILL", (d.numbers(shape), one), d.like(x, shape))
+
+
 _MOVED = (FLOAT, INT8)
 INDEXING: dict[str, Variant] = {
     "MIRROR_PAD": Variant(_mirrored, _MOVED, nan=True),
     "ONE_HOT": Variant(_one_hot, (INT32, INT64), (1, 2, 3)),
     "GATHER_IN_BATCHES": Variant(_gathered_in_batches, (FLOAT, INT8, INT32), (2, 3, 4), nan=True),
+    "FILL": Variant(_full, (FLOAT, INT8), nan=True),
     "GATHER_ND": Variant(_gathered_nd, (FLOAT, INT8), nan=True),
     "EMBEDDING_LOOKUP": Variant(_embedded, (INT32,), (1,)),
     "DYNAMIC_UPDATE_SLICE": Variant(_updated, (FLOAT, INT8, INT32), nan=True),

@@ -11,12 +11,14 @@ from lowtide.importer.lowered.builder import (
     Call,
     element_of,
     element_type,
+    elementwise,
     empty,
     f32,
     generic,
     i32,
     integer,
     loop_index,
+    reshape,
     shape_of,
     taken_at,
 )
@@ -258,6 +260,19 @@ def _updated_shape(operands: Operands) -> Sequence[Shape]:
     return [shape]
 
 
+def _fill(call: Call) -> Sequence[Value]:
+    """A tensor of a shape that is known, full of a number that is not."""
+    made = call.outputs[0]
+    return [elementwise([reshape(call.value(1), ())], element_type(made.type), lambda scalars: scalars[0], made.shape)]
+
+
+def _fill_shape(operands: Operands) -> Sequence[Shape]:
+    shape, value = operands.numbers(0), operands.inputs[1]
+    if min(shape, default=1) < 1 or value is None or value.elements != 1:
+        raise ShapeError(f"it fills the shape {shape[:8]}, or not with one number")
+    return [tuple(shape)]
+
+
 def _moves(
     options_type: int,
     *options: Option,
@@ -283,6 +298,11 @@ LOWERED: Mapping[int, Sequence[Lowering]] = {
     _B.ONE_HOT: (
         Lowering(
             _moves(_O.OneHotOptions, _AXIS, inputs=4, constants=(1,), data=2, types=_INDICES), _one_hot_shape, _one_hot
+        ),
+    ),
+    _B.FILL: (
+        Lowering(
+            _moves(_O.FillOptions, inputs=2, constants=(0,), data=1, types=_INDICES), _fill_shape, _fill, _INDICES
         ),
     ),
     _B.GATHER_ND: (Lowering(_moves(_O.GatherNdOptions, inputs=2), _gather_nd_shape, _gather_nd),),

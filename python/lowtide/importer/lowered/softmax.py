@@ -114,6 +114,8 @@ def _in_sum(power: Value) -> Value:
 
 def _of_bytes(call: Call) -> Sequence[Value]:
     """Softmax of bytes in LiteRT's fixed point: powers from a table, one reciprocal a row, two roundings."""
+    if call.number("beta") * call.scale(0)[0] * (1 << (31 - _DIFFERENCE_BITS)) <= 1:
+        call.refuse(f"its beta {call.number('beta'):g} times its input's scale is too small for LiteRT")
     source, made = call.value(0), call.outputs[0]
     signed = call.tensor(0).type == TensorType.INT8
     low, high = least_and_greatest(DTYPE[made.type])
