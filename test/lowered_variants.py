@@ -255,3 +255,5 @@ SOFTMAX: dict[str, Variant] = {
 }
 LOWERED: dict[str, Variant] = {**UNARY, **BINARY, **REDUCTIONS, **INDEXING, **SOFTMAX}
 """By the operator's name in the schema, or a form of it."""
+FORMS = ("GATHER_IN_BATCHES", "SLICED_BACKWARDS", "SOFTMAX_OF_ANY_BETA")
+"""Names that are not the schema's."""

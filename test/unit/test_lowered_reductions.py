@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 from indexing_variants import INDEXING
-from lowered_nets import Build, assert_like_litert, assert_random_like_litert, oracle_fixture, refusal, run
+from lowered_nets import Build, assert_like_litert, assert_random_like_litert, made_by, oracle_fixture, refusal, run
 from lowered_variants import REDUCTIONS
 from numpy.typing import NDArray
 from oracles import needs_oracle
 from tflite_nets import Net
 
 from lowtide.emulate.oracle import Oracle
+from lowtide.errors import InputError
+from lowtide.importer import import_model
+from lowtide.ir import make_context
 
 Array = NDArray[Any]
 oracle = pytest.fixture(oracle_fixture, scope="module")
@@ -140,3 +143,20 @@ def test_rows_of_a_table_of_bytes_as_floats(oracle: Oracle) -> None:
 )
 def test_what_does_not_fit_is_refused(tmp_path: Path, build: Build, said: str) -> None:
     assert said in refusal(tmp_path, build)
+
+
+@pytest.mark.parametrize(
+    ("table", "made", "scale", "said"),
+    [
+        (np.ones((2, 3), np.int8), "float32", (0.1, 4), "a zero point other than 0"),
+        (np.ones((2, 3), np.float32), "int8", (0.1, 0), "it makes INT8 of a table of FLOAT32"),
+    ],
+)
+def test_tables_that_litert_does_not_look_up_are_refused(
+    tmp_path: Path, table: Array, made: str, scale: tuple[float, int], said: str
+) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(made_by(one("EMBEDDING_LOOKUP", [((1,), "int32"), table], ((1, 3), made), scales=(scale, scale))))
+    with pytest.raises(InputError, match="operator 0 EMBEDDING_LOOKUP") as caught:
+        import_model(path, make_context())
+    assert said in str(caught.value)

@@ -207,7 +207,7 @@ def _embedding(call: Call) -> Sequence[Value]:
     made = call.outputs[0]
     rank = len(made.shape)
     wanted = element_type(made.type)
-    scale = call.scale(1)[0] if wanted != element_of(table) else 1.0
+    scale = _table_scale(call) if wanted != element_of(table) else 1.0
 
     def body(scalars: Sequence[Value]) -> Value:
         found = taken_at(table, [_word(scalars[0]), *(loop_index(i) for i in range(1, rank))])
@@ -216,6 +216,16 @@ def _embedding(call: Call) -> Sequence[Value]:
     out = (empty(made.shape, wanted), AffineMap.get_identity(rank))
     rows = AffineMap.get(rank, 0, [AffineExpr.get_dim(0)])
     return generic([(indices, rows)], [out], ["parallel"] * rank, body)
+
+
+def _table_scale(call: Call) -> float:
+    """The scale of a table of int8 of which floats are made."""
+    table, made = call.tensor(1), call.outputs[0]
+    if (table.type, made.type) != (TensorType.INT8, TensorType.FLOAT32):
+        call.refuse(f"it makes {made.type_name} of a table of {table.type_name}")
+    if table.quantization is None or table.quantization.zero_points[0] or len(table.quantization.scales) != 1:
+        call.refuse("its table of int8 has no scale, several, or a zero point other than 0: LiteRT Micro takes none")
+    return call.scale(1)[0]
 
 
 def _embedding_shape(operands: Operands) -> Sequence[Shape]:
