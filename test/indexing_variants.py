@@ -97,6 +97,8 @@ def _sliced_backwards(d: Draw, x: int) -> int:
         return 1 << len(begins) - 1
 
     covered = sorted(d.rng.integers(0, len(shape) + 1, 2).tolist()) if d.chance(0.3) else [-1, -1]
+    if covered[0] == covered[1] >= 0:
+        raise NotDrawnError
     for axis, size in enumerate(shape):
         if axis == covered[0]:
             masks["ellipsis_mask"] |= named(0, 0, 1)

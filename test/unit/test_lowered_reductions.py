@@ -139,6 +139,15 @@ def test_rows_of_a_table_of_bytes_as_floats(oracle: Oracle) -> None:
             one("STRIDED_SLICE", [((4,), "int8"), axis(0, 0), axis(1, 1), axis(1, 1)], ((4,), "int8")),
             "more axes than the 1",
         ),
+        (
+            one(
+                "STRIDED_SLICE",
+                [((4,), "int8"), axis(0, 0), axis(1, 1), axis(1, 1)],
+                ((1,), "int8"),
+                {"ellipsis_mask": 2},
+            ),
+            "its ellipsis covers no axis",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path: Path, build: Build, said: str) -> None:

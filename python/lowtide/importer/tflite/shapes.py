@@ -217,10 +217,13 @@ def strided_steps(operator: Operator, inputs: Sequence[Tensor | None]) -> list[S
     for position in range(len(begins)):
         masked = {name for name in _MASKS if operands.option(f"{name}_mask") >> position & 1}
         if "ellipsis" in masked:
-            new = operands.option("new_axis_mask") >> (position + 1)
-            behind = len(begins) - position - 1 - (new & (1 << (len(begins) - position - 1)) - 1).bit_count()
-            made += [Steps(0, size, 1) for size in left[: max(len(left) - behind, 0)]]
-            left = left[max(len(left) - behind, 0) :]
+            later = range(position + 1, len(begins))
+            behind = sum(not operands.option("new_axis_mask") >> other & 1 for other in later)
+            covered = len(left) - behind
+            if covered < 1:
+                raise ShapeError("its ellipsis covers no axis, where LiteRT takes one")
+            made += [Steps(0, size, 1) for size in left[:covered]]
+            left = left[covered:]
         elif "new_axis" in masked:
             made.append(Steps(0, 1, 1, adds=True))
         elif not left:
