@@ -59,6 +59,7 @@ class Draw:
 
     Args:
         rng: makes every choice.
+        alone: no other operator may follow: LiteRT and LiteRT Micro differ, and no engine has both as they should be.
     """
 
     rng: np.random.Generator
@@ -68,6 +69,7 @@ class Draw:
     ranges: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
     nan: bool = False
     defined: bool = False
+    alone: bool = False
 
     def number(self, low: int, high: int) -> int:
         """A whole number, both ends included."""
@@ -199,6 +201,25 @@ class Draw:
             return values
         low, high = self.ranges[index]
         return self.rng.integers(low, high + 1, values.shape).astype(values.dtype)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How an operator is drawn.
+
+    Attributes:
+        build: appends it to a tensor; gives its output.
+        dtypes: element types that it takes.
+        ranks: numbers of dimensions that it takes.
+        rounds: its floats need only be close to the oracle's.
+        nan: what it does with NaN is defined.
+    """
+
+    build: Callable[[Draw, int], int]
+    dtypes: tuple[np.dtype[Any], ...]
+    ranks: tuple[int, ...] = (1, 2, 3, 4)
+    rounds: bool = False
+    nan: bool = False
 
 
 def single(value: float) -> float:

@@ -7,29 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from operator_nets import BOOL, BYTES, FLOAT, INT8, INT32, INT64, UINT8, Case, Draw, NotDrawnError
+from lowered_variants import LOWERED
+from operator_nets import BOOL, BYTES, FLOAT, INT8, INT32, INT64, UINT8, Case, Draw, NotDrawnError, Variant
 
 _NONE, _RELU, _RELU_N1_TO_1, _RELU6 = range(4)
 _SAME, _VALID = range(2)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """How an operator is drawn.
-
-    Attributes:
-        build: appends it to a tensor; gives its output.
-        dtypes: element types that it takes.
-        ranks: numbers of dimensions that it takes.
-        rounds: its floats need only be close to the oracle's.
-        nan: what it does with NaN is defined.
-    """
-
-    build: Callable[[Draw, int], int]
-    dtypes: tuple[np.dtype[Any], ...]
-    ranks: tuple[int, ...] = (1, 2, 3, 4)
-    rounds: bool = False
-    nan: bool = False
 
 
 def _activation(d: Draw) -> int:
@@ -448,6 +430,7 @@ VARIANTS: dict[str, Variant] = {
     "QUANTIZE": Variant(_quantize, (*BYTES, FLOAT, FLOAT, FLOAT), nan=True),
     "DEQUANTIZE": Variant(_dequantize, BYTES, nan=True),
     "CAST": Variant(_cast, (FLOAT, FLOAT, *_ALL), nan=True),
+    **LOWERED,
 }
 """By the operator's name in the schema."""
 
@@ -469,7 +452,7 @@ def _drawn(d: Draw, names: Sequence[str]) -> Case:
     dtype, rank = d.pick(first.dtypes), d.pick(first.ranks)
     output = first.build(d, d.input(d.shape(rank, 8 if rank == 4 else 6), dtype))
     # no engine is right on a model of which one operator is LiteRT Micro's and another is not
-    if d.chance(0.35) and not d.defined:
+    if d.chance(0.35) and not d.defined and not d.alone:
         shape = d.of(output).shape
         fits = [
             name
@@ -481,7 +464,8 @@ def _drawn(d: Draw, names: Sequence[str]) -> Case:
         if fits:
             chosen.append(d.pick(fits))
             output = VARIANTS[chosen[-1]].build(d, output)
-            if d.defined:
+            if d.defined or d.alone:
                 raise NotDrawnError
     d.nan = all(VARIANTS[name].nan for name in chosen)
-    return d.case(output, lambda name: VARIANTS[name].rounds)
+    rounds = any(VARIANTS[name].rounds for name in chosen)
+    return d.case(output, lambda _: rounds)

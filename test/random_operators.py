@@ -22,6 +22,8 @@ from lowtide.errors import InputError, OracleError
 HOST = "host"
 FLOAT_TOLERANCE = 1e-5
 """Largest difference of a float that is computed, as a fraction of the largest reference output."""
+LEAST_RANGE = 0.02
+"""Outputs that are smaller than this are compared as if one were as large."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def difference(mine: Array, theirs: Array, *, rounded: bool) -> str:
         bad = mine != theirs
     else:
         finite = np.abs(theirs[np.isfinite(theirs)])
-        room = FLOAT_TOLERANCE * float(finite.max(initial=0)) if rounded else 0.0
+        room = FLOAT_TOLERANCE * float(finite.max(initial=LEAST_RANGE)) if rounded else 0.0
         bad = ~np.isclose(mine, theirs, rtol=0, atol=room, equal_nan=True)
     if not bad.any():
         return ""

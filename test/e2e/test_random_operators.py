@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from lowered_variants import FORMS
 from operator_variants import VARIANTS, draw
 from random_operators import HOST, Tally, check
 
@@ -53,7 +54,7 @@ def test_operators(oracle: Oracle, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_many_operators(oracle: Oracle, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _check_all(oracle, range(MANY), capsys).operators == set(VARIANTS)
+    assert _check_all(oracle, range(MANY), capsys).operators >= set(VARIANTS) - set(FORMS)
 
 
 @pytest.mark.slow

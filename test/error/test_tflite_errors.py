@@ -271,7 +271,6 @@ OPERATORS: list[tuple[int, Mapping[str, OptionValue], str]] = [
     (1, {"filter_height": 0}, "its filter_height is 0"),
     (3, {"weights_format": 1}, "its weights_format is 1"),
     (3, {"keep_num_dims": True}, ""),
-    (4, {"beta": 2.0}, "its beta is 2.0"),
     (4, {"beta": float("nan")}, "its beta is nan"),
 ]
 
@@ -323,7 +322,6 @@ MISFITS: list[tuple[str, list[tuple[tuple[int, ...], npt.DTypeLike] | list[objec
     ("ADD", [((1, 3), F), ((1, 4), F)], (1, 4), "don't go together"),
     ("ADD", [((1, 3), F)], (1, 3), "it has 1 inputs and 1 outputs"),
     ("CONCATENATION", [((1, 3), F), ((2, 4), F)], (1, 7), "its inputs differ"),
-    ("MEAN", [((1, 3), F), [1, 1]], (1,), "name one twice"),
     ("MEAN", [((1, 3), F), [2]], (1,), "there is no axis 2 in 2 dimensions"),
     ("MEAN", [((1, 3), F), ((1,), np.int32)], (1,), "is not a constant"),
     ("PAD", [((1, 3), F), [[0, 0], [-1, 0]]], (1, 2), "pads by a negative amount"),
@@ -331,7 +329,7 @@ MISFITS: list[tuple[str, list[tuple[tuple[int, ...], npt.DTypeLike] | list[objec
     ("TRANSPOSE", [((1, 3), F), [0, 0]], (1, 3), "is not an order of 2 axes"),
     ("SLICE", [((1, 3), F), [0, 2], [1, 2]], (1, 2), "it takes 2 from 2 of 3"),
     ("STRIDED_SLICE", [((1, 3), F), [0, 2], [1, 1], [1, 1]], (1, 1), "takes nothing along axis 1"),
-    ("STRIDED_SLICE", [((1, 3), F), [0, 2], [1, 1], [1, -1]], (1, 1), "its stride -1 is not above 0"),
+    ("STRIDED_SLICE", [((1, 3), F), [0, 2], [1, 1], [1, 0]], (1, 1), "its stride is 0"),
     ("GATHER", [((3, 1), F), [3]], (1, 1), "an index outside 0…2"),
     ("GATHER", [((3, 1), F), ((1,), F)], (1, 1), "its indices are not INT32 or INT64"),
     ("MAX_POOL_2D", [((1, 3), F)], (1, 3), "its stride_w is 0"),
@@ -422,10 +420,10 @@ def test_custom_operator_is_named_with_the_remedy(tmp_path: Path) -> None:
 
 
 def test_unsupported_operator_is_named(tmp_path: Path) -> None:
-    error = refuse(tmp_path, with_custom("L2_NORMALIZATION", ""))
+    error = refuse(tmp_path, with_custom("SKIP_GRAM", ""))
     assert error.message == "this is not an operator lowtide supports"
     assert error.where is not None
-    assert error.where.endswith("operator 2 L2_NORMALIZATION → 'after'")
+    assert error.where.endswith("operator 2 SKIP_GRAM → 'after'")
 
 
 def test_unknown_operator_code_is_named(tmp_path: Path) -> None:

@@ -193,7 +193,6 @@ SHAPES: list[tuple[nets.Case, str]] = [
     (nets.alone("PACK", "int8", (1, 4), (1, 1, 4), (), {"axis": 3}), "there is no axis 3"),
     (nets.prelu("int8", (3,)), "don't go together"),
     (nets.prelu("int8", (2, 5, 6, 4)), "does not fit its input's"),
-    (nets.alone("SUM", "int8", (1, 4), (1,), ([1],)), "its output is INT8, which lowtide does not take there"),
 ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lowtide.errors import InternalError
 from lowtide.importer.lowered.builder import Call, array_of, constant, element_type
-from lowtide.importer.lowered.library import inputs_of, lowering_for
+from lowtide.importer.lowered.library import inputs_of, lowering_for, outputs_of
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 from lowtide.importer.tflite.partition import Partition
 from lowtide.ir import (
@@ -57,8 +57,7 @@ def stitch(module: Module, partition: Partition, where: str) -> None:
         if old is not None and converted is not None:
             pending = _take_over(old, converted, block, values)
         _lower(partition.lowered, model, block, values, where)
-        for index, argument in pending.items():
-            argument.replace_all_uses_with(values[index])
+        _settle(pending, values)
         results = [_result(model, index, block, values) for index in model.outputs]
         _sort(block)
         with InsertionPoint(block):
@@ -100,9 +99,9 @@ def _lower(operators: Sequence[Operator], model: Model, block: Block, values: di
     """Lower operators one after another; operands that the converter has still to make are there already."""
     for operator in operators:
         inputs = inputs_of(model, operator)
-        lowering = lowering_for(operator, inputs)
+        outputs = outputs_of(model, operator)
+        lowering = lowering_for(operator, inputs, outputs)
         assert lowering is not None
-        outputs = [model.tensors[index] for index in operator.outputs]
         given = [values.get(index) for index in operator.inputs]
         call = Call(operator, inputs, outputs, given, f"{where}, {model.place(operator)}")
         with Location.name(outputs[0].name), InsertionPoint(block):
@@ -111,6 +110,19 @@ def _lower(operators: Sequence[Operator], model: Model, block: Block, values: di
             if value.type != _type(tensor):
                 raise InternalError(STAGE, f"{operator.name} made '{value.type}', not '{_type(tensor)}'", where=where)
             values[index] = value
+
+
+def _settle(pending: Mapping[int, Value], values: dict[int, Value]) -> None:
+    """Put what was lowered in the place of the arguments that stood for it, in operations and in `values`."""
+    stand_ins = {argument: index for index, argument in pending.items()}
+    for index, value in values.items():
+        found = value
+        # an operator that changes nothing gives its operand, which may be such an argument too
+        while found in stand_ins:
+            found = values[stand_ins[found]]
+        values[index] = found
+    for argument, index in stand_ins.items():
+        argument.replace_all_uses_with(values[index])
 
 
 def _result(model: Model, index: int, block: Block, values: Mapping[int, Value]) -> Value:

@@ -336,6 +336,26 @@ def place_along(axis: int) -> Value:
     return Operation.create("linalg.index", [IndexType.get()], attributes=dimension).results[0]
 
 
+def loop_index(dimension: int) -> Value:
+    """Where a body's loop nest is along one of its dimensions, in 32 bits."""
+    return arith.index_cast(integer(32), place_along(dimension))
+
+
+def taken_at(source: Value, places: Sequence[Value]) -> Value:
+    """The element of a tensor at an index along each axis, inside a body."""
+    return tensor.extract(source, [arith.index_cast(IndexType.get(), place) for place in places])
+
+
 def looked_up(table: Value, place: Value) -> Value:
     """The element of a constant list at an index, inside a body."""
     return tensor.extract(table, [arith.index_cast(IndexType.get(), place)])
+
+
+def tabulated(value: Value, table: Array) -> Value:
+    """For each byte of a tensor the entry of a table that goes by the byte's value as unsigned number."""
+    # TOSA's tables go by the signed value, from -128 on
+    signed = np.ascontiguousarray(np.roll(table.view(np.int8), 128))
+    kind = RankedTensorType.get([256], integer(8))
+    values: dict[str, Attribute] = {"values": DenseElementsAttr.get(signed.data, type=kind)}
+    held = Operation.create("tosa.const", [kind], attributes=values).results[0]
+    return Operation.create("tosa.table", [value.type], [value, held]).results[0]

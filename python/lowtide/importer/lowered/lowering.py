@@ -31,6 +31,7 @@ class Lowering:
         states: positions of the operands that it changes from one run to the next; `emit` gives their new values behind
             the outputs.
         types: element types of the first operand for which this is the lowering; None for all.
+        when: whether it is that of an operator, by its options and outputs; None for all.
     """
 
     spec: OpSpec
@@ -38,7 +39,10 @@ class Lowering:
     emit: Callable[[Call], Sequence[Value]]
     types: tuple[int, ...] | None = None
     states: Callable[[Operator, Sequence[Tensor | None]], tuple[int, ...]] = no_states
+    when: Callable[[Operator, Sequence[Tensor]], bool] | None = None
 
-    def takes(self, inputs: Sequence[Tensor | None]) -> bool:
+    def takes(self, operator: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> bool:
         """Whether it is for an operator with these operands."""
+        if self.when is not None and not self.when(operator, outputs):
+            return False
         return self.types is None or (bool(inputs) and inputs[0] is not None and inputs[0].type in self.types)

@@ -5,9 +5,19 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from tflite import ActivationFunctionType
 
 from lowtide.importer.lowered.builder import f32, i32, integer, number
 from lowtide.ir import Attribute, Operation, Type, Value, arith
+
+_A = ActivationFunctionType
+ACTIVATIONS: dict[int, tuple[float | None, float | None]] = {
+    _A.NONE: (None, None),
+    _A.RELU: (0.0, None),
+    _A.RELU_N1_TO_1: (-1.0, 1.0),
+    _A.RELU6: (0.0, 6.0),
+}
+"""Between which real numbers an activation keeps its operand."""
 
 
 def fixed_point(real: float) -> tuple[int, int]:
@@ -72,3 +82,37 @@ def least_and_greatest(name: str) -> tuple[int, int]:
     """The ends of an integer type, by its numpy name."""
     info = np.iinfo(name)
     return int(info.min), int(info.max)
+
+
+def clamped_range(activation: int, dtype: str, scale: float, zero_point: int) -> tuple[int, int]:
+    """Between which stored numbers an activation keeps a result of a scale and a zero point."""
+    low, high = least_and_greatest(dtype)
+    least, most = ACTIVATIONS[activation]
+
+    def stored(real: float) -> int:
+        steps = float(np.float32(real) / np.float32(scale))
+        return zero_point + math.floor(abs(steps) + 0.5) * (1 if steps >= 0 else -1)
+
+    return (low if least is None else max(low, stored(least))), (high if most is None else min(high, stored(most)))
+
+
+def high_product(x: Value, y: Value) -> Value:
+    """The high word of the doubled product of two 32-bit numbers, rounded with ties up."""
+    wide = integer(64)
+    product = arith.muli(arith.extsi(wide, x), arith.extsi(wide, y))
+    rounded = arith.addi(product, number(wide, 1 << 30))
+    return arith.trunci(integer(32), arith.shrsi(rounded, number(wide, 31)))
+
+
+def rounded_shift(x: Value, shift: Value) -> Value:
+    """The 32-bit x over 2^shift, rounded with ties away from zero; `shift` is not negative.
+
+    Beyond 31 it is what an Arm core makes of LiteRT's code, which C does not define: 1 of 0 and above, else -1.
+    """
+    beyond = arith.cmpi(arith.CmpIPredicate.sgt, shift, i32(31))
+    inside = arith.minsi(shift, i32(31))
+    mask = arith.select(beyond, i32(-1), arith.subi(arith.shli(i32(1), inside), i32(1)))
+    negative = arith.extui(integer(32), arith.cmpi(arith.CmpIPredicate.slt, x, i32(0)))
+    threshold = arith.addi(arith.shrsi(mask, i32(1)), negative)
+    above = arith.cmpi(arith.CmpIPredicate.sgt, arith.andi(x, mask), threshold)
+    return arith.addi(arith.shrsi(x, inside), arith.extui(integer(32), above))

@@ -15,9 +15,9 @@ from tflite import BuiltinOperator, TensorType
 
 from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.errors import InputError
-from lowtide.importer.lowered.library import inputs_of
+from lowtide.importer.lowered.library import inputs_of, outputs_of, types_of
 from lowtide.importer.tflite.cut import arguments
-from lowtide.importer.tflite.model import Model, Operator, Tensor
+from lowtide.importer.tflite.model import TYPE_NAMES, Model, Operator, Tensor
 from lowtide.importer.tflite.operands import ShapeError
 from lowtide.importer.tflite.operators import BIASED, FOLDED, OpSpec
 from lowtide.importer.tflite.specs import shapes_for, spec_for, states_of
@@ -117,7 +117,7 @@ class _Check:
 
     def _spec(self, operator: Operator) -> OpSpec | None:
         """What an operator's options and operands must be; None where lowtide has no way to run it."""
-        return spec_for(operator, inputs_of(self._model, operator))
+        return spec_for(operator, inputs_of(self._model, operator), outputs_of(self._model, operator))
 
     def _refuse(self, place: str, message: str, remedy: str | None = None) -> NoReturn:
         raise InputError("importer", message, where=f"{self._where}, {place}", remedy=remedy)
@@ -132,9 +132,14 @@ class _Check:
         kind = "a custom operator" if operator.code == BuiltinOperator.CUSTOM else "not an operator lowtide supports"
         if operator.code in FOLDED:
             kind = "an operator that lowtide takes only where its result is known when the model is compiled"
+        said = f"this is {kind}"
+        types = types_of(operator.code)
+        if types and operator.inputs and operator.inputs[0] >= 0:
+            given = self._model.tensors[operator.inputs[0]].type_name
+            said = f"its input is {given}; lowtide takes {', '.join(TYPE_NAMES[type_] for type_ in types)} there"
         before = self._before_unsupported()
         remedy = f"compile the network up to it: {arguments(before)}" if before else None
-        self._refuse_operator(operator, f"this is {kind}", remedy)
+        self._refuse_operator(operator, said, remedy)
 
     def _before_unsupported(self) -> list[Tensor]:
         """The tensors that supported operators compute from supported ones alone and that others need."""
@@ -223,7 +228,7 @@ class _Check:
         tensors = self._model.tensors
         least, most = spec.inputs
         fewest, greatest = spec.outputs
-        made = len(operator.outputs) - len(states_of(operator, inputs_of(self._model, operator)))
+        made = len(operator.outputs) - self._states(operator)
         if not least <= len(operator.inputs) <= most or not fewest <= made <= greatest:
             self._refuse_operator(operator, f"it has {len(operator.inputs)} inputs and {made} outputs")
         for position, index in enumerate(operator.inputs):
@@ -253,12 +258,16 @@ class _Check:
             self._softmax(operator, output)
         self._shapes(operator)
 
+    def _states(self, operator: Operator) -> int:
+        """How many of an operator's outputs are what it remembers for the next run."""
+        return len(states_of(operator, inputs_of(self._model, operator), outputs_of(self._model, operator)))
+
     def _shapes(self, operator: Operator) -> None:
         inputs = [self._model.tensors[index] if index >= 0 else None for index in operator.inputs]
-        count = len(states_of(operator, inputs))
+        count = self._states(operator)
         outputs = [self._model.tensors[index] for index in operator.outputs[: len(operator.outputs) - count]]
         try:
-            shapes = shapes_for(operator, inputs, [output.shape for output in outputs])
+            shapes = shapes_for(operator, inputs, outputs, [output.shape for output in outputs])
         except ShapeError as error:
             self._refuse_operator(operator, str(error))
         for shape, output in zip(shapes, outputs, strict=True):

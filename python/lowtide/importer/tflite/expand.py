@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tflite import BuiltinOperator
+from tflite import ActivationFunctionType, BuiltinOperator
 
 from lowtide.importer.tflite.dilation import dilate
 from lowtide.importer.tflite.grouped import as_depthwise, groups_of, part_of
 from lowtide.importer.tflite.layout_shapes import split_sizes
 from lowtide.importer.tflite.model import Model, Operator
 from lowtide.importer.tflite.nearest import enlarge
-from lowtide.importer.tflite.operands import axis_of
+from lowtide.importer.tflite.operands import Operands, axis_of
 from lowtide.importer.tflite.rewrite import Rewrite
+from lowtide.importer.tflite.shapes import axis_order, strided_steps
 from lowtide.importer.tflite.transposed import convolve
 from lowtide.importer.tflite.windows import cut_remainder, int_option, kernel_of
 
@@ -135,7 +136,78 @@ def _prelu(rewrite: Rewrite, operator: Operator) -> None:
     rewrite.operators.append(replace(operator, inputs=(operator.inputs[0], index)))
 
 
+def _each_axis_once(rewrite: Rewrite, operator: Operator) -> None:
+    """Names the axes of a reduction once each, which LiteRT does not mind and the converter does."""
+    operands = Operands(operator, [rewrite.tensors[index] for index in operator.inputs], ())
+    named = operands.numbers(1)
+    axes = sorted({axis_of(axis, len(operands.shape())) for axis in named})
+    if len(axes) != len(named):
+        operator = replace(operator, inputs=(operator.inputs[0], rewrite.integers(operator, "axes", axes)))
+    rewrite.operators.append(operator)
+
+
+def _strided_slice(rewrite: Rewrite, operator: Operator) -> None:
+    """STRIDED_SLICE without new axes, an ellipsis and negative strides: a reshape and a reversal behind it do that."""
+    steps = strided_steps(operator, [rewrite.tensors[index] for index in operator.inputs])
+    plain = not any(operator.options.get(f"{name}_mask", 0) for name in ("ellipsis", "new_axis"))
+    source, target = operator.inputs[0], operator.outputs[0]
+    if plain and all(step.stride > 0 for step in steps) and len(steps) == len(rewrite.tensors[source].shape):
+        rewrite.operators.append(operator)
+        return
+    old = [step for step in steps if not step.adds]
+    parts = [step.taken if step.stride > 0 else step.taken[::-1] for step in old]
+    options = {"shrink_axis_mask": sum(1 << axis for axis, step in enumerate(old) if step.shrinks)}
+    shape = tuple(len(part) for part, step in zip(parts, old, strict=True) if not step.shrinks)
+    backwards = [step.stride < 0 for step in old if not step.shrinks]
+    later = [any(backwards), len(old) != len(steps)]
+    inputs = [source]
+    for name, values in (
+        ("begin", [part[0] for part in parts]),
+        ("end", [part[-1] + 1 for part in parts]),
+        ("strides", [part.step for part in parts]),
+    ):
+        inputs.append(rewrite.integers(operator, name, values))
+    made = rewrite.like(source, operator, "forwards", shape) if any(later) else target
+    rewrite.emit(operator, BuiltinOperator.STRIDED_SLICE, inputs, made, options)
+    if later[0]:
+        axes = rewrite.integers(operator, "axes", [axis for axis, turned in enumerate(backwards) if turned])
+        turned = rewrite.like(source, operator, "turned", shape) if later[1] else target
+        made = rewrite.emit(operator, BuiltinOperator.REVERSE_V2, (made, axes), turned)
+    if later[1]:
+        rewrite.reshape(operator, made, target, "new")
+
+
+def _transpose(rewrite: Rewrite, operator: Operator) -> None:
+    """Counts TRANSPOSE's axes from the front."""
+    operands = Operands(operator, [rewrite.tensors[index] for index in operator.inputs], ())
+    order = axis_order(operands)
+    if order != operands.numbers(1):
+        operator = replace(operator, inputs=(operator.inputs[0], rewrite.integers(operator, "order", order)))
+    rewrite.operators.append(operator)
+
+
+def _root_pool(rewrite: Rewrite, operator: Operator) -> None:
+    """L2_POOL_2D as the root of an average of squares."""
+    source, target = operator.inputs[0], operator.outputs[0]
+    code, options = BuiltinOperator, {**operator.options, "fused_activation_function": 0}
+    squares = rewrite.like(source, operator, "squares", rewrite.tensors[source].shape)
+    rewrite.emit(operator, code.SQUARE, (source,), squares)
+    pooled = rewrite.like(target, operator, "pooled", rewrite.tensors[target].shape)
+    average = Operator(operator.index, code.AVERAGE_POOL_2D, (squares,), (pooled,), options)
+    rewrite.operators.append(cut_remainder(rewrite, average, kernel_of(rewrite, average)))
+    activation = _ACTIVATIONS.get(int_option(operator, "fused_activation_function"))
+    roots = target if activation is None else rewrite.like(target, operator, "roots", rewrite.tensors[target].shape)
+    rewrite.emit(operator, code.SQRT, (pooled,), roots)
+    if activation is not None:
+        rewrite.emit(operator, activation, (roots,), target)
+
+
 _B = BuiltinOperator
+_ACTIVATIONS = {
+    ActivationFunctionType.RELU: _B.RELU,
+    ActivationFunctionType.RELU_N1_TO_1: _B.RELU_N1_TO_1,
+    ActivationFunctionType.RELU6: _B.RELU6,
+}
 _CHANGES: Mapping[int, Callable[[Rewrite, Operator], None]] = {
     **dict.fromkeys((_B.CONV_2D, _B.DEPTHWISE_CONV_2D), _convolution),
     _B.FULLY_CONNECTED: _dense,
@@ -146,4 +218,8 @@ _CHANGES: Mapping[int, Callable[[Rewrite, Operator], None]] = {
     _B.PRELU: _prelu,
     _B.RESIZE_NEAREST_NEIGHBOR: enlarge,
     _B.TRANSPOSE_CONV: convolve,
+    _B.STRIDED_SLICE: _strided_slice,
+    _B.TRANSPOSE: _transpose,
+    _B.L2_POOL_2D: _root_pool,
+    **dict.fromkeys((_B.MEAN, _B.SUM, _B.REDUCE_MAX, _B.REDUCE_MIN), _each_axis_once),
 }

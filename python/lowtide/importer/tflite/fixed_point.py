@@ -1,4 +1,4 @@
-"""LOGISTIC and TANH of int8 as LiteRT Micro computes them, in fixed point: near ties the true value is not enough.
+"""What LiteRT Micro computes in fixed point, above all LOGISTIC and TANH of int8: near ties true values are not enough.
 
 Source: gemmlowp (`fixedpoint/fixedpoint.h`), whose definitions of these functions LiteRT Micro uses. A number with k
 integer bits is an int32 of which 31 - k bits are the fraction.
@@ -18,6 +18,7 @@ _INPUT_BITS = 4
 _GREATEST, _LEAST = (1 << 31) - 1, -(1 << 31)
 _ONE = _GREATEST
 _ONE_OF_TWO_BITS = 1 << 29
+_HALF_ROOT_OF_2 = 1518500250
 # exp(-2^n) with no integer bits, for n of -2 and up
 _POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
 
@@ -44,17 +45,17 @@ def _table(
         if x <= -radius or x >= radius:
             made.append(-128 if x <= -radius else 127)
             continue
-        scaled = _halved(_product(x << max(shift, 0), multiplier), max(-shift, 0))
-        made.append(min(max(_halved(function(scaled), 31 - fraction) + zero_point, -128), 127))
+        scaled = halved(product(x << max(shift, 0), multiplier), max(-shift, 0))
+        made.append(min(max(halved(function(scaled), 31 - fraction) + zero_point, -128), 127))
     return np.array(made, np.int8)
 
 
-def _product(a: int, b: int) -> int:
+def product(a: int, b: int) -> int:
     """The product's high word, doubled; ties go up."""
     return (a * b + (1 << 30)) >> 31
 
 
-def _halved(x: int, times: int) -> int:
+def halved(x: int, times: int) -> int:
     """The number over 2^times; ties go away from zero."""
     if times == 0:
         return x
@@ -69,13 +70,13 @@ def _exp_near_zero(a: int) -> int:
     """exp(a) for -1/4 <= a < 0, both with no integer bits: four terms around -1/8."""
     at_centre, third = 1895147668, 715827883
     x = a + (1 << 28)
-    x2 = _product(x, x)
-    x3, x4 = _product(x2, x), _product(x2, x2)
-    rest = _halved(_product(_halved(x4, 2) + x3, third) + x2, 1)
-    return at_centre + _product(at_centre, x + rest)
+    x2 = product(x, x)
+    x3, x4 = product(x2, x), product(x2, x2)
+    rest = halved(product(halved(x4, 2) + x3, third) + x2, 1)
+    return at_centre + product(at_centre, x + rest)
 
 
-def _exp(a: int, bits: int) -> int:
+def exponential(a: int, bits: int) -> int:
     """exp(a) for a <= 0 with so many integer bits; the result has none."""
     if a == 0:
         return _ONE
@@ -85,7 +86,7 @@ def _exp(a: int, bits: int) -> int:
     left = part - a
     for exponent, power in enumerate(_POWERS, start=-2):
         if bits > exponent and left & 1 << (31 - bits + exponent):
-            result = _product(result, power)
+            result = product(result, power)
     return result
 
 
@@ -93,16 +94,16 @@ def _reciprocal(a: int) -> int:
     """2 / (1 + a) with two integer bits, for a of 0 to 1 with none: three steps of Newton's."""
     total = a + _ONE
     half = (total + 1) // 2
-    x = 1515870810 + _product(half, -1010580540)
+    x = 1515870810 + product(half, -1010580540)
     for _ in range(3):
-        x += _saturated(_product(x, _ONE_OF_TWO_BITS - _product(half, x)) << 2)
+        x += _saturated(product(x, _ONE_OF_TWO_BITS - product(half, x)) << 2)
     return x
 
 
 def _logistic(a: int) -> int:
     if a == 0:
         return 1 << 30
-    positive = _saturated(_reciprocal(_exp(-abs(a), _INPUT_BITS)) << 1)
+    positive = _saturated(_reciprocal(exponential(-abs(a), _INPUT_BITS)) << 1)
     return positive if a > 0 else _ONE - positive
 
 
@@ -110,5 +111,42 @@ def _tanh(a: int) -> int:
     if a == 0:
         return 0
     # (1 - e) / (1 + e) = 2 / (1 + e) - 1, of e = exp(-2|a|): twice the number is the same int32 with a bit more
-    size = _saturated((_reciprocal(_exp(-abs(a), _INPUT_BITS + 1)) - _ONE_OF_TWO_BITS) << 2)
+    size = _saturated((_reciprocal(exponential(-abs(a), _INPUT_BITS + 1)) - _ONE_OF_TWO_BITS) << 2)
     return size if a > 0 else -size
+
+
+def multiplied(x: int, mantissa: int, exponent: int) -> int:
+    """The number x times mantissa · 2^(exponent − 31), rounded twice: LiteRT's `MultiplyByQuantizedMultiplier`."""
+    return halved(product(_wrapped(x << max(exponent, 0)), mantissa), max(-exponent, 0))
+
+
+def inverse_root(x: int) -> tuple[int, int]:
+    """1/√x of an integer above 0, as a mantissa and an exponent for `multiplied`: five steps of Newton's."""
+    if x <= 1:
+        return _GREATEST, 0
+    shift = 11
+    while x >= 1 << 29:
+        x //= 4
+        shift += 1
+    pairs = (31 - x.bit_length()) // 2 - 1
+    shift -= pairs
+    x <<= 2 * pairs
+    # three integer bits; products of two such numbers have six, of three nine
+    half = halved(x >> 1, 1)
+    three_halves, guess = (1 << 28) + (1 << 27), 1 << 28
+    for _ in range(5):
+        cube = _saturated(product(product(guess, guess), guess) << 6)
+        guess = _saturated((product(three_halves, guess) - product(half, cube)) << 3)
+    mantissa = product(guess, _HALF_ROOT_OF_2)
+    return (mantissa << -shift, 0) if shift < 0 else (mantissa, -shift)
+
+
+def reciprocal(x: int) -> tuple[int, int]:
+    """1/x of an integer above 0: mantissa · 2^(−31 − shift), the mantissa above 2³⁰."""
+    room = 32 - x.bit_length()
+    return _saturated(_reciprocal((x << room) - (1 << 31)) << 1), 31 - room
+
+
+def _wrapped(x: int) -> int:
+    """The number as 32 bits hold it."""
+    return (x - _LEAST) % (1 << 32) + _LEAST

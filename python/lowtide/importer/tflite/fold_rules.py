@@ -115,8 +115,9 @@ def _slice(known: Known) -> list[Array]:
 
 def _strided_slice(known: Known) -> list[Array]:
     steps = strided_steps(known.operator, known.inputs)
-    taken = tuple(step.begin if step.shrinks else slice(step.begin, step.end, step.stride) for step in steps)
-    return [np.asarray(known.values[0][taken])]
+    values = known.values[0]
+    taken = np.ix_(*(step.taken for step in steps if not step.adds)) if values.ndim else ()
+    return [np.asarray(values[taken]).reshape([len(step.taken) for step in steps if not step.shrinks])]
 
 
 def _gather(known: Known) -> list[Array]:

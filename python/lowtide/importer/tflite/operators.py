@@ -140,6 +140,7 @@ SUPPORTED: Mapping[int, OpSpec] = {
     ),
     _B.AVERAGE_POOL_2D: _POOL,
     _B.MAX_POOL_2D: _POOL,
+    _B.L2_POOL_2D: replace(_POOL, output_types=(TensorType.FLOAT32,)),
     _B.MEAN: OpSpec(_O.ReducerOptions, (Option("keep_dims", "bool"),), (2, 2), (1,), (0,)),
     _B.ADD: _binary(_O.AddOptions, _POT_SCALE),
     _B.SUB: _binary(_O.SubOptions, _POT_SCALE),
@@ -191,8 +192,8 @@ SUPPORTED: Mapping[int, OpSpec] = {
         (
             Option("begin_mask"),
             Option("end_mask"),
-            Option("ellipsis_mask", allowed=(0,)),
-            Option("new_axis_mask", allowed=(0,)),
+            Option("ellipsis_mask"),
+            Option("new_axis_mask"),
             Option("shrink_axis_mask"),
             Option("offset", "bool", 0, (0,)),
         ),

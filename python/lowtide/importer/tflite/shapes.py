@@ -112,12 +112,10 @@ def _dense(operands: Operands) -> Shape:
     return (math.prod(data) // depth, out)
 
 
-def _reduce(operands: Operands) -> Shape:
+def reduced(operands: Operands) -> Shape:
+    """The shape that a reduction over the axes in the second operand leaves; LiteRT minds no axis named twice."""
     shape = operands.shape()
-    listed = [axis_of(axis, len(shape)) for axis in operands.numbers(1)]
-    axes = set(listed)
-    if len(axes) != len(listed):
-        raise ShapeError(f"its axes {listed[:8]} name one twice")
+    axes = {axis_of(axis, len(shape)) for axis in operands.numbers(1)}
     if operands.option("keep_dims"):
         return tuple(1 if i in axes else size for i, size in enumerate(shape))
     return tuple(size for i, size in enumerate(shape) if i not in axes)
@@ -175,10 +173,18 @@ def _gather(operands: Operands) -> Shape:
 
 def _transpose(operands: Operands) -> Shape:
     shape = operands.shape()
-    order = operands.numbers(1, len(shape))
-    if sorted(order) != list(range(len(shape))):
-        raise ShapeError(f"{order} is not an order of {len(shape)} axes")
+    order = axis_order(operands)
     return tuple(shape[axis] for axis in order)
+
+
+def axis_order(operands: Operands) -> list[int]:
+    """TRANSPOSE's order of axes, counted from the front."""
+    rank = len(operands.shape())
+    named = operands.numbers(1, rank)
+    order = [axis + rank if axis < 0 else axis for axis in named]
+    if sorted(order) != list(range(rank)):
+        raise ShapeError(f"{named} is not an order of {rank} axes")
+    return order
 
 
 def _slice(operands: Operands) -> Shape:
@@ -194,43 +200,75 @@ def _slice(operands: Operands) -> Shape:
 
 @dataclass(frozen=True)
 class Steps:
-    """What STRIDED_SLICE takes along an axis: `range(begin, end, stride)`; `shrinks` if the axis is then dropped."""
+    """What STRIDED_SLICE takes along an axis: `range(begin, end, stride)`.
+
+    Attributes:
+        shrinks: the axis is then dropped.
+        adds: there is no such axis, but a new one of extent 1 in its place.
+    """
 
     begin: int
     end: int
     stride: int
-    shrinks: bool
+    shrinks: bool = False
+    adds: bool = False
+
+    @property
+    def taken(self) -> range:
+        """The indices, in order."""
+        return range(self.begin, self.end, self.stride)
 
 
 def strided_steps(operator: Operator, inputs: Sequence[Tensor | None]) -> list[Steps]:
-    """Masks and negative indices resolved, one entry an axis of the input; each takes at least one element.
+    """Masks, an ellipsis, new axes and negative indices resolved; each axis takes at least one element.
 
     Raises:
         ShapeError: an axis gives nothing, or the operands don't fit.
     """
     operands = Operands(operator, inputs, ())
     shape = operands.shape()
-    begins, ends, strides = (operands.numbers(position, len(shape)) for position in (1, 2, 3))
+    begins = operands.numbers(1)
+    ends, strides = operands.numbers(2, len(begins)), operands.numbers(3, len(begins))
     made: list[Steps] = []
-    for axis, size in enumerate(shape):
-        masked = {name for name in ("begin", "end", "shrink_axis") if operands.option(f"{name}_mask") >> axis & 1}
-        if strides[axis] < 1:
-            raise ShapeError(f"its stride {strides[axis]} is not above 0")
-        begin = None if "begin" in masked else begins[axis]
-        if "shrink_axis" in masked:
-            index = axis_of(begin or 0, size)
-            made.append(Steps(index, index + 1, 1, shrinks=True))
-            continue
-        taken = range(*slice(begin, None if "end" in masked else ends[axis], strides[axis]).indices(size))
-        if not taken:
-            raise ShapeError(f"it takes nothing along axis {axis}")
-        made.append(Steps(taken[0], taken[-1] + 1, strides[axis], shrinks=False))
-    return made
+    left = list(shape)
+    for position in range(len(begins)):
+        masked = {name for name in _MASKS if operands.option(f"{name}_mask") >> position & 1}
+        if "ellipsis" in masked:
+            later = range(position + 1, len(begins))
+            behind = sum(not operands.option("new_axis_mask") >> other & 1 for other in later)
+            covered = len(left) - behind
+            if covered < 1:
+                raise ShapeError("its ellipsis covers no axis, where LiteRT takes one")
+            made += [Steps(0, size, 1) for size in left[:covered]]
+            left = left[covered:]
+        elif "new_axis" in masked:
+            made.append(Steps(0, 1, 1, adds=True))
+        elif not left:
+            raise ShapeError(f"it slices more axes than the {len(shape)} of its input")
+        else:
+            made.append(_steps(len(made), left.pop(0), begins[position], ends[position], strides[position], masked))
+    return [*made, *(Steps(0, size, 1) for size in left)]
+
+
+_MASKS = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
+
+
+def _steps(axis: int, size: int, begin: int, end: int, stride: int, masked: set[str]) -> Steps:
+    if stride == 0:
+        raise ShapeError("its stride is 0")
+    if "shrink_axis" in masked:
+        index = axis_of(0 if "begin" in masked else begin, size)
+        return Steps(index, index + 1, 1, shrinks=True)
+    ends = (None if "begin" in masked else begin, None if "end" in masked else end)
+    taken = range(*slice(*ends, stride).indices(size))
+    if not taken:
+        raise ShapeError(f"it takes nothing along axis {axis}")
+    return Steps(taken[0], taken[-1] + (1 if stride > 0 else -1), stride)
 
 
 def _strided_slice(operands: Operands) -> Shape:
     steps = strided_steps(operands.operator, operands.inputs)
-    return tuple(len(range(s.begin, s.end, s.stride)) for s in steps if not s.shrinks)
+    return tuple(len(step.taken) for step in steps if not step.shrinks)
 
 
 def _prelu(operands: Operands) -> Shape:
@@ -251,14 +289,14 @@ _SEVERAL: Mapping[int, Callable[[Operands], list[Shape]]] = {
 """Operators with any number of outputs."""
 _RULES: Mapping[int, Callable[[Operands], Shape]] = {
     **dict.fromkeys((_B.ADD, _B.SUB, _B.MUL, _B.MINIMUM, _B.MAXIMUM, _B.SQUARED_DIFFERENCE), _broadcast),
-    **dict.fromkeys((_B.AVERAGE_POOL_2D, _B.MAX_POOL_2D), _pool),
+    **dict.fromkeys((_B.AVERAGE_POOL_2D, _B.MAX_POOL_2D, _B.L2_POOL_2D), _pool),
     **dict.fromkeys((_B.PAD, _B.PADV2), _pad),
     **dict.fromkeys((_B.RESHAPE, _B.SQUEEZE, _B.EXPAND_DIMS), _same_elements),
     _B.CONV_2D: _conv,
     _B.TRANSPOSE_CONV: transposed,
     _B.DEPTHWISE_CONV_2D: _depthwise,
     _B.FULLY_CONNECTED: _dense,
-    **dict.fromkeys((_B.MEAN, _B.SUM, _B.REDUCE_MAX, _B.REDUCE_MIN), _reduce),
+    **dict.fromkeys((_B.MEAN, _B.SUM, _B.REDUCE_MAX, _B.REDUCE_MIN), reduced),
     _B.BATCH_MATMUL: _product,
     _B.CONCATENATION: _concatenate,
     _B.GATHER: _gather,

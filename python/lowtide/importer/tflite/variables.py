@@ -14,7 +14,7 @@ import numpy as np
 from tflite import BuiltinOperator, TensorType
 
 from lowtide.errors import InputError
-from lowtide.importer.lowered.library import inputs_of, lowering_for
+from lowtide.importer.lowered.library import inputs_of, lowering_for, outputs_of
 from lowtide.importer.tflite.model import Model, Operator, State, Tensor
 from lowtide.importer.tflite.operators import RESOURCES
 
@@ -186,7 +186,7 @@ def _of_operands(model: Model, where: str) -> Model:
     seen: set[int] = set()
     for operator in model.operators:
         inputs = inputs_of(model, operator)
-        lowering = lowering_for(operator, inputs)
+        lowering = lowering_for(operator, inputs, outputs_of(model, operator))
         positions = () if lowering is None else lowering.states(operator, inputs)
         made: list[int] = []
         for position in positions:
