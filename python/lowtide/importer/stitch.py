@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lowtide.errors import InternalError
 from lowtide.importer.lowered.builder import Call, array_of, constant, element_type
-from lowtide.importer.lowered.library import inputs_of, lowering_for
+from lowtide.importer.lowered.library import inputs_of, lowering_for, outputs_of
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 from lowtide.importer.tflite.partition import Partition
 from lowtide.ir import (
@@ -100,9 +100,9 @@ def _lower(operators: Sequence[Operator], model: Model, block: Block, values: di
     """Lower operators one after another; operands that the converter has still to make are there already."""
     for operator in operators:
         inputs = inputs_of(model, operator)
-        lowering = lowering_for(operator, inputs)
+        outputs = outputs_of(model, operator)
+        lowering = lowering_for(operator, inputs, outputs)
         assert lowering is not None
-        outputs = [model.tensors[index] for index in operator.outputs]
         given = [values.get(index) for index in operator.inputs]
         call = Call(operator, inputs, outputs, given, f"{where}, {model.place(operator)}")
         with Location.name(outputs[0].name), InsertionPoint(block):

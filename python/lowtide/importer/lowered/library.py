@@ -5,27 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from lowtide.importer.lowered import unary
+from lowtide.importer.lowered import (
+    int16_conversions,
+    int16_elementwise,
+    int16_reductions,
+    int16_softmax,
+    int16_sums,
+    unary,
+)
 from lowtide.importer.lowered.lowering import Lowering
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 
-_FILES: Sequence[Mapping[int, Sequence[Lowering]]] = (unary.LOWERED,)
+_FILES: Sequence[Mapping[int, Sequence[Lowering]]] = (
+    unary.LOWERED,
+    int16_sums.LOWERED,
+    int16_elementwise.LOWERED,
+    int16_reductions.LOWERED,
+    int16_conversions.LOWERED,
+    int16_softmax.LOWERED,
+)
 LOWERED: Mapping[int, tuple[Lowering, ...]] = {
     code: tuple(chain.from_iterable(file.get(code, ()) for file in _FILES)) for file in _FILES for code in file
 }
 """By number of the schema's `BuiltinOperator`."""
 
 
-def lowering_for(operator: Operator, inputs: Sequence[Tensor | None]) -> Lowering | None:
-    """The lowering of an operator with these operands; None where the converter is to take it."""
-    return next((lowering for lowering in LOWERED.get(operator.code, ()) if lowering.takes(inputs)), None)
+def lowering_for(operator: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> Lowering | None:
+    """The lowering of an operator with these operands and outputs; None where the converter is to take it."""
+    return next((lowering for lowering in LOWERED.get(operator.code, ()) if lowering.takes(inputs, outputs)), None)
 
 
 def is_lowered(model: Model, operator: Operator) -> bool:
     """Whether lowtide lowers this operator of a model itself."""
-    return lowering_for(operator, inputs_of(model, operator)) is not None
+    return lowering_for(operator, inputs_of(model, operator), outputs_of(model, operator)) is not None
 
 
 def inputs_of(model: Model, operator: Operator) -> list[Tensor | None]:
     """The tensors of an operator's operands; None for one left out."""
     return [model.tensors[index] if index >= 0 else None for index in operator.inputs]
+
+
+def outputs_of(model: Model, operator: Operator) -> list[Tensor]:
+    """The tensors that an operator makes; none for an output that the file leaves out."""
+    return [model.tensors[index] for index in operator.outputs if index >= 0]

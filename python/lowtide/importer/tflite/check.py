@@ -13,11 +13,11 @@ from tflite import BuiltinOperator, TensorType
 
 from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.errors import InputError
-from lowtide.importer.lowered.library import inputs_of
+from lowtide.importer.lowered.library import inputs_of, outputs_of
 from lowtide.importer.tflite.cut import arguments
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 from lowtide.importer.tflite.operands import ShapeError
-from lowtide.importer.tflite.operators import BIASED, FOLDED, OpSpec
+from lowtide.importer.tflite.operators import BIASED, EIGHT_BIT_TYPES, FOLDED, OpSpec
 from lowtide.importer.tflite.specs import shapes_for, spec_for
 
 DTYPES: dict[int, DType] = {
@@ -33,9 +33,10 @@ DTYPES: dict[int, DType] = {
 
 _MAX_BYTES = (1 << 31) - 1
 _BIAS_TYPES = {
-    TensorType.FLOAT32: TensorType.FLOAT32,
-    TensorType.INT8: TensorType.INT32,
-    TensorType.UINT8: TensorType.INT32,
+    TensorType.FLOAT32: (TensorType.FLOAT32,),
+    TensorType.INT8: (TensorType.INT32,),
+    TensorType.UINT8: (TensorType.INT32,),
+    TensorType.INT16: (TensorType.INT32, TensorType.INT64),
 }
 _WEIGHTS = {
     BuiltinOperator.CONV_2D: (4, 0),
@@ -44,7 +45,7 @@ _WEIGHTS = {
 }
 """Rank of the weights and their axis of output channels."""
 _WITH_BATCH = 4
-_QUANTISED = {TensorType.INT8: (-128, 127), TensorType.UINT8: (0, 255)}
+_QUANTISED = {TensorType.INT8: (-128, 127), TensorType.UINT8: (0, 255), TensorType.INT16: (-(1 << 15), (1 << 15) - 1)}
 _NO_CASTS = {(TensorType.FLOAT32, TensorType.INT64), (TensorType.INT64, TensorType.FLOAT32)}
 """On 32-bit cores conversions between floats and 64 bits are calls of the compiler's library."""
 _JOINS = (BuiltinOperator.CONCATENATION, BuiltinOperator.PACK)
@@ -85,7 +86,7 @@ class _Check:
 
     def _spec(self, operator: Operator) -> OpSpec | None:
         """What an operator's options and operands must be; None where lowtide has no way to run it."""
-        return spec_for(operator, inputs_of(self._model, operator))
+        return spec_for(operator, inputs_of(self._model, operator), outputs_of(self._model, operator))
 
     def _refuse(self, place: str, message: str, remedy: str | None = None) -> NoReturn:
         raise InputError("importer", message, where=f"{self._where}, {place}", remedy=remedy)
@@ -213,7 +214,7 @@ class _Check:
             self._refuse_operator(operator, f"lowtide cannot cast {given[0].type_name} to {output.type_name}")
         self._weights(operator, given, output)
         self._scales(operator, spec, {**given, -1: output})
-        if operator.code == BuiltinOperator.SOFTMAX and output.type in _QUANTISED:
+        if operator.code == BuiltinOperator.SOFTMAX and output.type in EIGHT_BIT_TYPES:
             self._softmax(operator, output)
         self._shapes(operator)
 
@@ -221,7 +222,7 @@ class _Check:
         inputs = [self._model.tensors[index] if index >= 0 else None for index in operator.inputs]
         outputs = [self._model.tensors[index] for index in operator.outputs]
         try:
-            shapes = shapes_for(operator, inputs, [output.shape for output in outputs])
+            shapes = shapes_for(operator, inputs, outputs, [output.shape for output in outputs])
         except ShapeError as error:
             self._refuse_operator(operator, str(error))
         for shape, output in zip(shapes, outputs, strict=True):
@@ -262,7 +263,7 @@ class _Check:
             return
         if given[2].elements != weights.shape[axis]:
             self._refuse_operator(operator, f"its bias has {given[2].elements} elements, not {weights.shape[axis]}")
-        if given[2].type != _BIAS_TYPES.get(output.type):
+        if given[2].type not in _BIAS_TYPES.get(output.type, ()):
             self._refuse_operator(operator, f"its bias has type {given[2].type_name}, its output {output.type_name}")
 
     def _scales(self, operator: Operator, spec: OpSpec, operands: dict[int, Tensor]) -> None:

@@ -45,12 +45,13 @@ class _Fold:
         """Infers the shapes of an operator's outputs; whether it was evaluated and need not run."""
         inputs = [self.tensors[index] if index >= 0 else None for index in operator.inputs]
         given = [tensor for tensor in inputs if tensor is not None]
-        if not _is_sound(operator, given):
+        made = [self.tensors[index] for index in operator.outputs if index >= 0]
+        if not _is_sound(operator, inputs, made):
             return False
-        made = [self.tensors[index] for index in operator.outputs]
         try:
-            if spec_for(operator, inputs) is not None:
-                shapes = shapes_for(operator, inputs, [_declared(operator, inputs, tensor) for tensor in made])
+            if spec_for(operator, inputs, made) is not None:
+                declared = [_declared(operator, inputs, tensor) for tensor in made]
+                shapes = shapes_for(operator, inputs, made, declared)
                 made = [
                     replace(tensor, shape=shape, signature=()) if _is_dynamic(tensor) else tensor
                     for tensor, shape in zip(made, shapes, strict=True)
@@ -68,9 +69,10 @@ class _Fold:
         return True
 
 
-def _is_sound(operator: Operator, given: list[Tensor]) -> bool:
+def _is_sound(operator: Operator, inputs: list[Tensor | None], made: list[Tensor]) -> bool:
     """Whether the rules can look at an operator: they trust its numbers of operands, its options, and known shapes."""
-    spec = spec_for(operator, given) or FOLDED.get(operator.code)
+    spec = spec_for(operator, inputs, made) or FOLDED.get(operator.code)
+    given = [tensor for tensor in inputs if tensor is not None]
     if spec is None or not given or min(operator.outputs, default=-1) < 0:
         return False
     return (

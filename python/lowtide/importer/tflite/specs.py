@@ -17,15 +17,17 @@ def options_of(code: int) -> OpSpec | None:
     return SUPPORTED.get(code) or (lowered[0].spec if lowered else FOLDED.get(code))
 
 
-def spec_for(operator: Operator, inputs: Sequence[Tensor | None]) -> OpSpec | None:
+def spec_for(operator: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> OpSpec | None:
     """What the options and operands of an operator that is run must be; None where lowtide has no way to run it."""
-    lowering = lowering_for(operator, inputs)
+    lowering = lowering_for(operator, inputs, outputs)
     return SUPPORTED.get(operator.code) if lowering is None else lowering.spec
 
 
-def shapes_for(operator: Operator, inputs: Sequence[Tensor | None], declared: Sequence[Shape]) -> Sequence[Shape]:
+def shapes_for(
+    operator: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor], declared: Sequence[Shape]
+) -> Sequence[Shape]:
     """The shapes of an operator's outputs; arguments and errors as for `output_shapes`."""
-    lowering = lowering_for(operator, inputs)
+    lowering = lowering_for(operator, inputs, outputs)
     if lowering is None:
         return output_shapes(operator, inputs, declared)
     return lowering.shapes(Operands(operator, inputs, declared))
