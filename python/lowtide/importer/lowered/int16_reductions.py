@@ -24,6 +24,7 @@ from lowtide.importer.lowered.builder import (
     reshape,
     shape_of,
 )
+from lowtide.importer.lowered.channel_sums import contracted
 from lowtide.importer.lowered.int16_elementwise import INT16, of_int16
 from lowtide.importer.lowered.int16_scalars import (
     GREATEST,
@@ -36,7 +37,7 @@ from lowtide.importer.lowered.int16_scalars import (
     stored_int16,
     symmetric,
 )
-from lowtide.importer.lowered.int16_sums import contracted, padded, window
+from lowtide.importer.lowered.int16_sums import padded, window
 from lowtide.importer.lowered.lowering import Lowering
 from lowtide.importer.lowered.scalars import clamped, extended, fixed_point, rescaled
 from lowtide.importer.tflite.model import Shape
@@ -201,7 +202,7 @@ def _matrices(call: Call) -> Sequence[Value]:
         operand(1, (depth, column), bool(call.option("adj_y"))),
     ]
     output = AffineMap.get(len(loops), 0, [*batch, row, column])
-    sums = contracted(operands, made, output, ["parallel"] * len(made) + ["reduction"], 64)
+    sums = contracted(operands, made, output, ["parallel"] * len(made) + ["reduction"], integer(64))
     product = np.float32(call.scale(0)[0]) * np.float32(call.scale(1)[0])
     mantissa, exponent = scale_of_sums(call, float(product) / call.scale_made()[0])
 

@@ -19,9 +19,6 @@ from lowtide.importer.lowered.builder import (
     Call,
     constant,
     dims,
-    elementwise,
-    filled,
-    generic,
     integer,
     number,
     pad,
@@ -29,22 +26,18 @@ from lowtide.importer.lowered.builder import (
     shape_of,
     slice_of,
 )
+from lowtide.importer.lowered.channel_sums import Stored, contracted, dense, fits_32_bits, rescaled_channels
 from lowtide.importer.lowered.int16_scalars import (
-    LEAST,
     activation_range,
-    reduced,
-    rescaled_sum,
     scale_of_sums,
-    stored_int16,
     symmetric,
 )
 from lowtide.importer.lowered.lowering import Lowering
-from lowtide.importer.lowered.scalars import extended, rescaled_values
 from lowtide.importer.tflite.model import Shape, Tensor
 from lowtide.importer.tflite.operands import Operands, ShapeError
 from lowtide.importer.tflite.operators import SUPPORTED, OpSpec, Option
 from lowtide.importer.tflite.shapes import output_shapes
-from lowtide.ir import AffineExpr, AffineMap, Value, arith
+from lowtide.ir import AffineExpr, AffineMap, Value
 
 _B, _O, _T = BuiltinOperator, BuiltinOptions, TensorType
 INT16 = (_T.INT16,)
@@ -54,30 +47,6 @@ _Body = Sequence[Value]
 
 
 # -- sums -------------------------------------------------------------------------------------------------------------
-
-
-def fits_32_bits(weights: Array, channel: int) -> bool:
-    """Whether no sum of a channel's products with int16 leaves 32 bits."""
-    others = tuple(axis for axis in range(weights.ndim) if axis != channel)
-    return int(np.abs(weights.astype(np.int64)).sum(axis=others).max(initial=0)) * -LEAST < 1 << 31
-
-
-def contracted(
-    operands: Sequence[tuple[Value, AffineMap]],
-    made: Shape,
-    output: AffineMap,
-    iterators: Sequence[str],
-    bits: int,
-) -> Value:
-    """Sums of products of two operands, in so many bits."""
-    kind = integer(bits)
-
-    def body(scalars: _Body) -> Value:
-        product = arith.muli(extended(scalars[0]), extended(scalars[1]))
-        return arith.addi(scalars[2], product if bits == 32 else extended(product, bits=bits))
-
-    start = filled(made, number(kind, 0))
-    return generic(operands, [(start, output)], iterators, body)[0]
 
 
 def requantised(call: Call, sums: Value, reals: Array, bias: Array | None, *, wide: bool) -> Value:
@@ -90,38 +59,10 @@ def requantised(call: Call, sums: Value, reals: Array, bias: Array | None, *, wi
         bias: one number a channel; None without.
         wide: LiteRT has 64 bits for the sums.
     """
+    if not wide and reals.min() < 0:
+        call.refuse("its weights have a scale below 0, beside a bias of INT32", "export the model again")
     scales = [scale_of_sums(call, float(real)) for real in reals]
-    low, high = activation_range(call)
-    bits = 64 if wide else 32
-    extra: list[Value] = [] if bias is None else [constant(bias.astype(f"int{bits}"))]
-    if len(set(scales)) > 1:
-        multipliers = [reduced(mantissa) if wide else mantissa for mantissa, _ in scales]
-        shifts = [(15 if wide else 31) - exponent for _, exponent in scales]
-        extra.append(constant(np.array(multipliers, np.int32)))
-        extra.append(constant(np.array(shifts, np.int8)))
-
-    def body(scalars: _Body) -> Value:
-        total, *rest = scalars
-        if wide and total.type != integer(64):
-            total = extended(total, bits=64)
-        if bias is not None:
-            total = arith.addi(total, rest.pop(0))
-        multiplier, shift = rest or _numbers(scales[0], wide=wide)
-        if not wide:
-            return stored_int16(rescaled_values(total, multiplier, shift), low, high)
-        if rest:
-            multiplier, shift = extended(multiplier, bits=64), extended(shift, bits=64)
-        return stored_int16(rescaled_sum(total, multiplier, shift), low, high)
-
-    return elementwise([sums, *extra], integer(16), body, shape_of(sums))
-
-
-def _numbers(scale: tuple[int, int], *, wide: bool) -> tuple[Value, Value]:
-    """Multiplier and shift that are the same for all channels."""
-    mantissa, exponent = scale
-    if wide:
-        return number(integer(64), reduced(mantissa)), number(integer(64), 15 - exponent)
-    return number(integer(32), mantissa), number(integer(8), 31 - exponent)
+    return rescaled_channels(sums, scales, bias, Stored(16, *activation_range(call)), wide=wide)
 
 
 def channel_factors(call: Call, data: int, weights: int) -> Array:
@@ -187,7 +128,7 @@ def _convolution(call: Call) -> Sequence[Value]:
     output = AffineMap.get(8, 0, [n, row, column, group, place])
     iterators = ["parallel"] * 5 + ["reduction"] * 3
     inner = (*made[:3], groups, out // groups)
-    sums = contracted([(image, index), (call.value(1), filters)], inner, output, iterators, bits)
+    sums = contracted([(image, index), (call.value(1), filters)], inner, output, iterators, integer(bits))
     return [requantised(call, reshape(sums, made), channel_factors(call, 0, 1), bias_of(call, 2), wide=wide)]
 
 
@@ -207,7 +148,7 @@ def _depthwise(call: Call) -> Sequence[Value]:
     output = AffineMap.get(7, 0, [n, row, column, channel, copy])
     iterators = ["parallel"] * 5 + ["reduction"] * 2
     sums = contracted(
-        [(image, index), (filters, taps)], (*made[:3], channels, out // channels), output, iterators, bits
+        [(image, index), (filters, taps)], (*made[:3], channels, out // channels), output, iterators, integer(bits)
     )
     return [requantised(call, reshape(sums, made), channel_factors(call, 0, 1), bias_of(call, 2), wide=True)]
 
@@ -216,14 +157,11 @@ def _dense(call: Call) -> Sequence[Value]:
     """FULLY_CONNECTED; LiteRT Micro adds up in 64 bits whatever the bias."""
     symmetric(call, 0)
     weights = call.array(1)
-    out, depth = weights.shape
+    depth = weights.shape[1]
     data = call.value(0)
     rows = math.prod(shape_of(data)) // depth
     bits = 32 if fits_32_bits(weights, 0) else 64
-    row, channel, place = dims(3)
-    maps = [AffineMap.get(3, 0, found) for found in ([row, place], [channel, place], [row, channel])]
-    operands = [(reshape(data, (rows, depth)), maps[0]), (call.value(1), maps[1])]
-    sums = contracted(operands, (rows, out), maps[2], ["parallel", "parallel", "reduction"], bits)
+    sums = dense(reshape(data, (rows, depth)), call.value(1), integer(bits))
     reals = channel_factors(call, 0, 1)
     quantization = call.tensor(1).quantization
     if quantization is not None and len(quantization.scales) == 1:
@@ -311,7 +249,7 @@ def _blocks_of_sums(image: Value, filters: Array, before: tuple[int, int], made:
     output = AffineMap.get(9, 0, [n, row, up, column, along, channel])
     shape = (made[0], made[1], place_rows, made[2], place_columns, out)
     iterators = ["parallel"] * 6 + ["reduction"] * 3
-    return contracted([(image, index), (constant(filters), taps)], shape, output, iterators, bits)
+    return contracted([(image, index), (constant(filters), taps)], shape, output, iterators, integer(bits))
 
 
 def _part(value: Value, shape: Shape) -> Value:

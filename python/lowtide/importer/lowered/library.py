@@ -11,6 +11,8 @@ from lowtide.importer.lowered import (
     int16_reductions,
     int16_softmax,
     int16_sums,
+    lstm,
+    svdf,
     unary,
 )
 from lowtide.importer.lowered.lowering import Lowering
@@ -23,6 +25,8 @@ _FILES: Sequence[Mapping[int, Sequence[Lowering]]] = (
     int16_reductions.LOWERED,
     int16_conversions.LOWERED,
     int16_softmax.LOWERED,
+    lstm.LOWERED,
+    svdf.LOWERED,
 )
 LOWERED: Mapping[int, tuple[Lowering, ...]] = {
     code: tuple(chain.from_iterable(file.get(code, ()) for file in _FILES)) for file in _FILES for code in file

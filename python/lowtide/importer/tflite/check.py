@@ -192,7 +192,8 @@ class _Check:
         if not least <= len(operator.inputs) <= most or not fewest <= len(operator.outputs) <= greatest:
             self._refuse_operator(operator, f"it has {len(operator.inputs)} inputs and {len(operator.outputs)} outputs")
         for position, index in enumerate(operator.inputs):
-            if index < 0 and (position < least or operator.code in _JOINS):
+            needed = position < least and position not in spec.optional
+            if index < 0 and (needed or operator.code in _JOINS):
                 self._refuse_operator(operator, f"its input {position} is missing")
         output = tensors[operator.outputs[0]]
         given = {position: tensors[index] for position, index in enumerate(operator.inputs) if index >= 0}

@@ -59,6 +59,7 @@ class OpSpec:
         copies: its output has its input's bytes, moved but not computed with, so that LiteRT Micro never looks at
             their scales.
         outputs: least and greatest number of outputs.
+        optional: operands that may be left out though there are others behind them.
     """
 
     options_type: int = 0
@@ -70,6 +71,7 @@ class OpSpec:
     input_types: tuple[int, ...] = ALL_TYPES
     copies: bool = False
     outputs: tuple[int, int] = (1, 1)
+    optional: tuple[int, ...] = ()
 
 
 _A = ActivationFunctionType
