@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import operator_variants
 from operator_nets import Array, Case, Draw, NotDrawnError, single
 from tflite_nets import TYPES
 
@@ -62,8 +63,8 @@ def _windowed(size: Sequence[int], options: Mapping[str, Any], kernel: tuple[int
     return sizes[0], sizes[1]
 
 
-def _weights(d: Draw, shape: Sequence[int], axis: int, *, one: bool = False) -> tuple[int, list[float]]:
-    count = 1 if one or d.chance(0.3) else shape[axis]
+def _weights(d: Draw, shape: Sequence[int], axis: int) -> tuple[int, list[float]]:
+    count = 1 if d.chance(0.3) else shape[axis]
     scales = [single(d.factor(0.001, 0.05)) for _ in range(count)]
     values = d.rng.integers(-127, 128, shape).astype(np.int8)
     if d.chance(0.2):
@@ -117,7 +118,7 @@ def _depthwise(d: Draw) -> int:
 def _dense(d: Draw) -> int:
     rows, depth, out = d.number(1, 3), d.pick((d.number(1, 40), 700)), d.number(1, 5)
     x = input_of(d, (rows, depth))
-    weights, scales = _weights(d, (out, depth), 0, one=True)
+    weights, scales = _weights(d, (out, depth), 0)
     bias = d.pick(((), (_bias(d, out, d.scale_of(x) * scales[0]),), (_bias(d, out, d.scale_of(x) * scales[0]),)))
     y = made(d, (rows, out), INT16, _sums_scale(d, x, scales, depth))
     return d.operator("FULLY_CONNECTED", (x, weights, *bias), y, {"fused_activation_function": _activation(d)})
@@ -283,7 +284,19 @@ def _pad(name: str) -> Build:
     return build
 
 
+def _moved(name: str) -> Build:
+    """An operator that only moves elements, as it is drawn for other types."""
+
+    def build(d: Draw) -> int:
+        variant = operator_variants.VARIANTS[name]
+        return variant.build(d, input_of(d, d.shape(d.pick(variant.ranks))))
+
+    return build
+
+
+_MOVES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CONCATENATION", "GATHER", "TRANSPOSE", "SLICE", "STRIDED_SLICE")
 VARIANTS: Mapping[str, Build] = {
+    **{name: _moved(name) for name in _MOVES},
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _dense,
@@ -332,9 +345,18 @@ def draw(seed: int, number: int, only: Sequence[str] = ()) -> Case:
 def _case(d: Draw, name: str, output: int) -> Case:
     if any(math.prod(tensor.shape) > _LIMIT for tensor in d.net.tensors if tensor.data is None):
         raise NotDrawnError
-    runs = tuple(tuple(filler(d, index) for index in d.inputs) for filler in (_spread, _extremes, _near_zero))
+    fillers = (_spread, _extremes, _near_zero)
+    runs = tuple(
+        tuple((_indices if index in d.ranges else filler)(d, index) for index in d.inputs) for filler in fillers
+    )
     model = write(d.net.model(d.inputs, [output]))
     return Case(" → ".join(d.words), (name,), model, runs, rounded=False, floats=False, defined=False)
+
+
+def _indices(d: Draw, index: int) -> Array:
+    """Values of an input that stands for places: all within what it indexes."""
+    low, high = d.ranges[index]
+    return d.rng.integers(low, high + 1, d.of(index).shape).astype(d.dtype(index))
 
 
 def _spread(d: Draw, index: int) -> Array:

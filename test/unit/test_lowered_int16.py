@@ -13,13 +13,16 @@ import numpy as np
 import pytest
 from int16_variants import VARIANTS, draw
 from random_operators import Tally, check
+from tflite import BuiltinOperator
 from tflite_nets import Net
+from tflite_run import run_model
 
 from lowtide.emulate.oracle import ENGINES, Oracle
 from lowtide.errors import InputError
 from lowtide.importer import import_model
 from lowtide.importer.lowered.int16_scalars import sigmoid_nodes
-from lowtide.importer.tflite.model import OptionValue
+from lowtide.importer.tflite.model import Operator, OptionValue
+from lowtide.importer.tflite.writer import write
 from lowtide.lower import lower
 from lowtide.stages import Stages
 from lowtide.targets import TARGETS
@@ -61,6 +64,37 @@ def test_gives_what_litert_gives(oracle: Oracle, name: str) -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_many_give_what_litert_gives(oracle: Oracle, name: str) -> None:
     _check(oracle, name, range(2, MANY))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "made", "constants", "options"),
+    [
+        ("SPLIT_V", (2, 4, 6), [(2, 4, 2), (2, 4, 4)], [[2, 4], 2], {"num_splits": 2}),
+        ("UNPACK", (2, 4, 6), [(4, 6), (4, 6)], [], {"num": 2}),
+        ("TILE", (2, 4, 6), [(2, 8, 6)], [[1, 2, 1]], {}),
+        ("BROADCAST_TO", (1, 4, 1), [(2, 4, 6)], [[2, 4, 6]], {}),
+        ("REVERSE_V2", (1, 2, 3, 4), [(1, 2, 3, 4)], [[2]], {}),
+        ("RESIZE_NEAREST_NEIGHBOR", (1, 2, 3, 4), [(1, 4, 6, 4)], [[4, 6]], {}),
+        ("PACK", (2, 4), [(1, 2, 4)], [], {"values_count": 1}),
+    ],
+)
+def test_moves_elements(
+    oracle: Oracle,
+    name: str,
+    shape: Sequence[int],
+    made: Sequence[Sequence[int]],
+    constants: Sequence[int | Sequence[int]],
+    options: Mapping[str, OptionValue],
+) -> None:
+    net, rng = Net(), np.random.default_rng(SEED)
+    x = net.tensor("x", shape, np.int16, 0.01)
+    inputs = (x, *(net.constant(f"c{number}", values) for number, values in enumerate(constants)))
+    outputs = tuple(net.tensor(f"y{number}", extents, np.int16, 0.01) for number, extents in enumerate(made))
+    net.operators.append(Operator(0, getattr(BuiltinOperator, name), inputs, outputs, options))
+    model = write(net.model([x], outputs))
+    values = rng.integers(-32768, 32768, shape).astype(np.int16)
+    for mine, theirs in zip(run_model(model, [values]), oracle.run(model, [[values]]).outputs[0], strict=True):
+        np.testing.assert_array_equal(mine.reshape(-1), theirs.reshape(-1))
 
 
 def test_sums_stay_in_registers(tmp_path: Path) -> None:

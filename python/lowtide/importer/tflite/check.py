@@ -51,6 +51,14 @@ _NO_CASTS = {(TensorType.FLOAT32, TensorType.INT64), (TensorType.INT64, TensorTy
 _JOINS = (BuiltinOperator.CONCATENATION, BuiltinOperator.PACK)
 """Operators of any number of inputs, all alike."""
 _NO_SCALE_NEEDED = {BuiltinOperator.CAST}
+_NO_SCALE_OF_INT16_NEEDED = {
+    BuiltinOperator.CONCATENATION,
+    BuiltinOperator.PAD,
+    BuiltinOperator.PADV2,
+    BuiltinOperator.MINIMUM,
+    BuiltinOperator.MAXIMUM,
+}
+"""Operators that bring bytes to one scale, and leave int16 as it is stored."""
 _SOFTMAX_SCALE = 1 / 256
 """The one scale that TOSA's softmax and LiteRT Micro's make 8-bit numbers with; zero points are the least numbers."""
 
@@ -277,7 +285,7 @@ class _Check:
             if tensor.type not in _QUANTISED:
                 continue
             if tensor.quantization is None:
-                if optional:
+                if optional or (tensor.type == TensorType.INT16 and operator.code in _NO_SCALE_OF_INT16_NEEDED):
                     continue
                 self._refuse_operator(operator, f"{tensor} is {tensor.type_name} and has no scale")
             signed = operator.code in BIASED and position == 1 and tensor.type == TensorType.INT8
