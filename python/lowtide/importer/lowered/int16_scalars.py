@@ -82,9 +82,10 @@ def bounds_of(activation: int, scale: float, zero_point: int) -> tuple[int, int]
     """Between which stored int16 an activation lets numbers of this scale be."""
 
     def stored(real: float) -> int:
-        steps = float(np.float32(real) / np.float32(scale))
-        # C's round: halves go away from zero
-        return zero_point + int(math.copysign(math.floor(abs(steps) + 0.5), steps))
+        # a tiny scale has more steps to the bound than there are numbers
+        steps = min(float(np.float32(abs(real))) / scale, 1e9)
+        # C's round: halves go away from zero; the quotient is a float
+        return zero_point + int(math.copysign(math.floor(float(np.float32(steps)) + 0.5), real))
 
     match activation:
         case ActivationFunctionType.RELU:
