@@ -1,15 +1,15 @@
 """UNIDIRECTIONAL_SEQUENCE_LSTM: a cell with four gates that runs over a sequence, as LiteRT Micro has it.
 
-A step is four layers, alike in all steps: what the input gives all gates, what the hidden state gives them, the new
-cell state, and the new hidden state. Gates and the cell state have 16 bits where the activations have 8 or 16; the two
-halves of a gate are rounded each before they are added up.
+A step has layers for what the input gives the gates, for what the hidden state gives them, for the new cell state and
+for the new hidden state, alike in all steps. Gates and the cell state have 16 bits where the activations have 8 or 16;
+the two halves of a gate are rounded each before they are added up.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from tflite import ActivationFunctionType, BuiltinOperator, BuiltinOptions, TensorType
@@ -38,6 +38,7 @@ from lowtide.importer.lowered.int16_scalars import (
     rescaled_by,
     scale_of_sums,
     sigmoid_table,
+    stored_int16,
     tanh,
 )
 from lowtide.importer.lowered.lowering import Lowering
@@ -54,7 +55,6 @@ _OPERANDS = 24
 _LEFT_OUT = (9, 10, 11, 16, 17, *range(20, _OPERANDS))
 _IN, _FORGET, _NEW, _OUT = range(4)
 """The gates in the order of their operands."""
-_GATES = 4
 _MOST_STEPS = 256
 _GATE_SCALE, _ACTIVATED_SCALE = 2.0**-12, 2.0**-15
 _NAMES = {_T.FLOAT32: "float32", _T.INT8: "int8", _T.INT16: "int16"}
@@ -112,44 +112,61 @@ def _states(operator: Operator, inputs: Sequence[Tensor | None]) -> tuple[int, .
 # -- a step -----------------------------------------------------------------------------------------------------------
 
 
+_Group = tuple[int, ...]
+_Rows = Callable[[Value], Value]
+
+
 @dataclass(frozen=True)
 class _Cell:
     """What differs between cells of floats and of integers.
 
     Attributes:
-        from_input, from_hidden: gates [batch, 4 · depth] of what comes in and of the hidden state.
+        from_input, from_hidden: make of some gates what gives them, [batch, gates · depth], what comes in and the
+            hidden state.
         sum: of two halves of a gate.
         sigmoid: of a gate.
         squashed: the hyperbolic tangent of a gate.
-        cell: from the activated gates that forget, that let in and that is new, and from the cell state, the new one.
+        kept: from the activated gate that forgets and the cell state, what stays of it.
+        joined: from that and from the activated gates that let in and that are new, the new cell state.
         hidden: from the activated gate that lets out and the new cell state.
     """
 
-    from_input: Callable[[Value], Value]
-    from_hidden: Callable[[Value], Value]
+    from_input: Callable[[_Group], _Rows]
+    from_hidden: Callable[[_Group], _Rows]
     sum: Callable[[Value, Value], Value]
     sigmoid: Callable[[Value], Value]
     squashed: Callable[[Value], Value]
-    cell: Callable[[Value, Value, Value, Value], Value]
+    kept: Callable[[Value, Value], Value]
+    joined: Callable[[Value, Value, Value], Value]
     hidden: Callable[[Value, Value], Value]
 
 
+_TOGETHER: Sequence[_Group] = ((_IN, _FORGET, _NEW, _OUT),)
+_APART: Sequence[_Group] = ((_FORGET,), (_IN,), (_NEW,), (_OUT,))
+
+
 def _run(call: Call, cell: _Cell) -> Sequence[Value]:
-    """All steps; the sequence of hidden states, the last one, and the last state of the cell."""
+    """All steps; the sequence of hidden states, the last one, and the last state of the cell.
+
+    One step takes the least memory gate by gate. Of several, each is code of its own where it reads its part of the
+    sequence, so that the gates go together.
+    """
     shape, made = call.tensor(0).shape, call.outputs[0].shape
     axis = 0 if call.option("time_major") else 1
     batch, depth = shape[1 - axis], made[2]
     hidden = reshape(call.value(_HIDDEN), (batch, depth))
     state = reshape(call.value(_CELL), (batch, depth))
+    groups = _TOGETHER if shape[axis] > 1 else _APART
+    makers = {group: (cell.from_input(group), cell.from_hidden(group)) for group in groups}
     sequence: list[Value] = []
-    for step in range(shape[axis]):
+    for number in range(shape[axis]):
         begin, size = [0, 0, 0], list(shape)
-        begin[axis], size[axis] = step, 1
+        begin[axis], size[axis] = number, 1
         data = call.value(0)
         data = data if shape[axis] == 1 else slice_of(data, begin, tuple(size))
-        halves = cell.from_input(reshape(data, (batch, shape[2]))), cell.from_hidden(hidden)
-        state = _new_state(cell, halves, state)
-        hidden = _new_hidden(cell, halves, state, hidden)
+        step = _Step(cell, makers, reshape(data, (batch, shape[2])), hidden)
+        state = step.new_state(state) if groups is _TOGETHER else step.new_state_by_gates(state)
+        hidden = step.new_hidden(state)
         placed = list(made)
         placed[axis] = 1
         sequence.append(reshape(hidden, tuple(placed)))
@@ -157,67 +174,107 @@ def _run(call: Call, cell: _Cell) -> Sequence[Value]:
     return [concatenate(sequence, axis), *ends]
 
 
-def _gates(halves: tuple[Value, Value], gates: Sequence[int]) -> list[tuple[Value, AffineMap]]:
-    """For each gate its two halves, as operands of a loop over batch and depth."""
-    row, place = dims(2)
-    batch, width = shape_of(halves[0])
-    apart = [reshape(half, (batch, _GATES, width // _GATES)) for half in halves]
-    maps = [AffineMap.get(2, 0, [row, AffineExpr.get_constant(gate), place]) for gate in gates]
-    return [(half, index) for index in maps for half in apart]
+@dataclass(frozen=True)
+class _Step:
+    """One step: the cell, what makes halves of gates, what comes in and the hidden state, both [batch, …]."""
+
+    cell: _Cell
+    makers: Mapping[_Group, tuple[_Rows, _Rows]]
+    data: Value
+    hidden: Value
+    made: dict[_Group, list[Value]] = field(default_factory=dict[_Group, list[Value]])
+
+    def new_state(self, state: Value) -> Value:
+        """The new cell state, in one layer."""
+        cell = self.cell
+
+        def body(scalars: _Scalars) -> Value:
+            forgets, lets_in, new = (cell.sum(scalars[2 * at], scalars[2 * at + 1]) for at in range(3))
+            kept = cell.kept(cell.sigmoid(forgets), scalars[6])
+            return cell.joined(kept, cell.sigmoid(lets_in), cell.squashed(new))
+
+        return _mapped([*self._gate(_FORGET), *self._gate(_IN), *self._gate(_NEW), _whole(state)], state, body)
+
+    def new_state_by_gates(self, state: Value) -> Value:
+        """The new cell state, in a layer a gate, so that no two gates need be there at once."""
+        cell = self.cell
+        kept = _mapped(
+            [*self._gate(_FORGET), _whole(state)], state, lambda s: cell.kept(cell.sigmoid(cell.sum(s[0], s[1])), s[2])
+        )
+        lets_in = _mapped(self._gate(_IN), state, lambda s: cell.sigmoid(cell.sum(s[0], s[1])))
+        return _mapped(
+            [*self._gate(_NEW), _whole(lets_in), _whole(kept)],
+            state,
+            lambda s: cell.joined(s[3], s[2], cell.squashed(cell.sum(s[0], s[1]))),
+        )
+
+    def new_hidden(self, state: Value) -> Value:
+        """The new hidden state."""
+        cell = self.cell
+        return _mapped(
+            [*self._gate(_OUT), _whole(state)],
+            self.hidden,
+            lambda s: cell.hidden(cell.sigmoid(cell.sum(s[0], s[1])), s[2]),
+        )
+
+    def _gate(self, gate: int) -> list[tuple[Value, AffineMap]]:
+        """Its two halves, as operands of a loop over batch and depth."""
+        group = next(group for group in self.makers if gate in group)
+        if group not in self.made:
+            halves = zip(self.makers[group], (self.data, self.hidden), strict=True)
+            self.made[group] = [make(rows) for make, rows in halves]
+        row, place = dims(2)
+        index = AffineMap.get(2, 0, [row, AffineExpr.get_constant(group.index(gate)), place])
+        batch, width = shape_of(self.made[group][0])
+        apart = batch, len(group), width // len(group)
+        return [(reshape(half, apart), index) for half in self.made[group]]
 
 
-def _new_state(cell: _Cell, halves: tuple[Value, Value], state: Value) -> Value:
-    batch, depth = shape_of(state)
-    same = AffineMap.get_identity(2)
-    operands = [*_gates(halves, (_FORGET, _IN, _NEW)), (state, same)]
-
-    def body(scalars: _Scalars) -> Value:
-        forgets, lets_in, new = (cell.sum(scalars[2 * at], scalars[2 * at + 1]) for at in range(3))
-        return cell.cell(cell.sigmoid(forgets), cell.sigmoid(lets_in), cell.squashed(new), scalars[6])
-
-    out = empty((batch, depth), element_of(state)), same
-    return generic(operands, [out], ["parallel"] * 2, body)[0]
+def _whole(value: Value) -> tuple[Value, AffineMap]:
+    return value, AffineMap.get_identity(2)
 
 
-def _new_hidden(cell: _Cell, halves: tuple[Value, Value], state: Value, hidden: Value) -> Value:
-    batch, depth = shape_of(state)
-    same = AffineMap.get_identity(2)
-    operands = [*_gates(halves, (_OUT,)), (state, same)]
-
-    def body(scalars: _Scalars) -> Value:
-        return cell.hidden(cell.sigmoid(cell.sum(scalars[0], scalars[1])), scalars[2])
-
-    out = empty((batch, depth), element_of(hidden)), same
+def _mapped(operands: Sequence[tuple[Value, AffineMap]], like: Value, body: Callable[[_Scalars], Value]) -> Value:
+    """A tensor [batch, depth] like another one, element by element."""
+    out = _whole(empty(shape_of(like), element_of(like)))
     return generic(operands, [out], ["parallel"] * 2, body)[0]
 
 
 # -- cells ------------------------------------------------------------------------------------------------------------
 
 
-def _stacked(call: Call, positions: Sequence[int]) -> Array:
-    return np.concatenate([call.array(position) for position in positions])
+def _stacked(call: Call, positions: Sequence[int], group: _Group) -> Array:
+    """What the gates of a group have of these operands, one behind the other."""
+    return np.concatenate([call.array(positions[gate]) for gate in group])
 
 
 def _of_floats(call: Call) -> Sequence[Value]:
     """Floats: sigmoids and hyperbolic tangents of floats."""
-    weights, recurrent = (constant(_stacked(call, positions)) for positions in (_FROM_INPUT, _FROM_HIDDEN))
-    bias, clip = _stacked(call, _BIASES), call.number("cell_clip")
+    clip, kind = call.number("cell_clip"), F32Type.get()
+
+    def from_input(group: _Group) -> _Rows:
+        weights, bias = constant(_stacked(call, _FROM_INPUT, group)), _stacked(call, _BIASES, group)
+        return lambda data: with_bias(dense(data, weights, kind), bias)
+
+    def from_hidden(group: _Group) -> _Rows:
+        weights = constant(_stacked(call, _FROM_HIDDEN, group))
+        return lambda hidden: dense(hidden, weights, kind)
 
     def sigmoid(x: Value) -> Value:
         return arith.divf(f32(1), arith.addf(f32(1), math_ops.exp(arith.negf(x))))
 
-    def new_state(forgets: Value, lets_in: Value, new: Value, state: Value) -> Value:
-        found = arith.addf(arith.mulf(forgets, state), arith.mulf(lets_in, new))
+    def joined(kept: Value, lets_in: Value, new: Value) -> Value:
+        found = arith.addf(kept, arith.mulf(lets_in, new))
         return clamped_float(found, -clip, clip) if clip > 0 else found
 
-    kind = F32Type.get()
     cell = _Cell(
-        from_input=lambda data: with_bias(dense(data, weights, kind), bias),
-        from_hidden=lambda hidden: dense(hidden, recurrent, kind),
+        from_input=from_input,
+        from_hidden=from_hidden,
         sum=arith.addf,
         sigmoid=sigmoid,
         squashed=math_ops.tanh,
-        cell=new_state,
+        kept=arith.mulf,
+        joined=joined,
         hidden=lambda lets_out, state: arith.mulf(math_ops.tanh(state), lets_out),
     )
     return _run(call, cell)
@@ -243,10 +300,12 @@ def _of_integers(call: Call) -> Sequence[Value]:
     def product(x: Value, y: Value, real: float) -> Value:
         return rescaled_by(arith.muli(extended(x), extended(y)), real)
 
-    def new_state(forgets: Value, lets_in: Value, new: Value, state: Value) -> Value:
-        kept = clamped(product(forgets, state, _ACTIVATED_SCALE * cell_scale / cell_scale), LEAST, GREATEST)
+    def kept(forgets: Value, state: Value) -> Value:
+        return stored_int16(product(forgets, state, _ACTIVATED_SCALE * cell_scale / cell_scale))
+
+    def joined(kept: Value, lets_in: Value, new: Value) -> Value:
         let_in = clamped(product(lets_in, new, _ACTIVATED_SCALE * _ACTIVATED_SCALE / cell_scale), LEAST, GREATEST)
-        found = clamped(arith.addi(kept, let_in), LEAST, GREATEST)
+        found = clamped(arith.addi(extended(kept), let_in), LEAST, GREATEST)
         return truncated(clamped(found, -clip, clip) if clip else found, 16)
 
     def new_hidden(lets_out: Value, state: Value) -> Value:
@@ -255,12 +314,13 @@ def _of_integers(call: Call) -> Sequence[Value]:
         return truncated(clamped(arith.addi(found, i32(hidden_zero)), low, high), bits)
 
     cell = _Cell(
-        from_input=_gates_of(call, 0, _FROM_INPUT, _BIASES),
-        from_hidden=_gates_of(call, _HIDDEN, _FROM_HIDDEN, ()),
+        from_input=lambda group: _gates_of(call, 0, _FROM_INPUT, group, _BIASES),
+        from_hidden=lambda group: _gates_of(call, _HIDDEN, _FROM_HIDDEN, group),
         sum=added,
         sigmoid=lambda gate: logistic(arith.muli(gate, i32(3)), table),
         squashed=lambda gate: tanh(arith.muli(gate, i32(3)), table),
-        cell=new_state,
+        kept=kept,
+        joined=joined,
         hidden=new_hidden,
     )
     return _run(call, cell)
@@ -281,16 +341,16 @@ def _in_steps_of_table(state: Value, power: int) -> Value:
     return arith.shrsi(arith.addi(arith.muli(state, i32(3)), half), i32(-shift))
 
 
-def _gates_of(call: Call, data: int, weights: Sequence[int], biases: Sequence[int]) -> Callable[[Value], Value]:
-    """The four gates' products with a row of data, in steps of 2^−12."""
+def _gates_of(call: Call, data: int, weights: Sequence[int], group: _Group, biases: Sequence[int] = ()) -> _Rows:
+    """What a row of data gives some gates, in steps of 2^−12."""
     scale, zero_point = call.scale(data)
-    stacked = _stacked(call, weights)
+    stacked = _stacked(call, weights, group)
     # LiteRT multiplies the two scales in floats
-    products = [float(np.float32(scale) * np.float32(call.scale(position)[0])) for position in weights]
-    reals = np.repeat([product / _GATE_SCALE for product in products], len(stacked) // _GATES)
+    products = [float(np.float32(scale) * np.float32(call.scale(weights[gate])[0])) for gate in group]
+    reals = np.repeat([product / _GATE_SCALE for product in products], len(stacked) // len(group))
     scales = [scale_of_sums(call, float(real)) for real in reals]
     wide = call.tensor(data).type == TensorType.INT16
-    bias = _stacked(call, biases) if biases else np.zeros(len(stacked), np.int64)
+    bias = _stacked(call, biases, group) if biases else np.zeros(len(stacked), np.int64)
     bias = bias.astype(np.int64) - zero_point * stacked.astype(np.int64).sum(axis=1)
     kind = integer(64 if wide and not fits_32_bits(stacked, 0) else 32)
     held = constant(stacked)
