@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from int16_variants import VARIANTS, draw
-from random_operators import Tally, check
+from random_operators import HOST, Tally, check
 from tflite import BuiltinOperator
 from tflite_nets import Net
 from tflite_run import run_model
@@ -41,11 +41,11 @@ def oracle() -> Iterator[Oracle]:
         yield opened
 
 
-def _check(oracle: Oracle, name: str, numbers: range) -> None:
+def _check(oracle: Oracle, name: str, numbers: range, target: str = HOST) -> None:
     tally, wrong = Tally(), list[str]()
     for number in numbers:
         case = draw(SEED, number, [name])
-        outcome = check(case, oracle)
+        outcome = check(case, oracle, target)
         tally.add(case, outcome)
         if outcome.kind != "equal":
             wrong.append(f"case {number} {case.name}: {outcome.kind} {outcome.detail}")
@@ -66,6 +66,15 @@ def test_many_give_what_litert_gives(oracle: Oracle, name: str) -> None:
     _check(oracle, name, range(2, MANY))
 
 
+@needs_oracle
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["cortex-m4", "rv32imafc"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_cores_give_what_litert_gives(oracle: Oracle, name: str, target: str) -> None:
+    _check(oracle, name, range(MANY, MANY + 1), target)
+
+
+@needs_oracle
 @pytest.mark.parametrize(
     ("name", "shape", "made", "constants", "options"),
     [

@@ -26,11 +26,12 @@ CLOSE = 1e-5
 Build = Callable[[np.random.Generator], Model]
 MODELS: Mapping[str, Build] = {
     "LSTM of int8": lambda rng: nets.lstm(rng, "int8", (1, 1, 7), 6),
-    "LSTM of int8, a sequence": lambda rng: nets.lstm(rng, "int8", (1, 3, 5), 3, power=-12),
-    "LSTM of int8, steps first, clipped": lambda rng: nets.lstm(rng, "int8", (2, 3, 4), 3, time_major=True, clip=0.7),
+    "LSTM of int8, a sequence": lambda rng: nets.lstm(rng, "int8", (1, 6, 5), 3, power=-12),
+    "LSTM of int8, steps first, clipped": lambda rng: nets.lstm(rng, "int8", (5, 2, 4), 3, time_major=True, clip=0.7),
     "LSTM of int8, a finer cell": lambda rng: nets.lstm(rng, "int8", (2, 1, 5), 3, power=-14, clip=0.0),
     "LSTM of int16": lambda rng: nets.lstm(rng, "int16", (1, 2, 5), 4),
-    "LSTM of floats": lambda rng: nets.lstm(rng, "float32", (1, 2, 5), 4, clip=0.9),
+    "LSTM of floats": lambda rng: nets.lstm(rng, "float32", (1, 5, 3), 4, clip=0.9),
+    "LSTM of floats, one step": lambda rng: nets.lstm(rng, "float32", (1, 1, 5), 4),
     "SVDF": lambda rng: nets.svdf(rng, "int8", depth=5, units=3, rank=1, memory=4),
     "SVDF of rank 2": lambda rng: nets.svdf(rng, "int8", depth=5, units=3, rank=2, memory=4, batch=2),
     "SVDF without memory": lambda rng: nets.svdf(rng, "int8", depth=3, units=2, rank=1, memory=1),

@@ -56,6 +56,8 @@ _LEFT_OUT = (9, 10, 11, 16, 17, *range(20, _OPERANDS))
 _IN, _FORGET, _NEW, _OUT = range(4)
 """The gates in the order of their operands."""
 _MOST_STEPS = 256
+_FEW_STEPS = 4
+"""Steps up to which gates are computed one after the other."""
 _GATE_SCALE, _ACTIVATED_SCALE = 2.0**-12, 2.0**-15
 _NAMES = {_T.FLOAT32: "float32", _T.INT8: "int8", _T.INT16: "int16"}
 _WEIGHTS = {_T.FLOAT32: _T.FLOAT32, _T.INT8: _T.INT8, _T.INT16: _T.INT8}
@@ -148,7 +150,7 @@ _APART: Sequence[_Group] = ((_FORGET,), (_IN,), (_NEW,), (_OUT,))
 def _run(call: Call, cell: _Cell) -> Sequence[Value]:
     """All steps; the sequence of hidden states, the last one, and the last state of the cell.
 
-    One step takes the least memory gate by gate. Of several, each is code of its own where it reads its part of the
+    A few steps take the least memory gate by gate. Of more, each is code of its own where it reads its part of the
     sequence, so that the gates go together.
     """
     shape, made = call.tensor(0).shape, call.outputs[0].shape
@@ -156,7 +158,7 @@ def _run(call: Call, cell: _Cell) -> Sequence[Value]:
     batch, depth = shape[1 - axis], made[2]
     hidden = reshape(call.value(_HIDDEN), (batch, depth))
     state = reshape(call.value(_CELL), (batch, depth))
-    groups = _TOGETHER if shape[axis] > 1 else _APART
+    groups = _TOGETHER if shape[axis] > _FEW_STEPS else _APART
     makers = {group: (cell.from_input(group), cell.from_hidden(group)) for group in groups}
     sequence: list[Value] = []
     for number in range(shape[axis]):
