@@ -238,11 +238,17 @@ def _reduction(name: str, *ratios: float) -> Build:
 
 def _matrices(d: Draw) -> int:
     batch, rows, depth, columns = (d.number(1, 4) for _ in range(4))
-    flipped = d.chance(0.5)
-    x = input_of(d, (batch, rows, depth))
-    y = input_of(d, (batch, columns, depth) if flipped else (batch, depth, columns))
+    flipped, turned = d.chance(0.5), d.chance(0.5)
+    shared = d.chance(0.3)
+    x = input_of(d, (batch, depth, rows) if flipped else (batch, rows, depth))
+    other = (1 if shared else batch, *((columns, depth) if turned else (depth, columns)))
+    if d.chance(0.3):
+        y = d.constant(d.rng.integers(-32768, 32768, other).astype(np.int16), d.scale())
+    else:
+        y = input_of(d, other)
     scale = _output_scale(d, d.scale_of(x) * d.scale_of(y) * 15000 * math.sqrt(depth))
-    return d.operator("BATCH_MATMUL", (x, y), made(d, (batch, rows, columns), INT16, scale), {"adj_y": flipped})
+    output = made(d, (batch, rows, columns), INT16, scale)
+    return d.operator("BATCH_MATMUL", (x, y), output, {"adj_x": flipped, "adj_y": turned})
 
 
 def _quantize(d: Draw) -> int:
