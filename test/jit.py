@@ -52,11 +52,16 @@ def run(module: Module, inputs: Sequence[Array], outputs: Sequence[Array]) -> li
 
     Arm's DSP instructions become plain arithmetic.
     """
+    return repeated(module, outputs)(inputs)
+
+
+def repeated(module: Module, outputs: Sequence[Array]) -> Callable[[Sequence[Array]], list[Array]]:
+    """As `run`, to be run on any number of inputs."""
     arena_bytes = _integers(module, emit.ARENA)[0]
     input_offsets, output_offsets = _integers(module, emit.INPUTS), _integers(module, emit.OUTPUTS)
-    main = network_function(module, "test")
+    engine = _engine(module, network_function(module, "test"))
     slots = [(offset, like.shape, like.dtype) for offset, like in zip(output_offsets, outputs, strict=True)]
-    return _execute(module, main, arena_bytes, list(zip(input_offsets, inputs, strict=True)), slots)
+    return lambda inputs: _call_network(engine, arena_bytes, list(zip(input_offsets, inputs, strict=True)), slots)
 
 
 def run_network(network: Network, inputs: Sequence[Array]) -> list[Array]:
@@ -77,16 +82,6 @@ def compiled(network: Network) -> Callable[[Sequence[Array]], list[Array]]:
         return _call_network(engine, network.arena_bytes, given, slots)
 
     return run_once
-
-
-def _execute(
-    module: Module,
-    main: func.FuncOp,
-    arena_bytes: int,
-    inputs: Sequence[tuple[int, Array]],
-    outputs: Sequence[tuple[int, tuple[int, ...], np.dtype[Any]]],
-) -> list[Array]:
-    return _call_network(_engine(module, main), arena_bytes, inputs, outputs)
 
 
 def _engine(module: Module, main: func.FuncOp) -> ExecutionEngine:

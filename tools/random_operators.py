@@ -21,20 +21,24 @@ sys.path[:0] = [str(ROOT / folder) for folder in ("python", "dialects", "test")]
 
 def main() -> int:
     """Run the cases that the command line asks for."""
-    from operator_variants import VARIANTS, draw
+    import int16_variants
+    import operator_variants
     from random_operators import HOST, Tally, check
 
     from lowtide.emulate.oracle import Oracle
 
+    names = sorted({*operator_variants.VARIANTS, *int16_variants.VARIANTS})
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=2000, help="cases (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another one gives other cases (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first case, to repeat one")
-    parser.add_argument("--only", nargs="+", choices=sorted(VARIANTS), default=(), help="these operators first")
+    parser.add_argument("--only", nargs="+", choices=names, default=(), help="these operators first")
+    parser.add_argument("--int16", action="store_true", help="operators of int16")
     parser.add_argument("--target", default=HOST, help="a core to emulate, instead of this machine")
     parser.add_argument("--save", type=Path, help="folder for the models that fail")
     parser.add_argument("--verbose", action="store_true", help="print tracebacks, and each case")
     arguments = parser.parse_args()
+    draw = int16_variants.draw if arguments.int16 else operator_variants.draw
     tally, failures, start = Tally(), 0, time.monotonic()
     with Oracle() as oracle:
         for number in range(arguments.first, arguments.first + arguments.count):

@@ -354,7 +354,7 @@ def test_operands_that_do_not_fit(
         ("CAST", np.int64, np.float32, "cannot cast INT64 to FLOAT32"),
         ("CAST", np.float32, np.int64, "cannot cast FLOAT32 to INT64"),
         ("DEQUANTIZE", np.int8, np.bool_, "its output is BOOL"),
-        ("QUANTIZE", np.int32, np.int8, "its input is INT32"),
+        ("QUANTIZE", np.int64, np.int8, "its input is INT64"),
         ("RELU", np.float32, np.int8, "have different types"),
         ("SOFTMAX", np.int32, np.int32, "its output is INT32"),
     ],

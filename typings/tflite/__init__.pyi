@@ -5,6 +5,7 @@ class ActivationFunctionType:
     RELU: int
     RELU6: int
     RELU_N1_TO_1: int
+    TANH: int
 
 class BuiltinOperator:
     ABS: int

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lowtide.dtypes import DTYPE_BYTES
-from lowtide.importer.tflite.notes import Conversion
 from lowtide.ir import (
     AffineMap,
     AffineMapAttr,
@@ -25,6 +25,10 @@ from lowtide.ir import (
     linalg,
     tensor,
 )
+
+if TYPE_CHECKING:
+    # the lowerings of operators, which the package of `.tflite` imports, convert too
+    from lowtide.importer.tflite.notes import Conversion
 
 _SIGN_BIT = 128
 """What the converter takes from uint8, to make int8 of it."""
@@ -49,7 +53,7 @@ def convert(before: Operation, source: Value, conversion: Conversion) -> Value:
         block = generic.regions[0].blocks.append(given.element_type, made.element_type)
         with InsertionPoint(block):
             quantizes = conversion.scale is not None
-            linalg.yield_([(_quantized if quantizes else _cast)(block.arguments[0], conversion)])
+            linalg.yield_([(quantized if quantizes else _cast)(block.arguments[0], conversion)])
     return generic.results[0]
 
 
@@ -66,7 +70,7 @@ def _bounds(conversion: Conversion) -> tuple[int, int]:
     return int(info.min), int(info.max)
 
 
-def _quantized(x: Value, conversion: Conversion) -> Value:
+def quantized(x: Value, conversion: Conversion) -> Value:
     """The quotient x / scale, rounded to nearest, ties away from zero, plus the zero point, within the type.
 
     LiteRT makes an int32 of the quotient first. What that is for NaN is undefined in C; its builds for the machines
@@ -81,7 +85,7 @@ def _quantized(x: Value, conversion: Conversion) -> Value:
     offset = conversion.zero_point - (_SIGN_BIT if conversion.target == "uint8" else 0)
     if offset:
         whole = arith.addi(whole, arith.constant(_int(32), offset))
-    return arith.trunci(_int(8), whole)
+    return arith.trunci(_int(8 * DTYPE_BYTES[conversion.target]), whole)
 
 
 def _divided(x: Value, scale: float) -> Value:
@@ -121,7 +125,7 @@ def _widened(x: Value, conversion: Conversion) -> Value:
     match conversion.source:
         case "bool":
             return arith.extui(_int(32), x)
-        case "int8":
+        case "int8" | "int16":
             return arith.extsi(_int(32), x)
         case "uint8":
             return arith.addi(arith.extsi(_int(32), x), arith.constant(_int(32), _SIGN_BIT))

@@ -325,9 +325,22 @@ def concatenate(values: Sequence[Value], axis: int) -> Value:
         return values[0]
     shapes = [shape_of(value) for value in values]
     made = (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
-    kind = RankedTensorType.get(made, element_of(values[0]))
-    dimension = {"dim": IntegerAttr.get(integer(64), axis)}
-    return Operation.create("tensor.concat", [kind], list(values), dimension).results[0]
+    whole, begin = empty(made, element_of(values[0])), 0
+    for value, shape in zip(values, shapes, strict=True):
+        whole = inserted(value, whole, [begin if at == axis else 0 for at in range(len(made))])
+        begin += shape[axis]
+    return whole
+
+
+def inserted(value: Value, whole: Value, begin: Sequence[int]) -> Value:
+    """A tensor in which a part from `begin` on is replaced."""
+    attributes: dict[str, Attribute] = {
+        "static_offsets": DenseI64ArrayAttr.get(list(begin)),
+        "static_sizes": DenseI64ArrayAttr.get(list(shape_of(value))),
+        "static_strides": DenseI64ArrayAttr.get([1] * len(begin)),
+        "operandSegmentSizes": DenseI32ArrayAttr.get([1, 1, 0, 0, 0]),
+    }
+    return Operation.create("tensor.insert_slice", [whole.type], [value, whole], attributes).results[0]
 
 
 def place_along(axis: int) -> Value:

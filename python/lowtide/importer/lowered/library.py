@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from lowtide.importer.lowered import arithmetic, comparisons, indexing, reductions, resize, softmax, unary
+from lowtide.importer.lowered import (
+    arithmetic,
+    comparisons,
+    indexing,
+    int16_conversions,
+    int16_elementwise,
+    int16_reductions,
+    int16_softmax,
+    int16_sums,
+    lstm,
+    reductions,
+    resize,
+    softmax,
+    svdf,
+    unary,
+)
 from lowtide.importer.lowered.lowering import Lowering
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 
-_KINDS = (unary, comparisons, arithmetic, reductions, indexing, resize, softmax)
+_INT16 = (int16_sums, int16_elementwise, int16_reductions, int16_conversions, int16_softmax)
+_KINDS = (*_INT16, unary, comparisons, arithmetic, reductions, indexing, resize, softmax, lstm, svdf)
 _FILES: Sequence[Mapping[int, Sequence[Lowering]]] = tuple(kind.LOWERED for kind in _KINDS)
 LOWERED: Mapping[int, tuple[Lowering, ...]] = {
     code: tuple(chain.from_iterable(file.get(code, ()) for file in _FILES)) for file in _FILES for code in file
@@ -18,7 +34,7 @@ LOWERED: Mapping[int, tuple[Lowering, ...]] = {
 
 
 def lowering_for(operator: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> Lowering | None:
-    """The lowering of an operator with these operands; None where the converter is to take it."""
+    """The lowering of an operator with these operands and outputs; None where the converter is to take it."""
     found = (item for item in LOWERED.get(operator.code, ()) if item.takes(operator, inputs, outputs))
     return next(found, None)
 
@@ -39,5 +55,5 @@ def inputs_of(model: Model, operator: Operator) -> list[Tensor | None]:
 
 
 def outputs_of(model: Model, operator: Operator) -> list[Tensor]:
-    """The tensors that an operator makes."""
+    """The tensors that an operator makes; none for an output that the file leaves out."""
     return [model.tensors[index] for index in operator.outputs if index >= 0]

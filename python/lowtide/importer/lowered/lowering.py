@@ -11,9 +11,11 @@ from lowtide.importer.tflite.operands import Operands
 from lowtide.importer.tflite.operators import OpSpec
 from lowtide.ir import Value
 
+States = Callable[[Operator, Sequence[Tensor | None]], tuple[int, ...]]
+
 
 def no_states(operator: Operator, inputs: Sequence[Tensor | None]) -> tuple[int, ...]:
-    """Of an operator that remembers nothing."""
+    """An operator whose results depend on its operands alone."""
     del operator, inputs
     return ()
 
@@ -26,11 +28,12 @@ class Lowering:
         spec: its options and what its operands must be, as for operators that the converter takes. Where it takes
             other forms of the same operator the options are the same.
         shapes: the shapes of its outputs; raises `ShapeError` where the operands don't fit each other.
-        emit: makes linalg of a checked operator; one value for each output. Raises through `Call.refuse` what LiteRT
-            does not compute either.
-        states: positions of the operands that it changes from one run to the next; `emit` gives their new values behind
-            the outputs.
-        types: element types of the first operand for which this is the lowering; None for all.
+        emit: makes linalg of a checked operator; one value for each output, then the new value of each state. Raises
+            through `Call.refuse` what LiteRT does not compute either.
+        types: element types of the operand `data` for which this is the lowering; None for all.
+        data: the operand that holds what is computed with; in a few operators the first is an axis or a shape.
+        made: element types of the first output for which this is the lowering; None for all.
+        states: positions of the operands that keep their value from one run to the next and that the operator changes.
         when: whether it is that of an operator, by its options and outputs; None for all.
     """
 
@@ -38,11 +41,15 @@ class Lowering:
     shapes: Callable[[Operands], Sequence[Shape]]
     emit: Callable[[Call], Sequence[Value]]
     types: tuple[int, ...] | None = None
-    states: Callable[[Operator, Sequence[Tensor | None]], tuple[int, ...]] = no_states
+    data: int = 0
+    made: tuple[int, ...] | None = None
+    states: States = no_states
     when: Callable[[Operator, Sequence[Tensor]], bool] | None = None
 
     def takes(self, operator: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> bool:
-        """Whether it is for an operator with these operands."""
+        """Whether it is for an operator with these operands and outputs."""
         if self.when is not None and not self.when(operator, outputs):
             return False
-        return self.types is None or (bool(inputs) and inputs[0] is not None and inputs[0].type in self.types)
+        data = inputs[self.data] if self.data < len(inputs) else None
+        given = self.types is None or (data is not None and data.type in self.types)
+        return given and (self.made is None or (bool(outputs) and outputs[0].type in self.made))

@@ -63,6 +63,11 @@ def rescaled(x: Value, mantissa: int | Value, exponent: int) -> Value:
     return _applied(x, value, number(integer(8), shift), word)
 
 
+def rescaled_values(x: Value, mantissa: Value, shift: Value) -> Value:
+    """As `rescaled`, by values: a mantissa of 32 bits, not below 0, and 31 − exponent in 8 bits."""
+    return _applied(x, mantissa, shift, integer(32))
+
+
 def _applied(x: Value, mantissa: Value, shift: Value, made: Type) -> Value:
     rounding = {"rounding_mode": Attribute.parse("#tosa.rounding_mode<DOUBLE_ROUND>")}
     return Operation.create("tosa.apply_scale", [made], [x, mantissa, shift], rounding).results[0]

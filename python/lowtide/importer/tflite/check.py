@@ -19,7 +19,7 @@ from lowtide.importer.lowered.library import inputs_of, outputs_of, types_of
 from lowtide.importer.tflite.cut import arguments
 from lowtide.importer.tflite.model import TYPE_NAMES, Model, Operator, Tensor
 from lowtide.importer.tflite.operands import ShapeError
-from lowtide.importer.tflite.operators import BIASED, FOLDED, OpSpec
+from lowtide.importer.tflite.operators import BIASED, EIGHT_BIT_TYPES, FOLDED, OpSpec
 from lowtide.importer.tflite.specs import shapes_for, spec_for, states_of
 
 DTYPES: dict[int, DType] = {
@@ -35,9 +35,10 @@ DTYPES: dict[int, DType] = {
 
 _MAX_BYTES = (1 << 31) - 1
 _BIAS_TYPES = {
-    TensorType.FLOAT32: TensorType.FLOAT32,
-    TensorType.INT8: TensorType.INT32,
-    TensorType.UINT8: TensorType.INT32,
+    TensorType.FLOAT32: (TensorType.FLOAT32,),
+    TensorType.INT8: (TensorType.INT32,),
+    TensorType.UINT8: (TensorType.INT32,),
+    TensorType.INT16: (TensorType.INT32, TensorType.INT64),
 }
 _WEIGHTS = {
     BuiltinOperator.CONV_2D: (4, 0),
@@ -46,12 +47,20 @@ _WEIGHTS = {
 }
 """Rank of the weights and their axis of output channels."""
 _WITH_BATCH = 4
-_QUANTISED = {TensorType.INT8: (-128, 127), TensorType.UINT8: (0, 255)}
+_QUANTISED = {TensorType.INT8: (-128, 127), TensorType.UINT8: (0, 255), TensorType.INT16: (-(1 << 15), (1 << 15) - 1)}
 _NO_CASTS = {(TensorType.FLOAT32, TensorType.INT64), (TensorType.INT64, TensorType.FLOAT32)}
 """On 32-bit cores conversions between floats and 64 bits are calls of the compiler's library."""
 _JOINS = (BuiltinOperator.CONCATENATION, BuiltinOperator.PACK)
 """Operators of any number of inputs, all alike."""
 _NO_SCALE_NEEDED = {BuiltinOperator.CAST}
+_NO_SCALE_OF_INT16_NEEDED = {
+    BuiltinOperator.CONCATENATION,
+    BuiltinOperator.PAD,
+    BuiltinOperator.PADV2,
+    BuiltinOperator.MINIMUM,
+    BuiltinOperator.MAXIMUM,
+}
+"""Operators that bring bytes to one scale, and leave int16 as it is stored."""
 _SOFTMAX_SCALE = 1 / 256
 """The one scale that TOSA's softmax and LiteRT Micro's make 8-bit numbers with; zero points are the least numbers."""
 
@@ -232,7 +241,8 @@ class _Check:
         if not least <= len(operator.inputs) <= most or not fewest <= made <= greatest:
             self._refuse_operator(operator, f"it has {len(operator.inputs)} inputs and {made} outputs")
         for position, index in enumerate(operator.inputs):
-            if index < 0 and (position < least or operator.code in _JOINS):
+            needed = position < least and position not in spec.optional
+            if index < 0 and (needed or operator.code in _JOINS):
                 self._refuse_operator(operator, f"its input {position} is missing")
         output = tensors[operator.outputs[0]]
         given = {position: tensors[index] for position, index in enumerate(operator.inputs) if index >= 0}
@@ -254,7 +264,7 @@ class _Check:
             self._refuse_operator(operator, f"lowtide cannot cast {given[0].type_name} to {output.type_name}")
         self._weights(operator, given, output)
         self._scales(operator, spec, {**given, -1: output})
-        if operator.code == BuiltinOperator.SOFTMAX and output.type in _QUANTISED:
+        if operator.code == BuiltinOperator.SOFTMAX and output.type in EIGHT_BIT_TYPES:
             self._softmax(operator, output)
         self._shapes(operator)
 
@@ -308,7 +318,7 @@ class _Check:
             return
         if given[2].elements != weights.shape[axis]:
             self._refuse_operator(operator, f"its bias has {given[2].elements} elements, not {weights.shape[axis]}")
-        if given[2].type != _BIAS_TYPES.get(output.type):
+        if given[2].type not in _BIAS_TYPES.get(output.type, ()):
             self._refuse_operator(operator, f"its bias has type {given[2].type_name}, its output {output.type_name}")
 
     def _scales(self, operator: Operator, spec: OpSpec, operands: dict[int, Tensor]) -> None:
@@ -321,7 +331,7 @@ class _Check:
             if tensor.type not in _QUANTISED:
                 continue
             if tensor.quantization is None:
-                if optional:
+                if optional or (tensor.type == TensorType.INT16 and operator.code in _NO_SCALE_OF_INT16_NEEDED):
                     continue
                 self._refuse_operator(operator, f"{tensor} is {tensor.type_name} and has no scale")
             signed = operator.code in BIASED and position == 1 and tensor.type == TensorType.INT8

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from tflite import ActivationFunctionType, BuiltinOperator
 
+from lowtide.importer.lowered.library import is_lowered
 from lowtide.importer.tflite.dilation import dilate
 from lowtide.importer.tflite.grouped import as_depthwise, groups_of, part_of
 from lowtide.importer.tflite.layout_shapes import split_sizes
@@ -34,7 +35,8 @@ def expand(model: Model, where: str) -> Model:
     rewrite = Rewrite(dilate(model, where), where)
     for operator in rewrite.model.operators:
         change = _CHANGES.get(operator.code)
-        if change is None:
+        # what lowtide lowers itself is not for the converter
+        if change is None or is_lowered(rewrite.model, operator):
             rewrite.operators.append(operator)
         else:
             change(rewrite, operator)

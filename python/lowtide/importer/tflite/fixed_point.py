@@ -15,6 +15,7 @@ import numpy.typing as npt
 from lowtide.importer.tflite.model import Quantization
 
 _INPUT_BITS = 4
+_SOFTMAX_BITS = 5
 _GREATEST, _LEAST = (1 << 31) - 1, -(1 << 31)
 _ONE = _GREATEST
 _ONE_OF_TWO_BITS = 1 << 29
@@ -31,6 +32,22 @@ def logistic_table(given: Quantization) -> npt.NDArray[np.int8]:
 def tanh_table(given: Quantization) -> npt.NDArray[np.int8]:
     """What TANH makes of each int8, from -128 on, in steps of 1/128 around 0."""
     return _table(given, _tanh, fraction=7, zero_point=0)
+
+
+def exponentials_of_distances(scale: float, beta: float) -> npt.NDArray[np.int32]:
+    """What SOFTMAX makes of each distance of an int8 from the greatest one, 0 to 255: 31 bits behind the point.
+
+    Beyond a distance of 31 in its fixed point, which has 5 integer bits, it is 0.
+    """
+    real = min(beta * scale * (1 << (31 - _SOFTMAX_BITS)), float(_GREATEST))
+    mantissa, shift = math.frexp(real)
+    multiplier = math.floor(mantissa * (1 << 31) + 0.5)
+    radius = math.floor(((1 << _SOFTMAX_BITS) - 1) * 2.0 ** (31 - _SOFTMAX_BITS - shift))
+    made = [
+        _exp(_product(-distance << shift, multiplier), _SOFTMAX_BITS) if distance <= radius else 0
+        for distance in range(256)
+    ]
+    return np.array(made, np.int32)
 
 
 def _table(

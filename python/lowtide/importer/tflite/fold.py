@@ -16,7 +16,7 @@ from lowtide.importer.tflite.fold_rules import DTYPES, MOST_ELEMENTS, RULES, Arr
 from lowtide.importer.tflite.model import Model, Operator, Shape, Tensor
 from lowtide.importer.tflite.operands import ShapeError
 from lowtide.importer.tflite.operators import EIGHT_BIT_TYPES, FOLDED, SUPPORTED
-from lowtide.importer.tflite.specs import shapes_for, spec_for
+from lowtide.importer.tflite.specs import shapes_for, spec_for, states_of
 
 _RESHAPES = (BuiltinOperator.RESHAPE, BuiltinOperator.SQUEEZE, BuiltinOperator.EXPAND_DIMS)
 _UNTYPED = (BuiltinOperator.SHAPE, BuiltinOperator.RANK, BuiltinOperator.ZEROS_LIKE)
@@ -45,16 +45,19 @@ class _Fold:
         """Infers the shapes of an operator's outputs; whether it was evaluated and need not run."""
         inputs = [self.tensors[index] if index >= 0 else None for index in operator.inputs]
         given = [tensor for tensor in inputs if tensor is not None]
-        if not _is_sound(operator, given, [self.tensors[index] for index in operator.outputs if index >= 0]):
+        made = [self.tensors[index] for index in operator.outputs if index >= 0]
+        if not _is_sound(operator, inputs, made):
             return False
-        made = [self.tensors[index] for index in operator.outputs]
         try:
             if spec_for(operator, inputs, made) is not None:
-                shapes = shapes_for(operator, inputs, made, [_declared(operator, inputs, tensor) for tensor in made])
+                states = len(states_of(operator, inputs, made))
+                own, kept = made[: len(made) - states], made[len(made) - states :]
+                declared = [_declared(operator, inputs, tensor) for tensor in own]
+                shapes = shapes_for(operator, inputs, own, declared)
                 made = [
                     replace(tensor, shape=shape, signature=()) if _is_dynamic(tensor) else tensor
-                    for tensor, shape in zip(made, shapes, strict=True)
-                ]
+                    for tensor, shape in zip(own, shapes, strict=True)
+                ] + kept
             values = _evaluated(operator, given, made) if len(given) == len(inputs) and _is_small(given, made) else None
         except ShapeError:
             return False
@@ -68,9 +71,10 @@ class _Fold:
         return True
 
 
-def _is_sound(operator: Operator, given: list[Tensor], made: list[Tensor]) -> bool:
+def _is_sound(operator: Operator, inputs: list[Tensor | None], made: list[Tensor]) -> bool:
     """Whether the rules can look at an operator: they trust its numbers of operands, its options, and known shapes."""
-    spec = spec_for(operator, given, made) or FOLDED.get(operator.code)
+    spec = spec_for(operator, inputs, made) or FOLDED.get(operator.code)
+    given = [tensor for tensor in inputs if tensor is not None]
     if spec is None or not given or min(operator.outputs, default=-1) < 0:
         return False
     return (

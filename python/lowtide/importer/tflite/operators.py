@@ -17,8 +17,9 @@ from lowtide.importer.tflite.model import OptionValue
 
 EIGHT_BIT_TYPES = (TensorType.INT8, TensorType.UINT8)
 REAL_TYPES = (TensorType.FLOAT32, *EIGHT_BIT_TYPES)
-ALL_TYPES = (*REAL_TYPES, TensorType.INT32, TensorType.INT64, TensorType.BOOL)
+ALL_TYPES = (*REAL_TYPES, TensorType.INT16, TensorType.INT32, TensorType.INT64, TensorType.BOOL)
 _NUMBERS = (*REAL_TYPES, TensorType.INT32)
+_PADDED = (*_NUMBERS, TensorType.INT16)
 
 OptionKind = Scalar | Literal["i32 vector", "text", "unused"]
 """How an option is stored; a text is held as its bytes in UTF-8, a field that the schema has given up not at all."""
@@ -59,6 +60,7 @@ class OpSpec:
         copies: its output has its input's bytes, moved but not computed with, so that LiteRT Micro never looks at
             their scales.
         outputs: least and greatest number of outputs.
+        optional: operands that may be left out though there are others behind them.
     """
 
     options_type: int = 0
@@ -70,6 +72,7 @@ class OpSpec:
     input_types: tuple[int, ...] = ALL_TYPES
     copies: bool = False
     outputs: tuple[int, int] = (1, 1)
+    optional: tuple[int, ...] = ()
 
 
 _A = ActivationFunctionType
@@ -145,8 +148,8 @@ SUPPORTED: Mapping[int, OpSpec] = {
     _B.ADD: _binary(_O.AddOptions, _POT_SCALE),
     _B.SUB: _binary(_O.SubOptions, _POT_SCALE),
     _B.MUL: _binary(_O.MulOptions),
-    _B.PAD: OpSpec(_O.PadOptions, (), (2, 2), (1,), (0,)),
-    _B.PADV2: OpSpec(_O.PadV2Options, (), (3, 3), (1, 2), (0, 2)),
+    _B.PAD: OpSpec(_O.PadOptions, (), (2, 2), (1,), (0,), _PADDED),
+    _B.PADV2: OpSpec(_O.PadV2Options, (), (3, 3), (1, 2), (0, 2), _PADDED),
     _B.RESHAPE: OpSpec(
         _O.ReshapeOptions, (Option("new_shape", "i32 vector"),), (1, 2), (1,), (0,), output_types=ALL_TYPES, copies=True
     ),

@@ -155,7 +155,7 @@ def _product(operands: Operands) -> Shape:
 def _concatenate(operands: Operands) -> Shape:
     shapes = [operands.shape(position) for position in range(len(operands.inputs))]
     axis = axis_of(operands.option("axis"), len(shapes[0]))
-    if len({(*shape[:axis], 0, *shape[axis + 1 :]) for shape in shapes}) != 1:
+    if len({(len(shape), *shape[:axis], *shape[axis + 1 :]) for shape in shapes}) != 1:
         raise ShapeError(f"its inputs differ along another axis than {axis}")
     return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
 
