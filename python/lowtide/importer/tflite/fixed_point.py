@@ -44,7 +44,7 @@ def exponentials_of_distances(scale: float, beta: float) -> npt.NDArray[np.int32
     multiplier = math.floor(mantissa * (1 << 31) + 0.5)
     radius = math.floor(((1 << _SOFTMAX_BITS) - 1) * 2.0 ** (31 - _SOFTMAX_BITS - shift))
     made = [
-        _exp(_product(-distance << shift, multiplier), _SOFTMAX_BITS) if distance <= radius else 0
+        exponential(product(-distance << shift, multiplier), _SOFTMAX_BITS) if distance <= radius else 0
         for distance in range(256)
     ]
     return np.array(made, np.int32)
