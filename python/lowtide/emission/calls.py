@@ -185,10 +185,11 @@ class _Emitter:
         """The call before the loop that fills an accumulator, the one after it that makes the output, or of a state."""
         given = self._given
         if call.part == "state":
-            source = given.buffer(call.reads[0].buffer)
+            # old and new state may have different shapes
+            source, target = given.flat(call.reads[0].buffer), given.flat(call.writes)
             kind = MemRefType(source.type)
             body = copying_body(RankedTensorType.get(kind.shape, kind.element_type))
-            self._call(number, Declared(f"{layer.bound.name}_state", body), [source, given.buffer(call.writes)], None)
+            self._call(number, Declared(f"{layer.bound.name}_state", body), [source, target], None)
             return
         description, accumulation = layer.bound.description, self._accumulation(layer, self._fusion(call))
         if call.part == "start":

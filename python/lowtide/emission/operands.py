@@ -59,7 +59,11 @@ class Operands:
     def of_call(self, call: Call, layer: PlacedLayer, fusion: Fusion | None = None) -> list[Value]:
         """What a layer's call takes: what it reads, the buffer that it writes, its workspaces."""
         read = [self.operand(operand, call, fusion) for operand in layer.inputs]
-        return [*read, self.buffer(call.writes), *map(self.buffer, call.workspaces)]
+        written = self.buffer(call.writes)
+        if call.writes in self._program.states:
+            # a new state is computed where the old one lies, which may have another shape
+            written = self._view(call.writes, tuple(RankedTensorType(layer.op.results[0].type).shape))
+        return [*read, written, *map(self.buffer, call.workspaces)]
 
     def operand(self, operand: Value, call: Call, fusion: Fusion | None = None) -> Value:
         """What a call takes for a value that its layer reads: in a loop, the part of it that there is at a time."""
@@ -78,6 +82,10 @@ class Operands:
     def buffer(self, buffer: int) -> Value:
         """A buffer of the program as it is."""
         return self._view(buffer, self._buffer(buffer).shape)
+
+    def flat(self, buffer: int) -> Value:
+        """A buffer as a list of its elements."""
+        return self._view(buffer, (math.prod(self._buffer(buffer).shape),))
 
     def _view(self, buffer: int, shape: Shape) -> Value:
         """The buffer as a memref of that shape, which has its elements."""

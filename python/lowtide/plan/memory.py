@@ -126,7 +126,9 @@ class _Maker:
     in_place: dict[int, int] = field(default_factory=dict[int, int])
 
     def make(self, fusions: dict[int, Fusion], *, keep_input: bool) -> Program:
-        self.in_place = {new: old for new, old in self.graph.in_place_states.items() if self._is_whole(new, fusions)}
+        self.in_place = {
+            new: old for new, old in self.graph.in_place_states.items() if self._is_whole(new, old, fusions)
+        }
         for index in self.graph.inputs:
             self._whole(index)
         number = 1
@@ -160,10 +162,18 @@ class _Maker:
             self.calls.append(Call(tensor.name, (read,), ready[1], False, maker, 0, tensor.nbytes, "state"))
         return tuple(self.buffers[before] for before, _ in self.graph.states)
 
-    def _is_whole(self, state: int, fusions: dict[int, Fusion]) -> bool:
-        """Whether a new state is made outside of loops: a loop could read the old one in a later iteration."""
-        makers = [layer.step for layer in self.graph.layers if layer.output == state]
-        return not any(f.first <= step <= f.last for f in fusions.values() for step in makers)
+    def _is_whole(self, new: int, old: int, fusions: dict[int, Fusion]) -> bool:
+        """Whether no loop cuts a state into rows of which another view of its memory knows nothing.
+
+        What makes the new one stands outside of loops: a later iteration could read the old one. Where the two have
+        different shapes, and so different rows, no loop reads either.
+        """
+        tensors = self.graph.tensors
+        cut = (new, old) if tensors[new].shape != tensors[old].shape else ()
+        touching = [
+            layer.step for layer in self.graph.layers if layer.output == new or not set(cut).isdisjoint(layer.inputs)
+        ]
+        return not any(f.first <= step <= f.last for f in fusions.values() for step in touching)
 
     def _whole(self, index: int) -> int:
         """The buffer of all of a tensor: a new one where it has none."""

@@ -63,7 +63,11 @@ def plan_fused(
         graph, alignment, keep_input=keep_input, modes=modes, watch=watch, loop_cost=loop_cost, most_cost=most
     )
     found = replace(whole.plan, objective=objective, fusions=fusions, search=ending)
-    return replace(whole, plan=_predicted(found, graph, alignment, keep_input))
+    plans = [_predicted(found, graph, alignment, keep_input)]
+    if graph.states and fusions:
+        # the search looks at parts of the network, where it can't see that a loop makes a new state beside the old one
+        plans.insert(0, _predicted(replace(found, fusions=()), graph, alignment, keep_input))
+    return replace(whole, plan=min(plans, key=lambda plan: plan.arena_bytes or 0))
 
 
 plan_free = partial(plan_fused, objective="free", modes=(*ROWS, *CHANNELS))
