@@ -289,7 +289,7 @@ ODD_STATES: dict[str, tuple[dict[str, Any], str]] = {
     "a constant": ({"variable": False, "data": bytes(24)}, "its state 'state' is a constant"),
     "another shape": ({"shape": (1, 10)}, r"its state is \[1, 10\], not \[1, 12\]"),
     "another type": ({"type": TensorType.INT8}, "which LiteRT Micro does not take together"),
-    "no type of numbers": ({"type": TensorType.STRING}, "its type is STRING"),
+    "no type that lowtide takes": ({"type": TensorType.RESOURCE}, "its type is RESOURCE"),
     "too large": ({"shape": (1 << 20, 1 << 20)}, "takes 2199023255552 bytes, more than"),
     "less than nothing": ({"shape": (1, -12)}, "has a dimension below 1"),
 }
@@ -315,15 +315,15 @@ def _two_cells(model: Model, second: int) -> Model:
     )
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda model, state: replace(model, inputs=(*model.inputs, state)), "its state 'state' is a model input"),
-        (lambda model, state: replace(model, outputs=(*model.outputs, state)), "its state 'state' is a model output"),
-        (_two_cells, "its state 'state' is that of another operator, too: operator 1 SVDF → 'z'"),
-        (lambda model, _: _two_cells(model, -1), "operator 1 SVDF → 'z': its input 4, the state, is missing"),
-    ],
-)
+SHARED_STATES: list[tuple[Callable[[Model, int], Model], str]] = [
+    (lambda model, state: replace(model, inputs=(*model.inputs, state)), "its state 'state' is a model input"),
+    (lambda model, state: replace(model, outputs=(*model.outputs, state)), "its state 'state' is a model output"),
+    (_two_cells, "its state 'state' is that of another operator, too: operator 1 SVDF → 'z'"),
+    (lambda model, _: _two_cells(model, -1), "operator 1 SVDF → 'z': its input 4, the state, is missing"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), SHARED_STATES)
 def test_a_state_is_one_operators(change: Callable[[Model, int], Model], message: str, tmp_path: Path) -> None:
     model = nets.svdf(np.random.default_rng(7), "int8", depth=5, units=3, rank=1, memory=4)
     (state,) = nets.states_of(model)
