@@ -5,13 +5,16 @@ Each network is run on an emulated core whose memory is filled with garbage befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import state_nets as nets
+from oracles import needs_micro
 from shared_models import SHARED
 from tflite import BuiltinOperator, TensorType
 from tflite_nets import Net
@@ -21,7 +24,8 @@ from lowtide.emulate import backend_named, load_artifact
 from lowtide.emulate.backends.unicorn import UnicornSession
 from lowtide.emulate.image.link import link_object
 from lowtide.errors import InputError
-from lowtide.importer.tflite.model import Operator, Tensor
+from lowtide.importer.tflite.model import Model, Operator, Tensor
+from lowtide.importer.tflite.writer import write
 
 Bytes = npt.NDArray[np.int8]
 WAKE_WORD = SHARED / "models" / "reach" / "micro_wake_word_okay_nabu.tflite"
@@ -46,7 +50,7 @@ class Remembering(Net):
         self.operators.append(Operator(len(self.operators), BuiltinOperator.ASSIGN_VARIABLE, (handle, value), ()))
 
     def sum(self, x: int, y: int, name: str) -> int:
-        return self.operator("MAXIMUM", (x, y), self.value(name))
+        return self.operator("MAXIMUM", (x, y), self.value(name, self.tensors[x].shape))
 
     def rows(self, x: int, first: int, count: int, name: str) -> int:
         begin, size = self.constant(f"{name}/begin", [0, first, 0]), self.constant(f"{name}/size", [1, count, 2])
@@ -84,6 +88,21 @@ def _window(net: Remembering, x: int) -> int:
     both = net.operator("CONCATENATION", (net.read(held, "before"), x), net.value("both", (1, 8, 2)), {"axis": 1})
     net.assign(held, net.rows(both, 4, 4, "last"))
     return net.rows(both, 2, 4, "middle")
+
+
+def _peak_in_another_shape(net: Remembering, x: int) -> int:
+    """The most so far, worked out in other shapes than that in which it is held."""
+    held = net.handle("held")
+
+    def reshaped(value: int, shape: Sequence[int], name: str) -> int:
+        return net.operator("RESHAPE", (value, net.constant(f"{name}/shape", shape)), net.value(name, shape))
+
+    flat = net.tensor("most", (2, 4), np.int8, SCALE, 3)
+    net.operator("MAXIMUM", (reshaped(net.read(held, "before"), (2, 4), "old"), reshaped(x, (2, 4), "new")), flat)
+    net.assign(held, reshaped(flat, SHAPE, "after"))
+    turned = net.operator("TRANSPOSE", (flat, net.constant("axes", [1, 0])), net.value("turned", (4, 2)))
+    back = net.operator("TRANSPOSE", (turned, net.constant("back/axes", [1, 0])), net.value("back", (2, 4)))
+    return reshaped(net.sum(back, flat, "again"), SHAPE, "out")
 
 
 def _late_reader(net: Remembering, x: int) -> int:
@@ -131,6 +150,7 @@ CASES: dict[str, tuple[Build, Callable[[Sequence[Bytes]], list[Bytes]], int]] = 
     "delay": (_delay, lambda xs: [np.full(SHAPE, 3, np.int8), *xs][: len(xs)], 1),
     "two delays": (_two_delays, _two_steps, 2),
     "peak": (_peak, _peaks, 1),
+    "peak in another shape": (_peak_in_another_shape, _peaks, 1),
     "window": (_window, _windows, 1),
     "late reader": (_late_reader, _late, 1),
     "read after assignment": (_read_after_assign, _peaks, 1),
@@ -198,8 +218,34 @@ def _unknown_handle(net: Remembering, x: int) -> int:
     return net.operator("READ_VARIABLE", (x,), net.value("y"))
 
 
+def _of_another_shape(net: Remembering, x: int) -> int:
+    held = net.handle("held")
+    before = net.read(held, "before")
+    net.assign(held, net.rows(x, 0, 2, "half"))
+    return net.sum(before, x, "most")
+
+
+def _of_another_type(net: Remembering, x: int) -> int:
+    held = net.handle("held")
+    before = net.read(held, "before")
+    net.assign(held, net.operator("CAST", (x,), net.tensor("wide", SHAPE, np.int32)))
+    return net.sum(before, x, "most")
+
+
+def _too_large(net: Remembering, x: int) -> int:
+    return net.sum(
+        net.operator("READ_VARIABLE", (net.handle("held"),), net.value("before", (1 << 20, 1 << 20))), x, "y"
+    )
+
+
 REFUSED: dict[str, tuple[Build, str]] = {
     "no handle": (_unknown_handle, "its variable has no VAR_HANDLE before it"),
+    "another shape": (
+        _of_another_shape,
+        r"variable 'held': it is read as INT8 \[1, 4, 2\], and is assigned 'half', which is INT8 \[1, 2, 2\]",
+    ),
+    "another type": (_of_another_type, r"is assigned 'wide', which is INT32 \[1, 4, 2\]"),
+    "too large": (_too_large, "the tensor takes 1,099,511,627,776 bytes"),
 }
 
 
@@ -208,6 +254,81 @@ def test_refused(name: str, tmp_path: Path) -> None:
     build, message = REFUSED[name]
     with pytest.raises(InputError, match=message):
         lowtide.compile(_saved(tmp_path, build), target="cortex-m4", out=tmp_path / "out")
+
+
+# -- operators with a state of their own ------------------------------------------------------------------------------
+
+CELLS: dict[str, tuple[Callable[[np.random.Generator], Model], int]] = {
+    "SVDF": (lambda rng: nets.svdf(rng, "int8", depth=5, units=3, rank=2, memory=4), 1),
+    "SVDF, state of int8": (lambda rng: nets.svdf(rng, "int8", depth=5, units=3, rank=1, memory=4, state="int8"), 1),
+    "LSTM": (lambda rng: nets.lstm(rng, "int8", (1, 2, 5), 3), 2),
+}
+
+
+def _cell(folder: Path, model: Model, changes: Mapping[int, Any] | None = None) -> Path:
+    """A file of it, in which what it remembers is marked as variable."""
+    marked = {index: replace(model.tensors[index], variable=True) for index in nets.states_of(model)}
+    marked |= {index: replace(marked[index], **changed) for index, changed in (changes or {}).items()}
+    path = folder / "cell.tflite"
+    path.write_bytes(write(model.with_tensors(marked)))
+    return path
+
+
+@needs_micro
+@pytest.mark.parametrize("name", CELLS)
+def test_cells_against_micro(name: str, tmp_path: Path) -> None:
+    """50 steps, with each state as large as the file says."""
+    build, states = CELLS[name]
+    path = _cell(tmp_path, build(np.random.default_rng(7)))
+    verified = lowtide.verify(path, target="cortex-m4", count=50, out=tmp_path / "out")
+    assert verified.passed and len(verified.report.states) == states
+
+
+ODD_STATES: dict[str, tuple[dict[str, Any], str]] = {
+    "no variable": ({"variable": False}, "its state 'state' is not marked as variable"),
+    "a constant": ({"variable": False, "data": bytes(24)}, "its state 'state' is a constant"),
+    "another shape": ({"shape": (1, 10)}, r"its state is \[1, 10\], not \[1, 12\]"),
+    "another type": ({"type": TensorType.INT8}, "which LiteRT Micro does not take together"),
+    "no type that lowtide takes": ({"type": TensorType.RESOURCE}, "its type is RESOURCE"),
+    "too large": ({"shape": (1 << 20, 1 << 20)}, "takes 2199023255552 bytes, more than"),
+    "less than nothing": ({"shape": (1, -12)}, "has a dimension below 1"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_STATES)
+def test_odd_states_are_refused(name: str, tmp_path: Path) -> None:
+    changed, message = ODD_STATES[name]
+    model = nets.svdf(np.random.default_rng(7), "int8", depth=5, units=3, rank=1, memory=4)
+    (state,) = nets.states_of(model)
+    with pytest.raises(InputError, match=message) as caught:
+        lowtide.compile(_cell(tmp_path, model, {state: changed}), target="cortex-m4", out=tmp_path / "out")
+    assert "operator 0 SVDF → 'y'" in str(caught.value) or "tensor 'state'" in str(caught.value)
+
+
+def _two_cells(model: Model, second: int) -> Model:
+    """The cell twice, one after the other; `second` is the state of the other one."""
+    operator = model.operators[0]
+    more = replace(model.tensors[operator.outputs[0]], name="z")
+    other = replace(operator, index=1, inputs=(*operator.inputs[:-1], second), outputs=(len(model.tensors),))
+    return replace(
+        model, tensors=(*model.tensors, more), operators=(operator, other), outputs=(*model.outputs, *other.outputs)
+    )
+
+
+SHARED_STATES: list[tuple[Callable[[Model, int], Model], str]] = [
+    (lambda model, state: replace(model, inputs=(*model.inputs, state)), "its state 'state' is a model input"),
+    (lambda model, state: replace(model, outputs=(*model.outputs, state)), "its state 'state' is a model output"),
+    (_two_cells, "its state 'state' is that of another operator, too: operator 1 SVDF → 'z'"),
+    (lambda model, _: _two_cells(model, -1), "operator 1 SVDF → 'z': its input 4, the state, is missing"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), SHARED_STATES)
+def test_a_state_is_one_operators(change: Callable[[Model, int], Model], message: str, tmp_path: Path) -> None:
+    model = nets.svdf(np.random.default_rng(7), "int8", depth=5, units=3, rank=1, memory=4)
+    (state,) = nets.states_of(model)
+    with pytest.raises(InputError, match=message):
+        lowtide.compile(_cell(tmp_path, change(model, state)), target="cortex-m4", out=tmp_path / "out")
 
 
 @pytest.mark.skipif(not WAKE_WORD.exists(), reason="needs ../shared/models")

@@ -185,11 +185,11 @@ class _Emitter:
         """The call before the loop that fills an accumulator, the one after it that makes the output, or of a state."""
         given = self._given
         if call.part == "state":
-            # old and new state may have different shapes
-            source, target = given.flat(call.reads[0].buffer), given.flat(call.writes)
-            kind = MemRefType(source.type)
+            (read,) = call.reads
+            operands = [given.whole(buffer, read.tensor) for buffer in (read.buffer, call.writes)]
+            kind = MemRefType(operands[0].type)
             body = copying_body(RankedTensorType.get(kind.shape, kind.element_type))
-            self._call(number, Declared(f"{layer.bound.name}_state", body), [source, target], None)
+            self._call(number, Declared(f"{layer.bound.name}_state", body), operands, None)
             return
         description, accumulation = layer.bound.description, self._accumulation(layer, self._fusion(call))
         if call.part == "start":
@@ -203,7 +203,7 @@ class _Emitter:
                 for a, operand in enumerate(layer.inputs)
             ]
         wanted = Declared(f"{layer.bound.name}_{call.part}", body)
-        self._call(number, wanted, [*taken, given.buffer(call.writes)], kernel_for_part(body, _kernel(layer)))
+        self._call(number, wanted, [*taken, given.destination(call)], kernel_for_part(body, _kernel(layer)))
 
     def _fusion(self, call: Call) -> Fusion:
         """The loop that a call is in, or that it comes before or after."""

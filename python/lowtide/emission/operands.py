@@ -59,11 +59,7 @@ class Operands:
     def of_call(self, call: Call, layer: PlacedLayer, fusion: Fusion | None = None) -> list[Value]:
         """What a layer's call takes: what it reads, the buffer that it writes, its workspaces."""
         read = [self.operand(operand, call, fusion) for operand in layer.inputs]
-        written = self.buffer(call.writes)
-        if call.writes in self._program.states:
-            # a new state is computed where the old one lies, which may have another shape
-            written = self._view(call.writes, tuple(RankedTensorType(layer.op.results[0].type).shape))
-        return [*read, written, *map(self.buffer, call.workspaces)]
+        return [*read, self.destination(call), *map(self.buffer, call.workspaces)]
 
     def operand(self, operand: Value, call: Call, fusion: Fusion | None = None) -> Value:
         """What a call takes for a value that its layer reads: in a loop, the part of it that there is at a time."""
@@ -72,6 +68,8 @@ class Operands:
         tensor = self._network.tensors[operand]
         buffer = next(read.buffer for read in call.reads if read.tensor == tensor)
         shape = tuple(RankedTensorType(operand.type).shape)
+        if buffer in self._program.states:
+            return self._view(buffer, shape)
         return self._view(
             buffer, _viewed(shape, self._network.graph.tensors[tensor].shape, self._buffer(buffer), fusion)
         )
@@ -79,13 +77,20 @@ class Operands:
     def _buffer(self, buffer: int) -> ProgramBuffer:
         return self._program.buffers[buffer]
 
+    def destination(self, call: Call) -> Value:
+        """The buffer that a call writes."""
+        if call.writes not in self._program.states:
+            return self.buffer(call.writes)
+        # a state's buffer has the shape of the old state, and the new one that is computed there may have another
+        return self.whole(call.writes, self._network.graph.layers[call.layer - 1].output)
+
+    def whole(self, buffer: int, tensor: int) -> Value:
+        """A buffer that holds all of a tensor, in the tensor's shape."""
+        return self._view(buffer, self._network.graph.tensors[tensor].shape)
+
     def buffer(self, buffer: int) -> Value:
         """A buffer of the program as it is."""
         return self._view(buffer, self._buffer(buffer).shape)
-
-    def flat(self, buffer: int) -> Value:
-        """A buffer as a list of its elements."""
-        return self._view(buffer, (math.prod(self._buffer(buffer).shape),))
 
     def _view(self, buffer: int, shape: Shape) -> Value:
         """The buffer as a memref of that shape, which has its elements."""

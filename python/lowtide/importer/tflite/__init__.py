@@ -27,7 +27,7 @@ from lowtide.importer.tflite.partition import Partition, partition
 from lowtide.importer.tflite.reader import read, read_others
 from lowtide.importer.tflite.repair import repair, unbatch
 from lowtide.importer.tflite.stored_weights import plain_weights
-from lowtide.importer.tflite.variables import remember, without_unused
+from lowtide.importer.tflite.variables import initial_states, remember, without_unused
 from lowtide.network import InitialState, IoTensor
 
 __all__ = ["NO_SHAPES", "Imported", "OperatorInfo", "contents", "import_tflite"]
@@ -87,6 +87,7 @@ def import_tflite(path: Path, *, until: Sequence[str] = (), shapes: Shapes = NO_
     where = str(path)
     model = unbatch(_prepared(path, until, shapes), where)
     check(model, where)
+    initial = initial_states(model, where)
     parts = partition(expand(model, where), is_lowered)
     bytecode, notes = b"", Notes({}, frozenset(), {}, frozenset())
     if parts.converted is not None:
@@ -98,8 +99,8 @@ def import_tflite(path: Path, *, until: Sequence[str] = (), shapes: Shapes = NO_
         inputs=tuple(_io(model.tensors[index]) for index in model.own_inputs),
         outputs=tuple(_io(model.tensors[index]) for index in model.own_outputs),
         states=tuple(
-            InitialState(replace(_io(model.tensors[index]), name=state.name), state.initial)
-            for index, state in zip(model.inputs[len(model.own_inputs) :], model.states, strict=True)
+            InitialState(replace(_io(model.tensors[index]), name=state.name), data)
+            for index, state, data in zip(model.inputs[len(model.own_inputs) :], model.states, initial, strict=True)
         ),
         operators=_operators(model),
         notes=notes,

@@ -99,10 +99,14 @@ class Operator:
 
 @dataclass(frozen=True)
 class State:
-    """What a model remembers from one run to the next, and its bytes before the first."""
+    """What a model remembers from one run to the next, and its bytes before the first.
+
+    Attributes:
+        initial: None for zero, of signed bytes the zero point.
+    """
 
     name: str
-    initial: bytes
+    initial: bytes | None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from lowtide.errors import InputError
 from lowtide.importer.lowered.library import inputs_of, lowering_for, outputs_of
 from lowtide.importer.tflite.model import Model, Operator, State, Tensor
 from lowtide.importer.tflite.operators import RESOURCES
+from lowtide.limits import check_tensor
 
 _SIGNED_BYTES = (TensorType.INT8,)
 
@@ -98,12 +99,13 @@ class _Resources:
             if resource.read is None or resource.holds is None:
                 continue
             tensor = model.tensors[resource.read]
-            data = first.get(resource.name, _nothing(tensor))
+            data = first.get(resource.name)
             if resource.assigned:
                 model = _with_state(model, resource.name, resource.read, resource.holds, data)
             else:
                 # nobody changes it: a constant
-                tensors[resource.read] = replace(tensor, data=data)
+                held = _nothing(tensor) if data is None else data
+                tensors[resource.read] = replace(tensor, data=held)
         return model.with_tensors(tensors)
 
     def _apply(self, operator: Operator) -> None:
@@ -160,6 +162,7 @@ def _name(operator: Operator) -> str:
 def _nothing(tensor: Tensor) -> bytes:
     """What LiteRT Micro fills a variable with: zero, of signed bytes the zero point."""
     size = tensor.elements * np.dtype(_numpy(tensor)).itemsize
+    check_tensor(size, tensor.name)
     fills = tensor.type in _SIGNED_BYTES and tensor.quantization is not None
     zero = tensor.quantization.zero_points[0] if fills and tensor.quantization is not None else 0
     return bytes([zero & 0xFF]) * size
@@ -170,7 +173,7 @@ def _numpy(tensor: Tensor) -> str:
     return name if name in ("int8", "uint8", "int16", "int32", "int64", "float32") else "int8"
 
 
-def _with_state(model: Model, name: str, before: int, after: int, initial: bytes) -> Model:
+def _with_state(model: Model, name: str, before: int, after: int, initial: bytes | None) -> Model:
     return replace(
         model,
         inputs=(*model.inputs, before),
@@ -182,27 +185,67 @@ def _with_state(model: Model, name: str, before: int, after: int, initial: bytes
 def _of_operands(model: Model, where: str) -> Model:
     """Operands that LSTM and SVDF change become states; the operator gets outputs for their new values."""
     tensors, operators = list(model.tensors), list[Operator]()
-    pairs: list[tuple[str, int, int, bytes]] = []
-    seen: set[int] = set()
+    pairs: list[tuple[str, int, int]] = []
     for operator in model.operators:
         inputs = inputs_of(model, operator)
         lowering = lowering_for(operator, inputs, outputs_of(model, operator))
-        positions = () if lowering is None else lowering.states(operator, inputs)
         made: list[int] = []
-        for position in positions:
+        for position in () if lowering is None else lowering.states(operator, inputs):
+            objection = _objection(model, operator, position)
+            if objection is not None:
+                raise InputError("importer", objection, where=f"{where}, {model.place(operator)}")
             index = operator.inputs[position]
-            if index in seen:
-                message = f"its variable {model.tensors[index]} is that of another operator, too"
-                raise InputError("importer", message, where=f"{where}, {model.place(operator)}")
-            seen.add(index)
-            tensor = model.tensors[index]
-            tensors.append(replace(tensor, name=f"{tensor.name}/next", variable=False, data=None))
+            tensor = replace(model.tensors[index], variable=False)
+            tensors[index] = tensor
+            tensors.append(replace(tensor, name=f"{tensor.name}/next"))
             made.append(len(tensors) - 1)
-            pairs.append((tensor.name, index, made[-1], _nothing(tensor)))
+            pairs.append((tensor.name, index, made[-1]))
         operators.append(replace(operator, outputs=(*operator.outputs, *made)))
-    for index in seen:
-        tensors[index] = replace(tensors[index], variable=False, data=None)
     model = replace(model, tensors=tuple(tensors), operators=tuple(operators))
-    for pair in pairs:
-        model = _with_state(model, *pair)
+    for name, before, after in pairs:
+        model = _with_state(model, name, before, after, None)
     return model
+
+
+def _objection(model: Model, operator: Operator, position: int) -> str | None:
+    """Why an operand cannot be what an operator remembers; None where it can."""
+    index = operator.inputs[position] if position < len(operator.inputs) else -1
+    if index < 0:
+        return f"its input {position}, the state, is missing"
+    tensor = model.tensors[index]
+    state = f"its state {tensor}"
+    if tensor.data is not None:
+        return f"{state} is a constant"
+    if index in model.inputs or index in model.outputs:
+        return f"{state} is a model {'input' if index in model.inputs else 'output'}"
+    if not tensor.variable:
+        return f"{state} is not marked as variable"
+    if operator.inputs.count(index) > 1:
+        return f"{state} is two of its operands"
+    others = (other for other in model.operators if other is not operator)
+    other = next((other for other in others if index in (*other.inputs, *other.outputs)), None)
+    return None if other is None else f"{state} is that of another operator, too: {model.place(other)}"
+
+
+def initial_states(model: Model, where: str) -> list[bytes]:
+    """What a checked model remembers before its first run, state by state.
+
+    Raises:
+        InputError: a variable takes values of another type or shape than those that are read of it.
+    """
+    found: list[bytes] = []
+    count = len(model.states)
+    befores, afters = model.inputs[len(model.inputs) - count :], model.outputs[len(model.outputs) - count :]
+    for state, before, after in zip(model.states, befores, afters, strict=True):
+        old, new = model.tensors[before], model.tensors[after]
+        place, read = f"{where}, variable '{state.name}'", f"{old.type_name} {list(old.shape)}"
+        if (old.type, old.shape) != (new.type, new.shape):
+            message = f"it is read as {read}, and is assigned {new}, which is {new.type_name} {list(new.shape)}"
+            raise InputError("importer", message, where=place)
+        nothing = _nothing(old)
+        initial = nothing if state.initial is None else state.initial
+        if len(initial) != len(nothing):
+            message = f"it is read as {read}, {len(nothing)} bytes, and is filled with {len(initial)}"
+            raise InputError("importer", message, where=place)
+        found.append(initial)
+    return found
