@@ -19,6 +19,8 @@ from lowtide.importer.tflite.model import Model, Operator, State, Tensor
 from lowtide.importer.tflite.operators import RESOURCES
 
 _SIGNED_BYTES = (TensorType.INT8,)
+_MOST_ELEMENTS = 1 << 24
+"""Of a variable: what it holds at first lies in the network's code."""
 
 
 def remember(model: Model, others: Callable[[], Sequence[Model]], where: str) -> Model:
@@ -71,26 +73,41 @@ class _Resource:
 
 @dataclass
 class _Resources:
+    """The operators of a model gone through in order.
+
+    Attributes:
+        found: variables by name.
+        handles: the variable of each handle's tensor.
+        same: what is read after something else was read or assigned → that.
+        ready: tensors that have a value by then.
+    """
+
     model: Model
     where: str
     found: dict[str, _Resource] = field(default_factory=dict[str, _Resource])
     handles: dict[int, str] = field(default_factory=dict[int, str])
     same: dict[int, int] = field(default_factory=dict[int, int])
+    ready: set[int] = field(default_factory=set[int])
 
     def resolved(self, others: Callable[[], Sequence[Model]]) -> Model:
         model = self.model
         if not any(operator.code in RESOURCES for operator in model.operators):
             return model
-        first: dict[str, bytes] = {}
+        first: dict[str, Tensor] = {}
         kept: list[Operator] = []
+        self.ready = {index for index, tensor in enumerate(model.tensors) if tensor.data is not None}
+        self.ready.update(model.inputs)
         for stored in model.operators:
             operator = replace(stored, inputs=tuple(self.same.get(index, index) for index in stored.inputs))
             if operator.code == BuiltinOperator.CALL_ONCE:
+                if any(resource.holds is not None for resource in self.found.values()):
+                    self._refuse(operator, "it comes after variables have been read or assigned")
                 first |= self._first(operator, others())
             elif operator.code in RESOURCES:
                 self._apply(operator)
             else:
                 kept.append(operator)
+                self.ready.update(operator.outputs)
         outputs = tuple(self.same.get(index, index) for index in model.outputs)
         model = replace(model, operators=tuple(kept), outputs=outputs)
         tensors: dict[int, Tensor] = {}
@@ -98,7 +115,7 @@ class _Resources:
             if resource.read is None or resource.holds is None:
                 continue
             tensor = model.tensors[resource.read]
-            data = first.get(resource.name, _nothing(tensor))
+            data = self._initial(tensor, first.get(resource.name))
             if resource.assigned:
                 model = _with_state(model, resource.name, resource.read, resource.holds, data)
             else:
@@ -109,56 +126,92 @@ class _Resources:
     def _apply(self, operator: Operator) -> None:
         if operator.code == BuiltinOperator.VAR_HANDLE:
             name = _name(operator)
+            if len(operator.outputs) != 1 or operator.outputs[0] < 0:
+                self._refuse_operands(operator)
             self.handles[operator.outputs[0]] = name
             self.found.setdefault(name, _Resource(name))
             return
         resource = self._resource(operator)
         if operator.code == BuiltinOperator.ASSIGN_VARIABLE:
+            if operator.inputs[1] not in self.ready:
+                self._refuse(operator, f"its input {self.model.tensors[operator.inputs[1]]} is not computed before it")
             resource.holds, resource.assigned = operator.inputs[1], True
-        elif resource.holds is None:
-            resource.read = resource.holds = operator.outputs[0]
-        else:
-            self.same[operator.outputs[0]] = resource.holds
+            return
+        made = operator.outputs[0]
+        if made in self.ready:
+            self._refuse(operator, "its output is a model input, a constant or made twice")
+        self.ready.add(made)
+        if resource.holds is None:
+            resource.read = resource.holds = made
+            return
+        held, read = self.model.tensors[resource.holds], self.model.tensors[made]
+        if (held.type, held.shape, held.quantization) != (read.type, read.shape, read.quantization):
+            found = f"{held.type_name} {list(held.shape)}, and is read as {read.type_name} {list(read.shape)}"
+            scales = "" if held.quantization == read.quantization else " with other scales"
+            self._refuse(operator, f"its variable holds {held}, {found}{scales}")
+        self.same[made] = resource.holds
 
     def _resource(self, operator: Operator) -> _Resource:
         name = self.handles.get(operator.inputs[0]) if operator.inputs else None
         if name is None:
             self._refuse(operator, "its variable has no VAR_HANDLE before it")
         least = 2 if operator.code == BuiltinOperator.ASSIGN_VARIABLE else 1
-        if len(operator.inputs) != least or min(operator.inputs) < 0 or len(operator.outputs) != 2 - least:
-            self._refuse(operator, f"it has {len(operator.inputs)} inputs and {len(operator.outputs)} outputs")
+        if len(operator.inputs) != least or len(operator.outputs) != 2 - least:
+            self._refuse_operands(operator)
+        if min(*operator.inputs, *operator.outputs, 0) < 0:
+            self._refuse_operands(operator)
         return self.found[name]
 
-    def _first(self, operator: Operator, others: Sequence[Model]) -> dict[str, bytes]:
+    def _initial(self, tensor: Tensor, filled: Tensor | None) -> bytes:
+        """What a variable that is read as this tensor holds before the first run."""
+        data = _nothing(tensor, self.where)
+        if filled is None:
+            return data
+        if filled.data is None or filled.type != tensor.type or len(filled.data) != len(data):
+            message = f"its variable is filled with {filled.type_name} {list(filled.shape)}"
+            read = f"read as {tensor.type_name} {list(tensor.shape)}"
+            raise InputError("importer", f"{message}, and {read}", where=f"{self.where}, tensor {tensor}")
+        return bytes(filled.data)
+
+    def _first(self, operator: Operator, others: Sequence[Model]) -> dict[str, Tensor]:
         """What the subgraph that runs once fills variables with."""
         number = operator.options.get("init_subgraph_index", 0)
         if not isinstance(number, int) or not 1 <= number <= len(others):
             self._refuse(operator, f"it calls subgraph {number}, and the model has {len(others) + 1}")
-        model, filled = others[number - 1], dict[str, bytes]()
+        if operator.inputs or operator.outputs:
+            self._refuse_operands(operator)
+        model, filled = others[number - 1], dict[str, Tensor]()
         names: dict[int, str] = {}
         for inner in model.operators:
             if inner.code == BuiltinOperator.VAR_HANDLE and inner.outputs:
                 names[inner.outputs[0]] = _name(inner)
                 continue
             value = inner.inputs[1] if inner.code == BuiltinOperator.ASSIGN_VARIABLE and len(inner.inputs) == 2 else -1
-            data = model.tensors[value].data if value >= 0 else None
-            if data is None or inner.inputs[0] not in names:
+            constant = model.tensors[value] if value >= 0 else None
+            if constant is None or constant.data is None or inner.inputs[0] not in names:
                 self._refuse(operator, f"subgraph {number}, {model.place(inner)}: only constants fill variables there")
-            filled[names[inner.inputs[0]]] = bytes(data)
+            filled[names[inner.inputs[0]]] = constant
         return filled
 
+    def _refuse_operands(self, operator: Operator) -> NoReturn:
+        count = f"{len(operator.inputs)} inputs and {len(operator.outputs)} outputs"
+        self._refuse(operator, f"it has {count}, or one of them is missing")
+
     def _refuse(self, operator: Operator, message: str) -> NoReturn:
-        remedy = "compile a part without the variables: --until TENSOR"
-        raise InputError("importer", message, where=f"{self.where}, {self.model.place(operator)}", remedy=remedy)
+        raise InputError("importer", message, where=f"{self.where}, {self.model.place(operator)}")
 
 
 def _name(operator: Operator) -> str:
-    name = operator.options.get("shared_name", ())
-    return bytes(name).decode("utf-8", "replace") if isinstance(name, tuple) else ""
+    """A variable's name, behind that of its container where it is in one."""
+    parts = [operator.options.get(option, ()) for option in ("container", "shared_name")]
+    return "/".join(bytes(part).decode("utf-8", "replace") for part in parts if isinstance(part, tuple) and part)
 
 
-def _nothing(tensor: Tensor) -> bytes:
+def _nothing(tensor: Tensor, where: str) -> bytes:
     """What LiteRT Micro fills a variable with: zero, of signed bytes the zero point."""
+    if min(tensor.shape, default=1) < 1 or tensor.elements > _MOST_ELEMENTS:
+        message = f"this variable has the shape {list(tensor.shape)}, and lowtide takes 1 to {_MOST_ELEMENTS:,} elements"
+        raise InputError("importer", message, where=f"{where}, tensor {tensor}")
     size = tensor.elements * np.dtype(_numpy(tensor)).itemsize
     fills = tensor.type in _SIGNED_BYTES and tensor.quantization is not None
     zero = tensor.quantization.zero_points[0] if fills and tensor.quantization is not None else 0
@@ -190,7 +243,7 @@ def _of_operands(model: Model, where: str) -> Model:
         positions = () if lowering is None else lowering.states(operator, inputs)
         made: list[int] = []
         for position in positions:
-            index = operator.inputs[position]
+            index = _state(model, operator, position, where)
             if index in seen:
                 message = f"its variable {model.tensors[index]} is that of another operator, too"
                 raise InputError("importer", message, where=f"{where}, {model.place(operator)}")
@@ -198,7 +251,7 @@ def _of_operands(model: Model, where: str) -> Model:
             tensor = model.tensors[index]
             tensors.append(replace(tensor, name=f"{tensor.name}/next", variable=False, data=None))
             made.append(len(tensors) - 1)
-            pairs.append((tensor.name, index, made[-1], _nothing(tensor)))
+            pairs.append((tensor.name, index, made[-1], _nothing(tensor, where)))
         operators.append(replace(operator, outputs=(*operator.outputs, *made)))
     for index in seen:
         tensors[index] = replace(tensors[index], variable=False, data=None)
@@ -206,3 +259,24 @@ def _of_operands(model: Model, where: str) -> Model:
     for pair in pairs:
         model = _with_state(model, *pair)
     return model
+
+
+def _state(model: Model, operator: Operator, position: int, where: str) -> int:
+    """The tensor of an operand that its operator alone changes; `InputError` where it is none such.
+
+    Others that read it would get what it holds after the operator, and LiteRT gives no value to what is no variable.
+    """
+    index = operator.inputs[position] if position < len(operator.inputs) else -1
+    message = ""
+    if index < 0 or len(operator.outputs) != 1 or operator.outputs[0] < 0:
+        counts = f"{len(operator.inputs)} inputs and {len(operator.outputs)} outputs"
+        message = f"it has {counts}, and its input {position} is to be a variable"
+    elif not model.tensors[index].variable or model.tensors[index].data is not None:
+        message = f"its input {position}, {model.tensors[index]}, is not a variable"
+    elif index in model.inputs or index in model.producers():
+        message = f"its variable {model.tensors[index]} is a model input or computed"
+    elif index in model.outputs or len(model.consumers(index)) > 1:
+        message = f"its variable {model.tensors[index]} is a model output or another operator's input, too"
+    if message:
+        raise InputError("importer", message, where=f"{where}, {model.place(operator)}")
+    return index
