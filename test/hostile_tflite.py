@@ -28,9 +28,9 @@ Subgraphs = tuple[Model, ...]
 Edit = Callable[[Model, random.Random], Model]
 
 _DRAWN = (
-    "GATHER", "GATHER_ND", "GATHER_IN_BATCHES", "ONE_HOT", "GREATER", "SELECT", "SELECT_V2", "SLICED_BACKWARDS", "ARG_MAX",
-    "ARG_MIN", "CUMSUM", "MIRROR_PAD", "FILL", "EMBEDDING_LOOKUP", "DYNAMIC_UPDATE_SLICE", "L2_POOL_2D", "REDUCE_PROD",
-    "REDUCE_ANY", "SUM", "DIV", "ADD_N", "LOG_SOFTMAX", "L2_NORMALIZATION", "GELU", "LOG",
+    "GATHER", "GATHER_ND", "GATHER_IN_BATCHES", "ONE_HOT", "GREATER", "SELECT", "SELECT_V2", "SLICED_BACKWARDS",
+    "ARG_MAX", "ARG_MIN", "CUMSUM", "MIRROR_PAD", "FILL", "EMBEDDING_LOOKUP", "DYNAMIC_UPDATE_SLICE", "L2_POOL_2D",
+    "REDUCE_PROD", "REDUCE_ANY", "SUM", "DIV", "ADD_N", "LOG_SOFTMAX", "L2_NORMALIZATION", "GELU", "LOG",
 )  # fmt: skip
 _OF_INT16 = ("CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL", "SOFTMAX", "MEAN", "QUANTIZE", "LOGISTIC")
 _TYPES = tuple(range(20))
@@ -84,7 +84,9 @@ def _resized(dtype: str) -> Model:
     net = Net()
     x, size = _value(net, "x", (1, 3, 4, 2), dtype), net.constant("size", [5, 7])
     near = net.operator("RESIZE_NEAREST_NEIGHBOR", (x, size), _value(net, "near", (1, 5, 7, 2), dtype))
-    output = net.operator("RESIZE_BILINEAR", (near, net.constant("less", [4, 3])), _value(net, "y", (1, 4, 3, 2), dtype))
+    output = net.operator(
+        "RESIZE_BILINEAR", (near, net.constant("less", [4, 3])), _value(net, "y", (1, 4, 3, 2), dtype)
+    )
     return net.model([x], [output])
 
 
@@ -105,7 +107,9 @@ def _parts(dtype: str) -> Model:
     block, pads = net.constant("block", [2, 2]), net.constant("pads", [[0, 0], [0, 0]])
     apart = net.operator("SPACE_TO_BATCH_ND", (parts[1], block, pads), _value(net, "b", (4, 2, 2, 2), dtype))
     flat = net.operator("RESHAPE", (apart, net.constant("shape", [1, 4, 4, 2])), _value(net, "f", (1, 4, 4, 2), dtype))
-    output = net.operator("PACK", (tiled, flat), _value(net, "y", (1, 2, 4, 4, 2), dtype), {"values_count": 2, "axis": 1})
+    output = net.operator(
+        "PACK", (tiled, flat), _value(net, "y", (1, 2, 4, 4, 2), dtype), {"values_count": 2, "axis": 1}
+    )
     return net.model([x], [output])
 
 
@@ -197,8 +201,8 @@ def _shaped(shape: tuple[int, ...], choose: random.Random) -> tuple[int, ...]:
             extents[at - 1], extents[other] = extents[other], extents[at - 1]
         case 3:
             extents = [choose.choice(_EXTENTS) for _ in range(choose.randrange(9))]
-        case _ if extents:
-            extents[at - 1] = choose.choice(_EXTENTS)
+        case _:
+            extents[at - 1 : at] = [choose.choice(_EXTENTS)]
     return tuple(extents)
 
 
@@ -283,8 +287,8 @@ def _indices(old: Sequence[int], count: int, choose: random.Random) -> tuple[int
         case 3 if made:
             other = choose.randrange(len(made))
             made[at - 1], made[other] = made[other], made[at - 1]
-        case _ if made:
-            made[at - 1] = choose.randrange(count)
+        case _:
+            made[at - 1 : at] = [choose.randrange(count)]
     return tuple(made)
 
 

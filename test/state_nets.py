@@ -57,18 +57,23 @@ def _written(model: Model) -> bytes:
         return writer.write(model)
 
 
+def with_states(model: Model) -> Model:
+    """The model as a function from inputs and states to outputs and new states."""
+    states = states_of(model)
+    tensors = [*model.tensors, *(replace(model.tensors[index], name=f"new {index}") for index in states)]
+    made = (*model.outputs, *range(len(model.tensors), len(tensors)))
+    operator = replace(model.operators[0], outputs=made)
+    return Model(tuple(tensors), (operator,), (*model.inputs, *states), made)
+
+
 def as_lowered(model: Model, steps: Sequence[Sequence[Array]]) -> list[Array]:
     """The output of each step, by lowtide on this machine; the states begin at their zero points."""
-    states = states_of(model)
-    whole = replace(model, inputs=(*model.inputs, *states))
+    states, whole = states_of(model), with_states(model)
     check(whole, "test")
-    tensors = [*whole.tensors, *(replace(whole.tensors[index], name=f"new {index}") for index in states)]
-    made = (*whole.outputs, *range(len(whole.tensors), len(tensors)))
-    operator = replace(whole.operators[0], outputs=made)
-    whole = Model(tuple(tensors), (operator,), whole.inputs, made)
     module = empty_module(make_transform_context())
     stitch(module, partition(whole, is_lowered), "test")
-    likes = [np.zeros(tensors[index].shape, NUMPY_TYPES[tensors[index].type]) for index in made]
+    made = [whole.tensors[index] for index in whole.outputs]
+    likes = [np.zeros(tensor.shape, NUMPY_TYPES[tensor.type]) for tensor in made]
     run = jit.repeated(jit.lowered(str(module)), likes)
     kept = [
         np.full(like.shape, _start(model, index), like.dtype) for index, like in zip(states, likes[1:], strict=True)

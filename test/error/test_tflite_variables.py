@@ -257,7 +257,10 @@ OPERANDS: dict[str, tuple[Callable[[Model], Model], str]] = {
     "ten operands": (_operator(lambda op, _: replace(op, inputs=op.inputs[:10])), "it has 10 inputs and 1 outputs"),
     "no output": (_operator(lambda op, _: replace(op, outputs=())), "it has 24 inputs and 0 outputs"),
     "left out": (_operator(lambda op, _: _with_input(op, HIDDEN, -1)), "its input 18 is to be a variable"),
-    "the input": (_operator(lambda op, _: _with_input(op, HIDDEN, op.inputs[0])), "its input 18, 'x', is not a variable"),
+    "the input": (
+        _operator(lambda op, _: _with_input(op, HIDDEN, op.inputs[0])),
+        "its input 18, 'x', is not a variable",
+    ),
     "both alike": (_operator(lambda op, _: _with_input(op, HIDDEN + 1, op.inputs[HIDDEN])), "another operator"),
     "no variable": (_state(variable=False), "its input 18, 'hidden', is not a variable"),
     "a constant": (_state(data=bytes(3)), "its input 18, 'hidden', is not a variable"),

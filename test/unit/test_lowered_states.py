@@ -74,7 +74,7 @@ def test_other_operators_have_no_state() -> None:
 
 def _refusal(model: Model) -> str:
     with pytest.raises(InputError) as caught:
-        check(replace(model, inputs=(*model.inputs, *nets.states_of(model))), "test")
+        check(nets.with_states(model), "test")
     assert "operator 0" in str(caught.value)
     return str(caught.value)
 

@@ -210,7 +210,9 @@ def _name(operator: Operator) -> str:
 def _nothing(tensor: Tensor, where: str) -> bytes:
     """What LiteRT Micro fills a variable with: zero, of signed bytes the zero point."""
     if min(tensor.shape, default=1) < 1 or tensor.elements > _MOST_ELEMENTS:
-        message = f"this variable has the shape {list(tensor.shape)}, and lowtide takes 1 to {_MOST_ELEMENTS:,} elements"
+        message = (
+            f"this variable has the shape {list(tensor.shape)}, and lowtide takes 1 to {_MOST_ELEMENTS:,} elements"
+        )
         raise InputError("importer", message, where=f"{where}, tensor {tensor}")
     size = tensor.elements * np.dtype(_numpy(tensor)).itemsize
     fills = tensor.type in _SIGNED_BYTES and tensor.quantization is not None

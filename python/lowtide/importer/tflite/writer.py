@@ -36,7 +36,9 @@ def write(model: Model, *others: Model) -> bytes:
     builder = flatbuffers.Builder(sum(len(data) for data in constants) + (1 << 16))
     # Buffer 0 is by convention the empty one, that of tensors which are not constants.
     buffers = offsets(builder, [buffer(builder, data) for data in (b"", *constants)])
-    kinds = sorted({(operator.code, operator.version, operator.custom) for part in models for operator in part.operators})
+    kinds = sorted(
+        {(operator.code, operator.version, operator.custom) for part in models for operator in part.operators}
+    )
     codes = offsets(builder, [_code(builder, *kind) for kind in kinds])
     numbers = iter(range(1, len(constants) + 1))
     subgraphs = offsets(builder, [_subgraph(builder, part, kinds, numbers) for part in models])
