@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import hostile_samples
+import hostile_tflite
 from hostile_edits import NETWORK_WEIGHTS, PLAN_WEIGHTS, edited
 from hostile_samples import Sample
 
@@ -34,7 +35,7 @@ from lowtide import isolated
 from lowtide.cli.main import main as lowtide_main
 from lowtide.isolated_child import answer
 
-Kind = Literal["network", "plan"]
+Kind = Literal["network", "plan", "tflite"]
 TARGETS = ("cortex-m4", "cortex-m4", "cortex-m4", "rv32imac", "cortex-m55")
 SECONDS = 60
 """Processor time that a case may take, together with its processes."""
@@ -50,13 +51,18 @@ class Case:
 
     Attributes:
         name: kind, seed and number, which give the same case again.
-        plan: empty for none.
+        network, plan: the files' contents; the plan's is empty for none.
     """
 
     name: str
-    network: str
-    plan: str
+    network: bytes
+    plan: bytes
     target: str
+
+    @property
+    def file(self) -> str:
+        """The name of the network's file."""
+        return "net.tflite" if self.name.startswith("tflite:") else "net.mlir"
 
 
 @dataclass(frozen=True)
@@ -104,26 +110,30 @@ def samples() -> tuple[list[str], list[Sample]]:
 def cases(kind: Kind, seed: int, first: int, count: int) -> Iterator[Case]:
     """The cases of a seed from number `first` on."""
     preload()
-    networks, planned = samples()
+    networks, planned = samples() if kind != "tflite" else ([], [])
+    files = hostile_tflite.samples() if kind == "tflite" else []
     for number in range(first, first + count):
         choose = random.Random(f"{kind}:{seed}:{number}")
         name, target = f"{kind}:{seed}:{number}", choose.choice(TARGETS)
         if kind == "network":
-            yield Case(name, edited(choose.choice(networks), choose, NETWORK_WEIGHTS), "", target)
+            yield Case(name, _encoded(edited(choose.choice(networks), choose, NETWORK_WEIGHTS)), b"", target)
+        elif kind == "tflite":
+            yield Case(name, hostile_tflite.edited(choose.choice(files), choose), b"", target)
         else:
             sample = choose.choice(planned)
-            yield Case(name, sample.network, edited(sample.plan, choose, PLAN_WEIGHTS), target)
+            plan = _encoded(edited(sample.plan, choose, PLAN_WEIGHTS))
+            yield Case(name, _encoded(sample.network), plan, target)
 
 
 def run(case: Case) -> Verdict:
     """Compile a case; leaves nothing behind."""
     folder = Path(tempfile.mkdtemp(prefix="hostile-"))
     try:
-        (folder / "net.mlir").write_bytes(_encoded(case.network))
+        (folder / case.file).write_bytes(case.network)
         (folder / "tmp").mkdir()
-        arguments = ["compile", "net.mlir", "--target", case.target, "-o", "out"]
+        arguments = ["compile", case.file, "--target", case.target, "-o", "out"]
         if case.plan:
-            (folder / "plan.mlir").write_bytes(_encoded(case.plan))
+            (folder / "plan.mlir").write_bytes(case.plan)
             arguments += ["--plan", "plan.mlir"]
         started = time.monotonic()
         process = os.fork()
@@ -229,7 +239,7 @@ def _fault(code: int, said: str, seconds: float, memory: int) -> str:
 
 def _left_over(folder: Path, code: int) -> str:
     """What is in the folder that should not be there."""
-    expected = {"net.mlir", "plan.mlir", "tmp"} | ({"out"} if code == 0 else set[str]())
+    expected = {"net.mlir", "net.tflite", "plan.mlir", "tmp"} | ({"out"} if code == 0 else set[str]())
     there = {path.name for path in folder.iterdir()}
     foreign = sorted(there - expected) + sorted(f"tmp/{path.name}" for path in (folder / "tmp").iterdir())
     if foreign:

@@ -92,7 +92,7 @@ def identifier(name: str) -> str:
 
 
 def inspect_model(
-    path: str | Path,
+    model: str | Path,
     *,
     until: Sequence[str] = (),
     shape: Shapes = NO_SHAPES,
@@ -104,10 +104,10 @@ def inspect_model(
         InputError, UsageError: the model is refused.
     """
     try:
-        module = normalised(Path(path), until, Stages(listen), shape).module
+        module = normalised(Path(model), until, Stages(listen), shape).module
     except InputError as error:
         # who looks at a model wants to know all at once
-        raise explain_refusal(Path(path), until, shape, error) if Path(path).suffix == ".tflite" else error from None
+        raise explain_refusal(Path(model), until, shape, error) if Path(model).suffix == ".tflite" else error from None
     outline_once(module)
     return build_graph(module)
 

@@ -66,8 +66,14 @@ class Operands:
         if operand not in self._network.tensors:
             return self._constant(operand)
         tensor = self._network.tensors[operand]
-        buffer = next(read.buffer for read in call.reads if read.tensor == tensor)
         shape = tuple(RankedTensorType(operand.type).shape)
+        found = [read.buffer for read in call.reads if read.tensor == tensor]
+        if not found:
+            # a loop's layer that multiplies what it reads by 0 reads nothing of it, so that any place will do
+            with InsertionPoint(self._anchor):
+                kind = MemRefType.get(shape, RankedTensorType(operand.type).element_type)
+                return memref.view(kind, self._arena, arith.constant(IndexType.get(), 0), [])
+        buffer = found[0]
         if buffer in self._program.states:
             return self._view(buffer, shape)
         return self._view(

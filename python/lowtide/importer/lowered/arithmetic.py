@@ -47,6 +47,8 @@ _FLOATS, _INT8, _INT32, _INT64 = (TensorType.FLOAT32,), (TensorType.INT8,), (Ten
 _ACTIVATION = Option("fused_activation_function", "i8", 0, tuple(ACTIVATIONS))
 _LARGEST = float(np.finfo(np.float32).max)
 _WORD_BITS = 31
+_MOST_EXPONENT = 30
+"""Of the power of two that quotients are multiplied by: LiteRT shifts words of 32 bits."""
 _SUM_SHIFT = 19
 """Bits by which ADD_N shifts bytes: LiteRT shifts by one more and halves the numbers."""
 _MOST_TERMS = 1 << 10
@@ -130,8 +132,13 @@ def _divide_bytes(call: Call) -> Sequence[Value]:
     """
     dtype = DTYPE[call.outputs[0].type]
     (scale, zero), (scale_by, zero_by), (scale_made, zero_made) = call.scale(0), call.scale(1), call.scale_made()
-    real = np.float32(scale) / (np.float32(scale_by) * np.float32(scale_made))
-    mantissa, exponent = fixed_point(float(real))
+    with np.errstate(all="ignore"):
+        real = float(np.float32(scale) / (np.float32(scale_by) * np.float32(scale_made)))
+    mantissa, exponent = fixed_point(real) if real < 2.0**_MOST_EXPONENT else (0, _MOST_EXPONENT + 1)
+    if exponent > _MOST_EXPONENT:
+        call.refuse(
+            f"its quotients are multiplied by {real:.6g}, which its output cannot hold", "export the model again"
+        )
     bounds = clamped_range(call.option("fused_activation_function"), dtype, scale_made, zero_made)
     signed = dtype == "int8"
     inverses, shifts = (constant(table) for table in _reciprocals(dtype, zero_by, exponent))

@@ -62,7 +62,8 @@ def single(function: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]
 
 def log(ends: Ends) -> Bytes:
     """The natural logarithm; of numbers that have none, the least that the result can be."""
-    least = np.float32(least_and_greatest(ends.dtype)[0] - ends.zero_point_made) * np.float32(ends.scale_made)
+    with np.errstate(over="ignore"):
+        least = np.float32(least_and_greatest(ends.dtype)[0] - ends.zero_point_made) * np.float32(ends.scale_made)
     return of_floats(ends, lambda x: np.where(x <= 0, least, single(np.log)(np.where(x <= 0, np.float32(1), x))))
 
 

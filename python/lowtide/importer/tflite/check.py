@@ -117,6 +117,8 @@ class _Check:
             yield partial(self._tensor, model.tensors[index])
         for index in model.own_inputs:
             yield partial(self._batch, model.tensors[index])
+        for number in range(len(model.states)):
+            yield partial(self._state, number)
         for operator in model.operators:
             spec = self._spec(operator)
             if spec is not None:
@@ -191,6 +193,15 @@ class _Check:
                 f"its batch is {tensor.shape[0]}, not 1",
                 "export the model with batch 1 or a dynamic batch",
             )
+
+    def _state(self, number: int) -> None:
+        """What a run leaves in a variable is what the next one reads."""
+        model, first = self._model, len(self._model.own_inputs)
+        read = model.tensors[model.inputs[first + number]]
+        left = model.tensors[model.outputs[len(model.own_outputs) + number]]
+        if (read.type, read.shape) != (left.type, left.shape):
+            found = f"{left}, {left.type_name} {list(left.shape)}, and read as {read.type_name} {list(read.shape)}"
+            self._refuse(f"tensor {read}", f"its variable is assigned {found}")
 
     def _tensor(self, tensor: Tensor) -> None:
         place = f"tensor {tensor}"

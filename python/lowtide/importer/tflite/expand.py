@@ -166,7 +166,8 @@ def _strided_slice(rewrite: Rewrite, operator: Operator) -> None:
     for name, values in (
         ("begin", [part[0] for part in parts]),
         ("end", [part[-1] + 1 for part in parts]),
-        ("strides", [part.step for part in parts]),
+        # a stride that leaves one element may be any number
+        ("strides", [part.step if len(part) > 1 else 1 for part in parts]),
     ):
         inputs.append(rewrite.integers(operator, name, values))
     made = rewrite.like(source, operator, "forwards", shape) if any(later) else target

@@ -22,6 +22,7 @@ from lowtide.importer.tflite.rewrite import Rewrite
 from lowtide.importer.tflite.windows import int_option
 
 _SAME, _VALID = 0, 1
+_MOST_ELEMENTS = 1 << 26
 _DTYPES = {TensorType.INT8: np.int8, TensorType.UINT8: np.uint8, TensorType.FLOAT32: np.float32}
 
 
@@ -132,12 +133,16 @@ def expand(
     image, held, made = rewrite.tensors[source].shape, rewrite.tensors[weights], rewrite.tensors[output].shape
     rows, columns = axes_of(operator, image, held.shape, made)
     phases = rows.stride * columns.stride
+    height, width = (sum(axis.pads) + axis.size - axis.window + 1 for axis in (rows, columns))
+    most = phases * made[3] * max(rows.window * columns.window * image[3], height * width)
+    if most > _MOST_ELEMENTS:
+        strides = f"strides of {rows.stride} x {columns.stride}"
+        rewrite.refuse(operator, f"its {strides} make a tensor of {most:,} elements, more than {_MOST_ELEMENTS:,}")
     inputs = [
         _padded(rewrite, operator, source, rows, columns),
         rewrite.add(_filters(held, rows, columns), f"phases{operator.index}"),
         -1 if bias < 0 else rewrite.add(_repeated(rewrite.tensors[bias], phases), f"phases{operator.index}"),
     ]
-    height, width = (sum(axis.pads) + axis.size - axis.window + 1 for axis in (rows, columns))
     apart = rewrite.like(output, operator, "phases", (image[0], height, width, phases * made[3]))
     activation = options.get("fused_activation_function", 0)
     one = {"padding": _VALID, "stride_h": 1, "stride_w": 1, "fused_activation_function": activation}

@@ -5,7 +5,7 @@ The converter reads the file written here and never the user's own: whatever was
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import flatbuffers
 import numpy as np
@@ -24,15 +24,24 @@ _OPTIONS = {number: name for name, number in vars(BuiltinOptions).items() if isi
 """The name of each options table, by its number in the schema."""
 
 
-def write(model: Model) -> bytes:
-    """Writes a model of operators that lowtide knows (and of others, without their options)."""
-    constants = [tensor.data for tensor in model.tensors if tensor.data is not None]
+def write(model: Model, *others: Model) -> bytes:
+    """Writes a model of operators that lowtide knows (and of others, without their options).
+
+    Args:
+        model: the first subgraph.
+        others: those behind it.
+    """
+    models = (model, *others)
+    constants = [tensor.data for part in models for tensor in part.tensors if tensor.data is not None]
     builder = flatbuffers.Builder(sum(len(data) for data in constants) + (1 << 16))
     # Buffer 0 is by convention the empty one, that of tensors which are not constants.
     buffers = offsets(builder, [buffer(builder, data) for data in (b"", *constants)])
-    kinds = sorted({(operator.code, operator.version, operator.custom) for operator in model.operators})
+    kinds = sorted(
+        {(operator.code, operator.version, operator.custom) for part in models for operator in part.operators}
+    )
     codes = offsets(builder, [_code(builder, *kind) for kind in kinds])
-    subgraphs = offsets(builder, [_subgraph(builder, model, kinds)])
+    numbers = iter(range(1, len(constants) + 1))
+    subgraphs = offsets(builder, [_subgraph(builder, part, kinds, numbers) for part in models])
     root = table(builder, "Model", Version=_VERSION, OperatorCodes=codes, Subgraphs=subgraphs, Buffers=buffers)
     builder.Finish(root, file_identifier=IDENTIFIER)
     return bytes(builder.Output())
@@ -76,9 +85,10 @@ def _numbers(builder: flatbuffers.Builder, values: Sequence[float], kind: npt.DT
     return builder.CreateNumpyVector(np.array(values, kind))
 
 
-def _subgraph(builder: flatbuffers.Builder, model: Model, kinds: list[tuple[int, int, str]]) -> int:
-    next_buffer = iter(range(1, len(model.tensors) + 1))
-    tensors = [_tensor(builder, t, 0 if t.data is None else next(next_buffer)) for t in model.tensors]
+def _subgraph(
+    builder: flatbuffers.Builder, model: Model, kinds: list[tuple[int, int, str]], buffers: Iterator[int]
+) -> int:
+    tensors = [_tensor(builder, t, 0 if t.data is None else next(buffers)) for t in model.tensors]
     listed = offsets(builder, tensors)
     operators = [_operator(builder, op, kinds.index((op.code, op.version, op.custom))) for op in model.operators]
     run = offsets(builder, operators)
