@@ -227,10 +227,14 @@ class _Check:
 
     def _quantization(self, tensor: Tensor, place: str) -> None:
         quantization = tensor.quantization
-        if quantization is None or tensor.type not in _QUANTISED:
+        if quantization is None:
             return
-        if not all(math.isfinite(scale) for scale in quantization.scales):
+        quantised = tensor.type in _QUANTISED
+        # inputs and outputs of other types may have scales, too, which the header gives
+        if (quantised or tensor.data is None) and not all(map(math.isfinite, quantization.scales)):
             self._refuse(place, "it has a scale that is not a number")
+        if not quantised:
+            return
         low, high = _QUANTISED[tensor.type]
         if not all(low <= zero_point <= high for zero_point in quantization.zero_points):
             self._refuse(place, f"it has a zero point outside {low}…{high}")

@@ -34,7 +34,7 @@ def expand(model: Model, where: str) -> Model:
     """
     rewrite = Rewrite(dilate(model, where), where)
     for operator in rewrite.model.operators:
-        change = _CHANGES.get(operator.code)
+        change = CHANGES.get(operator.code)
         # what lowtide lowers itself is not for the converter
         if change is None or is_lowered(rewrite.model, operator):
             rewrite.operators.append(operator)
@@ -211,7 +211,7 @@ _ACTIVATIONS = {
     ActivationFunctionType.RELU_N1_TO_1: _B.RELU_N1_TO_1,
     ActivationFunctionType.RELU6: _B.RELU6,
 }
-_CHANGES: Mapping[int, Callable[[Rewrite, Operator], None]] = {
+CHANGES: Mapping[int, Callable[[Rewrite, Operator], None]] = {
     **dict.fromkeys((_B.CONV_2D, _B.DEPTHWISE_CONV_2D), _convolution),
     _B.FULLY_CONNECTED: _dense,
     **dict.fromkeys((_B.AVERAGE_POOL_2D, _B.MAX_POOL_2D), _pool),
@@ -226,3 +226,4 @@ _CHANGES: Mapping[int, Callable[[Rewrite, Operator], None]] = {
     _B.L2_POOL_2D: _root_pool,
     **dict.fromkeys((_B.MEAN, _B.SUM, _B.REDUCE_MAX, _B.REDUCE_MIN), _each_axis_once),
 }
+"""By number of the schema's `BuiltinOperator`: what takes an operator that lowtide does not lower itself."""
