@@ -254,23 +254,20 @@ def _beside(model: Model, *, before: bool) -> Model:
 
 
 OPERANDS: dict[str, tuple[Callable[[Model], Model], str]] = {
-    "ten operands": (_operator(lambda op, _: replace(op, inputs=op.inputs[:10])), "it has 10 inputs and 1 outputs"),
+    "ten operands": (_operator(lambda op, _: replace(op, inputs=op.inputs[:10])), "its input 18, the state, is missing"),
     "no output": (_operator(lambda op, _: replace(op, outputs=())), "it has 24 inputs and 0 outputs"),
-    "left out": (_operator(lambda op, _: _with_input(op, HIDDEN, -1)), "its input 18 is to be a variable"),
-    "the input": (
-        _operator(lambda op, _: _with_input(op, HIDDEN, op.inputs[0])),
-        "its input 18, 'x', is not a variable",
-    ),
-    "both alike": (_operator(lambda op, _: _with_input(op, HIDDEN + 1, op.inputs[HIDDEN])), "another operator"),
-    "no variable": (_state(variable=False), "its input 18, 'hidden', is not a variable"),
-    "a constant": (_state(data=bytes(3)), "its input 18, 'hidden', is not a variable"),
-    "a huge one": (_state(shape=(HUGE,) * 8), "this variable has the shape"),
-    "one that memory does not hold": (_state(shape=(1 << 30, 1 << 8)), "this variable has the shape"),
-    "a negative one": (_state(shape=(-1, -3)), "this variable has the shape"),
-    "a model input": (lambda m: replace(m, inputs=(*m.inputs, _hidden(m))), "is a model input or computed"),
+    "left out": (_operator(lambda op, _: _with_input(op, HIDDEN, -1)), "its input 18, the state, is missing"),
+    "the input": (_operator(lambda op, _: _with_input(op, HIDDEN, op.inputs[0])), "its state 'x' is a model input"),
+    "both alike": (_operator(lambda op, _: _with_input(op, HIDDEN + 1, op.inputs[HIDDEN])), "is two of its operands"),
+    "no variable": (_state(variable=False), "its state 'hidden' is not marked as variable"),
+    "a constant": (_state(data=bytes(3)), "its state 'hidden' is a constant"),
+    "a huge one": (_state(shape=(HUGE,) * 8), "bytes, more than"),
+    "one that memory does not hold": (_state(shape=(1 << 30, 1 << 8)), "bytes, more than"),
+    "a negative one": (_state(shape=(-1, -3)), "has a dimension below 1"),
+    "a model input": (lambda m: replace(m, inputs=(*m.inputs, _hidden(m))), "is a model input"),
     "a model output": (lambda m: replace(m, outputs=(*m.outputs, _hidden(m))), "is a model output"),
-    "computed": (lambda m: _beside(m, before=True), "is a model input or computed"),
-    "read by another": (lambda m: _beside(m, before=False), "another operator's input"),
+    "computed": (lambda m: _beside(m, before=True), "is that of another operator, too"),
+    "read by another": (lambda m: _beside(m, before=False), "is that of another operator, too"),
 }
 
 
