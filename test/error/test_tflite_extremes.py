@@ -46,6 +46,15 @@ def test_strides_of_a_transposed_convolution(tmp_path: Path) -> None:
     assert "its strides of 32767 x 32767 make a tensor of" in refusal(tmp_path, build)
 
 
+@pytest.mark.parametrize("scale", [float("nan"), float("inf")])
+def test_a_scale_that_no_header_can_say(scale: float, tmp_path: Path) -> None:
+    def build(net: Net) -> Ends:
+        x = net.tensor("x", (2, 3), "int32")
+        return [x], [net.operator("NEG", (x,), net.tensor("y", (2, 3), "int32", scale))]
+
+    assert "tensor 'y': it has a scale that is not a number" in refusal(tmp_path, build)
+
+
 def _bytes(name: str, scales: list[float], made: float) -> Net:
     net = Net()
     inputs = [net.tensor(f"x{number}", (2, 3), "int8", scale) for number, scale in enumerate(scales)]
