@@ -96,44 +96,51 @@ KINDS: Sequence[Kind] = (
     Kind("ONE_HOT", _ROWS, "`general`", _LITERT, _CONSTANT),
     Kind("FILL", _ROWS, "`general`", _MICRO, _CONSTANT),
     Kind("SHAPE RANK RANGE ZEROS_LIKE BROADCAST_ARGS", "", "none", _MICRO, "results that are not known when compiled"),
-    Kind("UNIDIRECTIONAL_SEQUENCE_LSTM", "no", _SOME, _MICRO,
+    Kind("UNIDIRECTIONAL_SEQUENCE_LSTM", "those of its layers that have rows", _SOME, _MICRO,
          "peepholes, projection, layer normalisation; more than 256 steps; states that others read"),
-    Kind("SVDF", "no", _SOME, _MICRO, "a state that others read"),
+    Kind("SVDF", "those of its layers that have rows", _SOME, _MICRO, "a state that others read"),
     Kind("VAR_HANDLE READ_VARIABLE ASSIGN_VARIABLE", "", "none: places in the arena", _MICRO,
          "assigned another type or shape than is read"),
     Kind("CALL_ONCE", "", "none", _MICRO, "subgraphs that do more than fill variables with constants"),
 )  # fmt: skip
 _HEAD = """# Operators
 
-The operators of `.tflite` that lowtide takes. Made by `python tools/operators.py > docs/operators.md` from the importer's maps.
+The operators of `.tflite` that lowtide takes. Made by `python tools/operators.py > docs/operators.md` from the
+importer's maps.
 
 - **Types** are those of the operand that is computed with; → gives those of the result where they differ.
-- **Lowered**: *converter*: by the TOSA converter; *rewritten*: as other operators first (`importer/tflite/expand.py`); *linalg*: by lowtide
-  itself (`importer/lowered/`); *folded*: where the result is known when the model is compiled; *state*: an operator on variables, which are inputs
-  and outputs of the network's function. Types stand behind where they are not all.
+- **Lowered**: *converter*: by the TOSA converter; *rewritten*: as other operators first
+  (`importer/tflite/expand.py`); *linalg*: by lowtide itself (`importer/lowered/`); *folded*: where the result is
+  known when the model is compiled; *state*: an operator on variables, which are inputs and outputs of the network's
+  function. Types stand behind where they are not all.
 - **By rows**: whether the layer can be part of a fused loop.
-- **Kernel**: what usually computes it, where it is a layer of its own and not fused into another: [kernels](kernels.md).
-- **Oracle**: *Micro* is LiteRT Micro, for the types that it has; LiteRT's reference kernels decide on the others (most of uint8, int32 and
-  int64). *LiteRT*: those alone, as Micro lacks the operator. [What is right](oracle.md).
+- **Kernel**: what usually computes it, where it is a layer of its own and not fused into another:
+  [kernels](kernels.md).
+- **Oracle**: *Micro* is LiteRT Micro, for the types that it has; LiteRT's reference kernels decide on the others
+  (most of uint8, int32 and int64). *LiteRT*: those alone, as Micro lacks the operator. [What is right](oracle.md).
 
 """
 _TAIL = """
-Custom operators: {customs}, as TRANSPOSE_CONV. Others are refused by name; `--until TENSOR` compiles the network up to them.
+Custom operators: {customs}, as TRANSPOSE_CONV. Others are refused by name; `--until TENSOR` compiles the network
+up to them.
 
-Every operator is refused, with its place, where its operands do not fit each other: other ranks, axes that are not there, scales that
-are missing, 0 or no numbers. `lowtide inspect` tells all that stands in the way of a model at once.
+Every operator is refused, with its place, where its operands do not fit each other: other ranks, axes that are not
+there, scales that are missing, 0 or no numbers. `lowtide inspect` tells all that stands in the way of a model at
+once.
 
 ## Weights that are stored smaller
 
 - **float16**: dequantised when compiled; the network computes in float32.
 - **int4**: unpacked into bytes when compiled.
-- **Dynamic range** (weights of int8 in a network of floats): the network is computed in floats with dequantised weights. LiteRT quantises the activations of each run
-  instead, which costs digits; `lowtide verify` compares with LiteRT there, and says how far both are apart.
+- **Dynamic range** (weights of int8 in a network of floats): the network is computed in floats with dequantised
+  weights. LiteRT quantises the activations of each run instead, which costs digits; `lowtide verify` compares with
+  LiteRT on the same dequantised weights.
 
 ## What a network remembers
 
-LSTM, SVDF and variables keep values from one run to the next. These are states: they lie in the arena between runs, `NAME_reset` fills
-them with their first values, and `NAME_run` refuses an arena that it has not seen: [tutorial](tutorial.md#7-networks-that-remember).
+LSTM, SVDF and variables keep values from one run to the next. These are states: they lie in the arena between runs,
+`NAME_reset` fills them with their first values, and `NAME_run` refuses an arena that it has not seen:
+[tutorial](tutorial.md#7-networks-that-remember).
 """
 
 

@@ -19,7 +19,7 @@ def hostile(*arguments: str) -> str:
 
 
 def test_a_few_edits() -> None:
-    assert "'faults': 0" in hostile("--seed", "90210", "--count", "30", "--plans", "12")
+    assert "'faults': 0" in hostile("--seed", "90210", "--count", "30", "--plans", "12", "--files", "20")
 
 
 def test_a_case_can_be_repeated() -> None:

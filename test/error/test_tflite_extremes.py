@@ -11,13 +11,14 @@ import pytest
 import state_nets
 from hostile_tflite import Remembering
 from lowered_nets import made_by, refusal
+from tflite import BuiltinOperator, TensorType
 from tflite_nets import Net
 from tflite_run import run_model
 
 import lowtide
 from lowtide.emulate import backend_named, load_artifact
 from lowtide.emulate.oracle import ENGINES
-from lowtide.importer.tflite.model import Model, Quantization
+from lowtide.importer.tflite.model import Model, Operator, Quantization, Tensor
 from lowtide.importer.tflite.writer import write
 
 Ends = tuple[list[int], list[int]]
@@ -44,6 +45,15 @@ def test_strides_of_a_transposed_convolution(tmp_path: Path) -> None:
         return [x], [net.operator("TRANSPOSE_CONV", (shape, weights, x), y, strides)]
 
     assert "its strides of 32767 x 32767 make a tensor of" in refusal(tmp_path, build)
+
+
+@pytest.mark.parametrize("scale", [float("nan"), float("inf")])
+def test_a_scale_that_no_header_can_say(scale: float, tmp_path: Path) -> None:
+    def build(net: Net) -> Ends:
+        x = net.tensor("x", (2, 3), "int32")
+        return [x], [net.operator("NEG", (x,), net.tensor("y", (2, 3), "int32", scale))]
+
+    assert "tensor 'y': it has a scale that is not a number" in refusal(tmp_path, build)
 
 
 def _bytes(name: str, scales: list[float], made: float) -> Net:
@@ -77,6 +87,18 @@ def _insensitive() -> Model:
     return model.with_tensors({x: replace(model.tensors[x], quantization=Quantization((1e-30,), (0,)))})
 
 
+def _filters_and_dense() -> Model:
+    """The loop goes by channels, and its first layer reads all of a state whose buffer has other dimensions."""
+    rng = np.random.default_rng(5)
+    model = _marked(state_nets.svdf(rng, "int8", depth=32, units=32, rank=1, memory=32))
+    y = len(model.tensors) + 1
+    weights = Tensor("weights", TensorType.INT8, (2, 32), data=rng.integers(-127, 128, (2, 32), np.int8).tobytes())
+    made = Tensor("dense", TensorType.INT8, (1, 2), quantization=Quantization((0.5,), (0,)))
+    tensors = (*model.tensors, replace(weights, quantization=Quantization((0.01,), (0,))), made)
+    dense = Operator(1, BuiltinOperator.FULLY_CONNECTED, (*model.outputs, y - 1, -1), (y,))
+    return replace(model, tensors=tensors, operators=(*model.operators, dense), outputs=(y,))
+
+
 KEPT = {
     "SVDF of floats": lambda: _marked(
         state_nets.svdf(np.random.default_rng(7), "float32", depth=4, units=3, rank=1, memory=2)
@@ -85,6 +107,7 @@ KEPT = {
         state_nets.svdf(np.random.default_rng(7), "int8", depth=4, units=2, rank=2, memory=3)
     ),
     "a cell without input": _insensitive,
+    "filters whose sums a dense layer adds up by channels": _filters_and_dense,
 }
 
 

@@ -146,8 +146,9 @@ class Operands:
 
 def _viewed(shape: Shape, tensor: Shape, buffer: ProgramBuffer, fusion: Fusion | None) -> Shape:
     """The shape of what there is at a time (rows, pixels or channels) of a view of a tensor."""
-    # a line buffer as large as its tensor holds all of it, and so any view of it
-    if fusion is None or buffer.shape == tensor:
+    # a line buffer as large as its tensor holds all of it, and so any view of it; so does a state's buffer, whose
+    # shape may be another view of what is put there
+    if fusion is None or math.prod(buffer.shape) == math.prod(tensor):
         return shape
     if fusion.axis == "channels":
         return (*shape[:-1], buffer.shape[-1])
