@@ -254,7 +254,10 @@ def _beside(model: Model, *, before: bool) -> Model:
 
 
 OPERANDS: dict[str, tuple[Callable[[Model], Model], str]] = {
-    "ten operands": (_operator(lambda op, _: replace(op, inputs=op.inputs[:10])), "its input 18, the state, is missing"),
+    "ten operands": (
+        _operator(lambda op, _: replace(op, inputs=op.inputs[:10])),
+        "its input 18, the state, is missing",
+    ),
     "no output": (_operator(lambda op, _: replace(op, outputs=())), "it has 24 inputs and 0 outputs"),
     "left out": (_operator(lambda op, _: _with_input(op, HIDDEN, -1)), "its input 18, the state, is missing"),
     "the input": (_operator(lambda op, _: _with_input(op, HIDDEN, op.inputs[0])), "its state 'x' is a model input"),
