@@ -86,8 +86,8 @@ def test_what_litert_does_not_take_is_refused(tmp_path: Path, build: Build, said
 @pytest.mark.parametrize(
     ("build", "said"),
     [
-        (rows("SOFTMAX", (2, 3), ("int8", "int16"), ((0.1, 0), (0.1, 0))), "LiteRT takes 1.52588e-05 and -32768"),
-        (rows("SOFTMAX", (2, 3), ("int8", "int16"), ((0.1, 0), None)), "its output has no scale"),
+        (rows("SOFTMAX", (2, 3), ("int8", "int16"), ((0.1, 0), (0.1, 0))), "LiteRT makes 1/65536 and -32768"),
+        (rows("SOFTMAX", (2, 3), ("int8", "int16"), ((0.1, 0), None)), "is INT16 and has no scale"),
         (rows("SOFTMAX", (2, 3), ("int8", "int8"), ((0.1, 0), (1 / 256, -128)), 0.0), "too small for LiteRT"),
         (rows("LOG_SOFTMAX", (2, 3), ("int8", "int8"), ((0.1, 0), (0.1, 0))), "LiteRT takes 0.0625 and 127 there"),
     ],

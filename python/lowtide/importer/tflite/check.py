@@ -147,7 +147,8 @@ class _Check:
         types = types_of(operator.code)
         if types and operator.inputs and operator.inputs[0] >= 0:
             given = self._model.tensors[operator.inputs[0]].type_name
-            said = f"its input is {given}; lowtide takes {', '.join(TYPE_NAMES[type_] for type_ in types)} there"
+            taken = ", ".join(TYPE_NAMES[type_] for type_ in DTYPES if type_ in types)
+            said = f"its input is {given}; lowtide takes {taken} there"
         before = self._before_unsupported()
         remedy = f"compile the network up to it: {arguments(before)}" if before else None
         self._refuse_operator(operator, said, remedy)
