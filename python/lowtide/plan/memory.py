@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -280,9 +281,12 @@ class _Maker:
 
     def _count_macs(self, loop: Loop, schedule: LoopSchedule) -> None:
         """Set the MACs of a loop's calls: those of as many rows and columns as each goes through."""
+        made = Counter[int]()
+        for run in loop.runs:
+            made[run.call] += run.end - run.begin
         for stage, number in zip(schedule.stages, range(loop.first, loop.last + 1), strict=True):
             # recomputed rows count each time; of a loop over columns each turn has all the rows of its iteration
-            rows = sum(run.end - run.begin for run in loop.runs if run.call == number)
+            rows = made[number]
             turns = ((0, 1),) if loop.columns is None else loop.columns[number - loop.first]
             columns = sum(end - begin for begin, end in turns)
             whole = stage.rows * (1 if loop.columns is None else stage.columns or 1)
