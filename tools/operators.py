@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "dialects")]
 
 from lowtide.importer.lowered.library import LOWERED  # noqa: E402
-from lowtide.importer.tflite.check import DTYPES  # noqa: E402
 from lowtide.importer.tflite.customs import CUSTOM  # noqa: E402
 from lowtide.importer.tflite.expand import CHANGES  # noqa: E402
+from lowtide.importer.tflite.model import DTYPES  # noqa: E402
 from lowtide.importer.tflite.operators import FOLDED, RESOURCES, SUPPORTED, OpSpec  # noqa: E402
 
 NAMES: Mapping[int, str] = {number: name for name, number in vars(BuiltinOperator).items() if name.isupper()}

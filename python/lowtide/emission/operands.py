@@ -74,8 +74,6 @@ class Operands:
                 kind = MemRefType.get(shape, RankedTensorType(operand.type).element_type)
                 return memref.view(kind, self._arena, arith.constant(IndexType.get(), 0), [])
         buffer = found[0]
-        if buffer in self._program.states:
-            return self._view(buffer, shape)
         return self._view(
             buffer, _viewed(shape, self._network.graph.tensors[tensor].shape, self._buffer(buffer), fusion)
         )

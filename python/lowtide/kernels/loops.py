@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -91,13 +90,7 @@ class LoopEmitter:
         given, wanted = MemRefType(destination.type), self.body.destination
         if given.rank == len(wanted):
             return destination
-        # the buffer's shape is that of another view of the tensor, of which this layer may store a part
-        kind, size = given.element_type, math.prod(given.shape)
-        if given.rank > 1:
-            destination = memref.collapse_shape(MemRefType.get((size,), kind), destination, [list(range(given.rank))])
-        if len(wanted) == 1:
-            return destination
-        return memref.expand_shape(MemRefType.get(wanted, kind), destination, [list(range(len(wanted)))], [], wanted)
+        return memref.collapse_shape(MemRefType.get(wanted, given.element_type), destination, [list(range(given.rank))])
 
     def place(self, buffer: Value, shape: Shape, index: Index) -> list[Value]:
         """Subscripts in a buffer that holds the tensor, or a ring of its rows, or a ring of its pixels."""

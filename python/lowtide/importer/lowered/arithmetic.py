@@ -10,7 +10,6 @@ from tflite import BuiltinOperator, BuiltinOptions, TensorType
 
 from lowtide.importer.lowered.arguments import alike, broadcast
 from lowtide.importer.lowered.builder import (
-    DTYPE,
     Array,
     Call,
     constant,
@@ -37,7 +36,7 @@ from lowtide.importer.lowered.scalars import (
     truncated,
 )
 from lowtide.importer.tflite.fixed_point import reciprocal
-from lowtide.importer.tflite.model import Shape
+from lowtide.importer.tflite.model import DTYPES, Shape
 from lowtide.importer.tflite.operands import Operands, ShapeError
 from lowtide.importer.tflite.operators import EIGHT_BIT_TYPES, OpSpec, Option
 from lowtide.ir import F32Type, Value, arith, math
@@ -48,7 +47,7 @@ _ACTIVATION = Option("fused_activation_function", "i8", 0, tuple(ACTIVATIONS))
 _LARGEST = float(np.finfo(np.float32).max)
 _WORD_BITS = 31
 _MOST_EXPONENT = 30
-"""Of the power of two that quotients are multiplied by: LiteRT shifts words of 32 bits."""
+"""The largest power of two that quotients are multiplied by: LiteRT shifts words of 32 bits."""
 _SUM_SHIFT = 19
 """Bits by which ADD_N shifts bytes: LiteRT shifts by one more and halves the numbers."""
 _MOST_TERMS = 1 << 10
@@ -77,7 +76,7 @@ def _activated(call: Call, x: Value) -> Value:
     low, high = ACTIVATIONS[call.option("fused_activation_function")]
     if isinstance(x.type, F32Type):
         return clamped_float(x, low, high)
-    info = least_and_greatest(DTYPE[call.outputs[0].type])
+    info = least_and_greatest(DTYPES[call.outputs[0].type])
     return clamped(x, info[0] if low is None else int(low), info[1] if high is None else int(high))
 
 
@@ -130,7 +129,7 @@ def _divide_bytes(call: Call) -> Sequence[Value]:
 
     A byte has few reciprocals, so they are looked up. What LiteRT makes of a division by 0 is undefined.
     """
-    dtype = DTYPE[call.outputs[0].type]
+    dtype = DTYPES[call.outputs[0].type]
     (scale, zero), (scale_by, zero_by), (scale_made, zero_made) = call.scale(0), call.scale(1), call.scale_made()
     with np.errstate(all="ignore"):
         real = float(np.float32(scale) / (np.float32(scale_by) * np.float32(scale_made)))

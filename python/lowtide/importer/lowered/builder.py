@@ -12,10 +12,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from tflite import TensorType
 
 from lowtide.errors import InputError
-from lowtide.importer.tflite.model import Operator, Quantization, Shape, Tensor
+from lowtide.importer.tflite.model import DTYPES, Operator, Quantization, Shape, Tensor
 from lowtide.ir import (
     AffineExpr,
     AffineMap,
@@ -41,21 +40,12 @@ from lowtide.ir import (
 )
 
 Array = npt.NDArray[Any]
-DTYPE: dict[int, str] = {
-    TensorType.FLOAT32: "float32",
-    TensorType.INT8: "int8",
-    TensorType.UINT8: "uint8",
-    TensorType.INT16: "int16",
-    TensorType.INT32: "int32",
-    TensorType.INT64: "int64",
-    TensorType.BOOL: "bool",
-}
 _BITS = {"int8": 8, "uint8": 8, "int16": 16, "int32": 32, "int64": 64, "bool": 1}
 
 
 def element_type(type_: int) -> Type:
     """The MLIR type of a number of the schema's `TensorType`."""
-    name = DTYPE[type_]
+    name = DTYPES[type_]
     return F32Type.get() if name == "float32" else IntegerType.get_signless(_BITS[name])
 
 
@@ -136,7 +126,7 @@ class Call:
 def array_of(held: Tensor) -> Array:
     """The elements of a constant tensor."""
     assert held.data is not None, "the check has seen that it is a constant"
-    return np.frombuffer(held.data, DTYPE[held.type]).reshape(held.shape)
+    return np.frombuffer(held.data, DTYPES[held.type]).reshape(held.shape)
 
 
 def _pair(quantization: Quantization | None) -> tuple[float, int]:

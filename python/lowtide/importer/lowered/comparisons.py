@@ -9,11 +9,11 @@ import numpy as np
 from tflite import BuiltinOperator, BuiltinOptions, TensorType
 
 from lowtide.importer.lowered.arguments import alike, broadcast, broadcast_shape, unit_range
-from lowtide.importer.lowered.builder import DTYPE, Call, element_type, elementwise, i32, integer, number, reshape
+from lowtide.importer.lowered.builder import Call, element_type, elementwise, i32, integer, number, reshape
 from lowtide.importer.lowered.lowering import Lowering
 from lowtide.importer.lowered.scalars import extended, fixed_point, least_and_greatest, rescaled
 from lowtide.importer.tflite.fixed_point import multiplied
-from lowtide.importer.tflite.model import Shape
+from lowtide.importer.tflite.model import DTYPES, Shape
 from lowtide.importer.tflite.operands import Operands, ShapeError
 from lowtide.importer.tflite.operators import ALL_TYPES, EIGHT_BIT_TYPES, OpSpec
 from lowtide.ir import F32Type, Value, arith
@@ -54,7 +54,7 @@ def _compare_bytes(call: Call) -> Sequence[Value]:
     whole = _PREDICATES[call.operator.code][0]
     signed = call.tensor(0).type == TensorType.INT8
     scales = [call.scale(position) for position in (0, 1)]
-    plain = scales[0] == scales[1] and _keeps_apart(DTYPE[call.tensor(0).type], *scales[0])
+    plain = scales[0] == scales[1] and _keeps_apart(DTYPES[call.tensor(0).type], *scales[0])
 
     def scaled(x: Value, scale: float, zero_point: int) -> Value:
         wide = extended(x, signed=signed)

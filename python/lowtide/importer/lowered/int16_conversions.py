@@ -9,11 +9,12 @@ import numpy as np
 from tflite import BuiltinOperator, BuiltinOptions, TensorType
 
 from lowtide.importer.convert import quantized
-from lowtide.importer.lowered.builder import DTYPE, Call, elementwise, f32, i32, integer
+from lowtide.importer.lowered.builder import Call, elementwise, f32, i32, integer
 from lowtide.importer.lowered.int16_scalars import factor, rescaled_by
 from lowtide.importer.lowered.lowering import Lowering
 from lowtide.importer.lowered.scalars import clamped, extended, least_and_greatest, truncated
 from lowtide.importer.lowered.unary import same_shape
+from lowtide.importer.tflite.model import DTYPES
 from lowtide.importer.tflite.notes import Conversion
 from lowtide.importer.tflite.operators import OpSpec
 from lowtide.ir import F32Type, IntegerType, Value, arith
@@ -35,8 +36,8 @@ def _requantize(call: Call) -> Sequence[Value]:
     """QUANTIZE of integers: counted from the zero point, rescaled with two roundings, within the output's type."""
     (scale, given), (made, zero) = _scale(call, made=False), _scale(call, made=True)
     real = factor(call, scale / made)
-    low, high = least_and_greatest(DTYPE[call.outputs[0].type])
-    bits = np.iinfo(DTYPE[call.outputs[0].type]).bits
+    low, high = least_and_greatest(DTYPES[call.outputs[0].type])
+    bits = np.iinfo(DTYPES[call.outputs[0].type]).bits
 
     def body(scalars: Sequence[Value]) -> Value:
         x = scalars[0]

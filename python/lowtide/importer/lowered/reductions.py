@@ -9,7 +9,6 @@ import numpy as np
 from tflite import BuiltinOperator, BuiltinOptions, TensorType
 
 from lowtide.importer.lowered.builder import (
-    DTYPE,
     Call,
     dims,
     element_of,
@@ -38,7 +37,7 @@ from lowtide.importer.lowered.scalars import (
     rounded_shift,
     truncated,
 )
-from lowtide.importer.tflite.model import Shape
+from lowtide.importer.tflite.model import DTYPES, Shape
 from lowtide.importer.tflite.operands import INTEGERS, Operands, ShapeError, axis_of
 from lowtide.importer.tflite.operators import EIGHT_BIT_TYPES, OpSpec, Option
 from lowtide.importer.tflite.shapes import reduced
@@ -86,7 +85,7 @@ def _product(call: Call) -> Sequence[Value]:
 
 def _sum_of_bytes(call: Call) -> Sequence[Value]:
     """A sum of bytes, from which their zero points are taken, rescaled with two roundings."""
-    dtype = DTYPE[call.outputs[0].type]
+    dtype = DTYPES[call.outputs[0].type]
     (scale, zero), (scale_made, zero_made) = call.scale(0), call.scale_made()
     source, axes = call.value(0), axes_of(call)
     count = int(np.prod([shape_of(source)[axis] for axis in axes]))

@@ -10,7 +10,6 @@ import numpy as np
 from tflite import BuiltinOperator, BuiltinOptions, TensorType
 
 from lowtide.importer.lowered.builder import (
-    DTYPE,
     Array,
     Call,
     constant,
@@ -37,7 +36,7 @@ from lowtide.importer.lowered.scalars import (
     truncated,
 )
 from lowtide.importer.tflite.fixed_point import exponential, multiplied
-from lowtide.importer.tflite.model import Operator, Shape, Tensor
+from lowtide.importer.tflite.model import DTYPES, Operator, Shape, Tensor
 from lowtide.importer.tflite.operands import Operands, ShapeError
 from lowtide.importer.tflite.operators import OpSpec, Option
 from lowtide.ir import F32Type, Value, arith, math
@@ -118,7 +117,7 @@ def _of_bytes(call: Call) -> Sequence[Value]:
         call.refuse(f"its beta {call.number('beta'):g} times its input's scale is too small for LiteRT")
     source, made = call.value(0), call.outputs[0]
     signed = call.tensor(0).type == TensorType.INT8
-    low, high = least_and_greatest(DTYPE[made.type])
+    low, high = least_and_greatest(DTYPES[made.type])
     bits = 16 if made.type == TensorType.INT16 else 8
     table = constant(_powers(*_differences(call.scale(0)[0], call.number("beta"))))
     most = _greatest(source, number(integer(8), -128 if signed else 0), signed=signed)

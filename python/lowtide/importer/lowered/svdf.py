@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from tflite import ActivationFunctionType, BuiltinOperator, BuiltinOptions, TensorType
+from tflite import BuiltinOperator, BuiltinOptions, TensorType
 
 from lowtide.importer.lowered.builder import (
-    DTYPE,
     Call,
     concatenate,
     constant,
@@ -26,21 +25,14 @@ from lowtide.importer.lowered.builder import (
 from lowtide.importer.lowered.channel_sums import Stored, dense, rescaled_channels, with_bias
 from lowtide.importer.lowered.int16_scalars import scale_of_sums
 from lowtide.importer.lowered.lowering import Lowering
-from lowtide.importer.lowered.scalars import clamped_float, extended, least_and_greatest
-from lowtide.importer.tflite.model import Operator, Shape, Tensor
+from lowtide.importer.lowered.scalars import ACTIVATIONS, clamped_float, extended, least_and_greatest
+from lowtide.importer.tflite.model import DTYPES, Operator, Shape, Tensor
 from lowtide.importer.tflite.operands import Operands, ShapeError
 from lowtide.importer.tflite.operators import OpSpec, Option
 from lowtide.ir import AffineMap, F32Type, IntegerType, Value, arith
 
 _B, _O, _T = BuiltinOperator, BuiltinOptions, TensorType
 _FEATURES, _TIME, _BIAS, _STATE = range(1, 5)
-_A = ActivationFunctionType
-_BOUNDS: Mapping[int, tuple[float | None, float | None]] = {
-    _A.NONE: (None, None),
-    _A.RELU: (0.0, None),
-    _A.RELU_N1_TO_1: (-1.0, 1.0),
-    _A.RELU6: (0.0, 6.0),
-}
 
 
 def _shapes(operands: Operands) -> Sequence[Shape]:
@@ -116,7 +108,7 @@ def _of_integers(call: Call) -> Sequence[Value]:
     second = float(f(f(f(held) * f(call.scale(_TIME)[0])) / f(made)))
     weights = call.array(_FEATURES)
     shift = -zero * weights.astype(np.int64).sum(axis=1)
-    name = DTYPE[call.tensor(_STATE).type]
+    name = DTYPES[call.tensor(_STATE).type]
     kept = Stored(np.iinfo(name).bits, *least_and_greatest(name))
     sums = dense(call.value(0), constant(weights), integer(32))
     features = rescaled_channels(sums, [scale_of_sums(call, first)], shift if zero else None, kept, wide=False)
@@ -138,7 +130,7 @@ def _of_floats(call: Call) -> Sequence[Value]:
     features = dense(call.value(0), call.value(_FEATURES), F32Type.get())
     state = _remembered(call, features)
     total = with_bias(_summed(call, state, 0), call.array(_BIAS) if call.has(_BIAS) else None)
-    low, high = _BOUNDS[call.option("fused_activation_function")]
+    low, high = ACTIVATIONS[call.option("fused_activation_function")]
     if low is not None:
         total = elementwise([total], F32Type.get(), lambda scalars: clamped_float(scalars[0], low, high))
     return [total, reshape(state, call.tensor(_STATE).shape)]
@@ -146,7 +138,7 @@ def _of_floats(call: Call) -> Sequence[Value]:
 
 _OPTIONS = (
     Option("rank"),
-    Option("fused_activation_function", "i8", 0, tuple(_BOUNDS)),
+    Option("fused_activation_function", "i8", 0, tuple(ACTIVATIONS)),
     Option("asymmetric_quantize_inputs", "bool"),
 )
 

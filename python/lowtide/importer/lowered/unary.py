@@ -9,11 +9,11 @@ import numpy as np
 from tflite import BuiltinOperator, BuiltinOptions, TensorType
 
 from lowtide.importer.lowered import tables
-from lowtide.importer.lowered.builder import DTYPE, Call, element_type, elementwise, f32, number, tabulated
+from lowtide.importer.lowered.builder import Call, element_type, elementwise, f32, number, tabulated
 from lowtide.importer.lowered.functions import cosine, exponential_less_one, sine
 from lowtide.importer.lowered.lowering import Lowering
 from lowtide.importer.lowered.tables import Bytes, Ends
-from lowtide.importer.tflite.model import Shape
+from lowtide.importer.tflite.model import DTYPES, Shape
 from lowtide.importer.tflite.operands import Operands
 from lowtide.importer.tflite.operators import OpSpec, Option
 from lowtide.ir import Value, arith, math
@@ -46,7 +46,7 @@ def _of_scalars(
 
 
 def _looked_up(call: Call, table: Callable[[Ends], Bytes]) -> Sequence[Value]:
-    ends = Ends(DTYPE[call.outputs[0].type], *call.scale(0), *call.scale_made())
+    ends = Ends(DTYPES[call.outputs[0].type], *call.scale(0), *call.scale_made())
     return [tabulated(call.value(0), table(ends))]
 
 

@@ -14,14 +14,14 @@ from types import MappingProxyType
 
 from lowtide.errors import InputError, LowtideError
 from lowtide.importer.lowered.library import is_lowered
-from lowtide.importer.tflite.check import DTYPES, check, objections, sound_operators
+from lowtide.importer.tflite.check import check, objections, sound_operators
 from lowtide.importer.tflite.converter import convert
 from lowtide.importer.tflite.customs import translate
 from lowtide.importer.tflite.cut import needed, until as cut_until
 from lowtide.importer.tflite.expand import expand
 from lowtide.importer.tflite.fold import fold
 from lowtide.importer.tflite.given_shapes import Shapes, with_shapes
-from lowtide.importer.tflite.model import Model, Tensor
+from lowtide.importer.tflite.model import DTYPES, Model, Tensor
 from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.partition import Partition, partition
 from lowtide.importer.tflite.reader import read, read_others

@@ -13,25 +13,14 @@ from typing import NoReturn
 
 from tflite import BuiltinOperator, TensorType
 
-from lowtide.dtypes import DTYPE_BYTES, DType
+from lowtide.dtypes import DTYPE_BYTES
 from lowtide.errors import InputError
 from lowtide.importer.lowered.library import inputs_of, outputs_of, types_of
 from lowtide.importer.tflite.cut import arguments
-from lowtide.importer.tflite.model import TYPE_NAMES, Model, Operator, Tensor
+from lowtide.importer.tflite.model import DTYPES, TYPE_NAMES, Model, Operator, Tensor
 from lowtide.importer.tflite.operands import ShapeError
 from lowtide.importer.tflite.operators import BIASED, EIGHT_BIT_TYPES, FOLDED, OpSpec
 from lowtide.importer.tflite.specs import shapes_for, spec_for, states_of
-
-DTYPES: dict[int, DType] = {
-    TensorType.FLOAT32: "float32",
-    TensorType.INT8: "int8",
-    TensorType.UINT8: "uint8",
-    TensorType.INT16: "int16",
-    TensorType.INT32: "int32",
-    TensorType.INT64: "int64",
-    TensorType.BOOL: "bool",
-}
-"""The element types lowtide takes, by number of the schema's `TensorType`."""
 
 _MAX_BYTES = (1 << 31) - 1
 _BIAS_TYPES = {

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tflite import BuiltinOperator, TensorType
 
-from lowtide.importer.tflite.check import DTYPES
-from lowtide.importer.tflite.model import Operator, Tensor
+from lowtide.importer.tflite.model import DTYPES, Operator, Tensor
 from lowtide.importer.tflite.notes import Conversion
 from lowtide.importer.tflite.rewrite import Rewrite
 

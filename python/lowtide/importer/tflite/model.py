@@ -12,8 +12,21 @@ from dataclasses import dataclass, field, replace
 from tflite import TensorType
 from tflite.utils import BUILTIN_OPCODE2NAME
 
+from lowtide.dtypes import DType
+
 TYPE_NAMES: dict[int, str] = {value: name for name, value in vars(TensorType).items() if not name.startswith("_")}
 """The schema's names of element types, by number."""
+
+DTYPES: dict[int, DType] = {
+    TensorType.FLOAT32: "float32",
+    TensorType.INT8: "int8",
+    TensorType.UINT8: "uint8",
+    TensorType.INT16: "int16",
+    TensorType.INT32: "int32",
+    TensorType.INT64: "int64",
+    TensorType.BOOL: "bool",
+}
+"""The element types lowtide takes, by number of the schema's `TensorType`."""
 
 OptionValue = int | float | bool | tuple[int, ...]
 Shape = tuple[int, ...]

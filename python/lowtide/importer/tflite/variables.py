@@ -15,13 +15,14 @@ from tflite import BuiltinOperator, TensorType
 
 from lowtide.errors import InputError
 from lowtide.importer.lowered.library import inputs_of, lowering_for, outputs_of
+from lowtide.importer.tflite.cut import needed
 from lowtide.importer.tflite.model import Model, Operator, State, Tensor
 from lowtide.importer.tflite.operators import RESOURCES
 from lowtide.limits import check_tensor
 
 _SIGNED_BYTES = (TensorType.INT8,)
 _MOST_ELEMENTS = 1 << 24
-"""Of a variable: what it holds at first lies in the network's code."""
+"""The largest variable that is taken, in elements: what it holds at first lies in the network's code."""
 
 
 def remember(model: Model, others: Callable[[], Sequence[Model]], where: str) -> Model:
@@ -42,23 +43,15 @@ def without_unused(model: Model) -> Model:
     """The model without the states that its outputs do not depend on, however many runs one looks ahead."""
     count = len(model.states)
     before, after = model.inputs[len(model.inputs) - count :], model.outputs[len(model.outputs) - count :]
-    kept: set[int] = set()
+    kept: list[int] = []
     while True:
-        wanted = {*model.own_outputs, *(after[k] for k in kept)}
-        operators: list[Operator] = []
-        for operator in reversed(model.operators):
-            if wanted.intersection(operator.outputs):
-                operators.append(operator)
-                wanted.update(operator.inputs)
-        found = {k for k in range(count) if before[k] in wanted}
+        outputs = (*model.own_outputs, *(after[k] for k in kept))
+        cut = needed(replace(model, outputs=outputs))
+        read = {*outputs, *(index for operator in cut.operators for index in operator.inputs)}
+        found = [k for k in range(count) if before[k] in read]
         if found == kept:
-            return replace(
-                model,
-                operators=tuple(reversed(operators)),
-                inputs=(*model.own_inputs, *(before[k] for k in sorted(kept))),
-                outputs=(*model.own_outputs, *(after[k] for k in sorted(kept))),
-                states=tuple(model.states[k] for k in sorted(kept)),
-            )
+            inputs = (*model.own_inputs, *(before[k] for k in kept))
+            return replace(cut, inputs=inputs, states=tuple(model.states[k] for k in kept))
         kept = found
 
 
