@@ -71,7 +71,7 @@ def run_network(network: Network, inputs: Sequence[Array]) -> list[Array]:
 
 def compiled(network: Network) -> Callable[[Sequence[Array]], list[Array]]:
     """What `lowtide.lower.lower` gave, to be run on any number of inputs."""
-    module = parse_module(network.body, make_transform_context())
+    module = parse_module(network.text, make_transform_context())
     functions = [view for view in module.body.operations if isinstance(view, func.FuncOp)]
     main = next(function for function in functions if function.name.value == f"{network.name}_body")
     engine = _engine(module, main)

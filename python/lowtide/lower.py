@@ -25,7 +25,7 @@ from lowtide.graph.program import Loop
 from lowtide.importer import ImportedModel
 from lowtide.importer.tflite import NO_SHAPES, explain_refusal
 from lowtide.importer.tflite.given_shapes import Shapes
-from lowtide.ir import Module, Operation, StringAttr, bytecode_of, i64_array, parse_module, text_of
+from lowtide.ir import Module, Operation, StringAttr, bytecode_of, declarations_of, i64_array, parse_module, text_of
 from lowtide.kernels.library import GENERAL, PREPACKED
 from lowtide.kernels.microkernels import PLAIN, note_microkernels
 from lowtide.limits import check_arena
@@ -289,10 +289,12 @@ def _read_script(path: Path) -> str:
 def _network(
     code: Module, plain: Module | None, name: str, model: ImportedModel, placement: Placement, keep_input: bool
 ) -> Network:
+    operations = _operations(code)
+    constants = [op for op in operations if op.name == "memref.global"]
     portable = [] if plain is None else [op for op in _operations(plain) if op.name == "func.func"]
     return Network(
         name=name,
-        body=text_of(_operations(code)),
+        body=text_of(op for op in operations if op.name != "memref.global"),
         arena_bytes=placement.arena_bytes,
         inputs=_slots(model.inputs, placement.inputs),
         outputs=_slots(model.outputs, placement.outputs),
@@ -303,6 +305,8 @@ def _network(
             for state, offset in zip(model.states, placement.states, strict=True)
         ),
         mark_offset=placement.mark,
+        constants=text_of(constants, generic=True),
+        declared=declarations_of(constants),
     )
 
 

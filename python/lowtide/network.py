@@ -61,16 +61,19 @@ class Network:
 
     Attributes:
         name: a C identifier; prefix of every exported symbol and file.
-        body: MLIR text, the *operations* (no enclosing module) of the network: `memref.global` constants,
-            `func.func private` kernels, and the entry
-            `func.func private @<name>_body(%arena: memref<{arena_bytes}xi8>)`, which returns nothing.
-            Only func, scf, memref, arith, math, vector, llvm-intrinsic ops; no allocation.
+        body: MLIR text, the *operations* (no enclosing module) of the network: `func.func private` kernels, and the
+            entry `func.func private @<name>_body(%arena: memref<{arena_bytes}xi8>)`, which returns nothing.
+            Only func, scf, memref, arith, math, vector, llvm-intrinsic ops; no allocation. Constants
+            (`memref.global`) may stand there, too.
         arena_bytes: size of the arena; its base is 16-byte aligned.
         inputs, outputs: where the firmware writes and reads.
         states: what it remembers; `mark_offset` is where the word lies that says that it does.
         keep_input: True where the inputs' bytes are intact after a run.
         portable: the functions of `body` once more, with kernels for any machine on the same arena; the constants are
             those of `body`. Empty where `body` itself is for any machine.
+        constants: `memref.global` operations that `body` uses, as generic MLIR text. They are most of a network's
+            text, and nothing looks into them on their way to the target's compiler.
+        declared: the same without their values.
     """
 
     name: str
@@ -82,6 +85,13 @@ class Network:
     portable: str = ""
     states: tuple[State, ...] = ()
     mark_offset: int | None = None
+    constants: str = ""
+    declared: str = ""
+
+    @property
+    def text(self) -> str:
+        """All operations, constants included."""
+        return f"{self.constants}\n{self.body}"
 
     @property
     def functions(self) -> tuple[str, ...]:

@@ -223,4 +223,4 @@ def test_what_ends_with_the_loop_ends_with_its_last_reader() -> None:
 
 def test_bytes_that_wait_between_runs() -> None:
     # x after its row 0, a's row and y's first row
-    assert loop_bytes(chain()) == (12 - 3) + 5 + 2
+    assert loop_bytes(chain()).all == (12 - 3) + 5 + 2

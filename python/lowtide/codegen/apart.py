@@ -13,6 +13,7 @@ from lowtide.ir import (
     StringAttr,
     UnitAttr,
     func,
+    has_value,
     make_context,
     parse_module,
     text_of,
@@ -40,7 +41,8 @@ def layers_apart(network: Network) -> Apart:
     Layers that share a function, and what those call, are copied, so that a symbol says which layer the code is of.
     The network is one that `prepare_body` accepts.
     """
-    module = parse_module(f"module {{\n{network.body}\n}}", make_context(), f"{network.name}_body", stage="codegen")
+    text = f"module {{\n{network.declared}\n{network.body}\n}}"
+    module = parse_module(text, make_context(), f"{network.name}_body", stage="codegen")
     with module.context, module.operation.location:
         functions = {view.name.value: view for view in module.body.operations if isinstance(view, func.FuncOp)}
         entry = functions.pop(f"{network.name}_body")
@@ -51,7 +53,8 @@ def layers_apart(network: Network) -> Apart:
             _copy_for(call, symbols[-1], functions, module, taken, whole=True)
         for function in functions.values():
             function.operation.erase()
-        body = text_of(view.operation for view in module.body.operations)
+        operations = [view.operation for view in module.body.operations]
+        body = text_of(op for op in operations if op.name != "memref.global" or has_value(op))
     return Apart(replace(network, body=body), tuple(symbols))
 
 

@@ -15,9 +15,10 @@ from lowtide.ir import (
     Operation,
     OpView,
     StringAttr,
-    TypeAttr,
     WalkResult,
+    declarations_of,
     func,
+    has_value,
     llvm,
     make_context,
     memref,
@@ -57,17 +58,18 @@ def prepare_body(network: Network) -> Body:
             a function has no body or calls itself, memory is allocated, or an input or output leaves the arena.
     """
     _check_places(network)
-    declared, constants, code = _prepared(network, network.body)
+    # the constants are large: where the code is looked at only what they are called, and of which type
+    declared, constants, code = _prepared(network, f"{network.declared}\n{network.body}")
+    constants = f"{network.constants}\n{constants}"
     own = f"{constants}\n{code}"
     if not network.portable:
         return Body(own, own)
-    # the constants are large: here only what they are called, and of which type
     _, _, code = _prepared(network, f"{declared}\n{network.portable}")
     return Body(own, f"{constants}\n{code}")
 
 
 def _prepared(network: Network, text: str) -> tuple[str, str, str]:
-    """Declarations of the constants; then as generic MLIR text the constants, and all else."""
+    """Declarations of the constants; then as generic MLIR text those that have values here, and all else."""
     context = make_context()
     try:
         module = parse_module(f"module {{\n{text}\n}}", context, f"{network.name}_body", stage="codegen")
@@ -85,9 +87,9 @@ def _prepared(network: Network, text: str) -> tuple[str, str, str]:
     constants = [op for op in operations if op.name == "memref.global"]
     code = [op for op in operations if op.name not in ("memref.global", "func.func")]
     code += _callees_first(functions)
-    declared = [f'memref.global "private" @{_name(op)} : {TypeAttr(op.attributes["type"]).value}' for op in constants]
+    here = [op for op in constants if has_value(op)]
     # Generic form: IREE's MLIR is of another day, and its short forms differ in places (memref.alloca's alignment).
-    return "\n".join(declared), text_of(constants, generic=True), text_of(code, generic=True)
+    return declarations_of(constants), text_of(here, generic=True), text_of(code, generic=True)
 
 
 def _check_places(network: Network) -> None:

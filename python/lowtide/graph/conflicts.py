@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -76,24 +77,39 @@ def _of_call(
     return (tuple(forwards), tuple(backwards)) if forwards else None
 
 
-def loop_bytes(program: Program) -> int:
-    """The most bytes that hold needed values between two runs of a loop: no arena is smaller, however laid out.
+class LoopBytes(NamedTuple):
+    """What a loop holds between two of its runs, at most, in bytes.
+
+    Attributes:
+        all: needed values of any buffer; no arena is smaller, however laid out.
+        inside: those of tensors that are made and read within the loop and carried from one iteration to the next.
+    """
+
+    all: int
+    inside: int
+
+
+def loop_bytes(program: Program) -> LoopBytes:
+    """The most bytes that hold needed values between two runs of the program's loops.
 
     Of a loop by columns only some of the turns are looked at.
     """
-    lives, most = program.lives(), 0
+    lives, most, inside = program.lives(), 0, 0
     for loop in program.loops:
         turns = None if loop.columns is None else _some_turns(len(loop.columns[0]), len(loop.runs))
         timeline = _Timeline(program, loop, lives, turns)
-        waiting = np.zeros(len(timeline) - 1, np.int64)
+        waiting, carried = np.zeros(len(timeline) - 1, np.int64), np.zeros(len(timeline) - 1, np.int64)
         for buffer, (first, last) in enumerate(lives):
             if first <= loop.last + 1 and last >= loop.first + 1:
                 held = timeline.held(buffer)
                 # Between two runs a buffer needs what the first leaves that the second, or a later one, still takes.
                 waits = (held.end[:-1] > 0) & (held.end[1:] > 0)
-                waiting += np.where(waits, held.end[:-1] - held.begin[1:], 0)
-        most = max(most, int(waiting.max(initial=0)))
-    return most
+                left = np.where(waits, held.end[:-1] - held.begin[1:], 0)
+                waiting += left
+                if first > loop.first and last <= loop.last + 1 and not program.buffers[buffer].temporary:
+                    carried += left
+        most, inside = max(most, int(waiting.max(initial=0))), max(inside, int(carried.max(initial=0)))
+    return LoopBytes(most, inside)
 
 
 def _some_turns(turns: int, runs: int) -> Collection[int] | None:

@@ -86,6 +86,8 @@ from lowtide.ir.diagnostics import (
 )
 from lowtide.ir.modules import (
     bytecode_of as bytecode_of,
+    declarations_of as declarations_of,
+    has_value as has_value,
     make_context as make_context,
     run_pipeline as run_pipeline,
     text_of as text_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from io import BytesIO
 
-from torch_mlir.ir import Context, MLIRError, Module, Operation, OpView
+from torch_mlir.ir import Context, MLIRError, Module, Operation, OpView, StringAttr, TypeAttr
 from torch_mlir.passmanager import PassManager
 
 from lowtide.errors import InputError, LowtideError
@@ -30,6 +30,17 @@ def text_of(operations: Iterable[Operation], *, generic: bool = False) -> str:
         operation.get_asm(print_generic_op_form=generic, use_local_scope=True, assume_verified=True)
         for operation in operations
     )
+
+
+def has_value(constant: Operation) -> bool:
+    """Whether a `memref.global` has its value here, and is not only declared."""
+    return "initial_value" in constant.attributes
+
+
+def declarations_of(constants: Iterable[Operation]) -> str:
+    """Text that declares `memref.global` operations without their values."""
+    named = ((StringAttr(op.attributes["sym_name"]).value, TypeAttr(op.attributes["type"]).value) for op in constants)
+    return "\n".join(f'memref.global "private" @{name} : {kind}' for name, kind in named)
 
 
 def bytecode_of(module: Module) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
@@ -134,6 +134,8 @@ class _Search:
         self._watch = watch
         self._steps_left = STEPS * len(modes) if steps is None else steps
         self.ending: Ending = "complete"
+        # first layers, by mode, of loops that were too large already: longer ones need not be looked at
+        self._ended: set[tuple[int, Mode]] = set()
         for number in range(1, self._count + 1):
             whole = Fusion(number, number)
             self._segments[whole] = Segment(whole, self._solved(whole), 0, exact=True)
@@ -237,9 +239,12 @@ class _Search:
             if not self._goes_on(limit):
                 return
             self._done += 1
+            if (first, mode) in self._ended:
+                continue
             for last in range(first + lengths.start - 1, min(first + lengths.stop - 2, self._count) + 1):
                 # without a layer above the floor a loop saves nothing; where `_add` says so, longer ones can't either
                 if self._large[last] > self._large[first - 1] and not self._add(first, last, mode, limit):
+                    self._ended.add((first, mode))
                     break
             if self.ending != "complete":
                 return
@@ -251,24 +256,30 @@ class _Search:
             # the same loop as without recomputation, which another mode looks at
             return True
         part = segment_graph(self._graph, first, last, self._keep_input)
+        # before the loop all of its inputs are there, behind it all of its outputs: no need to look inside for that
+        if self._bytes(part.inputs) >= limit:
+            return False
+        if self._bytes(part.outputs) >= limit:
+            return True
         try:
             program = program_of(part, self._alignment, fusions=(_alone(fusion),))
         except UnschedulableError as reason:
             return reason.for_now
         if not self._takes(program):
             return False
-        # A longer loop has these line buffers too.
-        if sum(store.nbytes for store in program.buffers if store.name.startswith("ring")) > limit:
-            return False
         # a lower bound, quicker than the allocator, which is asked where the loop is in the best plan
-        nbytes = loop_bytes(program)
+        nbytes, inside = loop_bytes(program)
         if nbytes < limit:
             # The two directions do the same work: what a cost makes of their order is noise. It must not decide, or
             # loops are turned round that the kernels are slower for.
             twin = self._segments.get(replace(fusion, direction="forwards"))
             cost = self._loop_cost(part, _alone(fusion)) if twin is None else twin.cost
             self._segments[fusion] = Segment(fusion, nbytes, cost)
-        return True
+        # a longer loop holds the same rows of these tensors when it has made as much of them
+        return inside < limit
+
+    def _bytes(self, tensors: Iterable[int]) -> int:
+        return sum(self._graph.tensors[index].nbytes for index in tensors)
 
     def turned(self, chain: Sequence[Segment]) -> tuple[Fusion, ...]:
         """The chain's loops, some of them turned round where segments do not lie well beside each other."""
