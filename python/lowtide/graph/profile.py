@@ -223,10 +223,39 @@ class Dividing(Protocol):
 def accesses(
     node: Node, index: Index, argument: int, steps: Dividing | None, *, padded: bool
 ) -> Iterator[Access | None]:
-    """Every load of the argument below the node; None for one that may touch any element."""
+    """Every load of the argument below the node; None for one that may touch any element.
+
+    Args:
+        node: what is computed.
+        index: subscripts of the element of it that is.
+        argument: number of the layer's argument.
+        steps: finds subscripts through reshapes where they are not linear; None where nothing does.
+        padded: the element may lie in a pad.
+    """
+    return _accesses(_Search(argument, steps, set()), node, index, padded=padded)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What `accesses` looks for.
+
+    Attributes:
+        seen: nodes, by identity, and subscripts that have been gone through: values that are used by several others,
+            as in a softmax, are reached in more ways than could be looked at one by one.
+    """
+
+    argument: int
+    steps: Dividing | None
+    seen: set[tuple[int, Index, bool]]
+
+
+def _accesses(search: _Search, node: Node, index: Index, *, padded: bool) -> Iterator[Access | None]:
+    if (id(node), index, padded) in search.seen:
+        return
+    search.seen.add((id(node), index, padded))
     match node:
         case Operand():
-            if node.argument == argument:
+            if node.argument == search.argument:
                 yield Access(node.shape, index)
         case Filled() | Undefined():
             pass
@@ -234,24 +263,22 @@ def accesses(
             # outside a pad's source subscripts mean nothing, so they can't be carried through a reshape
             lost = padded and isinstance(node, Reshaped)
             through = None if lost else source_index(node, index)
-            if through is None and not lost and steps is not None:
-                through = steps.divided(row_major(node.shape, index), node.source.shape)
+            if through is None and not lost and search.steps is not None:
+                through = search.steps.divided(row_major(node.shape, index), node.source.shape)
             if through is not None:
                 inside = padded or isinstance(node, Padded)
-                yield from accesses(node.source, through, argument, steps, padded=inside)
-            elif argument in arguments_of(node.source):
+                yield from _accesses(search, node.source, through, padded=inside)
+            elif search.argument in arguments_of(node.source):
                 yield None
         case Structured():
-            yield from _structured(node, index, argument, steps, padded=padded)
+            yield from _structured(search, node, index, padded=padded)
 
 
-def _structured(
-    node: Structured, index: Index, argument: int, steps: Dividing | None, *, padded: bool
-) -> Iterator[Access | None]:
-    if argument in node.captured:
+def _structured(search: _Search, node: Structured, index: Index, *, padded: bool) -> Iterator[Access | None]:
+    if search.argument in node.captured:
         yield None
     for source, inner in sources_of(node, index):
-        yield from accesses(source, inner, argument, steps, padded=padded)
+        yield from _accesses(search, source, inner, padded=padded)
 
 
 def arguments_of(node: Node) -> set[int]:
