@@ -120,8 +120,13 @@ def _run(
             raise InputError(
                 "run", "the folder was written anew during the run", where=str(folder), remedy="run it again"
             )
-        update_report(folder, report.measured(result.instructions, result.stack_used_bytes))
+        update_report(folder, _measured(report, result))
     return result
+
+
+def _measured(report: Report, result: RunResult) -> Report:
+    cycles = None if result.cycles is None else (result.cycles.count, result.cycles.model)
+    return report.measured(result.instructions, result.stack_used_bytes, cycles)
 
 
 def _witness(
@@ -245,7 +250,7 @@ def _compare(artifact: Artifact, references: References, backend: str | None) ->
         oracle=references.oracle,
         passed=difference.count == 0 if exact else difference.within(FLOAT_TOLERANCE),
         result=results[0],
-        report=artifact.report.measured(results[0].instructions, results[0].stack_used_bytes),
+        report=_measured(artifact.report, results[0]),
     )
 
 

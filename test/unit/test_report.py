@@ -25,7 +25,7 @@ KEYS = {
 }  # fmt: skip
 """What others may rely on."""
 MORE_KEYS = {"name", "objective", "keep_input", "external_symbols", "files", "inputs", "outputs", "steps", "search"} | {
-    "untiled_bound_kind", "layers", "loops", "states", "mark_offset",
+    "untiled_bound_kind", "layers", "loops", "states", "mark_offset", "cycles", "cycles_model",
 }  # fmt: skip
 
 BUFFER_KEYS = ("name", "size", "offset", "first", "last", "pixels", "columns", "shift", "block", "channels", "element")
@@ -82,9 +82,12 @@ def test_a_run_writes_what_it_measured(folder: Path) -> None:
     run_artifact(folder, kind="elf")
     assert parsed(folder) == before
     result = run_artifact(folder)
+    assert result.cycles is not None
     assert parsed(folder) == before | {
         "instructions": result.instructions,
         "stack_used_bytes": result.stack_used_bytes,
+        "cycles": result.cycles.count,
+        "cycles_model": "cortex-m4, P = 2, no wait states",
     }
     assert result.instructions is not None
     assert result.instructions > 100_000

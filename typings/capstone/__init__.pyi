@@ -11,12 +11,18 @@ CS_MODE_RISCV32: int
 CS_MODE_RISCVC: int
 CS_MODE_THUMB: int
 CS_OP_IMM: int
+CS_OP_MEM: int
 CS_OP_REG: int
+
+class CsMemory:
+    base: int
+    index: int
 
 class CsOperand:
     type: int
     reg: int
     imm: int
+    mem: CsMemory
 
 class CsInsn:
     address: int
@@ -24,6 +30,7 @@ class CsInsn:
     op_str: str
     operands: list[CsOperand]
     size: int
+    def regs_access(self) -> tuple[list[int], list[int]]: ...
     def reg_name(self, reg_id: int) -> str | None: ...
 
 class Cs:

@@ -18,6 +18,7 @@ from lowtide.emulate.inputs import random_inputs
 from lowtide.emulate.measure.mix import Mix, mix_of
 from lowtide.emulate.measure.profile import Profile
 from lowtide.emulate.measure.qemu_profile import profile_in_qemu
+from lowtide.emulate.timing.model import Cycles
 from lowtide.errors import InternalError, UsageError
 from lowtide.lower import Lowered, lower
 from lowtide.network import Network
@@ -40,6 +41,7 @@ class LayerFigures:
         macs: multiply-accumulates of one inference.
         mix: the instructions of one inference, by kind.
         code_bytes: bytes of its function.
+        cycles: of these instructions, modelled, or None where the core has no timing model.
     """
 
     name: str
@@ -48,6 +50,7 @@ class LayerFigures:
     macs: int
     mix: Mix
     code_bytes: int
+    cycles: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Figures:
         arena_bytes, stack_bytes, data_bytes: RAM.
         layers: in the order of the code, where they were asked for: the layers, then the loops and calls around them.
         apart_instructions: what the layers sum up to; not `instructions`, as the functions are not inlined.
+        cycles, cycles_model: of the instructions, by which timing model; None where the core has none.
     """
 
     model: str
@@ -80,6 +84,8 @@ class Figures:
     data_bytes: int
     layers: tuple[LayerFigures, ...] = ()
     apart_instructions: int | None = None
+    cycles: int | None = None
+    cycles_model: str | None = None
 
 
 def measure(
@@ -137,6 +143,8 @@ def figures_of(
         data_bytes=code.data_bytes,
         layers=found,
         apart_instructions=sum(layer.mix.instructions for layer in found) if found else None,
+        cycles=None if counted.cycles is None else counted.cycles.count,
+        cycles_model=None if counted.cycles is None else counted.cycles.model,
     )
 
 
@@ -147,6 +155,11 @@ class _Counted:
     instructions: int | None
     reason: str
     profile: Profile | None = None
+
+    @property
+    def cycles(self) -> Cycles | None:
+        """What they take, where that can be told."""
+        return None if self.profile is None else self.profile.result.cycles
 
 
 def _count(network: Network, code: ObjectResult, target: Target, directory: Path) -> _Counted:
@@ -201,26 +214,30 @@ def measure_layers(lowered: Lowered, target: Target) -> tuple[Profile, tuple[Lay
     for symbol, layer in zip(apart.symbols, called, strict=True):
         if symbol not in by_symbol:
             raise InternalError("bench", f"the code has no function {symbol}", where=layer.name)
-        mix, size = by_symbol.pop(symbol)
-        figures.append(LayerFigures(layer.name, kinds.get(layer.name, ""), layer.function, layer.macs, mix, size))
-    for symbol, (mix, size) in by_symbol.items():
+        kind = kinds.get(layer.name, "")
+        figures.append(LayerFigures(layer.name, kind, layer.function, layer.macs, *by_symbol.pop(symbol)))
+    for symbol, found in by_symbol.items():
         name = "loops and calls" if symbol == f"{lowered.network.name}_run" else symbol
-        figures.append(LayerFigures(f"({name})", "", symbol, 0, mix, size))
+        figures.append(LayerFigures(f"({name})", "", symbol, 0, *found))
     total = sum(layer.mix.instructions for layer in figures)
     if total != profile.result.instructions:
         raise InternalError("bench", f"{total} of {profile.result.instructions} instructions are of a known function")
     return profile, tuple(figures)
 
 
-def _by_symbol(profile: Profile) -> dict[str, tuple[Mix, int]]:
-    """The instructions and the bytes of each function, with those of what was compiled for that function alone."""
-    found: dict[str, tuple[Mix, int]] = {}
+def _by_symbol(profile: Profile) -> dict[str, tuple[Mix, int, int | None]]:
+    """The instructions, bytes and cycles of each function, with those of what was compiled for that function alone."""
+    found: dict[str, tuple[Mix, int, int | None]] = {}
+    cycles = profile.cycles()
     for function in profile.image.functions:
         name = function.name.split(".", 1)[0]
         first = function.address - profile.image.flash_start
         part = profile.executed.between(first, first + function.size)
-        mix, size = found.get(name, (Mix(), 0))
-        found[name] = mix + mix_of(profile.image.flash, part, profile.isa), size + function.size
+        mix, size, before = found.get(name, (Mix(), 0, 0))
+        mix += mix_of(profile.image.flash, part, profile.isa)
+        inside = slice(*np.searchsorted(profile.executed.offsets, (first, first + function.size)).tolist())
+        spent = None if cycles is None or before is None else before + int(cycles[inside].sum())
+        found[name] = mix, size + function.size, spent
     return found
 
 

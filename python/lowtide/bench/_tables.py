@@ -45,6 +45,8 @@ _MODELS: Cells[Figures] = (
     ("MACs", lambda row: number(row.macs)),
     ("instructions", lambda row: number(row.instructions)),
     ("a MAC", lambda row: _ratio(row.instructions, row.macs)),
+    ("cycles", lambda row: number(row.cycles)),
+    ("a MAC ", lambda row: _ratio(row.cycles, row.macs)),
     *((kind, lambda row, kind=kind: _mix(row, kind)) for kind in _KINDS),
     ("code", lambda row: number(row.code_bytes)),
     ("weights", lambda row: number(row.weights_bytes)),
@@ -68,6 +70,8 @@ def _layer_cells(total: int) -> Cells[LayerFigures]:
         ("instructions", lambda row: number(row.mix.instructions)),
         ("share", lambda row: f"{100 * row.mix.instructions / total:.1f} %"),
         ("a MAC", lambda row: _ratio(row.mix.instructions, row.macs)),
+        ("cycles", lambda row: number(row.cycles)),
+        ("a MAC ", lambda row: _ratio(row.cycles, row.macs)),
         *((kind, lambda row, kind=kind: number(getattr(row.mix, kind))) for kind in _KINDS),
         ("code", lambda row: number(row.code_bytes)),
     )
@@ -77,7 +81,10 @@ def model_lines(rows: Sequence[Figures], width: int, *, markdown: bool) -> list[
     """A line for each model and target; the library's figures where there are any."""
     there = any(published(row.model, row.target) for row in rows)
     lines = lines_of((*_MODELS, *(_THERE if there else ())), rows, 2, width, markdown=markdown)
-    notes = [f"{row.model} on {row.target}: {row.note}" for row in rows if row.note]
+    notes = [
+        *(f"{row.model} on {row.target}: {row.note}" for row in rows if row.note),
+        *sorted({f"cycles on {row.target} are modelled: {row.cycles_model}" for row in rows if row.cycles_model}),
+    ]
     return [*lines, *([] if not there else ["", f"{LITERT}: {SOURCE}."]), *([""] if notes else []), *notes]
 
 

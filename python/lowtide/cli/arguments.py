@@ -84,6 +84,13 @@ def _natural(least: int, most: int, text: str) -> int:
     return int(text)
 
 
+def _megahertz(text: str) -> float:
+    """A clock in MHz: a positive number of at most 10,000."""
+    if re.fullmatch(r"\d{1,5}(\.\d{1,6})?", text, re.ASCII) is None or not 0 < float(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a clock in MHz; write 80, 120.5")
+    return float(text)
+
+
 _count = partial(_natural, 1, MOST_RUNS)
 _seed = partial(_natural, 0, MOST_SEED)
 
@@ -220,6 +227,9 @@ def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--witness",
         action="store_true",
         help="run once more and check that every load from the arena reads what the right layer stored (unicorn)",
+    )
+    command.add_argument(
+        "--mhz", type=_megahertz, metavar="F", help="also print what the modelled cycles take at this clock"
     )
     command.add_argument("--save", type=Path, metavar="Y.npy", help="write the (first) output there")
 

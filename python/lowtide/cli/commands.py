@@ -52,7 +52,7 @@ def _run(arguments: Namespace, listen: Listener) -> Show:
         np.save(content, result.outputs[0])
         write_file(arguments.save, content.getvalue(), "run")
     report = load(arguments.directory).report
-    return lambda console: show_run(console, result, report)
+    return lambda console: show_run(console, result, report, arguments.mhz)
 
 
 def _verify(arguments: Namespace, listen: Listener) -> Show:

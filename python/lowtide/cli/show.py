@@ -60,21 +60,32 @@ def show_compiled(console: Console, artifact: Artifact) -> None:
     console.print(f"written to {artifact.directory}")
 
 
-def show_run(console: Console, result: RunResult, report: Report) -> None:
-    """Outputs and what was measured."""
+def show_run(console: Console, result: RunResult, report: Report, megahertz: float | None = None) -> None:
+    """Outputs and what was measured; at a clock, also how long the modelled cycles take."""
     for slot, output in zip(report.outputs, result.outputs, strict=True):
         console.print(f"{slot.tensor.name} = {np.array2string(output, threshold=64)}")
     measured = [
         ("instructions", result.instructions, ""),
+        *_cycles(result, report.macs, megahertz),
         ("stack used", result.stack_used_bytes, f"bytes; {report.stack_bytes:,} claimed for the object"),
         ("arena touched", result.arena_touched_bytes, f"of {report.arena_bytes:,} bytes"),
     ]
     for name, value, note in measured:
         if value is not None:
-            console.print(f"{name:<14}{value:>14,} {note}")
+            console.print(f"{name:<14}{value:>14,} {note}", highlight=False)
+    if megahertz is not None and result.cycles is None:
+        console.print(f"no timing model for {report.target}" if result.instructions is not None else "no cycles")
     if result.witnessed_loads is not None:
         loads = f"all {result.witnessed_loads:,} loads from the arena"
         console.print(f"witness: {loads} read what the right one of {len(report.layers)} layers stored")
+
+
+def _cycles(result: RunResult, macs: int, megahertz: float | None) -> list[tuple[str, int, str]]:
+    if result.cycles is None:
+        return []
+    a_mac = f", {result.cycles.count / macs:.2f} a MAC" if macs else ""
+    clock = "" if megahertz is None else f", {result.cycles.milliseconds(megahertz):.3f} ms at {megahertz:g} MHz"
+    return [("cycles", result.cycles.count, f"(modelled: {result.cycles.model}){a_mac}{clock}")]
 
 
 def show_verification(console: Console, outcome: Verification) -> None:

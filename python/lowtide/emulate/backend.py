@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.emulate.artifact import ArtifactView
+from lowtide.emulate.timing.model import Cycles
 from lowtide.errors import InternalError, UsageError
 from lowtide.network import RESET_MARK, RESET_MARK_BYTES, Slot
 
@@ -27,6 +28,7 @@ class RunResult:
     Attributes:
         outputs: one array per model output, in the report's order, with its shape and dtype.
         instructions: instructions executed between the call of NAME_run and its return.
+        cycles: what these instructions take by the timing model of the target, if it has one.
         stack_used_bytes: from the stack's top to the lowest byte written, rounded up to the ABI's stack alignment.
         arena_touched_bytes: arena bytes that held something: those of the inputs and every byte written by the run.
         return_code: what NAME_run returned.
@@ -39,6 +41,7 @@ class RunResult:
     arena_touched_bytes: int | None
     return_code: int
     witnessed_loads: int | None = None
+    cycles: Cycles | None = None
 
 
 class Session(Protocol):

@@ -47,6 +47,7 @@ class Report:
         weights_bytes: constants alone.
         macs: multiply-accumulates of this plan; baseline_macs those of the untiled network.
         instructions, stack_used_bytes: of one inference; None until `lowtide run` has measured them.
+        cycles, cycles_model: of these instructions, by which timing model; None where the target has none, too.
         external_symbols: functions that the firmware's compiler library must supply.
         files: name and SHA-256 of the other files of the folder.
         buffers: name, size, offset, first and last step; `steps` names the steps.
@@ -90,6 +91,8 @@ class Report:
     search: Ending | Literal["given"] = "complete"
     states: tuple[State, ...] = ()
     mark_offset: int | None = None
+    cycles: int | None = None
+    cycles_model: str | None = None
 
     def to_json(self) -> str:
         """The file's text."""
@@ -106,9 +109,14 @@ class Report:
         parts = [f'  "{key}": [{_lines(of_one)}]' for key, of_one in rows.items()]
         return ",\n".join([json.dumps(others, indent=2).removesuffix("\n}"), *parts]) + "\n}\n"
 
-    def measured(self, instructions: int | None, stack_used_bytes: int | None) -> Report:
-        """The report with what a run has measured."""
-        return replace(self, instructions=instructions, stack_used_bytes=stack_used_bytes)
+    def measured(
+        self, instructions: int | None, stack_used_bytes: int | None, cycles: tuple[int, str] | None = None
+    ) -> Report:
+        """The report with what a run has measured; cycles with the name of their model."""
+        count, model = cycles or (None, None)
+        return replace(
+            self, instructions=instructions, stack_used_bytes=stack_used_bytes, cycles=count, cycles_model=model
+        )
 
 
 def _slot(slot: Slot) -> dict[str, object]:
@@ -150,6 +158,8 @@ def _report(content: object) -> Report:
         "search": "complete",
         "states": [],
         "mark_offset": None,
+        "cycles": None,
+        "cycles_model": None,
     }
     row = {**later, **schema.members(content, "the report", [field.name for field in fields(Report)], later)}
     arena = schema.whole(row["arena_bytes"], "arena_bytes", 0, MOST_ARENA)
@@ -197,6 +207,8 @@ def _report(content: object) -> Report:
         search=schema.one_of(row["search"], "search", (*ENDINGS, "given")),
         states=schema.states(row["states"], arena),
         mark_offset=schema.mark_offset(row["mark_offset"], arena),
+        cycles=_measured(row, "cycles"),
+        cycles_model=schema.optional(row["cycles_model"], lambda value: schema.text(value, "cycles_model")),
     )
     if report.arena_bytes + report.stack_bytes + report.data_bytes != report.sram_bytes:
         raise ValueError("sram_bytes is not arena + stack + data")

@@ -11,5 +11,6 @@ TARGET = Target(
     hard_float=False,
     microkernels="scalar",
     emulator="cortex-m3",
+    timing="cortex-m3",
     qemu_machine="mps2-an385",
 )

@@ -11,5 +11,6 @@ TARGET = Target(
     hard_float=True,
     microkernels="dsp",
     emulator="cortex-m4",
+    timing="cortex-m4",
     qemu_machine="mps2-an386",
 )

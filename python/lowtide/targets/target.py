@@ -20,6 +20,7 @@ class Target:
         compiler_flags: further flags of the compiler.
         microkernels: how its kernels multiply bytes: a name of `lowtide.kernels.microkernels.MICROKERNELS`.
         emulator: Unicorn's CPU model ("cortex-m4", "rv32", "host"), or "" where Unicorn can't run its code.
+        timing: the model of its cycles, a name of `lowtide.emulate.timing.model.TIMINGS`, or "" where there is none.
         qemu_machine: QEMU's board ("mps2-an386", …), or "" where there is none.
     """
 
@@ -35,4 +36,5 @@ class Target:
     compiler_flags: tuple[str, ...] = ()
     microkernels: str
     emulator: str = ""
+    timing: str = ""
     qemu_machine: str = ""

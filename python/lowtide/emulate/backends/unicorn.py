@@ -28,6 +28,8 @@ from lowtide.emulate.machine.machine import Machine, StrayAccessError
 from lowtide.emulate.machine.memory import Layout, make_layout
 from lowtide.emulate.machine.trace import LoadHook, Recorder, Trace
 from lowtide.emulate.measure.profile import Profile
+from lowtide.emulate.timing.cycles import cycles_of
+from lowtide.emulate.timing.model import TIMINGS, Cycles
 from lowtide.errors import InternalError, UsageError
 
 
@@ -93,7 +95,9 @@ class UnicornSession:
         check_inputs(self._artifact.inputs, inputs)
         machine = self.machine(True)
         result = self._run_on(machine, inputs, inverted=False, count=True)
-        return Profile(result, self._image, machine.executed(), self._core.isa)
+        return Profile(
+            result, self._image, machine.executed(), self._core.isa, TIMINGS.get(self._artifact.target.timing)
+        )
 
     def trace(self, inputs: Sequence[Array]) -> tuple[RunResult, Trace]:
         """Record every access to the arena, in a run, and in a second where loads need not be aligned.
@@ -149,7 +153,15 @@ class UnicornSession:
             stack_used_bytes=self._stack_used(machine, inverted),
             arena_touched_bytes=None,
             return_code=code,
+            cycles=self._cycles(machine) if count else None,
         )
+
+    def _cycles(self, machine: Machine) -> Cycles | None:
+        """What the machine's last run takes by the target's timing model, if it has one."""
+        model = TIMINGS.get(self._artifact.target.timing)
+        if model is None:
+            return None
+        return Cycles(count=int(cycles_of(self._image.flash, machine.executed(), model).sum()), model=model.title)
 
     def _explain(self, inputs: Sequence[Array], *, inverted: bool) -> None:
         """Run once more; raises `InternalError` with the first access that misses the memory, if there is one."""

@@ -57,8 +57,9 @@ class Machine:
         for ram in self._rams.values():
             self._map_ram(ram, whole=explain)
         self._watch = StrayWatch(self.uc, core, image, layout) if explain else None
-        self._marks = np.zeros(len(image.flash) // 2 + 2, dtype=np.int64)
-        self._counter = BlockCounter(image.flash_start, self._marks.ctypes.data)
+        self._marks, self._jumps = np.zeros((2, len(image.flash) // 2 + 2), dtype=np.int64)
+        marks, jumps = self._marks.ctypes.data, self._jumps.ctypes.data
+        self._counter = BlockCounter(image.flash_start, marks, jumps, image.flash_start)
         if count:
             hook_blocks(self.uc, self._counter)
 
@@ -83,6 +84,7 @@ class Machine:
     def clear_counts(self) -> None:
         """Forget the blocks executed so far."""
         self._marks[:] = 0
+        self._jumps[:] = 0
 
     def instructions(self) -> int:
         """Instructions executed since the last reset."""
@@ -90,7 +92,7 @@ class Machine:
 
     def executed(self) -> Executed:
         """How often each instruction in flash was executed since the last reset."""
-        return executed_instructions(self.image.flash, self._marks, self.core.isa)
+        return executed_instructions(self.image.flash, self._marks, self.core.isa, self._jumps)
 
     def call(self, function: int, arguments: Sequence[int]) -> int:
         """Call a function on an empty stack.
@@ -111,6 +113,7 @@ class Machine:
         self.uc.reg_write(core.link, core.code_address(EXIT_ADDRESS))
         for register, value in zip(core.arguments, arguments, strict=False):
             self.uc.reg_write(register, value)
+        self._counter.end = function
         failure = self._emulate(core.code_address(function))
         if self._watch:
             self._watch.check(failure)
@@ -122,6 +125,8 @@ class Machine:
             raise StrayAccessError
         if self.uc.reg_read(core.pc) & ~1 != EXIT_ADDRESS:
             raise InternalError("run", f"the emulation stopped before the function returned, within {SECONDS} s")
+        # the return is a jump, too, to where nothing is counted
+        self._jumps[(self._counter.end - self._counter.base) // 2] += 1
         return self.uc.reg_read(core.arguments[0])
 
     def _emulate(self, begin: int) -> unicorn.UcError | None:

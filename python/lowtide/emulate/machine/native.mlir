@@ -1,8 +1,10 @@
 // The callbacks that Unicorn calls often, compiled when a session opens: in Python each call would cost about a
 // microsecond. Each gets the engine, and as its last argument a structure that `native.py` describes.
 module {
-  // { base: i64, counts: ptr }: one i64 per halfword from `base`. A block adds 1 at its first halfword and takes 1 off
-  // behind its last, so that the running sum is how often each halfword was executed.
+  // { base: i64, counts: ptr, jumps: ptr, end: i64 }: two lists of one i64 per halfword from `base`, and where the block
+  // before ended. A block adds 1 to `counts` at its first halfword and takes 1 off behind its last, so that the running
+  // sum is how often each halfword was executed. One that does not begin where the block before ended was jumped to: it
+  // adds 1 to `jumps` at that end.
   llvm.func @count_block(%uc: !llvm.ptr, %address: i64, %size: i32, %user: !llvm.ptr) {
     %one = llvm.mlir.constant(1 : i64) : i64
     %base = llvm.load %user : !llvm.ptr -> i64
@@ -21,6 +23,20 @@ module {
     %behind_old = llvm.load %behind_slot : !llvm.ptr -> i64
     %behind_new = llvm.sub %behind_old, %one : i64
     llvm.store %behind_new, %behind_slot : i64, !llvm.ptr
+    %jumps_field = llvm.getelementptr %user[2] : (!llvm.ptr) -> !llvm.ptr, i64
+    %jumps = llvm.load %jumps_field : !llvm.ptr -> !llvm.ptr
+    %end_field = llvm.getelementptr %user[3] : (!llvm.ptr) -> !llvm.ptr, i64
+    %before = llvm.load %end_field : !llvm.ptr -> i64
+    %before_offset = llvm.sub %before, %base : i64
+    %before_half = llvm.lshr %before_offset, %one : i64
+    %jump_slot = llvm.getelementptr %jumps[%before_half] : (!llvm.ptr, i64) -> !llvm.ptr, i64
+    %jump_old = llvm.load %jump_slot : !llvm.ptr -> i64
+    %differs = llvm.icmp "ne" %before, %address : i64
+    %jumped = llvm.zext %differs : i1 to i64
+    %jump_new = llvm.add %jump_old, %jumped : i64
+    llvm.store %jump_new, %jump_slot : i64, !llvm.ptr
+    %ended = llvm.add %address, %bytes : i64
+    llvm.store %ended, %end_field : i64, !llvm.ptr
     llvm.return
   }
 

@@ -17,9 +17,20 @@ from lowtide.ir import ExecutionEngine, make_context, parse_module
 
 
 class BlockCounter(ctypes.Structure):
-    """What `count_block` gets: the lowest code address, and one int64 per halfword from there."""
+    """What `count_block` gets: the lowest code address, two lists of one int64 per halfword from there, and an address.
 
-    _fields_ = (("base", ctypes.c_int64), ("counts", ctypes.c_void_p))
+    `counts` has blocks begun at a halfword minus blocks ended before it, `jumps` how often control left the block that
+    ended there for elsewhere, and `end` is where the last block ended: set it to where the next one begins.
+    """
+
+    _fields_ = (
+        ("base", ctypes.c_int64),
+        ("counts", ctypes.c_void_p),
+        ("jumps", ctypes.c_void_p),
+        ("end", ctypes.c_int64),
+    )
+    base: int
+    end: int
 
 
 class EdgePage(ctypes.Structure):
