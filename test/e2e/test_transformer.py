@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(
     not all(ENGINES[name].installed for name in ("micro", "litert")), reason="needs LiteRT Micro and LiteRT"
 )
 Bytes = npt.NDArray[np.int8]
-ARENA = 18_464
-"""Attention holds it: the input, which is added to it, the values, the keys of a head, and the scores of both heads."""
+ARENA = 10_432
+"""The second head holds it: the input, which is added in the end, its values and keys, and what the first head saw."""
 RUNS = 3
 
 
@@ -61,5 +61,5 @@ def test_a_block_is_exact_and_takes_less_than_its_layers(tmp_path: Path) -> None
     report = verified.report
     print(f"arena {report.arena_bytes}, layer by layer {report.baseline_bytes}")
     assert verified.passed and verified.emulated == RUNS, verified.difference
-    # the hidden features are made and used token by token
-    assert report.arena_bytes <= ARENA < report.baseline_bytes
+    # head by head, scores and hidden features are made and used token by token
+    assert report.arena_bytes <= ARENA <= report.baseline_bytes // 2

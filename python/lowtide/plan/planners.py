@@ -12,6 +12,7 @@ from lowtide.errors import UsageError
 from lowtide.graph.graph import Graph
 from lowtide.plan.fuse import fused_front, fused_search
 from lowtide.plan.loop_cost import Allowance, LoopCost, any_cost, by_macs
+from lowtide.plan.loop_order import loop_order
 from lowtide.plan.memory import problem_of
 from lowtide.plan.modes import CHANNELS, PATCHES, PIXELS, ROWS, Mode
 from lowtide.plan.plan import Objective, Plan
@@ -57,17 +58,33 @@ def plan_fused(
         allowance: what they may cost together.
     """
     whole = plan_untiled(cut, alignment, keep_input=keep_input)
-    graph = whole.ordered
-    most = allowance(graph)
-    fusions, ending = fused_search(
-        graph, alignment, keep_input=keep_input, modes=modes, watch=watch, loop_cost=loop_cost, most_cost=most
-    )
-    found = replace(whole.plan, objective=objective, fusions=fusions, search=ending)
-    plans = [_predicted(found, graph, alignment, keep_input)]
-    if graph.states and fusions:
-        # the search looks at parts of the network, where it can't see that a loop makes a new state beside the old one
-        plans.insert(0, _predicted(replace(found, fusions=()), graph, alignment, keep_input))
-    return replace(whole, plan=min(plans, key=lambda plan: plan.arena_bytes or 0))
+    found: list[Untiled] = []
+    for start in _orders(whole):
+        graph = start.ordered
+        fusions, ending = fused_search(
+            graph,
+            alignment,
+            keep_input=keep_input,
+            modes=modes,
+            watch=watch,
+            loop_cost=loop_cost,
+            most_cost=allowance(graph),
+        )
+        plan = replace(start.plan, objective=objective, fusions=fusions, search=ending)
+        if graph.states and fusions:
+            # the search looks at parts of the network, where it can't see that a loop makes a new state beside the
+            # old one
+            found.append(replace(start, plan=_predicted(replace(plan, fusions=()), graph, alignment, keep_input)))
+        found.append(replace(start, plan=_predicted(plan, graph, alignment, keep_input)))
+    return min(found, key=lambda untiled: untiled.plan.arena_bytes or 0)
+
+
+def _orders(whole: Untiled) -> Iterator[Untiled]:
+    """The untiled plan, and where that is another one the plan in an order made for loops."""
+    yield whole
+    order = loop_order(whole.graph)
+    if order is not None and order != (whole.plan.order or tuple(range(1, len(order) + 1))):
+        yield replace(whole, plan=replace(whole.plan, order=order))
 
 
 plan_free = partial(plan_fused, objective="free", modes=(*ROWS, *CHANNELS))

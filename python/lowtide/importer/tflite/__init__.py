@@ -21,6 +21,7 @@ from lowtide.importer.tflite.cut import needed, until as cut_until
 from lowtide.importer.tflite.expand import expand
 from lowtide.importer.tflite.fold import fold
 from lowtide.importer.tflite.given_shapes import Shapes, with_shapes
+from lowtide.importer.tflite.heads import heads_apart
 from lowtide.importer.tflite.model import DTYPES, Model, Tensor
 from lowtide.importer.tflite.notes import Notes
 from lowtide.importer.tflite.partition import Partition, partition
@@ -88,7 +89,7 @@ def import_tflite(path: Path, *, until: Sequence[str] = (), shapes: Shapes = NO_
     model = unbatch(_prepared(path, until, shapes), where)
     check(model, where)
     initial = initial_states(model, where)
-    parts = partition(expand(model, where), is_lowered)
+    parts = partition(expand(heads_apart(model, where), where), is_lowered)
     bytecode, notes = b"", Notes({}, frozenset(), {}, frozenset())
     if parts.converted is not None:
         repaired, notes = repair(parts.converted, where)

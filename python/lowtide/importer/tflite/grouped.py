@@ -54,15 +54,15 @@ def part_of(rewrite: Rewrite, operator: Operator, group: int, groups: int) -> Op
     constants = [
         index
         if index < 0
-        else rewrite.add(_part(rewrite.tensors[index], group * filters, filters), f"{name}/{operator.index}")
+        else rewrite.add(filters_of(rewrite.tensors[index], group * filters, filters), f"{name}/{operator.index}")
         for index in operator.inputs[1:]
     ]
     made = rewrite.like(output, operator, name, (*result[:_CHANNELS], filters))
     return replace(operator, inputs=(x, *constants), outputs=(made,))
 
 
-def _part(constant: Tensor, first: int, count: int) -> Tensor:
-    """Some filters, or their biases."""
+def filters_of(constant: Tensor, first: int, count: int) -> Tensor:
+    """Some filters of a layer's weights, or their biases."""
     quantization = constant.quantization
     if quantization is not None and len(quantization.scales) > 1:
         quantization = replace(
