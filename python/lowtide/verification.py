@@ -21,6 +21,8 @@ from lowtide.emulate.oracle import Oracle
 from lowtide.emulate.oracle.decisive import decisive_engine, explained
 from lowtide.emulate.oracle.domains import domains
 from lowtide.emulate.oracle.draw import draw
+from lowtide.emulate.timing.flash import FlashModel, flash_model_named
+from lowtide.emulate.timing.model import Cycles
 from lowtide.emulate.witness.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.importer import IMPORTERS
@@ -76,6 +78,7 @@ def run_artifact(
     backend: str = "unicorn",
     kind: ArtifactKind = "object",
     witness: bool = False,
+    flash_model: str | None = None,
 ) -> RunResult:
     """Run a compiled network once and note in its report what was measured.
 
@@ -86,22 +89,32 @@ def run_artifact(
         backend: a name of `lowtide.emulate.BACKENDS`.
         kind: the shipped object file, or the embedded ELF (not on the host).
         witness: run it once more, and check that every load from the arena reads what the right layer stored.
+        flash_model: a name of `lowtide.emulate.timing.flash.FLASH_MODELS`: run it twice more, and model the cycles with
+            the wait states of that flash.
 
     Raises:
         InputError: the folder or an input is refused; or the code left its memory, took more stack than the report
             claims, or a load read what it should not: a folder may come from anybody.
-        UsageError: the backend can't run this target, or can't witness.
+        UsageError: the backend can't run this target, can't witness, or can't model cycles.
     """
     check_number("run", seed, "seed", 0, MOST_SEED)
+    flash = None if flash_model is None else flash_model_named(flash_model)
     try:
-        return _run(Path(directory), inputs, seed, backend, kind, witness=witness)
+        return _run(Path(directory), inputs, seed, backend, kind, witness=witness, flash=flash)
     except InternalError as error:
         remedy = "compile the model again; if the new folder fails too, that is a bug of lowtide: report it"
         raise InputError(error.stage, error.message, where=error.where or str(directory), remedy=remedy) from error
 
 
 def _run(
-    folder: Path, inputs: Sequence[Array | Path], seed: int, backend: str, kind: ArtifactKind, *, witness: bool
+    folder: Path,
+    inputs: Sequence[Array | Path],
+    seed: int,
+    backend: str,
+    kind: ArtifactKind,
+    *,
+    witness: bool,
+    flash: FlashModel | None,
 ) -> RunResult:
     """Do what `run_artifact` says; an `InternalError` tells what the folder's code did wrong."""
     view = load_artifact(folder)
@@ -115,6 +128,8 @@ def _run(
     _check_result(result, report, kind)
     if witness:
         result = replace(result, witnessed_loads=_witness(session, arrays, result, report, before))
+    if flash is not None:
+        result = replace(result, cycles=_cycles_with(session, arrays, flash, before))
     if result.instructions is not None and kind == "object":
         if load(folder).report.measured(None, None) != report.measured(None, None):
             raise InputError(
@@ -127,6 +142,13 @@ def _run(
 def _measured(report: Report, result: RunResult) -> Report:
     cycles = None if result.cycles is None else (result.cycles.count, result.cycles.model)
     return report.measured(result.instructions, result.stack_used_bytes, cycles)
+
+
+def _cycles_with(session: Session, inputs: Sequence[Array], flash: FlashModel, before: tuple[bytes, ...]) -> Cycles:
+    if not isinstance(session, UnicornSession):
+        raise UsageError("run", "only Unicorn can model flash", remedy="leave out --backend, or --flash-model")
+    session.held = before
+    return session.cycles_with(inputs, flash)
 
 
 def _witness(

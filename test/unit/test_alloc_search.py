@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
+from lowtide import compiled
 from lowtide.alloc import STRATEGIES, Buffer, Choice, Forbidden, Problem, Solution, arena_bound, solve, validate
 from lowtide.alloc.csv import capacity_in, read_table
-from lowtide.alloc.search import compiled
 from lowtide.alloc.search.climb import Climb
 from lowtide.alloc.search.restarts import Packing
 from lowtide.alloc.strategies.exact import improved

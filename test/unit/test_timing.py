@@ -150,7 +150,7 @@ def test_without_jumps_there_are_no_cycles() -> None:
 
 def test_milliseconds_and_names() -> None:
     assert Cycles(count=6_000_000, model="").milliseconds(120) == 50
-    assert TIMINGS["cortex-m4"].title == "cortex-m4, P = 2, no wait states"
+    assert TIMINGS["cortex-m4"].title() == "cortex-m4, P = 2, no wait states"
     assert {target.timing for target in TARGETS.values()} - {""} <= set(TIMINGS)
 
 

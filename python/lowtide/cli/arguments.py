@@ -229,6 +229,12 @@ def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
         help="run once more and check that every load from the arena reads what the right layer stored (unicorn)",
     )
     command.add_argument(
+        "--flash-model",
+        metavar="NAME",
+        help="model the cycles with the wait states and caches of this flash: f4, l4 (STM32), nrf52840; without it, "
+        "none (unicorn)",
+    )
+    command.add_argument(
         "--mhz", type=_megahertz, metavar="F", help="also print what the modelled cycles take at this clock"
     )
     command.add_argument("--save", type=Path, metavar="Y.npy", help="write the (first) output there")

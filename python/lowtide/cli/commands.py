@@ -46,6 +46,7 @@ def _run(arguments: Namespace, listen: Listener) -> Show:
         backend=arguments.backend,
         kind=kind,
         witness=arguments.witness,
+        flash_model=arguments.flash_model,
     )
     if arguments.save is not None:
         content = BytesIO()

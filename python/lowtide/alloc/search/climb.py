@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lowtide.alloc.liveness import live_pairs
 from lowtide.alloc.problem import Problem
-from lowtide.alloc.search.compiled import compiled
+from lowtide.compiled import compiled
 
 Ints = NDArray[np.int64]
 

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lowtide.alloc.search.board import Board, BufferState
-from lowtide.alloc.search.compiled import compiled
+from lowtide.compiled import compiled
 
 SOLVED = 0
 INFEASIBLE = 1

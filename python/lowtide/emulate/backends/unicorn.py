@@ -26,9 +26,11 @@ from lowtide.emulate.image.link import link_object
 from lowtide.emulate.machine.cores import core_of
 from lowtide.emulate.machine.machine import Machine, StrayAccessError
 from lowtide.emulate.machine.memory import Layout, make_layout
+from lowtide.emulate.machine.order import BlockOrder, Spans
 from lowtide.emulate.machine.trace import LoadHook, Recorder, Trace
 from lowtide.emulate.measure.profile import Profile
 from lowtide.emulate.timing.cycles import cycles_of
+from lowtide.emulate.timing.flash import FlashModel, flash_stalls
 from lowtide.emulate.timing.model import TIMINGS, Cycles
 from lowtide.errors import InternalError, UsageError
 
@@ -115,6 +117,36 @@ class UnicornSession:
         self._run_on(machine, inputs, inverted=False, count=False)
         return result, trace.resolved(hook.trace())
 
+    def cycles_with(self, inputs: Sequence[Array], flash: FlashModel) -> Cycles:
+        """Run twice more, and tell the modelled cycles where flash is slower than the core.
+
+        Raises:
+            UsageError: the target has no timing model, or there are more loads and blocks than fit the memory that is
+                set aside for them.
+            InternalError: as `run`, or the code computes something else when its loads are watched.
+        """
+        model = TIMINGS.get(self._artifact.target.timing)
+        if model is None:
+            raise UsageError("run", f"no timing model for {self._artifact.target.name}")
+        profile = self.profile(inputs)
+        machine = self._new_machine()
+        blocks, loads = BlockOrder(machine), LoadHook(machine, self.layout.flash)
+        try:
+            watched = self._run_on(machine, inputs, inverted=False, count=False)
+        except InternalError:
+            if blocks.full or loads.full:
+                raise UsageError("run", "the network is too large for a model of its flash") from None
+            raise
+        if any(
+            one.tobytes() != two.tobytes() for one, two in zip(profile.result.outputs, watched.outputs, strict=True)
+        ):
+            raise InternalError("run", "the code computes something else when its loads are watched")
+        trace = loads.trace()
+        loaded = Spans(trace.offsets, trace.offsets + trace.sizes)
+        stalls = flash_stalls(profile, blocks.spans(), loaded, flash)
+        assert profile.result.cycles is not None
+        return Cycles(count=profile.result.cycles.count + stalls, model=model.title(flash.title))
+
     def _recorded(self, inputs: Sequence[Array]) -> tuple[RunResult, Trace]:
         """Run once with the arena as a device."""
         machine = self._new_machine()
@@ -161,7 +193,7 @@ class UnicornSession:
         model = TIMINGS.get(self._artifact.target.timing)
         if model is None:
             return None
-        return Cycles(count=int(cycles_of(self._image.flash, machine.executed(), model).sum()), model=model.title)
+        return Cycles(count=int(cycles_of(self._image.flash, machine.executed(), model).sum()), model=model.title())
 
     def _explain(self, inputs: Sequence[Array], *, inverted: bool) -> None:
         """Run once more; raises `InternalError` with the first access that misses the memory, if there is one."""

@@ -83,10 +83,10 @@ def compiled_callbacks(name: str) -> tuple[int, int, int]:
     """Callbacks for Unicorn that are written in MLIR, so that none of them goes through Python.
 
     Args:
-        name: of a file beside this one, whose function `addresses` gives those of its three callbacks.
+        name: of a file beside this one, whose function `addresses` gives those of its callbacks, three at most.
 
     Returns:
-        the addresses.
+        the addresses, 0 where there are fewer.
     """
     source = Path(__file__).with_name(name)
     with make_context() as context:

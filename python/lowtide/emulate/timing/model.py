@@ -63,10 +63,9 @@ class TimingModel:
     durations: Mapping[Kind, int]
     refill: int = 2
 
-    @property
-    def title(self) -> str:
-        """The name with the conditions."""
-        return f"{self.name}, P = {self.refill}, no wait states"
+    def title(self, memory: str = "no wait states") -> str:
+        """The name with the conditions; `memory` says how fast memory is."""
+        return f"{self.name}, P = {self.refill}, {memory}"
 
 
 DIVIDE = 7

@@ -1,4 +1,4 @@
-"""Functions that numba compiles: the inner loops of the searches, at the speed of C."""
+"""Functions that numba compiles: inner loops at the speed of C."""
 
 from __future__ import annotations
 
