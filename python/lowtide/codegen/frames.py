@@ -93,9 +93,15 @@ def _register(instruction: capstone.CsInsn, operand: capstone.CsOperand) -> str 
 
 
 def _thumb(instructions: Iterator[capstone.CsInsn], reported: int) -> int:  # noqa: ARG001
-    # bfc rN, #0, #width: the copy of sp loses its low bits. Frames are multiples of 8 otherwise.
-    cleared = [i.operands[2].imm for i in instructions if i.mnemonic.startswith("bfc") and i.operands[1].imm == 0]
-    return max([0, *((1 << width) - 8 for width in cleared)])
+    lost = pushed = 0
+    for one in instructions:
+        # bfc rN, #0, #width: the copy of sp loses its low bits. Frames are multiples of 8 otherwise.
+        if one.mnemonic.startswith("bfc") and one.operands[1].imm == 0:
+            lost = max(lost, (1 << one.operands[2].imm) - 8)
+        # str rN, [sp, #-bytes]!: a piece of assembly borrows a register; no two at a time
+        if one.mnemonic.startswith("str") and one.writeback and one.reg_name(one.operands[1].mem.base) == "sp":
+            pushed = max(pushed, -one.operands[1].mem.disp)
+    return lost + pushed
 
 
 def _riscv(instructions: Iterator[capstone.CsInsn], reported: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from lowtide.arithmetic import DIVISIONS
 from lowtide.ir import IndexType, IntegerType, Operation, StringAttr, VectorType
 
@@ -33,6 +35,17 @@ _EASY_FLOATS = frozenset(
 )
 _INTRINSICS = {"smlad": "duals", "smla": "halves", "xta": "unpacks", "xtb": "unpacks"}
 """What an intrinsic counts as, by a part of its name."""
+
+
+ASSEMBLY = "llvm.inline_asm"
+_INSTRUCTIONS = {"ldr": "loads", "smlad": "duals", "smlabb": "halves", "smlatt": "halves"}
+"""What instructions of a piece of assembly count as; those that extend are unpacks."""
+
+
+def kinds_of_assembly(op: Operation) -> Counter[str]:
+    """How many of what the instructions of a piece of assembly are."""
+    lines = StringAttr(op.attributes["asm_string"]).value.split("\n")
+    return Counter(_INSTRUCTIONS.get(line.split()[0], "unpacks") for line in lines if line)
 
 
 def kind_of(op: Operation) -> str | None:

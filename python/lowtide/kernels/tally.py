@@ -14,7 +14,7 @@ import numpy as np
 from lowtide.arithmetic import Integers, calculated
 from lowtide.errors import InternalError
 from lowtide.ir import Block, IntegerAttr, Operation, Value
-from lowtide.kernels.operation_kinds import ADDRESS, kind_of
+from lowtide.kernels.operation_kinds import ADDRESS, ASSEMBLY, kind_of, kinds_of_assembly
 from lowtide.kernels.values import made_by
 from lowtide.normalise.analysis import defining
 
@@ -57,6 +57,9 @@ class Tally:
             elif op.name == "scf.if":
                 self._branch(op, total)
             else:
+                if op.name == ASSEMBLY:
+                    for kind, count in kinds_of_assembly(op).items():
+                        self.counts[kind] += count * total
                 kind = kind_of(op)
                 if kind is not None:
                     self.counts[kind] += total

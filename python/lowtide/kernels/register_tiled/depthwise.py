@@ -9,7 +9,7 @@ from lowtide.ir import Value, arith
 from lowtide.kernels.register_tiled.blocks import MOST_TAPS
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import Address, advanced, divided, fence, scaled
-from lowtide.kernels.register_tiled.microkernel import Sums, extended
+from lowtide.kernels.register_tiled.microkernel import Sums, Tap, extended
 from lowtide.kernels.register_tiled.sums import Pixels, SumEmitter, chosen, looped
 from lowtide.kernels.scalar import settled
 from lowtide.kernels.values import index_constant, word
@@ -107,6 +107,9 @@ class Depthwise(SumEmitter):
         self.layer.indices.bind(found.ky, ky)
         first = advanced(self.layer.input_row(self.row), start)
         step = found.columns.dilation * found.pixel
+        written = self._assembled(pixels, taps, first, weights, sums)
+        if written is not None:
+            return written
         sums = list(sums)
         for kx in range(found.columns.kernel):
             xs, ws = self.spread_pixels(first + kx * step, pixels), weights + kx * self.across
@@ -123,6 +126,28 @@ class Depthwise(SumEmitter):
             fence()
             return [[settled(total) for total in row] for row in sums]
         return sums
+
+    def _assembled(
+        self, pixels: Pixels, columns: Sequence[tuple[int, int]], first: Address, weights: Address, sums: Sums
+    ) -> Sums | None:
+        """`_row` where the core's microkernel has code for all columns at once."""
+        found = self.found
+        taps: list[Tap] = []
+        for kx in range(found.columns.kernel):
+            xs = self.spread_pixels(first + kx * found.columns.dilation * found.pixel, pixels)
+            here = {m: xs[m] for m, (left, right) in enumerate(columns) if left <= kx < right}
+            taps.append(Tap(weights + kx * self.across, here))
+        present = [tap for tap in taps if tap.inputs]
+        if found.multiplier != 1 or not present:
+            return None
+        made = self.microkernel.scale_row(sums, present, self.x_of(pixels), found.w)
+        if made is None:
+            return None
+        for tap in taps:
+            for m in range(pixels.count):
+                if m not in tap.inputs:
+                    made[m] = self._with_pad(pixels, made[m], [tap.weights])
+        return made
 
     def _products(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor) -> Sums:
         """Add the products of an element of each pixel's window for all channels of the block."""

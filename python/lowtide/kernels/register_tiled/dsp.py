@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from lowtide.ir import IntegerType, Value, llvm
+from lowtide.kernels.register_tiled import assembly
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import WORD, Address, load
-from lowtide.kernels.register_tiled.microkernel import Microkernel, Sums
+from lowtide.kernels.register_tiled.microkernel import Microkernel, Sums, Tap
 from lowtide.kernels.values import word
 
 
@@ -24,13 +25,15 @@ class Dsp(Microkernel):
     blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 3, 2: 2}))
     group: int = 4
     widens: bool = True
-    folds: bool = False
     unrolled: int = 64
     turn: int = 32
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Microkernel`."""
         words = count - count % WORD
+        if _assembles(sums, xs, ws, words, x, w):
+            sums = assembly.dot(sums, xs, ws, words, x, w)
+            return self._rest(sums, xs, ws, count, words, x, w)
         for k in range(0, words, WORD):
             # weights first: each serves all pixels of the block, whose words then pass through the same registers
             right = [_weights(address + k * w.nbytes, w) for address in ws]
@@ -39,9 +42,24 @@ class Dsp(Microkernel):
                 for n, pair in enumerate(right):
                     for a, b in zip(left, pair, strict=True):
                         row[n] = _intrinsic("smlad", a, b, row[n])
+        return self._rest(sums, xs, ws, count, words, x, w)
+
+    def _rest(
+        self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, words: int, x: Factor, w: Factor
+    ) -> Sums:
+        """Bytes behind the last whole word."""
         if words == count:
             return sums
         return super().dot(sums, [a + words for a in xs], [a + words * w.nbytes for a in ws], count - words, x, w)
+
+    def scale_row(self, sums: Sums, taps: Sequence[Tap], x: Factor, w: Factor) -> Sums | None:
+        """See `Microkernel`."""
+        inputs = [address for tap in taps for address in tap.inputs.values()]
+        reached = assembly.reachable(inputs, WORD) and assembly.reachable([tap.weights for tap in taps], WORD)
+        plain = not x.zero and not w.zero and w.nbytes == 1
+        if not reached or not plain or len(sums[0]) != self.group or len(sums) > self.pixels:
+            return None
+        return assembly.scale(sums, taps, x, w)
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
         """See `Microkernel`."""
@@ -54,6 +72,12 @@ class Dsp(Microkernel):
                 row[half] = _intrinsic("smlabb", a, b, row[half])
                 row[half + 2] = _intrinsic("smlatt", a, b, row[half + 2])
         return sums
+
+
+def _assembles(sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> bool:
+    """Whether there is assembly for that: zero points are elsewhere, and two registers reach all bytes."""
+    reached = assembly.reachable(xs, count) and assembly.reachable(ws, count * w.nbytes)
+    return count > 0 and reached and not x.zero and not w.zero and assembly.dot_fits(len(sums), len(sums[0]))
 
 
 def _weights(address: Address, factor: Factor) -> tuple[Value, Value]:

@@ -76,6 +76,19 @@ def extended(address: Address, factor: Factor) -> Value:
 
 
 @dataclass(frozen=True)
+class Tap:
+    """One column of a row of depthwise windows.
+
+    Attributes:
+        weights: of four channels.
+        inputs: by the pixel's number in the block, four channels of what is under this column of its window.
+    """
+
+    weights: Address
+    inputs: Mapping[int, Address]
+
+
+@dataclass(frozen=True)
 class Microkernel:
     """Multiplies and adds in the registers of a core; this one a byte at a time, which every core can.
 
@@ -117,6 +130,11 @@ class Microkernel:
                 # or the scheduler puts the loads of all bytes first
                 fence()
         return sums
+
+    def scale_row(self, sums: Sums, taps: Sequence[Tap], x: Factor, w: Factor) -> Sums | None:
+        """`scale` for all columns of a row of windows at once; None where there is no code for that."""
+        del sums, taps, x, w
+        return None
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
         """Add to sums[m][c] the product of byte c from xs[m] and byte c from ws, for the channels of a group."""
