@@ -40,3 +40,10 @@ def _check(model: Path, target: str) -> None:
     found = predict(model, target_named(target), "free")
     assert found.measured_on == target
     assert found.error is not None and abs(found.error) < MOST
+
+
+def test_cycles_of_a_core_with_a_timing_model() -> None:
+    found = predict(DIGITS, target_named("cortex-m4"), "free")
+    assert found.cycles_error is not None and abs(found.cycles_error) < 0.15
+    assert found.predicted.cycles > found.predicted.instructions
+    assert predict(DIGITS, target_named("rv32imac"), "free").cycles_error is None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import unicorn
 from capstone import CS_ARCH_ARM, CS_MODE_MCLASS, CS_MODE_THUMB, Cs
+from command import DIGITS, lowtide, refused
 
 from lowtide.artifact import Artifact
 from lowtide.emulate import load_artifact
@@ -18,6 +22,7 @@ from lowtide.emulate.timing.cycles import cycles_of
 from lowtide.emulate.timing.model import DIVIDE, TIMINGS, Cycles
 from lowtide.errors import InternalError
 from lowtide.targets import TARGETS
+from lowtide.verification import run_artifact
 
 # As an assembler encodes it.
 CODE = {
@@ -193,3 +198,23 @@ def test_a_network_takes_more_cycles_than_instructions_and_always_the_same(digit
     assert first.instructions is not None
     assert first.instructions < first.cycles.count < 2 * first.instructions
     assert session.run(inputs, count=False).cycles is None
+
+
+def test_a_run_prints_cycles_and_time_with_their_model(digits: Artifact, tmp_path: Path) -> None:
+    folder = shutil.copytree(digits.directory, tmp_path / "out")
+    cycles = run_artifact(folder).cycles
+    assert cycles is not None
+    printed = lowtide("run", folder, "--mhz", "100").out
+    assert f"{cycles.count:,} (modelled: cortex-m4, P = 2, no wait states)" in printed
+    assert f"{cycles.count / 100_000:.3f} ms at 100 MHz" in printed
+    assert "no cycles where nothing is counted" in lowtide("run", folder, "--backend", "host", "--mhz", "1").out
+    assert "not a clock in MHz" in refused(2, "run", folder, "--mhz", "0")
+
+
+def test_a_core_without_a_model_has_no_cycles(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert lowtide("compile", DIGITS, "--target", "rv32imac", "-o", folder).code == 0
+    assert "cycles" not in lowtide("run", folder).out
+    assert "no timing model for rv32imac" in lowtide("run", folder, "--mhz", "100").out
+    assert "no timing model for rv32imac" in refused(2, "run", folder, "--flash-model", "f4")
+    assert json.loads((folder / "report.json").read_text())["cycles"] is None

@@ -38,6 +38,12 @@ class Prediction:
         counted = self.figures.instructions
         return None if counted is None else self.predicted.instructions / counted - 1
 
+    @property
+    def cycles_error(self) -> float | None:
+        """The same of the cycles that were modelled; None where the core has no timing model."""
+        modelled = self.figures.cycles
+        return self.predicted.cycles / modelled - 1 if modelled and self.predicted.cycles else None
+
 
 def predict(
     model: Path, target: Target, objective: Objective, *, listen: Callable[[str], None] = lambda _: None
@@ -69,11 +75,14 @@ def lines(rows: Sequence[Prediction], width: int, *, markdown: bool) -> list[str
         ("target", lambda row: row.figures.target),
         ("instructions predicted", lambda row: f"{row.predicted.instructions:,.0f}"),
         ("counted", lambda row: number(row.figures.instructions)),
-        ("error", lambda row: "–" if row.error is None else f"{100 * row.error:+.1f} %"),
+        ("error", lambda row: _part(row.error)),
         ("loads predicted", lambda row: f"{row.predicted.loads:,.0f}"),
         ("counted ", lambda row: number(row.figures.mix and row.figures.mix.loads)),
         ("stores predicted", lambda row: f"{row.predicted.stores:,.0f}"),
         ("counted  ", lambda row: number(row.figures.mix and row.figures.mix.stores)),
+        ("cycles predicted", lambda row: "–" if row.cycles_error is None else f"{row.predicted.cycles:,.0f}"),
+        ("modelled", lambda row: number(row.figures.cycles)),
+        ("error ", lambda row: _part(row.cycles_error)),
     )
     borrowed = [
         f"{row.figures.target} is predicted with the coefficients of {row.measured_on}."
@@ -81,3 +90,7 @@ def lines(rows: Sequence[Prediction], width: int, *, markdown: bool) -> list[str
         if row.measured_on != row.figures.target
     ]
     return [*lines_of(cells, rows, 2, width, markdown=markdown), *dict.fromkeys(borrowed)]
+
+
+def _part(error: float | None) -> str:
+    return "–" if error is None else f"{100 * error:+.1f} %"

@@ -46,10 +46,12 @@ def samples_of(model: Path, target: Target, objective: Objective) -> list[Sample
 
 def _sample(network: str, counts: ExecutedCounts, parts: Sequence[LayerFigures]) -> Sample:
     mixes = [part.mix for part in parts]
+    cycles = [part.cycles for part in parts if part.cycles is not None]
     return Sample(
         network,
         counts,
         sum(mix.instructions for mix in mixes),
         sum(mix.loads for mix in mixes),
         sum(mix.stores for mix in mixes),
+        sum(cycles) if len(cycles) == len(parts) else None,
     )

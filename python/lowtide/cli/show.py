@@ -74,7 +74,8 @@ def show_run(console: Console, result: RunResult, report: Report, megahertz: flo
         if value is not None:
             console.print(f"{name:<14}{value:>14,} {note}", highlight=False)
     if megahertz is not None and result.cycles is None:
-        console.print(f"no timing model for {report.target}" if result.instructions is not None else "no cycles")
+        counted = result.instructions is not None
+        console.print(f"no timing model for {report.target}" if counted else "no cycles where nothing is counted")
     if result.witnessed_loads is not None:
         loads = f"all {result.witnessed_loads:,} loads from the arena"
         console.print(f"witness: {loads} read what the right one of {len(report.layers)} layers stored")

@@ -106,9 +106,10 @@ def _row(sample: Sample) -> dict[str, object]:
         "instructions": sample.instructions,
         "loads": sample.loads,
         "stores": sample.stores,
+        **({} if sample.cycles is None else {"cycles": sample.cycles}),
     }
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:
     executed = ExecutedCounts(row["layer"], Work(row["form"], **row["work"]), row["part"], row["calls"])
-    return Sample(row["network"], executed, row["instructions"], row["loads"], row["stores"])
+    return Sample(row["network"], executed, row["instructions"], row["loads"], row["stores"], row.get("cycles"))

@@ -13,7 +13,8 @@ from lowtide.errors import UsageError
 Coefficients = Mapping[str, Mapping[str, float]]
 """Coefficients by what is predicted (`PREDICTED`), then by feature; what is left out is 0."""
 
-PREDICTED = ("instructions", "loads", "stores")
+PREDICTED = ("instructions", "loads", "stores", "cycles")
+"""What there are coefficients for; of cycles only where the core has a timing model."""
 SMALL = 3000
 """Layers of fewer instructions count less, as they do in a network."""
 TRUST = 0.02
@@ -30,6 +31,7 @@ class Sample:
         network: what it is a layer of.
         counts: of what was run.
         instructions, loads, stores: of its function, in one inference.
+        cycles: of these instructions by the timing model of the core, or None where it has none.
     """
 
     network: str
@@ -37,13 +39,14 @@ class Sample:
     instructions: int
     loads: int
     stores: int
+    cycles: int | None = None
 
 
 def fit(samples: Sequence[Sample]) -> dict[str, Coefficients]:
     """The coefficients by form of the kernel.
 
     A kind of operation that hardly occurs in the measurements keeps about what one would expect: an instruction for
-    anything but a rotation, a load for a load, a store for a store.
+    anything but a rotation, a load for a load, a store for a store, a cycle for an instruction and two for a load.
 
     Raises:
         UsageError: scipy, which only fitting needs, is not installed.
@@ -63,6 +66,8 @@ def _fit_form(samples: Sequence[Sample]) -> Coefficients:
     importance = np.array([s.instructions / (s.instructions + SMALL) for s in samples])
     found: dict[str, Mapping[str, float]] = {}
     for what in PREDICTED:
+        if any(getattr(sample, what) is None for sample in samples):
+            continue
         measured = np.array([getattr(sample, what) for sample in samples], np.float64)
         weight = importance / np.maximum(measured, 1.0)
         prior = TRUST * np.sqrt(len(samples)) * np.eye(len(FEATURES))
@@ -75,6 +80,7 @@ def _fit_form(samples: Sequence[Sample]) -> Coefficients:
 
 
 def _expected(what: str, feature: str) -> float:
-    if what == "instructions":
-        return 0.0 if feature == "rotations" else 1.0
+    if what in ("instructions", "cycles"):
+        slow = what == "cycles" and feature == "loads"
+        return 0.0 if feature == "rotations" else 2.0 if slow else 1.0
     return 1.0 if what == feature else 0.0

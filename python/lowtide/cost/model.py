@@ -1,28 +1,37 @@
-"""Instructions, loads and stores of a plan, predicted with coefficients that were measured."""
+"""Instructions, loads, stores and cycles of a plan, predicted with coefficients that were measured."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lowtide.cost.fit import PREDICTED, Coefficients
+from lowtide.cost.fit import Coefficients
 from lowtide.cost.operation_counts import BY_PIXELS, FEATURES, LOOPS, ExecutedCounts, Work
 
 
 @dataclass(frozen=True)
 class Cost:
-    """The predicted instructions, loads and stores of one inference, or of a part of one."""
+    """The predicted instructions, loads, stores and cycles of one inference, or of a part of one.
+
+    Cycles are those of the timing model of the core that was measured; they are 0 where it has none.
+    """
 
     instructions: float = 0.0
     loads: float = 0.0
     stores: float = 0.0
+    cycles: float = 0.0
 
     def times(self, factor: float) -> Cost:
         """The cost of so many of them."""
-        return Cost(self.instructions * factor, self.loads * factor, self.stores * factor)
+        return Cost(self.instructions * factor, self.loads * factor, self.stores * factor, self.cycles * factor)
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.instructions + other.instructions, self.loads + other.loads, self.stores + other.stores)
+        return Cost(
+            self.instructions + other.instructions,
+            self.loads + other.loads,
+            self.stores + other.stores,
+            self.cycles + other.cycles,
+        )
 
 
 @dataclass(frozen=True)
@@ -56,8 +65,8 @@ class CostModel:
         coefficients = self.forms[near if near in self.forms else "general"]
         features = counts.features()
         found = {
-            what: sum(coefficients[what].get(name, 0.0) * value for name, value in zip(FEATURES, features, strict=True))
-            for what in PREDICTED
+            what: sum(of_one.get(name, 0.0) * value for name, value in zip(FEATURES, features, strict=True))
+            for what, of_one in coefficients.items()
         }
         return Cost(**found)
 
