@@ -191,7 +191,7 @@ TENSORS: list[TensorChange] = [
     ("image", {"type": 77}, "its type is type 77"),
     ("image", {"shape": (1, 8, 0, 3), "signature": ()}, "has a dimension below 1"),
     ("image", {"shape": (1, 1 << 20, 1 << 20, 3), "signature": ()}, "more than"),
-    ("image", {"shape": (2, 8, 8, 3), "signature": ()}, "its batch is 2, not 1"),
+    ("image", {"shape": (2, 8, 8, 3), "signature": ()}, "declared as [1, 4, 4, 4], and its operands make [2, 4, 4, 4]"),
     ("image", {"signature": (-1, -1, 8, 3)}, "dimension 1 is dynamic"),
     ("image", {"signature": (8, 3)}, "the shape signature of tensor 0 has 2 dimensions, its shape 4"),
     ("image", {"shape": (1,) * 9}, "has 9 dimensions"),
