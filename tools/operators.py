@@ -55,9 +55,9 @@ _BYTES = "`map`; floats: `general`"
 _REDUCED, _SOME = "`pool`, `general`", "`map`, `general`"
 _CONSTANT = "what says the shape or place, where it is computed"
 KINDS: Sequence[Kind] = (
-    Kind("CONV_2D", _ROWS, _WEIGHTS, _MICRO, "computed weights; more than 1,024 groups"),
-    Kind("DEPTHWISE_CONV_2D", _ROWS, _WEIGHTS, _MICRO, "computed weights"),
-    Kind("FULLY_CONNECTED", _SUMS, _WEIGHTS, _MICRO, "computed weights; shuffled ones"),
+    Kind("CONV_2D", _ROWS, _WEIGHTS, _MICRO, "more than 1,024 groups"),
+    Kind("DEPTHWISE_CONV_2D", _ROWS, _WEIGHTS, _MICRO),
+    Kind("FULLY_CONNECTED", _SUMS, _WEIGHTS, _MICRO, "shuffled weights"),
     Kind("TRANSPOSE_CONV", _ROWS, _WEIGHTS, _MICRO, "computed weights; strides that make 2²⁶ elements"),
     Kind("BATCH_MATMUL", _ROWS, "`register_tiled`, `general`", _MICRO, "operands of one dimension"),
     Kind("AVERAGE_POOL_2D MAX_POOL_2D", _ROWS, "`pool`; floats: `general`", _MICRO),
@@ -127,6 +127,13 @@ up to them.
 Every operator is refused, with its place, where its operands do not fit each other: other ranks, axes that are not
 there, scales that are missing, 0 or no numbers. `lowtide inspect` tells all that stands in the way of a model at
 once.
+
+Of fused activations TANH and SIGN_BIT are passed over: LiteRT bounds nothing by them.
+
+## Weights that are computed
+
+Convolutions and dense layers whose weights or bias the network computes itself read them as they are stored, by
+`general`; those with constants have them packed. Of bytes without a sign they are refused.
 
 ## Weights that are stored smaller
 

@@ -110,7 +110,7 @@ def test_reciprocals_in_fixed_point() -> None:
         (pair("ADD_N", [(4,), (1,), (4,)], ["float32"] * 3), "different shapes"),
         (pair("ADD_N", [(4,)] * 3, ["int8"] * 3, ((0.1, 0), (0.2, 0), (0.2, 0))), "different scales"),
         (pair("FLOOR_DIV", [(4,)] * 3, ["int8"] * 3, ((0.1, 0),) * 3), "its input is INT8; lowtide takes FLOAT32"),
-        (pair("DIV", [(4,)] * 3, ["float32"] * 3, fused_activation_function=4), "fused_activation_function is 4"),
+        (pair("DIV", [(4,)] * 3, ["float32"] * 3, fused_activation_function=6), "fused_activation_function is 6"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path: Path, build: Build, said: str) -> None:

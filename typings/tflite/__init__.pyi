@@ -4,6 +4,7 @@ class ActivationFunctionType:
     NONE: int
     RELU: int
     RELU6: int
+    SIGN_BIT: int
     RELU_N1_TO_1: int
     TANH: int
 

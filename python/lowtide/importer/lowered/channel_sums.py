@@ -73,7 +73,7 @@ def dense(data: Value, weights: Value, kind: Type) -> Value:
 
 
 def rescaled_channels(
-    sums: Value, scales: Sequence[tuple[int, int]], bias: Array | None, stored: Stored, *, wide: bool
+    sums: Value, scales: Sequence[tuple[int, int]], bias: Array | Value | None, stored: Stored, *, wide: bool
 ) -> Value:
     """Sums, whose last dimension is the channel, with their bias, rescaled as LiteRT does and stored.
 
@@ -81,12 +81,14 @@ def rescaled_channels(
         sums: of 32 or 64 bits.
         scales: mantissa and exponent that a channel's sums are multiplied by: one for all, or one each; not below 0
             where they are not wide.
-        bias: one number a channel; None without.
+        bias: one number a channel, a value where it is computed; None without.
         stored: what becomes of them.
         wide: LiteRT has 64 bits for the sums and rounds once; else 32, and it rounds twice.
     """
     bits = 64 if wide else 32
-    extra: list[Value] = [] if bias is None else [constant(bias.astype(f"int{bits}"))]
+    extra: list[Value] = []
+    if bias is not None:
+        extra.append(bias if isinstance(bias, Value) else constant(bias.astype(f"int{bits}")))
     if len(set(scales)) > 1:
         multipliers = [reduced(mantissa) if wide else mantissa for mantissa, _ in scales]
         shifts = [(15 if wide else 31) - exponent for _, exponent in scales]
@@ -98,7 +100,8 @@ def rescaled_channels(
         if wide and total.type != integer(64):
             total = extended(total, bits=64)
         if bias is not None:
-            total = arith.addi(total, rest.pop(0))
+            term = rest.pop(0)
+            total = arith.addi(total, term if term.type == total.type else extended(term, bits=bits))
         multiplier, shift = rest or _numbers(scales[0], wide=wide)
         if wide and rest:
             multiplier, shift = extended(multiplier, bits=64), extended(shift, bits=64)
@@ -117,8 +120,12 @@ def _numbers(scale: tuple[int, int], *, wide: bool) -> tuple[Value, Value]:
     return number(integer(32), mantissa), number(integer(8), 31 - exponent)
 
 
-def with_bias(sums: Value, bias: Array | None) -> Value:
+def with_bias(sums: Value, bias: Array | Value | None) -> Value:
     """Sums of floats, whose last dimension is the channel, with their bias."""
     if bias is None:
         return sums
-    return elementwise([sums, constant(bias)], element_of(sums), lambda scalars: arith.addf(scalars[0], scalars[1]))
+    return elementwise(
+        [sums, bias if isinstance(bias, Value) else constant(bias)],
+        element_of(sums),
+        lambda scalars: arith.addf(scalars[0], scalars[1]),
+    )

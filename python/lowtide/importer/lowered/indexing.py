@@ -25,7 +25,7 @@ from lowtide.importer.lowered.builder import (
 from lowtide.importer.lowered.functions import to_float
 from lowtide.importer.lowered.lowering import Lowering
 from lowtide.importer.lowered.scalars import clamped, extended
-from lowtide.importer.tflite.model import Shape
+from lowtide.importer.tflite.model import Operator, Shape, Tensor
 from lowtide.importer.tflite.operands import INTEGERS, Operands, ShapeError, axis_of
 from lowtide.importer.tflite.operators import ALL_TYPES, OpSpec, Option
 from lowtide.ir import AffineExpr, AffineMap, IntegerType, Value, arith
@@ -127,7 +127,7 @@ def _gather(call: Call) -> Sequence[Value]:
     """Parts of an axis by their indices, of each batch by its own."""
     source, indices = call.value(0), call.value(1)
     shape, made = shape_of(source), call.outputs[0].shape
-    batches = axis_of(call.option("batch_dims"), len(shape_of(indices)) + 1)
+    batches = _batches(call.option("batch_dims"), len(shape_of(indices)))
     axis = axis_of(call.option("axis"), len(shape))
     rank, picked = len(made), len(shape_of(indices)) - batches
     own = [AffineExpr.get_dim(i) for i in (*range(batches), *range(axis, axis + picked))]
@@ -187,11 +187,24 @@ def _within(operands: Operands, position: int, extents: Sequence[int]) -> None:
             raise ShapeError(f"it has an index outside 0…{extent - 1}")
 
 
+def _batches(option: int, rank: int) -> int:
+    """How many axes of indices are batches; a number below 0 leaves out so many of them from behind."""
+    if not -rank <= option <= rank:
+        raise ShapeError(f"its batch_dims is {option}, and its indices have {rank} dimensions")
+    return option + rank if option < 0 else option
+
+
+def _has_batches(operator: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> bool:
+    """Whether a GATHER goes by batches."""
+    del inputs, outputs
+    return bool(operator.options.get("batch_dims", 0))
+
+
 def _gather_shape(operands: Operands) -> Sequence[Shape]:
     shape, indices = operands.shape(0), operands.shape(1)
-    axis, batches = axis_of(operands.option("axis"), len(shape)), operands.option("batch_dims")
+    axis = axis_of(operands.option("axis"), len(shape))
     _index_tensor(operands, 1)
-    batches = axis_of(batches, len(indices) + 1)
+    batches = _batches(operands.option("batch_dims"), len(indices))
     if batches > axis or shape[:batches] != indices[:batches]:
         shapes = f"{list(shape)} and {list(indices)}"
         raise ShapeError(
@@ -323,7 +336,7 @@ LOWERED: Mapping[int, Sequence[Lowering]] = {
             _moves(_O.GatherOptions, _AXIS, Option("batch_dims"), inputs=2),
             _gather_shape,
             _gather,
-            when=lambda operator, _: bool(operator.options.get("batch_dims", 0)),
+            when=_has_batches,
         ),
     ),
 }

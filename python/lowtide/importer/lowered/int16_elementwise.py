@@ -16,6 +16,7 @@ from lowtide.importer.lowered.int16_scalars import (
     activation_range,
     bounds_of,
     factor,
+    high_product,
     logistic,
     rescaled_by,
     scaled_to_table,
@@ -26,7 +27,8 @@ from lowtide.importer.lowered.int16_scalars import (
     tanh,
 )
 from lowtide.importer.lowered.lowering import Lowering
-from lowtide.importer.lowered.scalars import extended
+from lowtide.importer.lowered.roots import inverse_root
+from lowtide.importer.lowered.scalars import extended, fixed_point, rescaled, truncated
 from lowtide.importer.tflite.model import Shape
 from lowtide.importer.tflite.operands import Operands
 from lowtide.importer.tflite.operators import SUPPORTED, OpSpec
@@ -38,6 +40,9 @@ INT16 = (_T.INT16,)
 _SHIFT = 15
 """Bits by which LiteRT lifts the summands of int16 before it brings them to one scale."""
 _MADE_SCALE = 1 / 32768
+_ROOT_BITS = 20
+_LEAST_ROOT_EXPONENT, _MOST_ROOT_EXPONENT = -31, 29
+"""Powers of two that TOSA's apply_scale multiplies by."""
 _Scalars = Sequence[Value]
 
 
@@ -166,6 +171,26 @@ def _abs(call: Call) -> Sequence[Value]:
     return _made(call, body)
 
 
+def _reciprocal_root(call: Call) -> Sequence[Value]:
+    """RSQRT: 1/√x with 20 bits of fraction, then rescaled; of 0 the greatest number, and of those below it."""
+    (scale, given), (made, zero) = call.scale(0), call.scale_made()
+    real = 1 / (math.sqrt(scale) * made)
+    mantissa, exponent = fixed_point(real)
+    exponent -= _ROOT_BITS
+    if exponent > _MOST_ROOT_EXPONENT or exponent < _LEAST_ROOT_EXPONENT:
+        call.refuse(f"its roots are multiplied by {real:.6g}, which its output cannot hold", "export the model again")
+
+    def body(scalars: _Scalars) -> Value:
+        x = _offset(scalars[0], given)
+        root, shift = inverse_root(arith.maxsi(x, i32(1)))
+        root = high_product(arith.shli(i32(1), arith.subi(i32(_ROOT_BITS), shift)), root)
+        found = extended(_stored(rescaled(root, mantissa, exponent), zero))
+        above = arith.cmpi(arith.CmpIPredicate.sgt, x, i32(0))
+        return truncated(arith.select(above, found, i32(GREATEST)), 16)
+
+    return _made(call, body)
+
+
 def _by_table(
     name: str, function: Callable[[Value, Value], Value], pot: tuple[int, ...]
 ) -> Callable[[Call], Sequence[Value]]:
@@ -214,6 +239,11 @@ LOWERED: Mapping[int, Sequence[Lowering]] = {
     _B.RELU6: of_int16(_B.RELU6, _relu6),
     _B.LOGISTIC: of_int16(_B.LOGISTIC, _by_table("LOGISTIC", logistic, (0,))),
     _B.TANH: of_int16(_B.TANH, _by_table("TANH", tanh, (0, 1))),
+    _B.RSQRT: (
+        Lowering(
+            OpSpec(same_type=(0,), output_types=INT16, input_types=INT16), shapes_as_ever, _reciprocal_root, INT16
+        ),
+    ),
     _B.ABS: (
         Lowering(
             OpSpec(_O.AbsOptions, same_type=(0,), output_types=INT16, input_types=INT16), shapes_as_ever, _abs, INT16

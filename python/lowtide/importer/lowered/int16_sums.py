@@ -268,11 +268,11 @@ def _shapes(operands: Operands) -> Sequence[Shape]:
     if operands.operator.code == BuiltinOperator.TRANSPOSE_CONV:
         _check_transposed_operands(operands)
         return _transposed_shapes(operands)
-    _check_bias(operands, 2, _BIASES if operands.operator.code == BuiltinOperator.CONV_2D else (TensorType.INT64,))
+    check_bias(operands, 2, _BIASES if operands.operator.code == BuiltinOperator.CONV_2D else (TensorType.INT64,))
     return output_shapes(operands.operator, operands.inputs, operands.declared)
 
 
-def _check_bias(operands: Operands, position: int, types: tuple[int, ...]) -> Tensor | None:
+def check_bias(operands: Operands, position: int, types: tuple[int, ...]) -> Tensor | None:
     """The bias, if there is one and it is of a type that LiteRT Micro adds there."""
     bias = operands.inputs[position] if position < len(operands.inputs) else None
     if bias is not None and bias.type not in types:
@@ -282,7 +282,7 @@ def _check_bias(operands: Operands, position: int, types: tuple[int, ...]) -> Te
 
 def _check_transposed_operands(operands: Operands) -> None:
     """What `check` sees to for other convolutions, whose operands are in another order."""
-    bias, out = _check_bias(operands, 3, (TensorType.INT16, TensorType.INT64)), operands.shape(1, 4)[0]
+    bias, out = check_bias(operands, 3, (TensorType.INT16, TensorType.INT64)), operands.shape(1, 4)[0]
     if bias is not None and bias.elements != out:
         raise ShapeError(f"its bias has {bias.elements} elements, not {out}")
     weights = operands.inputs[1]

@@ -8,6 +8,8 @@ from itertools import chain
 from lowtide.importer.lowered import (
     arithmetic,
     comparisons,
+    computed_weights,
+    copies,
     indexing,
     int16_conversions,
     int16_elementwise,
@@ -26,7 +28,21 @@ from lowtide.importer.lowered.lowering import Lowering
 from lowtide.importer.tflite.model import Model, Operator, Tensor
 
 _INT16 = (int16_sums, int16_elementwise, int16_reductions, int16_conversions, int16_softmax)
-_KINDS = (*_INT16, unary, comparisons, arithmetic, reductions, indexing, resize, softmax, lstm, svdf, joined)
+_KINDS = (
+    computed_weights,
+    *_INT16,
+    unary,
+    comparisons,
+    copies,
+    arithmetic,
+    reductions,
+    indexing,
+    resize,
+    softmax,
+    lstm,
+    svdf,
+    joined,
+)
 _FILES: Sequence[Mapping[int, Sequence[Lowering]]] = tuple(kind.LOWERED for kind in _KINDS)
 LOWERED: Mapping[int, tuple[Lowering, ...]] = {
     code: tuple(chain.from_iterable(file.get(code, ()) for file in _FILES)) for file in _FILES for code in file

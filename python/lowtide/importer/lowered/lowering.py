@@ -34,7 +34,7 @@ class Lowering:
         data: the operand that holds what is computed with; in a few operators the first is an axis or a shape.
         made: element types of the first output for which this is the lowering; None for all.
         states: positions of the operands that keep their value from one run to the next and that the operator changes.
-        when: whether it is that of an operator, by its options and outputs; None for all.
+        when: whether it is that of an operator, by its options, operands and outputs; None for all.
     """
 
     spec: OpSpec
@@ -44,11 +44,11 @@ class Lowering:
     data: int = 0
     made: tuple[int, ...] | None = None
     states: States = no_states
-    when: Callable[[Operator, Sequence[Tensor]], bool] | None = None
+    when: Callable[[Operator, Sequence[Tensor | None], Sequence[Tensor]], bool] | None = None
 
     def takes(self, operator: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> bool:
         """Whether it is for an operator with these operands and outputs."""
-        if self.when is not None and not self.when(operator, outputs):
+        if self.when is not None and not self.when(operator, inputs, outputs):
             return False
         data = inputs[self.data] if self.data < len(inputs) else None
         given = self.types is None or (data is not None and data.type in self.types)

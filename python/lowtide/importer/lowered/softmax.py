@@ -194,8 +194,9 @@ def _row_shape(operands: Operands) -> Sequence[Shape]:
     return [operands.shape()]
 
 
-def _is_other(operator: Operator, outputs: Sequence[Tensor]) -> bool:
+def _is_other(operator: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> bool:
     """Whether it is a softmax that the converter does not take."""
+    del inputs
     return operator.options.get("beta", 0.0) != 1.0 or any(tensor.type == TensorType.INT16 for tensor in outputs)
 
 

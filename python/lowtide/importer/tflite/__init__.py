@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from lowtide.errors import InputError, LowtideError
 from lowtide.importer.lowered.library import is_lowered
+from lowtide.importer.tflite.activations import without_idle_activations
 from lowtide.importer.tflite.check import check, objections, sound_operators
 from lowtide.importer.tflite.converter import convert
 from lowtide.importer.tflite.customs import translate
@@ -113,7 +114,7 @@ def _prepared(path: Path, until: Sequence[str], shapes: Shapes) -> Model:
     where, data = str(path), contents(path)
     model = remember(read(data, where), partial(read_others, data, where), where)
     model = without_unused(cut_until(model, until, where) if until else needed(model))
-    return needed(fold(plain_weights(translate(with_shapes(model, shapes, where)))))
+    return needed(fold(plain_weights(without_idle_activations(translate(with_shapes(model, shapes, where))))))
 
 
 def explain_refusal(path: Path, until: Sequence[str], shapes: Shapes, first: InputError) -> InputError:

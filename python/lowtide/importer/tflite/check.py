@@ -35,7 +35,6 @@ _WEIGHTS = {
     BuiltinOperator.FULLY_CONNECTED: (2, 0),
 }
 """Rank of the weights and their axis of output channels."""
-_WITH_BATCH = 4
 _QUANTISED = {TensorType.INT8: (-128, 127), TensorType.UINT8: (0, 255), TensorType.INT16: (-(1 << 15), (1 << 15) - 1)}
 _NO_CASTS = {(TensorType.FLOAT32, TensorType.INT64), (TensorType.INT64, TensorType.FLOAT32)}
 """On 32-bit cores conversions between floats and 64 bits are calls of the compiler's library."""
@@ -104,8 +103,6 @@ class _Check:
         used = {i for op in model.operators for i in (*op.inputs, *op.outputs) if i >= 0}
         for index in sorted(used.union(model.inputs, model.outputs)):
             yield partial(self._tensor, model.tensors[index])
-        for index in model.own_inputs:
-            yield partial(self._batch, model.tensors[index])
         for number in range(len(model.states)):
             yield partial(self._state, number)
         for operator in model.operators:
@@ -175,14 +172,6 @@ class _Check:
         for index in self._model.outputs:
             if index not in ready:
                 self._refuse(f"output {tensors[index]}", "no operator computes this output")
-
-    def _batch(self, tensor: Tensor) -> None:
-        if len(tensor.shape) == _WITH_BATCH and tensor.shape[0] != 1:
-            self._refuse(
-                f"input {tensor}",
-                f"its batch is {tensor.shape[0]}, not 1",
-                "export the model with batch 1 or a dynamic batch",
-            )
 
     def _state(self, number: int) -> None:
         """What a run leaves in a variable is what the next one reads."""

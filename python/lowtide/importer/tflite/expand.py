@@ -5,16 +5,18 @@ None of this changes what the network computes. It comes after `check`, on whose
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import numpy as np
 from tflite import ActivationFunctionType, BuiltinOperator
 
 from lowtide.importer.lowered.library import is_lowered
 from lowtide.importer.tflite.dilation import dilate
 from lowtide.importer.tflite.grouped import as_depthwise, groups_of, part_of
 from lowtide.importer.tflite.layout_shapes import split_sizes
-from lowtide.importer.tflite.model import Model, Operator
+from lowtide.importer.tflite.model import DTYPES, Model, Operator, Shape
 from lowtide.importer.tflite.nearest import enlarge
 from lowtide.importer.tflite.operands import Operands, axis_of
 from lowtide.importer.tflite.rewrite import Rewrite
@@ -189,6 +191,55 @@ def _transpose(rewrite: Rewrite, operator: Operator) -> None:
     rewrite.operators.append(operator)
 
 
+def _matrices(rewrite: Rewrite, operator: Operator) -> None:
+    """BATCH_MATMUL with operands of one batch dimension, of the same extent: others are broadcast first.
+
+    Where all matrices of the left are multiplied by the same one, their rows are those of one matrix.
+    """
+    left, right = (rewrite.tensors[index].shape for index in operator.inputs)
+    target = operator.outputs[0]
+    batch = np.broadcast_shapes(left[:-2], right[:-2])
+    if left[:-2] == right[:-2] or math.prod(batch) == 1:
+        rewrite.operators.append(operator)
+        return
+    made = rewrite.tensors[target].shape
+    if math.prod(right[:-2]) == 1 and not operator.options.get("adj_x", 0):
+        shapes = [(math.prod(left[:-1]), left[-1]), right[-2:], (math.prod(made[:-1]), made[-1])]
+        inputs = list(operator.inputs)
+    else:
+        inputs = [_repeated(rewrite, operator, position, batch) for position in range(2)]
+        shapes = [(math.prod(batch), *shape[-2:]) for shape in (left, right, made)]
+    for position, shape in enumerate(shapes[:2]):
+        inputs[position] = _reshaped(rewrite, operator, inputs[position], shape, f"flat{position}")
+    product = rewrite.like(target, operator, "product", shapes[2])
+    rewrite.emit(operator, BuiltinOperator.BATCH_MATMUL, inputs, product, operator.options)
+    rewrite.reshape(operator, product, target, "product")
+
+
+def _reshaped(rewrite: Rewrite, operator: Operator, index: int, shape: Shape, name: str) -> int:
+    """An operand in another shape, a constant without an operator."""
+    tensor = rewrite.tensors[index]
+    if tensor.data is not None:
+        return rewrite.add(replace(tensor, shape=shape), name)
+    return rewrite.reshape(operator, index, rewrite.like(index, operator, name, shape), name)
+
+
+def _repeated(rewrite: Rewrite, operator: Operator, position: int, batch: Shape) -> int:
+    """An operand of BATCH_MATMUL with a matrix for each of the batch."""
+    index = operator.inputs[position]
+    shape = rewrite.tensors[index].shape
+    wanted = (*batch, *shape[-2:])
+    if shape == wanted:
+        return index
+    tensor = rewrite.tensors[index]
+    if tensor.data is not None:
+        values = np.broadcast_to(np.frombuffer(tensor.data, DTYPES[tensor.type]).reshape(shape), wanted)
+        return rewrite.add(replace(tensor, shape=wanted, data=values.tobytes()), f"repeated{position}")
+    made = rewrite.like(index, operator, f"repeated{position}", wanted)
+    inputs = (index, rewrite.integers(operator, f"repeated{position}", wanted))
+    return rewrite.emit(operator, BuiltinOperator.BROADCAST_TO, inputs, made)
+
+
 def _root_pool(rewrite: Rewrite, operator: Operator) -> None:
     """L2_POOL_2D as the root of an average of squares."""
     source, target = operator.inputs[0], operator.outputs[0]
@@ -224,6 +275,7 @@ CHANGES: Mapping[int, Callable[[Rewrite, Operator], None]] = {
     _B.STRIDED_SLICE: _strided_slice,
     _B.TRANSPOSE: _transpose,
     _B.L2_POOL_2D: _root_pool,
+    _B.BATCH_MATMUL: _matrices,
     **dict.fromkeys((_B.MEAN, _B.SUM, _B.REDUCE_MAX, _B.REDUCE_MIN), _each_axis_once),
 }
 """By number of the schema's `BuiltinOperator`: what takes an operator that lowtide does not lower itself."""

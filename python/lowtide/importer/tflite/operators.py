@@ -198,7 +198,7 @@ SUPPORTED: Mapping[int, OpSpec] = {
             Option("ellipsis_mask"),
             Option("new_axis_mask"),
             Option("shrink_axis_mask"),
-            Option("offset", "bool", 0, (0,)),
+            Option("offset", "bool"),
         ),
         (4, 4),
         (1, 2, 3),

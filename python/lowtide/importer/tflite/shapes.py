@@ -222,13 +222,26 @@ class Steps:
 def strided_steps(operator: Operator, inputs: Sequence[Tensor | None]) -> list[Steps]:
     """Masks, an ellipsis, new axes and negative indices resolved; each axis takes at least one element.
 
+    The option `offset` says that ends are counted from begins, and LiteRT Micro passes it over: it may be there where
+    it changes nothing.
+
     Raises:
         ShapeError: an axis gives nothing, or the operands don't fit.
     """
     operands = Operands(operator, inputs, ())
-    shape = operands.shape()
     begins = operands.numbers(1)
     ends, strides = operands.numbers(2, len(begins)), operands.numbers(3, len(begins))
+    made = _resolved(operands, begins, ends, strides)
+    if operands.option("offset"):
+        counted = [begin + end for begin, end in zip(begins, ends, strict=True)]
+        there = _resolved(operands, begins, counted, strides)
+        if [step.taken for step in there] != [step.taken for step in made]:
+            raise ShapeError("its ends are counted from its begins (offset), which LiteRT Micro passes over")
+    return made
+
+
+def _resolved(operands: Operands, begins: Sequence[int], ends: Sequence[int], strides: Sequence[int]) -> list[Steps]:
+    shape = operands.shape()
     made: list[Steps] = []
     left = list(shape)
     for position in range(len(begins)):
