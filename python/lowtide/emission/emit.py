@@ -145,8 +145,8 @@ class _Callers:
         made: list[list[Numbers]] = []
         for call in self.calls:
             buffers = [operand for operand in call.operation.operands if isinstance(operand.type, MemRefType)]
-            sources = [(item, self.constants.value(buffers[item.argument])) for item in wanted]
-            made.append([item.make(source) for item, source in sources if source is not None])
+            sources = [(item, [self.constants.value(buffers[n]) for n in item.arguments]) for item in wanted]
+            made.append([item.make(*given) for item, given in sources if all(value is not None for value in given)])
         return made if all(len(of_one) == len(wanted) for of_one in made) else [[] for _ in self.calls]
 
     def call(self, name: str, derived: Sequence[Sequence[Numbers]]) -> None:

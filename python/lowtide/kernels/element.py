@@ -50,7 +50,7 @@ from lowtide.kernels.extremes import EXTREMES, emit_extreme
 from lowtide.kernels.intervals import Intervals
 from lowtide.kernels.loops import How, LoopEmitter, Range
 from lowtide.kernels.neutral import constant_of, pad_is_neutral
-from lowtide.kernels.rescale import Rescale, rescales
+from lowtide.kernels.rescale import Ready, Rescale, rescales
 from lowtide.kernels.scalar import SpecialOp, clamped, clone_constant, clone_region, settled
 from lowtide.kernels.values import index_constant, is_used, made_by, word
 
@@ -256,7 +256,21 @@ class ElementEmitter(LoopEmitter):
             special["arith.maxsi"] = self._maximum
         if self._fused and node.is_reduction:
             special["arith.addf"] = _multiplied_up
-        return clone_region(node.block, arguments, self._captured, special, self._cheaper(node), bare=self._bare)[0]
+        cheaper = self._cheaper(node)
+        return clone_region(
+            node.block,
+            arguments,
+            self._captured,
+            special,
+            cheaper,
+            bare=self._bare,
+            ready=lambda item: self.ready(node, item, dims),
+        )[0]
+
+    def ready(self, node: Structured, item: Rescale, dims: Index) -> Ready | None:
+        """What a rescale takes of a table at that point of the iteration space; None where there is no table."""
+        del node, item, dims
+        return None
 
     def _maximum(self, op: Operation, operands: Sequence[Value]) -> Value:
         """A branch and a move, where compilers make three instructions of a maximum with a 0 that they know of."""

@@ -17,17 +17,22 @@ from lowtide.kernels.microkernels import PLAIN
 
 @dataclass(frozen=True)
 class Derived:
-    """A constant that is made of another at compile time.
+    """A constant that is made of others at compile time.
 
     Attributes:
         what: its meaning to the kernel.
-        argument: number of the tensor argument that it is made from.
-        make: from that argument's value, one dimension of numbers.
+        arguments: numbers of the tensor arguments that it is made from.
+        make: from those arguments' values, one dimension of numbers.
     """
 
-    what: Literal["runs", "groups", "prepacked_i16", "folded", "shifts"]
-    argument: int
-    make: Callable[[Numbers], Numbers]
+    what: Literal["runs", "groups", "prepacked_i16", "folded", "shifts", "starts", "records"]
+    arguments: tuple[int, ...]
+    make: Callable[..., Numbers]
+
+    @property
+    def argument(self) -> int:
+        """The first of them."""
+        return self.arguments[0]
 
 
 class Kernel(ABC):

@@ -123,7 +123,8 @@ def _counted(
     context = body.arguments[0].context
     with context, Location.unknown(context):
         wanted = emitter.derived(body, how.microkernels)
-        values = [item.make(_zeros(body.arguments[item.argument])) for item in wanted if item.argument in fixed]
+        known = [item for item in wanted if all(number in fixed for number in item.arguments)]
+        values = [item.make(*(_zeros(body.arguments[number]) for number in item.arguments)) for item in known]
         made = [type_of(value) for value in values]
         own = [_buffer(kind) for kind in body.arguments]
         module = Module.create()
@@ -135,8 +136,8 @@ def _counted(
             derived = arguments[len(own) :] if len(made) == len(wanted) else []
             ranges = {d: (index_constant(0), index_constant(extent)) for d, extent in cut.items()}
             part = Part(ranges, reduces, unit=next(iter(cut.values()))) if cut else None
-            known = [[value] for value in values] if derived else []
-            emitter.emit(body, arguments[: len(own)], replace(how, part=part, derived=derived, values=known))
+            alone = [[value] for value in values] if derived else []
+            emitter.emit(body, arguments[: len(own)], replace(how, part=part, derived=derived, values=alone))
             func.ReturnOp([])
         run_pipeline(module, _CLEAN_UP, stage="cost", error=InternalError)
         return Work(emitter.form(body), **Tally(block).counts)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from lowtide.ir import Block, IntegerAttr, IntegerType, Operation, Value, arith
+from lowtide.ir import Block, BlockArgument, IntegerAttr, IntegerType, Operation, Value, arith
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.neutral import constant_of
 from lowtide.kernels.values import made_by, word
@@ -64,13 +64,17 @@ def _with_sum(item: Rescale, known: Mapping[Value, Interval]) -> Rescale:
     """The rescale with what is known of its value, and with the constant that is added to it."""
     small = _is_small(item, known)
     item = replace(item, small=small, narrow=small and _shift(item, known)[1] <= _MOST_SHIFT)
+    root, added = _added(item)
+    return replace(item, root=root, added=added) if item.narrow else item
+
+
+def _added(item: Rescale) -> tuple[Operation, int]:
+    """The operation that adds a small constant to the rescale's result, and it; the rescale's own and 0 without one."""
     added = _only_user(item.root)
-    if not item.narrow or added is None or added.name != "arith.addi":
-        return item
+    if added is None or added.name != "arith.addi":
+        return item.root, 0
     constant = next((constant_of(operand) for operand in added.operands if operand != item.root.results[0]), None)
-    if not isinstance(constant, int) or abs(constant) > _MOST_ADDED:
-        return item
-    return replace(item, root=added, added=constant)
+    return (added, constant) if isinstance(constant, int) and abs(constant) <= _MOST_ADDED else (item.root, 0)
 
 
 def _shift(item: Rescale, known: Mapping[Value, Interval]) -> Interval:
@@ -96,25 +100,55 @@ def _is_small(item: Rescale, known: Mapping[Value, Interval]) -> bool:
     return low >= -_NUDGE and high < _NUDGE
 
 
-def emit_rescale(item: Rescale, mapped: Callable[[Value], Value], *, bare: bool = False) -> Value:
+@dataclass(frozen=True)
+class Ready:
+    """What a narrow rescale needs of its multiplier and shift, from a table: words.
+
+    Attributes:
+        multiplier: m.
+        nudge: 2^(e−1) and what is added, times 2^e.
+        exponent: e.
+    """
+
+    multiplier: Value
+    nudge: Value
+    exponent: Value
+
+
+def by_tables(block: Block) -> list[tuple[int, int, int]]:
+    """The rescales in some scalar code whose multiplier and shift are arguments: their numbers, and what is added."""
+    found: list[tuple[int, int, int]] = []
+    for view in block.operations:
+        item = _rescale(view.operation) if view.operation.name == "arith.trunci" else None
+        if item is not None and isinstance(item.multiplier, BlockArgument) and isinstance(item.shift, BlockArgument):
+            found.append((item.multiplier.arg_number, item.shift.arg_number, _added(item)[1]))
+    return found
+
+
+def emit_rescale(
+    item: Rescale, mapped: Callable[[Value], Value], *, bare: bool = False, ready: Ready | None = None
+) -> Value:
     """Emit a rescale in its cheap form.
 
     Args:
         item: the rescale.
         mapped: gives the values that the scalar code's values have become.
         bare: the core has no instruction for rounded high products.
+        ready: for a narrow one what is made of its multiplier and shift.
     """
-    x, shift = mapped(item.x), _in_32_bits(mapped(item.shift))
-    high = _high_product_apart(item, x, mapped) if bare else _high_product(item, x, mapped)
+    x = mapped(item.x)
+    multiplier = mapped(item.multiplier) if ready is None else ready.multiplier
+    high = _high_product_apart(x, multiplier) if bare else _high_product(item, x, multiplier)
     if item.signed:
         high = arith.addi(high, arith.shrsi(x, word(31)))
-    return _rounded_shift(item, high, shift)
+    if ready is not None:
+        return arith.shrsi(arith.addi(high, ready.nudge), ready.exponent)
+    return _rounded_shift(item, high, _in_32_bits(mapped(item.shift)))
 
 
-def _high_product(item: Rescale, x: Value, mapped: Callable[[Value], Value]) -> Value:
+def _high_product(item: Rescale, x: Value, multiplier: Value) -> Value:
     """(x·m + 2^30) >> 31, or the same of 2·x, as Arm's SMMULR has it."""
     i32, i64 = IntegerType.get_signless(32), IntegerType.get_signless(64)
-    multiplier = mapped(item.multiplier)
     wide = multiplier if multiplier.type == i64 else arith.extsi(i64, multiplier)
     doubled = int(item.small)
     product = arith.muli(arith.extsi(i64, arith.shli(x, word(1)) if doubled else x), wide)
@@ -122,11 +156,11 @@ def _high_product(item: Rescale, x: Value, mapped: Callable[[Value], Value]) -> 
     return arith.trunci(i32, arith.shrsi(rounded, arith.constant(i64, 31 + doubled)))
 
 
-def _high_product_apart(item: Rescale, x: Value, mapped: Callable[[Value], Value]) -> Value:
+def _high_product_apart(x: Value, multiplier: Value) -> Value:
     """`_high_product` of 2·x from the words of x·2m: RISC-V multiplies a signed by an unsigned word (MULHSU)."""
     i32, i64 = IntegerType.get_signless(32), IntegerType.get_signless(64)
-    multiplier = _in_32_bits(mapped(item.multiplier))
-    product = arith.muli(arith.extsi(i64, x), arith.extui(i64, arith.shli(multiplier, word(1))))
+    doubled = arith.shli(_in_32_bits(multiplier), word(1))
+    product = arith.muli(arith.extsi(i64, x), arith.extui(i64, doubled))
     high, low = (arith.trunci(i32, part) for part in (arith.shrsi(product, arith.constant(i64, 32)), product))
     return arith.addi(high, arith.shrui(low, word(31)))
 

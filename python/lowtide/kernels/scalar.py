@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from lowtide.errors import InternalError
 from lowtide.indexing.linear import Linear, Var
 from lowtide.ir import Block, InsertionPoint, Operation, Value, arith, llvm, scf
-from lowtide.kernels.rescale import Rescale, emit_rescale
+from lowtide.kernels.rescale import Ready, Rescale, emit_rescale
 from lowtide.kernels.values import index_constant, made_by
 
 
@@ -77,6 +77,7 @@ def clone_region(
     cheaper: Mapping[Operation, Rescale],
     *,
     bare: bool = False,
+    ready: Callable[[Rescale], Ready | None] = lambda _: None,
 ) -> list[Value]:
     """Copy the scalar code of a structured op to the current insertion point.
 
@@ -87,6 +88,7 @@ def clone_region(
         special: by op name, code to emit in place of the op (for `linalg.index`, `tensor.extract`).
         cheaper: by its last op, a rescale to emit in its cheap form.
         bare: see `emit_rescale`.
+        ready: gives what it takes of a table.
 
     Returns:
         what the block yields.
@@ -103,7 +105,7 @@ def clone_region(
         if op.name == "linalg.yield":
             return [mapped(operand) for operand in op.operands]
         if op in cheaper:
-            mapping[op.results[0]] = emit_rescale(cheaper[op], mapped, bare=bare)
+            mapping[op.results[0]] = emit_rescale(cheaper[op], mapped, bare=bare, ready=ready(cheaper[op]))
             continue
         if op.name in special:
             mapping[op.results[0]] = special[op.name](op, [mapped(operand) for operand in op.operands])

@@ -12,9 +12,9 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.nest import LayerBody, row_major
+from lowtide.graph.nest import LayerBody, Operand, Structured, row_major, sources_at
 from lowtide.indexing.linear import Index, Linear
-from lowtide.ir import F32Type, IntegerType, MemRefType, Value, VectorType, arith, memref, vector
+from lowtide.ir import BlockArgument, F32Type, IntegerType, MemRefType, Value, VectorType, arith, memref, vector
 from lowtide.kernels.loops import How, Memo, Part
 from lowtide.kernels.register_tiled.channel_vectorised import CHANNEL_VECTORISED
 from lowtide.kernels.register_tiled.contraction import FLOAT, Contraction
@@ -22,9 +22,11 @@ from lowtide.kernels.register_tiled.depthwise import Depthwise
 from lowtide.kernels.register_tiled.memory import Address, Grid, address_of, store
 from lowtide.kernels.register_tiled.microkernel import Sums, Wide
 from lowtide.kernels.register_tiled.patches import Patches
+from lowtide.kernels.register_tiled.records import Tables
 from lowtide.kernels.register_tiled.sums import Columns, Pixels, Runs, SumEmitter, zeros
 from lowtide.kernels.register_tiled.traversal import PixelTraversal
 from lowtide.kernels.register_tiled.wide import lies
+from lowtide.kernels.rescale import Ready, Rescale
 from lowtide.kernels.values import index_constant
 
 _SUMS: Mapping[str, type[SumEmitter]] = {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
@@ -39,6 +41,8 @@ class RegisterTiledEmitter(PixelTraversal):
         weights: a memref of the weights, as `found` says that they lie.
         known: the weights that each caller of the code has, where they are in groups.
         words: see `WideEmitter`.
+        records: of `tables.tables_of`, and the arguments that they are made of.
+        starts: of it, too.
         folded: a memref of what the zero point of the input adds to each channel's sum, for each class of rows in turn
             (see `fold` and `Blocks.row_classes`); None without one.
     """
@@ -53,6 +57,8 @@ class RegisterTiledEmitter(PixelTraversal):
         weights: Value,
         folded: Value | None,
         words: Mapping[int, Value],
+        records: tuple[tuple[int, ...], Value] | None = None,
+        starts: Value | None = None,
         known: Sequence[npt.NDArray[np.integer]] = (),
     ) -> None:
         super().__init__(found, body, arguments, how)
@@ -60,6 +66,7 @@ class RegisterTiledEmitter(PixelTraversal):
         self._folded = folded
         self.words = words
         self._known = known
+        self._tables = Tables(found, self._class, self.indices, records, starts)
         emitters = CHANNEL_VECTORISED if self._microkernel.across else _SUMS
         self._sums = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
@@ -89,6 +96,7 @@ class RegisterTiledEmitter(PixelTraversal):
     def _channels(self, pixels: Pixels, channel: Value, count: int) -> None:
         """Emit one block of `count` channels: its sums, then the epilogue of each of its elements."""
         wide = self._wide_for(count)
+        self._tables.open(channel)
         if wide is None:
             start = partial(self._start, pixels, channel)
             self._store(pixels, channel, count, self._sums.columns_of(pixels, channel, count, start))
@@ -129,6 +137,13 @@ class RegisterTiledEmitter(PixelTraversal):
         self.indices.bind(column, arith.addi(pixels.column, index_constant(m)) if m else pixels.column)
         self.indices.bind(own, arith.addi(channel, index_constant(n)) if n else channel)
 
+    def ready(self, node: Structured, item: Rescale, dims: Index) -> Ready | None:
+        """See `ElementEmitter`: of the record that was made for this rescale."""
+        values = [value for value in (item.multiplier, item.shift) if isinstance(value, BlockArgument)]
+        sources = [sources_at(node, dims)[value.arg_number][0] for value in values]
+        arguments = tuple(source.argument for source in sources if isinstance(source, Operand))
+        return self._tables.ready(arguments) if item.narrow else None
+
     def _start(self, pixels: Pixels, channel: Value, m: int, n: int, together: int) -> Value:
         """What the sum of pixel m and channel n starts from, or a vector of that for `together` channels from n on."""
         node, init, index = self._found.node, self._found.init, self._found.index
@@ -141,6 +156,9 @@ class RegisterTiledEmitter(PixelTraversal):
         with self.scope():
             self._bind(pixels, m, channel, n)
             folded = self._folded is not None and self._sums.folded(pixels)
+            ready = self._tables.start(n, folded=folded) if wide is None else None
+            if ready is not None:
+                return ready
             if wide is not None:
                 start = self.start_of(init, index, self._found.loops[3], wide, alone=not folded)
             else:
@@ -160,11 +178,13 @@ class RegisterTiledEmitter(PixelTraversal):
         """
         target, destination = self.body.target(self._found.result), self.destination()
         grid = self._grid(pixels, channel, destination, target)
+        self._tables.open(channel)
         made: list[Callable[[], None]] = []
         for n in range(count):
             for m, total in enumerate(sums(n)):
                 with self.scope():
                     self._bind(pixels, m, channel, n)
+                    self._tables.channel = n
                     self.memo[-1][self._found.node, self._found.index] = total
                     value = self.value(self.body.result, self._found.result)
                     if grid is None:

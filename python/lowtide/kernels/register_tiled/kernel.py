@@ -19,6 +19,7 @@ from lowtide.kernels.register_tiled.contraction import Contraction
 from lowtide.kernels.register_tiled.emitter import RegisterTiledEmitter, is_register_tiled
 from lowtide.kernels.register_tiled.recognise import contraction_of
 from lowtide.kernels.register_tiled.shifts import as_words, shift_arguments
+from lowtide.kernels.register_tiled.tables import tables_of
 from lowtide.kernels.register_tiled.weights import as_groups, as_prepacked, as_runs, fold, in_groups, in_runs, prepacked
 
 WEIGHTS = ("runs", "groups", "prepacked_i16")
@@ -69,6 +70,8 @@ class RegisterTiled(Kernel):
             how,
             weights=next((made[what] for what in WEIGHTS if what in made), arguments[found.w.argument]),
             folded=made.get("folded"),
+            records=next(((item.arguments, value) for item, value in pairs if item.what == "records"), None),
+            starts=made.get("starts"),
             words={item.argument: value for item, value in pairs if item.what == "shifts"},
             known=values.get("groups", ()),
         ).emit()
@@ -80,16 +83,18 @@ class RegisterTiled(Kernel):
             return ()
         blocks = Blocks(found, microkernel_for(found, microkernels))
         if _group(blocks) > 1:
-            made.append(Derived("groups", found.w.argument, partial(in_groups, found, blocks.of_channels(1))))
+            made.append(Derived("groups", (found.w.argument,), partial(in_groups, found, blocks.of_channels(1))))
         elif self.wide and blocks.microkernel.widens:
-            made.append(Derived("prepacked_i16", found.w.argument, partial(prepacked, found, _run_bytes(found))))
+            made.append(Derived("prepacked_i16", (found.w.argument,), partial(prepacked, found, _run_bytes(found))))
         elif found.layout == "spread":
-            made.append(Derived("runs", found.w.argument, partial(in_runs, found)))
+            made.append(Derived("runs", (found.w.argument,), partial(in_runs, found)))
         if blocks.microkernel.folds and found.x.zero != 0 and found.w.zero == 0:
             rows = [inside for _, inside in blocks.row_classes]
-            made.append(Derived("folded", found.w.argument, partial(fold, found, rows)))
+            made.append(Derived("folded", (found.w.argument,), partial(fold, found, rows)))
+        if blocks.microkernel.tables:
+            made += tables_of(body, found, [inside for _, inside in blocks.row_classes])
         if blocks.microkernel.across:
-            made += [Derived("shifts", argument, as_words) for argument in sorted({*shift_arguments(body.result)})]
+            made += [Derived("shifts", (argument,), as_words) for argument in sorted({*shift_arguments(body.result)})]
         return tuple(made)
 
     def form(self, body: LayerBody) -> str:
