@@ -153,6 +153,9 @@ class Blocks:
 
     def _operations(self, pixels: int, channels: int) -> int:
         """What a block takes for a byte of its runs: loads, products with their sums, packing, 3 for the loop."""
+        own = self.microkernel.operations(pixels, channels)
+        if own is not None and self.kind != "depthwise":
+            return own if channels else 0
         if self.microkernel.across:
             return _VECTOR + 2 * pixels if channels else 0
         outer = None if self.kind == "depthwise" else self.microkernel.outer

@@ -20,6 +20,8 @@ class Depthwise(SumEmitter):
 
     present: Sequence[Value] = ()
     """For each row of the current windows an `i1`, whether it is inside the input; empty where all always are."""
+    whole: Value | None = None
+    """Whether all are; None where all always are."""
 
     def open_row(self) -> None:
         """See `SumEmitter`."""
@@ -30,6 +32,7 @@ class Depthwise(SumEmitter):
             count = arith.subi(high, low)
             places = [arith.subi(index_constant(ky), low) for ky in range(rows.kernel)]
             self.present = [arith.cmpi(arith.CmpIPredicate.ult, place, count) for place in places]
+            self.whole = self.has_all(low, high)
 
     @property
     def below(self) -> int:
@@ -85,8 +88,31 @@ class Depthwise(SumEmitter):
                 return self._row(pixels, taps, ky, start, advanced(weights, scaled(ky, below)), totals)
 
             return looped(*bounds, 1, sums, one)
-        for ky in range(rows):
-            sums = self._row_if_present(pixels, taps, ky, start, weights + ky * below, sums)
+
+        def row_by_row(totals: Sums) -> Sums:
+            for ky in range(rows):
+                totals = self._row_if_present(pixels, taps, ky, start, weights + ky * below, totals)
+            return totals
+
+        if self.whole is None or not self.microkernel.tables:
+            return row_by_row(sums)
+        # a test before each row would have the sums moved to and fro between registers
+        return chosen(self.whole, sums, lambda totals: self._rows(pixels, taps, start, weights, totals), row_by_row)
+
+    def _rows(
+        self, pixels: Pixels, taps: Sequence[tuple[int, int]], start: Value, weights: Address, sums: Sums
+    ) -> Sums:
+        """Add the products under windows whose rows are all inside the input."""
+        rows, pitch = self.found.rows, self.layer.row_bytes
+        if pitch is not None:
+            self.layer.indices.bind(self.found.ky, index_constant(0))
+            first = advanced(self.layer.input_row(self.row), start)
+            lines = [(first + ky * rows.dilation * pitch, weights + ky * self.below) for ky in range(rows.kernel)]
+            made = self._assembled(pixels, taps, lines, sums)
+            if made is not None:
+                return made
+        for ky in range(rows.kernel):
+            sums = self._row(pixels, taps, index_constant(ky), start, weights + ky * self.below, sums)
         return sums
 
     def _row_if_present(
@@ -107,7 +133,7 @@ class Depthwise(SumEmitter):
         self.layer.indices.bind(found.ky, ky)
         first = advanced(self.layer.input_row(self.row), start)
         step = found.columns.dilation * found.pixel
-        written = self._assembled(pixels, taps, first, weights, sums)
+        written = self._assembled(pixels, taps, [(first, weights)], sums)
         if written is not None:
             return written
         sums = list(sums)
@@ -128,15 +154,16 @@ class Depthwise(SumEmitter):
         return sums
 
     def _assembled(
-        self, pixels: Pixels, columns: Sequence[tuple[int, int]], first: Address, weights: Address, sums: Sums
+        self, pixels: Pixels, columns: Sequence[tuple[int, int]], lines: Sequence[tuple[Address, Address]], sums: Sums
     ) -> Sums | None:
-        """`_row` where the core's microkernel has code for all columns at once."""
+        """`_row` of the rows whose first bytes and weights these are, where the core has code for many taps at once."""
         found = self.found
         taps: list[Tap] = []
-        for kx in range(found.columns.kernel):
-            xs = self.spread_pixels(first + kx * found.columns.dilation * found.pixel, pixels)
-            here = {m: xs[m] for m, (left, right) in enumerate(columns) if left <= kx < right}
-            taps.append(Tap(weights + kx * self.across, here))
+        for first, weights in lines:
+            for kx in range(found.columns.kernel):
+                xs = self.spread_pixels(first + kx * found.columns.dilation * found.pixel, pixels)
+                here = {m: xs[m] for m, (left, right) in enumerate(columns) if left <= kx < right}
+                taps.append(Tap(weights + kx * self.across, here))
         present = [tap for tap in taps if tap.inputs]
         if found.multiplier != 1 or not present:
             return None

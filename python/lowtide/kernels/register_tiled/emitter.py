@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.nest import LayerBody, Operand, Structured, row_major, sources_at
+from lowtide.graph.nest import LayerBody, Node, Operand, Structured, row_major, sources_at
 from lowtide.indexing.linear import Index, Linear
 from lowtide.ir import BlockArgument, F32Type, IntegerType, MemRefType, Value, VectorType, arith, memref, vector
 from lowtide.kernels.loops import How, Memo, Part
@@ -24,10 +24,11 @@ from lowtide.kernels.register_tiled.microkernel import Sums, Wide
 from lowtide.kernels.register_tiled.patches import Patches
 from lowtide.kernels.register_tiled.records import Tables
 from lowtide.kernels.register_tiled.sums import Columns, Pixels, Runs, SumEmitter, zeros
+from lowtide.kernels.register_tiled.tables import late_bias
 from lowtide.kernels.register_tiled.traversal import PixelTraversal
 from lowtide.kernels.register_tiled.wide import lies
 from lowtide.kernels.rescale import Ready, Rescale
-from lowtide.kernels.values import index_constant
+from lowtide.kernels.values import index_constant, word
 
 _SUMS: Mapping[str, type[SumEmitter]] = {"runs": Runs, "patches": Patches, "depthwise": Depthwise}
 """What adds up a block's products, by `Blocks.kind`."""
@@ -66,6 +67,9 @@ class RegisterTiledEmitter(PixelTraversal):
         self._folded = folded
         self.words = words
         self._known = known
+        self._late_bias = None if records is None and starts is None else late_bias(body, found)
+        # whether the sums of the current block start from it
+        self._has_bias = False
         self._tables = Tables(found, self._class, self.indices, records, starts)
         emitters = CHANNEL_VECTORISED if self._microkernel.across else _SUMS
         self._sums = emitters[self._cut.kind](self._cut, self)
@@ -97,6 +101,7 @@ class RegisterTiledEmitter(PixelTraversal):
         """Emit one block of `count` channels: its sums, then the epilogue of each of its elements."""
         wide = self._wide_for(count)
         self._tables.open(channel)
+        self._has_bias = False
         if wide is None:
             start = partial(self._start, pixels, channel)
             self._store(pixels, channel, count, self._sums.columns_of(pixels, channel, count, start))
@@ -137,6 +142,12 @@ class RegisterTiledEmitter(PixelTraversal):
         self.indices.bind(column, arith.addi(pixels.column, index_constant(m)) if m else pixels.column)
         self.indices.bind(own, arith.addi(channel, index_constant(n)) if n else channel)
 
+    def value(self, node: Node, index: Index) -> Value:
+        """See `ElementEmitter`: a bias that sums started from is not added again."""
+        if self._has_bias and isinstance(node, Operand) and node.argument == self._late_bias:
+            return word(0)
+        return super().value(node, index)
+
     def ready(self, node: Structured, item: Rescale, dims: Index) -> Ready | None:
         """See `ElementEmitter`: of the record that was made for this rescale."""
         values = [value for value in (item.multiplier, item.shift) if isinstance(value, BlockArgument)]
@@ -158,6 +169,7 @@ class RegisterTiledEmitter(PixelTraversal):
             folded = self._folded is not None and self._sums.folded(pixels)
             ready = self._tables.start(n, folded=folded) if wide is None else None
             if ready is not None:
+                self._has_bias = True
                 return ready
             if wide is not None:
                 start = self.start_of(init, index, self._found.loops[3], wide, alone=not folded)
@@ -232,6 +244,13 @@ class RegisterTiledEmitter(PixelTraversal):
         return self._folded is not None
 
     # -- input ------------------------------------------------------------------------------------------------
+
+    @property
+    def row_bytes(self) -> int | None:
+        """See `Input`."""
+        x = self._found.x
+        whole = list(MemRefType(self.arguments[x.argument].type).shape) == list(x.shape)
+        return x.shape[2] * self._found.pixel if whole else None
 
     def input_row(self, row: Linear) -> Address:
         """The first byte of a row of the input, which may be in a ring."""

@@ -133,6 +133,11 @@ class Microkernel:
                 fence()
         return sums
 
+    def operations(self, pixels: int, channels: int) -> int | None:
+        """What a block takes for some bytes of its runs, where that is known better than by counting operations."""
+        del pixels, channels
+        return None
+
     def scale_row(self, sums: Sums, taps: Sequence[Tap], x: Factor, w: Factor) -> Sums | None:
         """`scale` for all columns of a row of windows at once; None where there is no code for that."""
         del sums, taps, x, w

@@ -62,6 +62,11 @@ class Input(Protocol):
         """Whether the input is a ring or a block of pixels, so that only the channels of one lie together."""
         ...
 
+    @property
+    def row_bytes(self) -> int | None:
+        """Bytes from a row of the input to the next; None where it is a ring, or another part of the tensor."""
+        ...
+
     def range_of(self, inner: Linear, var: Var, extent: int) -> tuple[Value, Value]:
         """The values of `var` for which 0 ≤ inner < extent."""
         ...

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.nest import LayerBody, Node, Operand, Reshaped, Sliced, Structured, sources_of
+from lowtide.graph.nest import Filled, LayerBody, Node, Operand, Reshaped, Sliced, Structured, reachable, sources_of
 from lowtide.indexing.linear import Index, Linear
 from lowtide.ir import BlockArgument
 from lowtide.kernels.constants import Numbers
@@ -35,6 +35,7 @@ def tables_of(body: LayerBody, found: Contraction, rows: Sequence[tuple[int, int
         rows: see `fold`.
     """
     bias = bias_of(found)
+    bias = late_bias(body, found) if bias is None else bias
     folds = bias is not None and found.x.zero != 0 and found.w.zero == 0
     starts = () if bias is None else (bias, found.w.argument) if folds else (bias,)
     make = partial(_starts, found, rows)
@@ -50,6 +51,40 @@ def tables_of(body: LayerBody, found: Contraction, rows: Sequence[tuple[int, int
 def bias_of(found: Contraction) -> int | None:
     """The argument whose number for each channel is what a sum starts from; None where it starts from another thing."""
     return _channel_operand(found.init, found.index, Linear.of(found.loops[3]))
+
+
+def late_bias(body: LayerBody, found: Contraction) -> int | None:
+    """The argument whose number for each channel is added to the finished sums, which start from zero.
+
+    Depthwise convolutions come like that. Sums may as well start from it.
+    """
+    if not isinstance(found.init, Filled) and not isinstance(_whole(found.init), Filled):
+        return None
+    late = _added(body.result, found.result, found)
+    uses = [node for node in reachable(body.result) if isinstance(node, Operand) and node.argument == late]
+    return late if len(uses) == 1 else None
+
+
+def _added(node: Node, index: Index, found: Contraction) -> int | None:
+    if not isinstance(node, Structured) or node.is_reduction:
+        return None
+    sources = sources_of(node, index)
+    for position, (source, inner) in enumerate(sources[:-1]):
+        # the sums themselves, perhaps with channels and multipliers in one dimension
+        if (source.source if isinstance(source, Reshaped) else source) is not found.node:
+            deeper = _added(source, inner, found)
+            if deeper is not None:
+                return deeper
+            continue
+        total = node.block.arguments[position]
+        uses = [use.owner.operation for use in total.uses]
+        if len(uses) != 1 or uses[0].name != "arith.addi":
+            return None
+        other = next((operand for operand in uses[0].operands if operand != total), None)
+        if not isinstance(other, BlockArgument) or len(list(other.uses)) != 1 or other.arg_number >= len(sources) - 1:
+            return None
+        return _channel_operand(*sources[other.arg_number], Linear.of(found.loops[3]))
+    return None
 
 
 def _channel_operand(node: Node, index: Index, channel: Linear) -> int | None:
