@@ -15,16 +15,18 @@ from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import WORD, Address
 from lowtide.kernels.register_tiled.microkernel import Sums, Tap
 
+_FRAME = "r7"
 REGISTERS = 13
 """Those of a Cortex-M core that are neither the stack's pointer, the frame's nor the program counter."""
 _NAME = re.compile(r"\{(\w+)\}")
+_MOST_LOADED = 2
 _MOST_OFFSET = 4095
 """Of a load's address, in bytes."""
 
 
 def dot_fits(pixels: int, channels: int) -> bool:
-    """Whether the sums of a block, and what goes into them, are no more than the registers."""
-    return _registers(pixels, channels) <= REGISTERS
+    """Whether the sums of a block, and what goes into them, are no more than the registers and one that is borrowed."""
+    return _registers(pixels, channels) <= REGISTERS + 1
 
 
 def _registers(pixels: int, channels: int) -> int:
@@ -33,11 +35,16 @@ def _registers(pixels: int, channels: int) -> int:
 
 
 def _words(pixels: int, channels: int) -> list[str]:
-    """Registers for the words of a step: of one pixel's input and two weights, or of all weights and all pixels."""
+    """Registers for the words of a step: of one pixel's input and two weights, or of all weights and some pixels."""
     if pixels == 1:
         return ["x0", "x", *(f"w{n}" for n in range(min(channels, 2))), "w"]
     halves = [f"{half}{n}" for n in range(channels) for half in ("w", "v")]
-    return [*halves, *(f"x{m}" for m in range(pixels)), "x"]
+    return [*halves, *(f"x{m}" for m in range(_loaded(pixels))), "x"]
+
+
+def _loaded(pixels: int) -> int:
+    """How many pixels' words of a step are loaded side by side: more pixels leave registers for one at a time."""
+    return pixels if pixels <= _MOST_LOADED else 1
 
 
 def reachable(addresses: Sequence[Address], nbytes: int) -> bool:
@@ -82,31 +89,28 @@ def _one_pixel(lines: list[str], k: int, xs: Sequence[Address], ws: Sequence[Add
 def _several_pixels(
     lines: list[str], k: int, xs: Sequence[Address], ws: Sequence[Address], x: Factor, w: Factor
 ) -> None:
-    """Four bytes of each pixel: all loads together, then the weights' halves stay and pixels pass one by one."""
+    """Four bytes of each pixel: loads together, then the weights' halves stay and pixels pass one by one."""
     wide = w.nbytes > 1
     for n, address in enumerate(ws):
         lines.append(_load(f"w{n}", "W", address.offset + k * w.nbytes))
         if wide:
             lines.append(_load(f"v{n}", "W", address.offset + k * w.nbytes + WORD))
-    lines += [_load(f"x{m}", "X", address.offset + k) for m, address in enumerate(xs)]
+    loaded = _loaded(len(xs))
+    lines += [_load(f"x{m}", "X", address.offset + k) for m, address in enumerate(xs[:loaded])]
     if not wide:
         for n in range(len(ws)):
             lines += [f"{_extend(w)} {{v{n}}}, {{w{n}}}, ror #8", f"{_extend(w)} {{w{n}}}, {{w{n}}}"]
-    for m in range(len(xs)):
-        lines += [f"{_extend(x)} {{x}}, {{x{m}}}, ror #8", f"{_extend(x)} {{x{m}}}, {{x{m}}}"]
+    for m, address in enumerate(xs):
+        own = f"x{m if m < loaded else 0}"
+        if m >= loaded:
+            lines.append(_load(own, "X", address.offset + k))
+        lines += [f"{_extend(x)} {{x}}, {{{own}}}, ror #8", f"{_extend(x)} {{{own}}}, {{{own}}}"]
         for n in range(len(ws)):
-            lines += [_products(f"s{m}_{n}", f"x{m}", f"w{n}"), _products(f"s{m}_{n}", "x", f"v{n}")]
+            lines += [_products(f"s{m}_{n}", own, f"w{n}"), _products(f"s{m}_{n}", "x", f"v{n}")]
 
 
 def scale(sums: Sums, taps: Sequence[Tap], x: Factor, w: Factor) -> Sums:
-    """Add to sums[m][c] the products of byte c of pixel m's inputs and of the weights, tap by tap; four channels.
-
-    The sums of two pixels, the addresses and four words are a register more than there are: the frame's pointer, which
-    nothing here needs, waits on the stack meanwhile.
-    """
-    pixels = len(sums)
-    borrows = 2 + 4 * pixels + 4 > REGISTERS
-    words = ["w", "x", "y", *([] if borrows else ["v"])]
+    """Add to sums[m][c] the products of byte c of pixel m's inputs and of the weights, tap by tap; four channels."""
     lines: list[str] = []
     for tap in taps:
         lines.append(_load("w", "W", tap.weights.offset))
@@ -120,10 +124,8 @@ def scale(sums: Sums, taps: Sequence[Tap], x: Factor, w: Factor) -> Sums:
                 for half, name in ((0, "smlabb"), (2, "smlatt")):
                     total = f"s{m}_{first + half}"
                     lines.append(f"{name} {{{total}}}, {{{left}}}, {{{right}}}, {{{total}}}")
-    if borrows:
-        lines = ["str r7, [sp, #-8]!", *(line.replace("{v}", "r7") for line in lines), "ldr r7, [sp], #8"]
     inputs = next(iter(taps[0].inputs.values()))
-    return _assembled(lines, sums, words, inputs.base, taps[0].weights.base)
+    return _assembled(lines, sums, ["w", "x", "y", "v"], inputs.base, taps[0].weights.base)
 
 
 def _load(register: str, base: str, offset: int) -> str:
@@ -141,6 +143,8 @@ def _products(total: str, left: str, right: str) -> str:
 def _assembled(lines: Sequence[str], sums: Sums, words: Sequence[str], x: Value, w: Value) -> Sums:
     """One piece of assembly in which names in braces are registers; what the sums have become.
 
+    Where they are one more than there are, the frame's pointer, which nothing here needs, waits on the stack meanwhile.
+
     Args:
         lines: instructions; `sM_N` are the sums, X and W the addresses.
         sums: before.
@@ -149,6 +153,10 @@ def _assembled(lines: Sequence[str], sums: Sums, words: Sequence[str], x: Value,
     """
     i32, channels = IntegerType.get_signless(32), len(sums[0])
     totals = [f"s{m}_{n}" for m in range(len(sums)) for n in range(channels)]
+    if 2 + len(totals) + len(words) > REGISTERS:
+        *words, borrowed = words
+        lines = [f"str {_FRAME}, [sp, #-8]!", *(line.replace(f"{{{borrowed}}}", _FRAME) for line in lines)]
+        lines.append(f"ldr {_FRAME}, [sp], #8")
     outputs = [*totals, *words]
     names = {name: f"${number}" for number, name in enumerate([*outputs, "X", "W"])}
     text = "\n".join(_NAME.sub(lambda found: names[found[1]], line) for line in lines)

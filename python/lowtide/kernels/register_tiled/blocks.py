@@ -22,6 +22,8 @@ MOST_PATCH = 256
 """Bytes of a window that are copied to the stack, at most; those of all pixels of a block where channels are lanes."""
 MOSTLY = 0.75
 """A core that can do without patches copies them only where fewer of a row's windows lie inside the input: a share."""
+_MOST_PATCHES = 2
+"""Pixels of a block whose windows are on the stack, at most."""
 MOST_PIXELS = 8
 """Pixels of a block whose channels are the lanes of a vector, at most: more are more code for little."""
 MOST_TAPS = 25
@@ -132,6 +134,10 @@ class Blocks:
             patch = self.found.rows.kernel * self.found.run
             room = max(1, MOST_PATCH // patch) if self.kind == "patches" else MOST_PIXELS
             return range(1, min(room, MOST_PIXELS, most * self.microkernel.group // self._size(1)) + 1)
+        if self.kind == "patches":
+            # A window is read before the outputs of a block are written: the more pixels, the later what they overwrite
+            # is free. Windows on the stack are those of inputs with few channels, which often are a network's largest.
+            return [pixels for pixels in self.microkernel.blocks if pixels <= _MOST_PATCHES]
         return range(1, most + 1) if self.kind == "depthwise" else self.microkernel.blocks
 
     def channels(self, pixels: int) -> int:

@@ -22,16 +22,17 @@ from lowtide.kernels.values import word
 class Dsp(Microkernel):
     """Cortex-M4, M7, M33."""
 
-    blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 4, 2: 2}))
+    blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 4, 2: 2, 3: 2}))
     group: int = 4
     widens: bool = True
     tables: bool = True
-    unrolled: int = 64
+    unrolled: int = 96
     turn: int = 32
+    most_turn: int = 64
 
     def operations(self, pixels: int, channels: int) -> int | None:
         """See `Microkernel`: cycles for four bytes. Of neighbouring loads the first takes one more."""
-        return 1 + 3 * (pixels + channels) + 2 * pixels * channels
+        return 1 + 3 * (pixels + channels) + 2 * pixels * channels + max(0, pixels - 1 if pixels > 2 else 0)
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:
         """See `Microkernel`."""

@@ -105,6 +105,7 @@ class Microkernel:
         bare: the core has no instruction for rounded high products, minima or maxima, but branches for nothing.
         unrolled: bytes of a run whose products are written out, without a loop.
         turn: bytes that a turn of a loop over a longer run takes, a power of two.
+        most_turn: what it may take where that divides the run.
         across: the channels of a block, a power of two, are the lanes of one vector. Then `blocks` and `pixels` say how
             many pixels there are beside `group` channels: fewer leave room for more.
     """
@@ -120,6 +121,7 @@ class Microkernel:
     bare: bool = False
     unrolled: int = 8
     turn: int = 8
+    most_turn: int = 8
     across: bool = False
 
     def dot(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor, w: Factor) -> Sums:

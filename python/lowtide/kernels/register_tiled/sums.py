@@ -365,7 +365,7 @@ class Runs(SumEmitter):
         # short runs without a loop: what it takes would be most of the work
         if count <= self.microkernel.unrolled:
             return self.products(sums, xs, ws, count, x)
-        turn, pitch = self.microkernel.turn, self.pitch(sums)
+        turn, pitch = self._turn(count), self.pitch(sums)
         whole = count - count % turn
         # The loop counts the input's address, and weights are at a fixed distance: one register less to move.
         first, apart = xs[0].base, arith.subi(ws[0].base, scaled(xs[0].base, pitch))
@@ -378,6 +378,11 @@ class Runs(SumEmitter):
         end = arith.addi(first, index_constant(whole))
         sums = looped(first, end, turn, sums, some)
         return self.products(sums, [a + whole for a in xs], [a + whole * pitch for a in ws], count - whole, x)
+
+    def _turn(self, count: int) -> int:
+        """Bytes of a turn of the loop over a run: as many as may be, if they divide it."""
+        least, most = self.microkernel.turn, self.microkernel.most_turn
+        return next((turn for turn in range(most, least, -WORD) if count % turn == 0), least)
 
     def products(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor) -> Sums:
         """Add the products of some bytes, written out."""
