@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import portable_assembly
 import portable_rvv
 
 from lowtide.errors import InternalError
@@ -49,7 +50,23 @@ def expand_intrinsics(module: Module) -> bool:
                 raise InternalError("codegen", f"no arithmetic for the instruction '{name}'")
             call.results[0].replace_all_uses_with(_MEANINGS[name](*call.operands))
         call.erase()
-    return bool(calls)
+    return bool(calls) | _expand_assembly(module)
+
+
+def _expand_assembly(module: Module) -> bool:
+    """Replace pieces of assembly that have instructions; True where there was one."""
+    pieces: list[Operation] = []
+
+    def visit(operation: Operation) -> WalkResult:
+        if StringAttr(operation.attributes["asm_string"]).value:
+            pieces.append(operation)
+        return WalkResult.ADVANCE
+
+    module.operation.walk(visit, op_class=llvm.InlineAsmOp)
+    for piece in pieces:
+        with InsertionPoint(piece), piece.location:
+            portable_assembly.expand(piece, _MEANINGS)
+    return bool(pieces)
 
 
 def _half(value: Value, top: int) -> Value:

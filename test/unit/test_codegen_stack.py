@@ -220,6 +220,8 @@ _ADDI, _CSRR, _SLLI, _SUB, _ANDI = 0xEF01_0113, 0xC220_2573, 0x0025_1513, 0x40A1
         # vmladav.s8 r0, q0, q0, which capstone does not know, is left out as a whole; bfc r4, #0, #6
         ("EM_ARM", struct.pack("<4H", 0xEEF0, 0x0F00, 0xF36F, 0x0405), 320, 56),
         ("EM_ARM", struct.pack("<2H", 0xF36F, 0x0445), 32, 0),  # bfc r4, #1, #5: not the low bits
+        # str r7, [sp, #-8]!; ldr r7, [sp], #8; twice, one after the other
+        ("EM_ARM", struct.pack("<4H", 0xF84D, 0x7D08, 0xF85D, 0x7B08) * 2, 16, 8),
         ("EM_RISCV", _words(_ADDI), 256, 16),
         ("EM_RISCV", _words(_ADDI), 272, 0),
         ("EM_RISCV", b"\x6d\x71", 256, 16),  # c.addi16sp -272

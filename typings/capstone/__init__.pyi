@@ -17,6 +17,7 @@ CS_OP_REG: int
 class CsMemory:
     base: int
     index: int
+    disp: int
 
 class CsOperand:
     type: int
@@ -26,6 +27,7 @@ class CsOperand:
 
 class CsInsn:
     address: int
+    writeback: bool
     mnemonic: str
     op_str: str
     operands: list[CsOperand]
