@@ -290,6 +290,14 @@ def _pad(name: str) -> Build:
     return build
 
 
+def _reciprocal_root(d: Draw) -> int:
+    """Inputs from 0 on: LiteRT Micro stops below."""
+    x = input_of(d, d.shape(d.number(1, 4)))
+    d.ranges[x] = (0, 32767)
+    y = made(d, d.of(x).shape, INT16, d.factor(0.01, 100) / math.sqrt(d.scale_of(x)) / 30000)
+    return d.operator("RSQRT", (x,), y)
+
+
 def _moved(name: str) -> Build:
     """An operator that only moves elements, as it is drawn for other types."""
 
@@ -316,6 +324,7 @@ VARIANTS: Mapping[str, Build] = {
     "LEAKY_RELU": _unary("LEAKY_RELU", alpha=_slope),
     "RELU": _unary("RELU"),
     "RELU6": _unary("RELU6"),
+    "RSQRT": _reciprocal_root,
     "ABS": _unary("ABS", (1.0, 1.0)),
     "LOGISTIC": _table("LOGISTIC"),
     "TANH": _table("TANH"),

@@ -23,7 +23,7 @@ from lowtide.importer.lowered.library import LOWERED  # noqa: E402
 from lowtide.importer.tflite.customs import CUSTOM  # noqa: E402
 from lowtide.importer.tflite.expand import CHANGES  # noqa: E402
 from lowtide.importer.tflite.model import DTYPES  # noqa: E402
-from lowtide.importer.tflite.operators import FOLDED, RESOURCES, SUPPORTED, OpSpec  # noqa: E402
+from lowtide.importer.tflite.operators import CONTROL, FOLDED, RESOURCES, SUPPORTED, OpSpec  # noqa: E402
 
 NAMES: Mapping[int, str] = {number: name for name, number in vars(BuiltinOperator).items() if name.isupper()}
 _WITHOUT_DATA = (BuiltinOptions.CallOnceOptions, BuiltinOptions.VarHandleOptions)
@@ -101,6 +101,10 @@ KINDS: Sequence[Kind] = (
     Kind("SVDF", "those of its layers that have rows", _SOME, _MICRO, "a state that others read"),
     Kind("VAR_HANDLE READ_VARIABLE ASSIGN_VARIABLE", "", "none: places in the arena", _MICRO,
          "assigned another type or shape than is read"),
+    Kind("CALL", "", "none", "–", "subgraphs that run themselves; more than 4,096 operators of all subgraphs"),
+    Kind("IF", "", "none, or that of SELECT_V2", _MICRO, "unknown conditions of branches that differ in shapes, types "
+         "or scales, or use variables"),
+    Kind("WHILE", "", "none", _MICRO, "conditions that are not known; more than 4,096 operators in all turns"),
     Kind("CALL_ONCE", "", "none", _MICRO, "subgraphs that do more than fill variables with constants"),
 )  # fmt: skip
 _HEAD = """# Operators
@@ -111,7 +115,8 @@ importer's maps.
 - **Types** are those of the operand that is computed with; → gives those of the result where they differ.
 - **Lowered**: *converter*: by the TOSA converter; *rewritten*: as other operators first
   (`importer/tflite/expand.py`); *linalg*: by lowtide itself (`importer/lowered/`); *folded*: where the result is
-  known when the model is compiled; *state*: an operator on variables, which are inputs and outputs of the network's
+  known when the model is compiled; *subgraphs in its place*: what it runs, as often as it runs it, and of an IF whose
+  condition is not known both branches; *state*: an operator on variables, which are inputs and outputs of the network's
   function. Types stand behind where they are not all.
 - **By rows**: whether the layer can be part of a fused loop.
 - **Kernel**: what usually computes it, where it is a layer of its own and not fused into another:
@@ -121,8 +126,10 @@ importer's maps.
 
 """
 _TAIL = """
-Custom operators: {customs}, as TRANSPOSE_CONV. Others are refused by name; `--until TENSOR` compiles the network
-up to them.
+Custom operators: {customs}. Others are refused by name; `--until TENSOR` compiles the network
+up to them. The first is MediaPipe's, taken as TRANSPOSE_CONV. `TFLite_Detection_PostProcess` (float32; uint8 as LiteRT
+has it) looks for one detection after the other, at most 128 of all classes, and makes one class of a box; what is
+behind the last detection is 0.
 
 Every operator is refused, with its place, where its operands do not fit each other: other ranks, axes that are not
 there, scales that are missing, 0 or no numbers. `lowtide inspect` tells all that stands in the way of a model at
@@ -164,7 +171,7 @@ def page() -> str:
         AssertionError: an operator that lowtide takes is of no kind, or of two, or one of a kind is not taken.
     """
     kinds = [(name, kind) for kind in KINDS for name in kind.names.split()]
-    taken = {NAMES[code] for code in {*SUPPORTED, *LOWERED, *FOLDED, *RESOURCES}}
+    taken = {NAMES[code] for code in {*SUPPORTED, *LOWERED, *FOLDED, *RESOURCES, *CONTROL} - {BuiltinOperator.CUSTOM}}
     assert sorted(name for name, _ in kinds) == sorted(taken), {name for name, _ in kinds} ^ taken
     lines = ["| operator | types | lowered | by rows | kernel | oracle | refused |", "|---|---|---|---|---|---|---|"]
     for name, kind in sorted(kinds, key=lambda pair: pair[0]):
@@ -177,6 +184,8 @@ def page() -> str:
 
 def types(code: int) -> str:
     """Element types of the data, and those of the result where they differ."""
+    if code in CONTROL:
+        return "all"
     if code in RESOURCES:
         return "all" if RESOURCES[code].options_type not in _WITHOUT_DATA else ""
     specs = [(item.spec, item.types) for item in LOWERED.get(code, ())]
@@ -217,6 +226,8 @@ def lowered(code: int) -> str:
         ways.append("folded")
     if code in RESOURCES:
         ways.append("state")
+    if code in CONTROL:
+        ways.append("subgraphs in its place")
     return "; ".join(ways)
 
 

@@ -10,6 +10,7 @@ from lowtide.importer.lowered import (
     comparisons,
     computed_weights,
     copies,
+    detection,
     indexing,
     int16_conversions,
     int16_elementwise,
@@ -42,6 +43,7 @@ _KINDS = (
     lstm,
     svdf,
     joined,
+    detection,
 )
 _FILES: Sequence[Mapping[int, Sequence[Lowering]]] = tuple(kind.LOWERED for kind in _KINDS)
 LOWERED: Mapping[int, tuple[Lowering, ...]] = {

@@ -116,7 +116,7 @@ def _place(call: Call, *, greatest: bool) -> Sequence[Value]:
 
     def body(scalars: Sequence[Value]) -> Value:
         place = loop_index(axis)
-        key = _ordered(scalars[0], kind)
+        key = ordered(scalars[0], kind)
         if not greatest:
             key = arith.xori(key, i32(-1))
         if kind == TensorType.FLOAT32:
@@ -137,7 +137,7 @@ def _place(call: Call, *, greatest: bool) -> Sequence[Value]:
     return _made(call, elementwise([found], made, index))
 
 
-def _ordered(x: Value, kind: int) -> Value:
+def ordered(x: Value, kind: int) -> Value:
     """A number as an integer in the same order."""
     if kind == TensorType.INT32:
         return x

@@ -29,6 +29,7 @@ from lowtide.importer.tflite.partition import Partition, partition
 from lowtide.importer.tflite.reader import read, read_others
 from lowtide.importer.tflite.repair import repair, unbatch
 from lowtide.importer.tflite.stored_weights import plain_weights
+from lowtide.importer.tflite.subgraphs import inlined
 from lowtide.importer.tflite.variables import initial_states, remember, without_unused
 from lowtide.network import InitialState, IoTensor
 
@@ -112,7 +113,8 @@ def import_tflite(path: Path, *, until: Sequence[str] = (), shapes: Shapes = NO_
 def _prepared(path: Path, until: Sequence[str], shapes: Shapes) -> Model:
     """What is wanted of a file's network, with what is known of it computed, before it is checked."""
     where, data = str(path), contents(path)
-    model = remember(read(data, where), partial(read_others, data, where), where)
+    others = partial(read_others, data, where)
+    model = remember(inlined(read(data, where), others, where), others, where)
     model = without_unused(cut_until(model, until, where) if until else needed(model))
     return needed(fold(plain_weights(without_idle_activations(translate(with_shapes(model, shapes, where))))))
 

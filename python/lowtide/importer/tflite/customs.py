@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from flatbuffers import flexbuffers
 from tflite import BuiltinOperator, TensorType
 
-from lowtide.importer.tflite.model import Model, Operator, Tensor
+from lowtide.importer.tflite.model import Model, Operator, OptionValue, Tensor
 
 _Translation = Callable[[list[Tensor], Operator], Operator | None]
 
@@ -57,5 +58,51 @@ def _transposed_convolution(tensors: list[Tensor], operator: Operator) -> Operat
     return Operator(operator.index, BuiltinOperator.TRANSPOSE_CONV, inputs, operator.outputs, options)
 
 
-CUSTOM: Mapping[str, _Translation] = {"Convolution2DTransposeBias": _transposed_convolution}
+def _detection(tensors: list[Tensor], operator: Operator) -> Operator | None:
+    """TensorFlow's `TFLite_Detection_PostProcess`: its options, a map in FlexBuffers, as options of the operator.
+
+    Files leave the shapes of its outputs open; they follow from the number of detections.
+    """
+    raw = operator.options.get("custom_options")
+    if not isinstance(raw, tuple) or len(operator.outputs) != 4 or min(operator.outputs) < 0:
+        return None
+    found = _detection_options(bytes(raw))
+    if found is None:
+        return None
+    most = found["max_detections"]
+    assert isinstance(most, int), "it is one of the whole numbers"
+    for index, shape in zip(operator.outputs, ((1, most, 4), (1, most), (1, most), (1,)), strict=True):
+        if not tensors[index].shape:
+            tensors[index] = replace(tensors[index], shape=shape, signature=(), ranked=True)
+    return replace(operator, options=found)
+
+
+_DETECTION_DEFAULTS = {"detections_per_class": 100, "use_regular_nms": False}
+_DETECTION_NUMBERS = ("max_detections", "max_classes_per_detection", "num_classes", "detections_per_class")
+_DETECTION_REALS = ("nms_score_threshold", "nms_iou_threshold", "y_scale", "x_scale", "h_scale", "w_scale")
+
+
+def _detection_options(raw: bytes) -> dict[str, OptionValue] | None:
+    """The options by name; None where they are damaged or one is missing."""
+    try:
+        root = flexbuffers.GetRoot(raw)
+        if not root.IsMap:
+            return None
+        stored = root.AsMap
+        values = {str(stored.Keys[i].AsKey): stored.Values[i] for i in range(min(len(stored), _MOST_OPTIONS))}
+        found: dict[str, OptionValue] = dict(_DETECTION_DEFAULTS)
+        found |= {name: values[name].AsInt for name in _DETECTION_NUMBERS if name in values}
+        found |= {name: float(np.float32(values[name].AsFloat)) for name in _DETECTION_REALS if name in values}
+        if "use_regular_nms" in values:
+            found["use_regular_nms"] = bool(values["use_regular_nms"].AsBool)
+    except (ValueError, TypeError, IndexError, OverflowError, struct.error, RecursionError):
+        return None
+    return found if found.keys() >= {*_DETECTION_NUMBERS, *_DETECTION_REALS} else None
+
+
+_MOST_OPTIONS = 64
+CUSTOM: Mapping[str, _Translation] = {
+    "Convolution2DTransposeBias": _transposed_convolution,
+    "TFLite_Detection_PostProcess": _detection,
+}
 """Each adds constants to the tensors and gives the operator in its place, or None for a form that is not known."""

@@ -29,12 +29,14 @@ def fold(model: Model) -> Model:
     Integers and booleans are computed as LiteRT does; numbers of other types are only moved and filled in. Operators
     whose operands do not fit each other stay as they are, for `check` to refuse.
     """
-    folder = _Fold(model)
+    folder = Fold(model)
     kept = [operator for operator in model.operators if not folder.done(operator)]
     return replace(model, tensors=tuple(folder.tensors), operators=tuple(kept))
 
 
-class _Fold:
+class Fold:
+    """What is known of the tensors of a model while its operators are gone through in order."""
+
     def __init__(self, model: Model) -> None:
         # A file without `has_rank` stores a scalar as it stores an unknown shape. LiteRT takes it as a scalar.
         self.tensors = [replace(tensor, ranked=True) for tensor in model.tensors]

@@ -278,5 +278,12 @@ RESOURCES: Mapping[int, OpSpec] = {
 }
 """Operators on variables, which become inputs and outputs of the network (`variables.py`)."""
 
+CONTROL: Mapping[int, OpSpec] = {
+    _B.CALL: OpSpec(_O.CallOptions, (Option("subgraph", "u32"),)),
+    _B.IF: OpSpec(_O.IfOptions, (Option("then_subgraph_index"), Option("else_subgraph_index"))),
+    _B.WHILE: OpSpec(_O.WhileOptions, (Option("cond_subgraph_index"), Option("body_subgraph_index"))),
+}
+"""Operators that run subgraphs, in whose place these come (`subgraphs.py`)."""
+
 BIASED = (BuiltinOperator.CONV_2D, BuiltinOperator.DEPTHWISE_CONV_2D, BuiltinOperator.FULLY_CONNECTED)
 """Operators whose inputs are data, weights and an optional bias."""

@@ -19,7 +19,7 @@ _PLACEHOLDER_FOR_GREATER_CODE = 127
 def read(data: bytes, where: str, *, alone: bool = False) -> Model:
     """Reads the first subgraph of a model, the one that LiteRT's interpreters run.
 
-    Others are entry points of further signatures, or bodies of control flow, whose operators lowtide refuses.
+    Others are entry points of further signatures, or bodies of control flow (`subgraphs.py`).
 
     Args:
         data: the whole file.

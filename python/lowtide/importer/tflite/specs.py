@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from lowtide.importer.lowered.library import LOWERED, lowering_for
 from lowtide.importer.tflite.model import Operator, Shape, Tensor
 from lowtide.importer.tflite.operands import Operands
-from lowtide.importer.tflite.operators import FOLDED, RESOURCES, SUPPORTED, OpSpec
+from lowtide.importer.tflite.operators import CONTROL, FOLDED, RESOURCES, SUPPORTED, OpSpec
 from lowtide.importer.tflite.shapes import output_shapes
 
 
 def options_of(code: int) -> OpSpec | None:
     """The operator's options, as they are stored; None where lowtide knows nothing of it."""
     lowered = LOWERED.get(code)
-    return SUPPORTED.get(code) or RESOURCES.get(code) or (lowered[0].spec if lowered else FOLDED.get(code))
+    known = SUPPORTED.get(code) or RESOURCES.get(code) or CONTROL.get(code)
+    return known or (lowered[0].spec if lowered else FOLDED.get(code))
 
 
 def spec_for(operator: Operator, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> OpSpec | None:

@@ -135,10 +135,13 @@ def _operator(builder: flatbuffers.Builder, operator: Operator, code: int) -> in
     spec = options_of(operator.code)
     kind = spec.options_type if spec else 0
     options = _options(builder, _OPTIONS[kind], spec.options, operator) if spec and kind else 0
+    raw = operator.options.get("custom_options")
+    custom = builder.CreateByteVector(bytes(raw)) if isinstance(raw, tuple) else 0
     inputs, outputs = _numbers(builder, operator.inputs), _numbers(builder, operator.outputs)
     return table(
         builder,
         "Operator",
+        CustomOptions=custom,
         OpcodeIndex=code,
         Inputs=inputs,
         Outputs=outputs,
