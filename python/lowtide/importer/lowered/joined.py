@@ -58,7 +58,7 @@ LOWERED: Mapping[int, Sequence[Lowering]] = {
             OpSpec(BuiltinOptions.ConcatenationOptions, (Option("axis"),), (1, 1 << 10), output_types=ALL_TYPES),
             _shape,
             _joined,
-            when=lambda operator, _: bool(operator.options.get("by_rows", False)),
+            when=lambda operator, _, __: bool(operator.options.get("by_rows", False)),
         ),
     ),
 }
