@@ -19,8 +19,10 @@ from lowtide.ir import (
     place_of,
     read_module,
 )
+from lowtide.kernels.microkernels import note_microkernels
 from lowtide.opt.options import Action, Options
 from lowtide.passes import Step, check_step, parse_pipeline, run_steps
+from lowtide.targets import TARGETS
 from lowtide.transform.interpreter import (
     apply_embedded_script,
     apply_script,
@@ -138,6 +140,8 @@ def _read(options: Options, name: str) -> str:
 
 def _process(module: Module, work: list[Work], options: Options) -> str:
     """Do the work on one module and return its text."""
+    if options.target is not None:
+        note_microkernels(module, TARGETS[options.target].microkernels)
     try:
         _work(module, work, options)
     except LowtideError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from lowtide.passes import PASSES
+from lowtide.targets import TARGETS
 
 _PASS_FLAG = re.compile(r"--([a-z][a-z0-9-]*)(?:=(.*))?", re.DOTALL)
 
@@ -67,6 +68,7 @@ class Options:
         print_after_all: print the module after every step, to standard error.
         elide_constants: print no dense constant of more elements than this.
         list_passes: print lowtide's passes and do nothing else.
+        target: the core that the module is for, or None for plain integers on any.
     """
 
     input: Path | None
@@ -76,6 +78,7 @@ class Options:
     print_after_all: bool
     elide_constants: int | None
     list_passes: bool
+    target: str | None
 
 
 def parse_options(argv: Sequence[str]) -> Options:
@@ -90,6 +93,7 @@ def parse_options(argv: Sequence[str]) -> Options:
         print_after_all=found.print_after_all,
         elide_constants=found.elide_constants,
         list_passes=found.list_passes,
+        target=found.target,
     )
 
 
@@ -132,6 +136,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--print-after-all", action="store_true", help="print the IR after every step, to stderr")
     parser.add_argument(
         "--elide-constants", type=_count, metavar="N", help="leave out constants of more than N elements"
+    )
+    parser.add_argument(
+        "--target",
+        choices=sorted(TARGETS),
+        metavar="CORE",
+        help="the core whose kernels are taken, as in lowtide compile; plain integers without one",
     )
     parser.add_argument("--list-passes", action="store_true", help="print lowtide's passes, one a line")
     return parser
