@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures every model that has stored outputs and prints docs/results.md.
+"""Measures every model that has stored outputs, then strangers' networks, and prints docs/results.md.
 
 python tools/results.py > docs/results.md
 
@@ -10,7 +10,9 @@ run in the emulated core and compared with its stored outputs; a mismatch ends t
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,11 +24,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "dialects")]
 
 import lowtide  # noqa: E402
+from lowtide.emulate.timing.model import Cycles  # noqa: E402
 from lowtide.lower import lower  # noqa: E402
 from lowtide.stages import Stages  # noqa: E402
 from lowtide.verification import EMULATED_MACS, FLOAT_TOLERANCE  # noqa: E402
 
 TEMPLATE = Path(__file__).with_suffix(".md.jinja")
+REACH = Path(__file__).with_name("reach.md.jinja")
 SHARED = ROOT.parent / "shared"
 DIGITS = ROOT / "examples" / "digits"
 ARM = "cortex-m4"
@@ -75,11 +79,33 @@ class Measured:
         return max(self.arm.difference.relative, self.riscv.difference.relative)
 
 
+@dataclass(frozen=True)
+class Stranger:
+    """A network of ../shared/models/reach on a Cortex-M4, objective free.
+
+    Attributes:
+        untiled_bytes: its untiled arena.
+        micro_bytes: the least arena that LiteRT Micro runs it in; None where it does not.
+    """
+
+    name: str
+    report: lowtide.Report
+    untiled_bytes: int
+    instructions: int
+    cycles: Cycles | None
+    micro_bytes: int | None
+    micro_reason: str = "no"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="measure this model alone")
+    parser.add_argument("--part", choices=("models", "reach"), help="make this part of the page alone")
     options = parser.parse_args(argv)
+    if options.part == "reach":
+        sys.stdout.write(reach_part())
+        return 0
     models = [model for model in find_models() if not options.only or model.path.stem in options.only]
     if not models:
         parser.error(f"none of the models is named {' or '.join(options.only)}")
@@ -89,6 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"results: {error}", file=sys.stderr)
         return error.exit_code
     sys.stdout.write(page(rows))
+    if not options.part and not options.only:
+        sys.stdout.write(reach_part())
     return 0
 
 
@@ -138,6 +166,53 @@ def page(rows: Sequence[Measured]) -> str:
         limit=EMULATED_MACS // 1_000_000,
         large=[row.name for row in rows if row.arm.report.macs > EMULATED_MACS],
     )
+
+
+def reach_part() -> str:
+    """The part of the page on strangers' networks."""
+    rows = [stranger(path) for path in sorted((SHARED / "models" / "reach").glob("*.tflite"))]
+    environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    template = environment.from_string(REACH.read_text(encoding="utf-8"))
+    return template.render(reach=rows, arm=ARM, objective="free", bytes=_grouped)
+
+
+def stranger(path: Path) -> Stranger:
+    """Compile and run one on random inputs."""
+    start = time.monotonic()
+    untiled = lower(path, lowtide.TARGETS[ARM], objective="untiled", stages=Stages())
+    with tempfile.TemporaryDirectory() as folder:
+        artifact = lowtide.compile(path, target=ARM, objective="free", out=Path(folder))
+        result = lowtide.run(artifact.directory, seed=0)
+    micro = micro_arena(path)
+    print(f"{path.stem}: {time.monotonic() - start:.1f} s", file=sys.stderr)
+    untiled_bytes, instructions = untiled.network.arena_bytes, result.instructions or 0
+    return Stranger(path.stem, artifact.report, untiled_bytes, instructions, result.cycles, micro)
+
+
+# LiteRT Micro ends the process where the arena is too small, so each try is one.
+_TRY = """
+import sys
+from tflite_micro.runtime import Interpreter
+interpreter = Interpreter.from_file(sys.argv[1], arena_size=int(sys.argv[2]))
+interpreter.invoke()
+"""
+
+
+def micro_arena(path: Path) -> int | None:
+    """The least arena in which LiteRT Micro starts and runs a model, in bytes, to 16; None where it does not."""
+
+    def fits(nbytes: int) -> bool:
+        command = [sys.executable, "-c", _TRY, str(path), str(nbytes)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    high = 1 << 26
+    if not fits(high):
+        return None
+    low = 0
+    while high - low > 16:
+        middle = (low + high) // 32 * 16
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
 
 
 def _grouped(count: int) -> str:
