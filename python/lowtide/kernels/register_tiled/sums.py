@@ -365,7 +365,7 @@ class Runs(SumEmitter):
         # short runs without a loop: what it takes would be most of the work
         if count <= self.microkernel.unrolled:
             return self.products(sums, xs, ws, count, x)
-        turn, pitch = self._turn(count), self.pitch(sums)
+        turn, pitch = self._turn(count, len(xs)), self.pitch(sums)
         whole = count - count % turn
         # The loop counts the input's address, and weights are at a fixed distance: one register less to move.
         first, apart = xs[0].base, arith.subi(ws[0].base, scaled(xs[0].base, pitch))
@@ -379,9 +379,14 @@ class Runs(SumEmitter):
         sums = looped(first, end, turn, sums, some)
         return self.products(sums, [a + whole for a in xs], [a + whole * pitch for a in ws], count - whole, x)
 
-    def _turn(self, count: int) -> int:
-        """Bytes of a turn of the loop over a run: as many as may be, if they divide it."""
-        least, most = self.microkernel.turn, self.microkernel.most_turn
+    def _turn(self, count: int, pixels: int) -> int:
+        """Bytes of a turn of the loop over a run: as many as may be, if they divide it.
+
+        Where a block has one pixel each weight is read once, and code that is larger than a small cache for
+        instructions would be read from flash as often.
+        """
+        least = self.microkernel.turn
+        most = self.microkernel.most_turn if pixels > 1 else least
         return next((turn for turn in range(most, least, -WORD) if count % turn == 0), least)
 
     def products(self, sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x: Factor) -> Sums:
