@@ -127,7 +127,7 @@ def test_mlir_without_one_network() -> None:
 
 @pytest.mark.parametrize(
     ("model", "operator"),
-    [("ssd", "TFLite_Detection_PostProcess"), ("posenet_mobilenet_v1_075_353_481", "PosenetDecoderOp")],
+    [("posenet_mobilenet_v1_075_353_481", "PosenetDecoderOp")],
 )
 def test_custom_operators_are_named_with_the_remedy(model: str, operator: str) -> None:
     path = SHARED / "models" / "fdt-paper" / f"{model}.tflite"

@@ -436,7 +436,6 @@ def test_unknown_operator_code_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "names"),
     [
-        ("fdt-paper/ssd", ["TFLite_Detection_PostProcess", "--until 'Squeeze'"]),
         ("fdt-paper/posenet_mobilenet_v1_075_353_481", ["PosenetDecoderOp", "--until 'float_heatmaps'"]),
     ],
 )

@@ -125,10 +125,10 @@ def test_split_and_pack_only_move() -> None:
     assert made == {"SLICE", "RESHAPE", "CONCATENATION"}
 
 
-def test_packing_other_scales_is_refused() -> None:
+def test_packing_other_scales_of_uint8_is_refused() -> None:
     net = Net()
-    first, second = (net.tensor(name, (1, 4), np.int8, scale) for name, scale in (("a", 0.5), ("b", 0.25)))
-    y = net.operator("PACK", (first, second), net.tensor("y", (2, 1, 4), np.int8, 0.5), {"values_count": 2})
+    first, second = (net.tensor(name, (1, 4), np.uint8, scale) for name, scale in (("a", 0.5), ("b", 0.25)))
+    y = net.operator("PACK", (first, second), net.tensor("y", (2, 1, 4), np.uint8, 0.5), {"values_count": 2})
     with pytest.raises(InputError, match="the scale of its input 'b' is not that of its output"):
         expand(net.model([first, second], [y]), "test")
 

@@ -60,7 +60,7 @@ def _broadcast(call: Call) -> Sequence[Value]:
     return [value] if shape_of(value) == made else [elementwise([value], element_of(value), lambda s: s[0], made)]
 
 
-_STORED = (*EIGHT_BIT_TYPES, TensorType.INT16)
+_STORED = (TensorType.INT8, TensorType.INT16)
 _INT64 = (TensorType.INT64,)
 _PAD = replace(SUPPORTED[_B.PAD], copies=False)
 LOWERED: Mapping[int, Sequence[Lowering]] = {
