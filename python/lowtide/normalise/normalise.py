@@ -1,6 +1,6 @@
 """Brings any linalg network into the form that layers are cut from.
 
-One function, one block, static shapes, batch 1; structured ops over tensors with pads, slices and reshapes between
+One function, one block, static shapes; structured ops over tensors with pads, slices and reshapes between
 them. Constants are folded through reshapes; what the importer left behind (assertions, target attributes) is gone.
 """
 

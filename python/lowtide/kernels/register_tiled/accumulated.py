@@ -15,9 +15,9 @@ from lowtide.ir import MemRefType, Value, arith, memref
 from lowtide.kernels.element import ElementEmitter
 from lowtide.kernels.loops import How, Part
 from lowtide.kernels.microkernels import MICROKERNELS
+from lowtide.kernels.register_tiled.carried import looped
 from lowtide.kernels.register_tiled.contraction import Contraction
 from lowtide.kernels.register_tiled.memory import WORD, Address, address_of, advanced, scaled
-from lowtide.kernels.register_tiled.sums import looped
 from lowtide.kernels.scalar import counted
 from lowtide.kernels.values import index_constant
 

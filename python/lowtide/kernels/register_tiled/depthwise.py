@@ -7,10 +7,11 @@ from functools import reduce
 
 from lowtide.ir import Value, arith
 from lowtide.kernels.register_tiled.blocks import MOST_TAPS
+from lowtide.kernels.register_tiled.carried import chosen, looped
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import Address, advanced, divided, fence, scaled
 from lowtide.kernels.register_tiled.microkernel import Sums, Tap, extended
-from lowtide.kernels.register_tiled.sums import Pixels, SumEmitter, chosen, looped
+from lowtide.kernels.register_tiled.sums import Pixels, SumEmitter
 from lowtide.kernels.scalar import settled
 from lowtide.kernels.values import index_constant, word
 

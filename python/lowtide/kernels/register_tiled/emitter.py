@@ -16,6 +16,7 @@ from lowtide.graph.nest import LayerBody, Node, Operand, Structured, row_major, 
 from lowtide.indexing.linear import Index, Linear
 from lowtide.ir import BlockArgument, F32Type, IntegerType, MemRefType, Value, VectorType, arith, memref, vector
 from lowtide.kernels.loops import How, Memo, Part
+from lowtide.kernels.register_tiled.carried import zeros
 from lowtide.kernels.register_tiled.channel_vectorised import CHANNEL_VECTORISED
 from lowtide.kernels.register_tiled.contraction import FLOAT, Contraction
 from lowtide.kernels.register_tiled.depthwise import Depthwise
@@ -23,7 +24,7 @@ from lowtide.kernels.register_tiled.memory import Address, Grid, address_of, sto
 from lowtide.kernels.register_tiled.microkernel import Sums, Wide
 from lowtide.kernels.register_tiled.patches import Patches
 from lowtide.kernels.register_tiled.records import Tables
-from lowtide.kernels.register_tiled.sums import Columns, Pixels, Runs, SumEmitter, zeros
+from lowtide.kernels.register_tiled.sums import Columns, Pixels, Runs, SumEmitter
 from lowtide.kernels.register_tiled.tables import late_bias
 from lowtide.kernels.register_tiled.traversal import PixelTraversal
 from lowtide.kernels.register_tiled.wide import lies

@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lowtide.indexing.linear import Linear, Var
-from lowtide.ir import InsertionPoint, Value, arith, scf
+from lowtide.ir import Value, arith
 from lowtide.kernels.register_tiled.blocks import Blocks
+from lowtide.kernels.register_tiled.carried import looped, moved, zeros
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import WORD, Address, advanced, scaled
 from lowtide.kernels.register_tiled.microkernel import Outer, Sums, apart
 from lowtide.kernels.register_tiled.packed import WORDS, span_of, unpack
 from lowtide.kernels.scalar import Indices
-from lowtide.kernels.values import index_constant, word
+from lowtide.kernels.values import index_constant
 
 
 @dataclass(frozen=True)
@@ -186,30 +187,6 @@ def _inside(layer: Input, at: Linear, var: Var, extent: int) -> tuple[Value, Val
     if low >= 0 and high < extent:
         return index_constant(0), index_constant(var.extent)
     return layer.range_of(at, var, extent)
-
-
-def chosen(condition: Value, sums: Sums, this: Callable[[Sums], Sums], that: Callable[[Sums], Sums]) -> Sums:
-    """An `scf.if` that carries the sums: they go on in one of two ways."""
-    width, flat = len(sums[0]), [total for row in sums for total in row]
-    choice = scf.IfOp(condition, [total.type for total in flat], has_else=True)
-    for block, emit in ((choice.then_block, this), (choice.else_block, that)):
-        with InsertionPoint(block):
-            made = emit([list(row) for row in sums])
-            scf.YieldOp([total for row in made for total in row])
-    results = list(choice.results)
-    return [results[m * width : (m + 1) * width] for m in range(len(sums))]
-
-
-def looped(low: Value, high: Value, step: int, sums: Sums, body: Callable[[Value, Sums], Sums]) -> Sums:
-    """An `scf.for` that carries the sums of a block in registers, as loop-carried values."""
-    width = len(sums[0])
-    loop = scf.ForOp(low, high, index_constant(step), [total for row in sums for total in row])
-    carried = list(loop.inner_iter_args)
-    with InsertionPoint(loop.body):
-        made = body(loop.induction_variable, [carried[m * width : (m + 1) * width] for m in range(len(sums))])
-        scf.YieldOp([total for row in made for total in row])
-    results = list(loop.results)
-    return [results[m * width : (m + 1) * width] for m in range(len(sums))]
 
 
 class Runs(SumEmitter):
@@ -402,23 +379,8 @@ class Runs(SumEmitter):
         return next((step for step in (self.microkernel.turn, 16, 8, WORD) if channels % step == 0), 1)
 
 
-def zeros(rows: int, count: int) -> Sums:
-    """Sums that start from zero."""
-    zero = word(0)
-    return [[zero] * count for _ in range(rows)]
-
-
 def _unpacked(sums: Sums, packed: Callable[[Sums], Sums]) -> Sums:
     """Add sums that are made packed (see `packed`) to the plain ones."""
     made = packed(zeros(WORDS, len(sums[0])))
     more = [unpack(*words) for words in zip(*made, strict=True)]
     return [[arith.addi(total, part[m]) for total, part in zip(row, more, strict=True)] for m, row in enumerate(sums)]
-
-
-def moved(addresses: Sequence[Address], at: Value) -> list[Address]:
-    """The addresses `at` bytes further on. Those that share a base share the addition: offsets are constants."""
-    bases: dict[Value, Value] = {}
-    for address in addresses:
-        if address.base not in bases:
-            bases[address.base] = arith.addi(address.base, at)
-    return [Address(bases[address.base], address.offset) for address in addresses]
