@@ -192,8 +192,8 @@ def stranger(path: Path) -> Stranger:
 # LiteRT Micro ends the process where the arena is too small, so each try is one.
 _TRY = """
 import sys
-from tflite_micro.runtime import Interpreter
-interpreter = Interpreter.from_file(sys.argv[1], arena_size=int(sys.argv[2]))
+from tflite_micro import runtime
+interpreter = runtime.Interpreter.from_file(sys.argv[1], arena_size=int(sys.argv[2]))
 interpreter.invoke()
 """
 

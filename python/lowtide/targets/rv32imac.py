@@ -6,10 +6,11 @@ TARGET = Target(
     name="rv32imac",
     family="riscv",
     triple="riscv32-unknown-unknown-elf",
-    # an in-order core whose loads take longer than other instructions: its schedules suit those that are like that
-    cpu="sifive-e31",
+    cpu="generic-rv32",
     features="+m,+a,+c",
     hard_float=False,
+    # LLVM's scheduler puts the loads of a block first, and then spills
+    compiler_flags=("--enable-misched=false",),
     microkernels="risc",
     emulator="rv32",
     qemu_machine="virt",

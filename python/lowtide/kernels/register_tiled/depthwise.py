@@ -15,6 +15,9 @@ from lowtide.kernels.register_tiled.sums import Pixels, SumEmitter
 from lowtide.kernels.scalar import settled
 from lowtide.kernels.values import index_constant, word
 
+_MOST_TWICE = 9
+"""Elements of a window up to which there is code for windows with all rows inside beside that for any others."""
+
 
 class Depthwise(SumEmitter):
     """Each output channel from one input channel, which it may share with neighbours (`Contraction.multiplier`)."""
@@ -95,7 +98,8 @@ class Depthwise(SumEmitter):
                 totals = self._row_if_present(pixels, taps, ky, start, weights + ky * below, totals)
             return totals
 
-        if self.whole is None or not self.microkernel.tables:
+        few = rows * self.found.columns.kernel <= _MOST_TWICE
+        if self.whole is None or not few or not self.microkernel.tables:
             return row_by_row(sums)
         # a test before each row would have the sums moved to and fro between registers
         return chosen(self.whole, sums, lambda totals: self._rows(pixels, taps, start, weights, totals), row_by_row)

@@ -26,7 +26,7 @@ class Dsp(Microkernel):
     group: int = 4
     widens: bool = True
     tables: bool = True
-    unrolled: int = 96
+    unrolled: int = 64
     turn: int = 32
     most_turn: int = 64
 
