@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """Measures every model that has stored outputs, then strangers' networks, and prints docs/results.md.
 
-python tools/results.py > docs/results.md
+    python tools/results.py > docs/results.md
+    python tools/results.py --part reach --update docs/results.md
+    python tools/results.py --only ad01_int8 --only lstm_unrolled --update docs/results.md
 
-The models and their stored outputs are not part of the repository: they lie beside it, in ../shared. Each is compiled,
-run in the emulated core and compared with its stored outputs; a mismatch ends the command with exit code 3.
+`--update` writes what was measured into the page and leaves the rest of it as it is. The models and their stored
+outputs are not part of the repository: they lie beside it, in ../shared. Each is compiled and run in the emulated core;
+those with stored outputs are compared with them, and a mismatch ends the command with exit code 3.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -98,25 +102,31 @@ class Stranger:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print; returns the exit code."""
+    """Measure and print, or update the page; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="measure this model alone")
     parser.add_argument("--part", choices=("models", "reach"), help="make this part of the page alone")
+    parser.add_argument("--update", type=Path, metavar="PAGE", help="write into this page, in place of what it has")
     options = parser.parse_args(argv)
-    if options.part == "reach":
-        sys.stdout.write(reach_part())
-        return 0
-    models = [model for model in find_models() if not options.only or model.path.stem in options.only]
-    if not models:
+
+    def chosen(path: Path) -> bool:
+        return not options.only or path.stem in options.only
+
+    models = [model for model in find_models() if options.part != "reach" and chosen(model.path)]
+    strangers = [path for path in find_strangers() if options.part != "models" and chosen(path)]
+    if not models and not strangers:
         parser.error(f"none of the models is named {' or '.join(options.only)}")
     try:
-        rows = [measure(model) for model in models]
+        made = page([measure(model) for model in models]) if models else ""
+        made += reach_part([stranger(path) for path in strangers]) if strangers else ""
+        if not options.update:
+            sys.stdout.write(made)
+            return 0
+        old = options.update.read_text(encoding="utf-8")
+        options.update.write_text(updated(old, made, rows_alone=bool(options.only)), encoding="utf-8")
     except lowtide.LowtideError as error:
         print(f"results: {error}", file=sys.stderr)
         return error.exit_code
-    sys.stdout.write(page(rows))
-    if not options.part and not options.only:
-        sys.stdout.write(reach_part())
     return 0
 
 
@@ -128,6 +138,11 @@ def find_models() -> list[Model]:
         print(f"results: no models in {SHARED / 'models'}", file=sys.stderr)
     others = [Model(path, SHARED / "golden" / f"{path.stem}.npz") for path in paths]
     return own + [model for model in others if model.golden.is_file()]
+
+
+def find_strangers() -> list[Path]:
+    """The files of ../shared/models/reach in the order of their names."""
+    return sorted((SHARED / "models" / "reach").glob("*.tflite"))
 
 
 def measure(model: Model) -> Measured:
@@ -168,9 +183,8 @@ def page(rows: Sequence[Measured]) -> str:
     )
 
 
-def reach_part() -> str:
+def reach_part(rows: Sequence[Stranger]) -> str:
     """The part of the page on strangers' networks."""
-    rows = [stranger(path) for path in sorted((SHARED / "models" / "reach").glob("*.tflite"))]
     environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     template = environment.from_string(REACH.read_text(encoding="utf-8"))
     return template.render(reach=rows, arm=ARM, objective="free", bytes=_grouped)
@@ -213,6 +227,45 @@ def micro_arena(path: Path) -> int | None:
         middle = (low + high) // 32 * 16
         low, high = (low, middle) if fits(middle) else (middle, high)
     return high
+
+
+def updated(old: str, made: str, *, rows_alone: bool) -> str:
+    """A page with the sections of `made` in place of its own; where `rows_alone`, with their rows alone.
+
+    Raises `UsageError` where the page has no such section, row or columns: then the whole part has to be made.
+    """
+    sections = _sections(old)
+    for title, text in _sections(made).items():
+        if title not in sections:
+            raise lowtide.UsageError("results", f"the page has no {title or 'beginning'!r}: make it whole")
+        sections[title] = _with_rows(sections[title], text, title) if rows_alone else text
+    return "\n\n".join(sections.values()) + "\n"
+
+
+def _sections(page: str) -> dict[str, str]:
+    """The text of each section by its headline, which is in it; what stands before the first is at ""."""
+    texts = [text.strip("\n") for text in re.split(r"^(?=## )", page, flags=re.MULTILINE)]
+    return {text.partition("\n")[0] if text.startswith("## ") else "": text for text in texts if text}
+
+
+def _with_rows(section: str, made: str, title: str) -> str:
+    """A section whose table has the rows of `made` in place of those of the same names."""
+    rows, old = _rows(made), _rows(section)
+    missing = rows.keys() - old.keys()
+    if missing or rows.get("model") != old.get("model"):
+        lacks = f"rows named {', '.join(sorted(missing))}" if missing else "the same columns"
+        raise lowtide.UsageError("results", f"{title!r} of the page does not have {lacks}: make the part whole")
+    return "\n".join(rows.get(_name(line), line) for line in section.split("\n"))
+
+
+def _rows(section: str) -> dict[str, str]:
+    """The lines of a section's table by their first cells; its head is at "model"."""
+    return {name: line for line in section.split("\n") if (name := _name(line))}
+
+
+def _name(line: str) -> str:
+    """The first cell of a table's row; "" of other lines, and of the line under its head."""
+    return line.split("|")[1].strip().strip("-") if line.startswith("|") else ""
 
 
 def _grouped(count: int) -> str:
