@@ -237,7 +237,7 @@ def updated(old: str, made: str, *, rows_alone: bool) -> str:
     sections = _sections(old)
     for title, text in _sections(made).items():
         if title not in sections:
-            raise lowtide.UsageError("results", f"the page has no {title or 'beginning'!r}: make it whole")
+            raise lowtide.UsageError("update", f"the page has no {title or 'beginning'!r}: make it whole")
         sections[title] = _with_rows(sections[title], text, title) if rows_alone else text
     return "\n\n".join(sections.values()) + "\n"
 
@@ -254,7 +254,7 @@ def _with_rows(section: str, made: str, title: str) -> str:
     missing = rows.keys() - old.keys()
     if missing or rows.get("model") != old.get("model"):
         lacks = f"rows named {', '.join(sorted(missing))}" if missing else "the same columns"
-        raise lowtide.UsageError("results", f"{title!r} of the page does not have {lacks}: make the part whole")
+        raise lowtide.UsageError("update", f"{title!r} of the page does not have {lacks}: make the part whole")
     return "\n".join(rows.get(_name(line), line) for line in section.split("\n"))
 
 
