@@ -25,7 +25,7 @@ class Derived:
         make: from those arguments' values, one dimension of numbers.
     """
 
-    what: Literal["runs", "groups", "prepacked_i16", "folded", "shifts", "starts", "records"]
+    what: Literal["runs", "groups", "prepacked_i16", "folded", "shifts", "starts", "records", "pads"]
     arguments: tuple[int, ...]
     make: Callable[..., Numbers]
 

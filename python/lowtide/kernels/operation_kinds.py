@@ -38,14 +38,17 @@ _INTRINSICS = {"smlad": "duals", "smla": "halves", "xta": "unpacks", "xtb": "unp
 
 
 ASSEMBLY = "llvm.inline_asm"
-_INSTRUCTIONS = {"ldr": "loads", "smlad": "duals", "smlabb": "halves", "smlatt": "halves"}
-"""What instructions of a piece of assembly count as; those that extend are unpacks."""
+_INSTRUCTIONS = {
+    **{"ldr": "loads", "strb": "stores", "smlad": "duals", "smlabb": "halves", "smlatt": "halves"},
+    **{"sxtb16": "unpacks", "uxtb16": "unpacks", "smmlar": "wide_products"},
+}
+"""What instructions of a piece of assembly count as; others are sums."""
 
 
 def kinds_of_assembly(op: Operation) -> Counter[str]:
     """How many of what the instructions of a piece of assembly are."""
     lines = StringAttr(op.attributes["asm_string"]).value.split("\n")
-    return Counter(_INSTRUCTIONS.get(line.split()[0], "unpacks") for line in lines if line)
+    return Counter(_INSTRUCTIONS.get(line.split()[0], "sums") for line in lines if line)
 
 
 def kind_of(op: Operation) -> str | None:

@@ -102,6 +102,16 @@ class Blocks:
         return tuple((first, inside) for first, _, inside in self.found.rows.classes)
 
     @property
+    def pad_bytes(self) -> int:
+        """Zero points that can stand for a row outside the input under the windows of a block; 0 where no row is."""
+        rows, columns = self.found.rows, self.found.columns
+        if self.kind == "patches" or not self.microkernel.tables or rows.interior == (0, rows.outputs):
+            return 0
+        pixels = self.microkernel.pixels if self.kind == "depthwise" else self.pixels
+        width = ((pixels - 1) * columns.stride + (columns.kernel - 1) * columns.dilation) * self.found.pixel
+        return width + self.found.pixel
+
+    @property
     def interior(self) -> tuple[int, int]:
         """The columns [first, end) that can be in blocks; windows on the stack have their pads."""
         return (0, self.found.columns.outputs) if self.kind == "patches" else self.found.columns.interior

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 
 from lowtide.ir import Value, arith
@@ -10,13 +11,11 @@ from lowtide.kernels.register_tiled.blocks import MOST_TAPS
 from lowtide.kernels.register_tiled.carried import chosen, looped
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import Address, advanced, divided, fence, scaled
-from lowtide.kernels.register_tiled.microkernel import Sums, Tap, extended
+from lowtide.kernels.register_tiled.microkernel import Sums, extended
+from lowtide.kernels.register_tiled.products import Products, TapProducts
 from lowtide.kernels.register_tiled.sums import Pixels, SumEmitter
 from lowtide.kernels.scalar import settled
 from lowtide.kernels.values import index_constant, word
-
-_MOST_TWICE = 9
-"""Elements of a window up to which there is code for windows with all rows inside beside that for any others."""
 
 
 class Depthwise(SumEmitter):
@@ -24,8 +23,6 @@ class Depthwise(SumEmitter):
 
     present: Sequence[Value] = ()
     """For each row of the current windows an `i1`, whether it is inside the input; empty where all always are."""
-    whole: Value | None = None
-    """Whether all are; None where all always are."""
 
     def open_row(self) -> None:
         """See `SumEmitter`."""
@@ -36,7 +33,6 @@ class Depthwise(SumEmitter):
             count = arith.subi(high, low)
             places = [arith.subi(index_constant(ky), low) for ky in range(rows.kernel)]
             self.present = [arith.cmpi(arith.CmpIPredicate.ult, place, count) for place in places]
-            self.whole = self.has_all(low, high)
 
     @property
     def below(self) -> int:
@@ -78,6 +74,26 @@ class Depthwise(SumEmitter):
 
         return looped(low, high, 1, sums, one)
 
+    def of_block(self, pixels: Pixels, channel: Value, count: int) -> Products | None:
+        """See `SumEmitter`."""
+        found, across = self.found, self.found.columns
+        if pixels.taps is None or not pixels.whole or found.multiplier != 1 or count != self.microkernel.group:
+            return None
+        # channels of pads lie behind each other as those of any row: a layer that goes backwards begins with the last
+        own = scaled(channel, found.size)
+        rows = [arith.addi(row, own) for row in self.window(self.first_byte(pixels.column, None))]
+        if not rows:
+            return None
+        columns = [
+            [
+                (kx * across.dilation + m * across.stride) * found.pixel if left <= kx < right else None
+                for m, (left, right) in enumerate(pixels.taps)
+            ]
+            for kx in range(across.kernel)
+        ]
+        weights, x = advanced(self.layer.weights(), scaled(channel, found.w.nbytes)), replace(found.x, zero=0)
+        return TapProducts(rows, columns, weights, self.below, self.across, found.x.zero, x, found.w)
+
     def _written_out(
         self, pixels: Pixels, taps: Sequence[tuple[int, int]], channel: Value, weights: Address, sums: Sums
     ) -> Sums:
@@ -93,31 +109,8 @@ class Depthwise(SumEmitter):
 
             return looped(*bounds, 1, sums, one)
 
-        def row_by_row(totals: Sums) -> Sums:
-            for ky in range(rows):
-                totals = self._row_if_present(pixels, taps, ky, start, weights + ky * below, totals)
-            return totals
-
-        few = rows * self.found.columns.kernel <= _MOST_TWICE
-        if self.whole is None or not few or not self.microkernel.tables:
-            return row_by_row(sums)
-        # a test before each row would have the sums moved to and fro between registers
-        return chosen(self.whole, sums, lambda totals: self._rows(pixels, taps, start, weights, totals), row_by_row)
-
-    def _rows(
-        self, pixels: Pixels, taps: Sequence[tuple[int, int]], start: Value, weights: Address, sums: Sums
-    ) -> Sums:
-        """Add the products under windows whose rows are all inside the input."""
-        rows, pitch = self.found.rows, self.layer.row_bytes
-        if pitch is not None:
-            self.layer.indices.bind(self.found.ky, index_constant(0))
-            first = advanced(self.layer.input_row(self.row), start)
-            lines = [(first + ky * rows.dilation * pitch, weights + ky * self.below) for ky in range(rows.kernel)]
-            made = self._assembled(pixels, taps, lines, sums)
-            if made is not None:
-                return made
-        for ky in range(rows.kernel):
-            sums = self._row(pixels, taps, index_constant(ky), start, weights + ky * self.below, sums)
+        for ky in range(rows):
+            sums = self._row_if_present(pixels, taps, ky, start, weights + ky * below, sums)
         return sums
 
     def _row_if_present(
@@ -138,9 +131,6 @@ class Depthwise(SumEmitter):
         self.layer.indices.bind(found.ky, ky)
         first = advanced(self.layer.input_row(self.row), start)
         step = found.columns.dilation * found.pixel
-        written = self._assembled(pixels, taps, [(first, weights)], sums)
-        if written is not None:
-            return written
         sums = list(sums)
         for kx in range(found.columns.kernel):
             xs, ws = self.spread_pixels(first + kx * step, pixels), weights + kx * self.across
@@ -157,29 +147,6 @@ class Depthwise(SumEmitter):
             fence()
             return [[settled(total) for total in row] for row in sums]
         return sums
-
-    def _assembled(
-        self, pixels: Pixels, columns: Sequence[tuple[int, int]], lines: Sequence[tuple[Address, Address]], sums: Sums
-    ) -> Sums | None:
-        """`_row` of the rows whose first bytes and weights these are, where the core has code for many taps at once."""
-        found = self.found
-        taps: list[Tap] = []
-        for first, weights in lines:
-            for kx in range(found.columns.kernel):
-                xs = self.spread_pixels(first + kx * found.columns.dilation * found.pixel, pixels)
-                here = {m: xs[m] for m, (left, right) in enumerate(columns) if left <= kx < right}
-                taps.append(Tap(weights + kx * self.across, here))
-        present = [tap for tap in taps if tap.inputs]
-        if found.multiplier != 1 or not present:
-            return None
-        made = self.microkernel.scale_row(sums, present, self.x_of(pixels), found.w)
-        if made is None:
-            return None
-        for tap in taps:
-            for m in range(pixels.count):
-                if m not in tap.inputs:
-                    made[m] = self._with_pad(pixels, made[m], [tap.weights])
-        return made
 
     def _products(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor) -> Sums:
         """Add the products of an element of each pixel's window for all channels of the block."""

@@ -12,9 +12,11 @@ from types import MappingProxyType
 
 from lowtide.ir import IntegerType, Value, llvm
 from lowtide.kernels.register_tiled import assembly
+from lowtide.kernels.register_tiled.block_assembly import blocks_of_runs, blocks_of_taps
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import WORD, Address, load
-from lowtide.kernels.register_tiled.microkernel import Microkernel, Sums, Tap
+from lowtide.kernels.register_tiled.microkernel import Microkernel, Sums
+from lowtide.kernels.register_tiled.products import Epilogue, Products, RunProducts
 from lowtide.kernels.values import word
 
 
@@ -58,14 +60,13 @@ class Dsp(Microkernel):
             return sums
         return super().dot(sums, [a + words for a in xs], [a + words * w.nbytes for a in ws], count - words, x, w)
 
-    def scale_row(self, sums: Sums, taps: Sequence[Tap], x: Factor, w: Factor) -> Sums | None:
+    def channel_blocks(self, products: Products, epilogue: Epilogue) -> bool:
         """See `Microkernel`."""
-        inputs = [address for tap in taps for address in tap.inputs.values()]
-        reached = assembly.reachable(inputs, WORD) and assembly.reachable([tap.weights for tap in taps], WORD)
-        plain = not x.zero and not w.zero and w.nbytes == 1
-        if not reached or not plain or len(sums[0]) != self.group or len(sums) > self.pixels:
-            return None
-        return assembly.scale(sums, taps, x, w)
+        plain = not products.w.zero and not products.x.zero
+        if isinstance(products, RunProducts):
+            return plain and blocks_of_runs(products, self.unrolled, epilogue)
+        fits = epilogue.channels == self.group and epilogue.pixels <= self.pixels and products.w.nbytes == 1
+        return plain and fits and blocks_of_taps(products, epilogue)
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
         """See `Microkernel`."""

@@ -23,7 +23,9 @@ from lowtide.kernels.register_tiled.depthwise import Depthwise
 from lowtide.kernels.register_tiled.memory import Address, Grid, address_of, store
 from lowtide.kernels.register_tiled.microkernel import Sums, Wide
 from lowtide.kernels.register_tiled.patches import Patches
+from lowtide.kernels.register_tiled.products import Epilogue
 from lowtide.kernels.register_tiled.records import Tables
+from lowtide.kernels.register_tiled.requantised import Requantised, requantised_of
 from lowtide.kernels.register_tiled.sums import Columns, Pixels, Runs, SumEmitter
 from lowtide.kernels.register_tiled.tables import late_bias
 from lowtide.kernels.register_tiled.traversal import PixelTraversal
@@ -45,6 +47,7 @@ class RegisterTiledEmitter(PixelTraversal):
         words: see `WideEmitter`.
         records: of `tables.tables_of`, and the arguments that they are made of.
         starts: of it, too.
+        pads: a memref of zero points of the input (see `Blocks.pad_bytes`); None without one.
         folded: a memref of what the zero point of the input adds to each channel's sum, for each class of rows in turn
             (see `fold` and `Blocks.row_classes`); None without one.
     """
@@ -61,17 +64,20 @@ class RegisterTiledEmitter(PixelTraversal):
         words: Mapping[int, Value],
         records: tuple[tuple[int, ...], Value] | None = None,
         starts: Value | None = None,
+        pads: Value | None = None,
         known: Sequence[npt.NDArray[np.integer]] = (),
     ) -> None:
         super().__init__(found, body, arguments, how)
         self._weights = weights
         self._folded = folded
+        self._pads = pads
         self.words = words
         self._known = known
         self._late_bias = None if records is None and starts is None else late_bias(body, found)
         # whether the sums of the current block start from it
         self._has_bias = False
         self._tables = Tables(found, self._class, self.indices, records, starts)
+        self._requantised = self._requantised_as()
         emitters = CHANNEL_VECTORISED if self._microkernel.across else _SUMS
         self._sums = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
@@ -84,6 +90,15 @@ class RegisterTiledEmitter(PixelTraversal):
         neighbours = lies(self.body.target(index), own) == 1
         return neighbours and self.goes_wide(self.body.result, index, own, self._found.node)
 
+    def _requantised_as(self) -> Requantised | None:
+        """What makes bytes of the sums, where the core may have assembly for that."""
+        element = MemRefType(self.arguments[-1].type).element_type
+        of_bytes = isinstance(element, IntegerType) and element.width == 8
+        if not self._microkernel.tables or self._found.element != "byte" or not of_bytes:
+            return None
+        sums = self._found.node, self._found.index
+        return requantised_of(self.body.result, self._found.result, sums, self._late_bias, self._cheaper)
+
     # -- channels of some pixels ------------------------------------------------------------------------------
 
     def pixels(self, pixels: Pixels) -> None:
@@ -91,6 +106,8 @@ class RegisterTiledEmitter(PixelTraversal):
         self.indices.bind(self._found.loops[2], pixels.column)
         self._sums.open_pixels(pixels)
         for first, end, size in self.ordered(self._cut.cuts(pixels.count)):
+            if self._at_once(pixels, first, end, size):
+                continue
             if end - first == size:
                 with self.scope():
                     self._channels(pixels, index_constant(first), size)
@@ -121,6 +138,22 @@ class RegisterTiledEmitter(PixelTraversal):
             row = starts[0] if alike else [self._start(pixels, channel, m, n, together) for n in firsts]
             starts.append(list(row))
         self._store_wide(pixels, channel, self._sums.emit(pixels, channel, starts), wide)
+
+    def _at_once(self, pixels: Pixels, first: int, end: int, count: int) -> bool:
+        """Emit all blocks of these channels as one piece where the core can, and say so."""
+        if self._requantised is None:
+            return False
+        channel = index_constant(end - count if self.reverse else first)
+        self._tables.open(channel)
+        record = self._tables.record(self._requantised.tables)
+        target, destination = self.body.target(self._found.result), self.destination()
+        grid = self._grid(pixels, channel, destination, target)
+        products = None if record is None or grid is None else self._sums.of_block(pixels, channel, count)
+        if record is None or grid is None or products is None:
+            return False
+        sizes = pixels.count, count, (end - first) // count
+        epilogue = Epilogue(*sizes, record, grid, self._requantised, self.reverse)
+        return self._microkernel.channel_blocks(products, epilogue)
 
     def _wide_for(self, count: int) -> Wide | None:
         """The core's vectors, if what follows the sums can be computed in them."""
@@ -200,7 +233,7 @@ class RegisterTiledEmitter(PixelTraversal):
                     self._tables.channel = n
                     self.memo[-1][self._found.node, self._found.index] = total
                     value = self.value(self.body.result, self._found.result)
-                    if grid is None:
+                    if grid is None or self._found.element == "byte":
                         place = self.place(destination, self.body.destination, target)
                         made.append(partial(memref.store, value, destination, place))
                     else:
@@ -211,12 +244,14 @@ class RegisterTiledEmitter(PixelTraversal):
                 made.clear()
 
     def _grid(self, pixels: Pixels, channel: Value, destination: Value, target: Index) -> Grid | None:
-        """The addresses of a block of floats; None for others, or where a ring cuts it.
+        """The addresses of a block of floats or of requantised bytes; None for others, or where a ring cuts it.
 
-        An FPU's store takes a constant offset and no index register, so that one base address has to do.
+        Stores of an FPU, and of a piece of assembly, take a constant offset and no index register, so that one base
+        address has to do.
         """
-        kind, shape, size = MemRefType(destination.type), self.body.destination, FLOAT
-        if not isinstance(kind.element_type, F32Type) or list(kind.shape[-2:]) != list(shape[-2:]):
+        kind, shape = MemRefType(destination.type), self.body.destination
+        size = FLOAT if isinstance(kind.element_type, F32Type) else 1
+        if (size == 1 and self._requantised is None) or list(kind.shape[-2:]) != list(shape[-2:]):
             return None
         with self.scope():
             self._bind(pixels, 0, channel, 0)
@@ -247,11 +282,13 @@ class RegisterTiledEmitter(PixelTraversal):
     # -- input ------------------------------------------------------------------------------------------------
 
     @property
-    def row_bytes(self) -> int | None:
+    def assembles(self) -> bool:
         """See `Input`."""
-        x = self._found.x
-        whole = list(MemRefType(self.arguments[x.argument].type).shape) == list(x.shape)
-        return x.shape[2] * self._found.pixel if whole else None
+        return self._requantised is not None and not self.by_pixels
+
+    def pads(self) -> Address | None:
+        """See `Input`."""
+        return None if self._pads is None else address_of(self._pads)
 
     def input_row(self, row: Linear) -> Address:
         """The first byte of a row of the input, which may be in a ring."""

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
+
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import Value
+from lowtide.kernels.constants import Numbers
 from lowtide.kernels.general import General
 from lowtide.kernels.kernel import Derived, Kernel
 from lowtide.kernels.loops import How
@@ -72,6 +76,7 @@ class RegisterTiled(Kernel):
             folded=made.get("folded"),
             records=next(((item.arguments, value) for item, value in pairs if item.what == "records"), None),
             starts=made.get("starts"),
+            pads=made.get("pads"),
             words={item.argument: value for item, value in pairs if item.what == "shifts"},
             known=values.get("groups", ()),
         ).emit()
@@ -93,6 +98,8 @@ class RegisterTiled(Kernel):
             made.append(Derived("folded", (found.w.argument,), partial(fold, found, rows)))
         if blocks.microkernel.tables:
             made += tables_of(body, found, [inside for _, inside in blocks.row_classes])
+            if blocks.pad_bytes:
+                made.append(Derived("pads", (found.w.argument,), partial(_pads, found, blocks.pad_bytes)))
         if blocks.microkernel.across:
             made += [Derived("shifts", (argument,), as_words) for argument in sorted({*shift_arguments(body.result)})]
         return tuple(made)
@@ -112,6 +119,12 @@ class RegisterTiled(Kernel):
         found = contraction_of(body)
         orders = [] if found is None else Blocks(found, microkernel_for(found, microkernels)).orders()
         return profile_of(body, argument, input_bytes, output_bytes, orders)
+
+
+def _pads(found: Contraction, count: int, weights: Numbers) -> npt.NDArray[np.int8]:
+    """So many zero points of the input, whatever the weights are."""
+    del weights
+    return np.full(count, found.x.zero & 0xFF, np.uint8).view(np.int8)
 
 
 def _run_bytes(found: Contraction) -> int:

@@ -9,6 +9,8 @@ from lowtide.kernels.values import index_constant
 
 WORD = 4
 """Bytes of the widest load that goes into one register."""
+MOST_OFFSET = 4095
+"""Largest constant in the address of a load or store of a Cortex-M core, in bytes."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from lowtide.ir import IntegerType, Value, VectorType, arith, vector
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import Address, fence, load
+from lowtide.kernels.register_tiled.products import Epilogue, Products
 from lowtide.kernels.values import widened, word
 
 Sums = list[list[Value]]
@@ -76,19 +77,6 @@ def extended(address: Address, factor: Factor) -> Value:
 
 
 @dataclass(frozen=True)
-class Tap:
-    """One column of a row of depthwise windows.
-
-    Attributes:
-        weights: of four channels.
-        inputs: by the pixel's number in the block, four channels of what is under this column of its window.
-    """
-
-    weights: Address
-    inputs: Mapping[int, Address]
-
-
-@dataclass(frozen=True)
 class Microkernel:
     """Multiplies and adds in the registers of a core; this one a byte at a time, which every core can.
 
@@ -140,10 +128,15 @@ class Microkernel:
         del pixels, channels
         return None
 
-    def scale_row(self, sums: Sums, taps: Sequence[Tap], x: Factor, w: Factor) -> Sums | None:
-        """`scale` for all columns of a row of windows at once; None where there is no code for that."""
-        del sums, taps, x, w
-        return None
+    def channel_blocks(self, products: Products, epilogue: Epilogue) -> bool:
+        """Emit blocks of some pixels to their last byte, and say so; False where there is no code for that.
+
+        Args:
+            products: what is added up.
+            epilogue: the rest.
+        """
+        del products, epilogue
+        return False
 
     def scale(self, sums: Sums, xs: Sequence[Address], ws: Address, x: Factor, w: Factor) -> Sums:
         """Add to sums[m][c] the product of byte c from xs[m] and byte c from ws, for the channels of a group."""

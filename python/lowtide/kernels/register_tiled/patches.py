@@ -6,6 +6,7 @@ from lowtide.ir import InsertionPoint, IntegerType, MemRefType, Value, arith, me
 from lowtide.kernels.register_tiled.blocks import Blocks
 from lowtide.kernels.register_tiled.memory import WORD, Address, address_of, advanced, load, scaled, store
 from lowtide.kernels.register_tiled.microkernel import Sums
+from lowtide.kernels.register_tiled.products import Products
 from lowtide.kernels.register_tiled.sums import Input, Pixels, Runs
 from lowtide.kernels.scalar import counted
 from lowtide.kernels.values import index_constant, word
@@ -107,6 +108,12 @@ class Patches(Runs):
         weights = advanced(self.layer.weights(), scaled(channel, self.found.w_strides[0] * self.found.w.nbytes))
         xs = [self.patches + m * self.bytes for m in range(pixels.count)]
         return self.run(sums, xs, self.firsts(weights, sums), self.size, self.x_of(pixels), self.span(pixels))
+
+    def of_block(self, pixels: Pixels, channel: Value, count: int) -> Products | None:
+        """See `SumEmitter`."""
+        del pixels, count
+        folds = self.layer.folds or not self.found.x.zero
+        return self._run_products([self.patches.base], self.bytes, self.size, channel) if folds else None
 
     @property
     def row_bytes(self) -> int:

@@ -6,7 +6,7 @@ from lowtide.indexing.linear import Linear, Var
 from lowtide.ir import IndexType, IntegerType, Value, arith
 from lowtide.kernels.register_tiled.contraction import Contraction
 from lowtide.kernels.register_tiled.memory import WORD, Address, address_of, anew, load, scaled
-from lowtide.kernels.register_tiled.tables import RECORD
+from lowtide.kernels.register_tiled.requantised import RECORD
 from lowtide.kernels.rescale import Ready
 from lowtide.kernels.scalar import Indices
 
@@ -64,6 +64,22 @@ class Tables:
         if self._records is None or len(self._records[0]) == 2:
             return None
         return load(self._of_channel(self._records[1], channel), i32, WORD)
+
+    def record(self, arguments: tuple[int, ...]) -> Address | None:
+        """The record of the block's first channel, with what a sum over a whole window starts from.
+
+        Rows and columns outside the input are in that as zero points.
+
+        Args:
+            arguments: the multipliers and shifts of the rescale.
+
+        Returns:
+            None where there is no such table.
+        """
+        known = self._records is not None and self._records[0][:2] == arguments and len(self._records[0]) > 2
+        if not known or self._records is None or self._first is None or self._found.w.zero:
+            return None
+        return self._of_channel(self._records[1], 0)
 
     def ready(self, arguments: tuple[int, ...]) -> Ready | None:
         """Words of the current channel's rescale, whose multipliers and shifts are these arguments."""

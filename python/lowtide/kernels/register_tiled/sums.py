@@ -18,6 +18,7 @@ from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import WORD, Address, advanced, scaled
 from lowtide.kernels.register_tiled.microkernel import Outer, Sums, apart
 from lowtide.kernels.register_tiled.packed import WORDS, span_of, unpack
+from lowtide.kernels.register_tiled.products import Products, RunProducts
 from lowtide.kernels.scalar import Indices
 from lowtide.kernels.values import index_constant
 
@@ -64,8 +65,12 @@ class Input(Protocol):
         ...
 
     @property
-    def row_bytes(self) -> int | None:
-        """Bytes from a row of the input to the next; None where it is a ring, or another part of the tensor."""
+    def assembles(self) -> bool:
+        """Whether blocks may be emitted at once (`Microkernel.channel_blocks`)."""
+        ...
+
+    def pads(self) -> Address | None:
+        """The first of the zero points that are read in place of a row outside the input; None where there are none."""
         ...
 
     def range_of(self, inner: Linear, var: Var, extent: int) -> tuple[Value, Value]:
@@ -105,6 +110,7 @@ class SumEmitter(ABC):
         self.microkernel = blocks.microkernel
         self.layer = layer
         self.all_rows: Value | None = None
+        self._window: Sequence[tuple[Value, Value | None]] = ()
         row, column = found.loops[1:3]
         self.row = Linear.of(row) * found.rows.stride + Linear.of(found.ky) * found.rows.dilation + -found.rows.pad
         across = Linear.of(column) * found.columns.stride + Linear.of(found.kx) * found.columns.dilation
@@ -124,6 +130,42 @@ class SumEmitter(ABC):
         """Prepare for a row; the layer's row variable is bound."""
         if self.blocks.asks_rows:
             self.all_rows = self.has_all(*self.rows())
+        if self.layer.assembles and self.blocks.kind != "patches":
+            self._window = self._window_rows()
+
+    def _window_rows(self) -> Sequence[tuple[Value, Value | None]]:
+        """The rows under the current windows.
+
+        Returns:
+            the address of each, and what masks an offset in it: a row outside the input is pads, which lie at one
+            place for all columns. Nothing where there are no pads for such rows.
+        """
+        rows, pads = self.found.rows, self.layer.pads()
+        padded = rows.interior != (0, rows.outputs)
+        if padded and pads is None:
+            return ()
+        found: list[tuple[Value, Value | None]] = []
+        for ky in range(rows.kernel):
+            self.layer.indices.bind(self.found.ky, index_constant(ky))
+            address = self.layer.input_row(self.row)
+            base = arith.addi(address.base, index_constant(address.offset)) if address.offset else address.base
+            if not padded or pads is None:
+                found.append((base, None))
+                continue
+            row = self.layer.indices.value(self.row)
+            inside = arith.cmpi(arith.CmpIPredicate.ult, row, index_constant(rows.inputs))
+            mask = arith.select(inside, index_constant(-1), index_constant(0))
+            found.append((arith.select(inside, base, pads.base), mask))
+        return found
+
+    def window(self, offset: Value) -> list[Value]:
+        """The addresses so many bytes behind the first of each row under the current windows; none if unknown."""
+        return [arith.addi(base, offset if mask is None else arith.andi(offset, mask)) for base, mask in self._window]
+
+    def of_block(self, pixels: Pixels, channel: Value, count: int) -> Products | None:
+        """What a block adds up, where that can be told without code; None for others."""
+        del pixels, channel, count
+        return None
 
     def has_all(self, low: Value, high: Value) -> Value:
         """Whether rows [low, high) of the window are all of them."""
@@ -232,6 +274,22 @@ class Runs(SumEmitter):
             return self._row(pixels, advanced(weights, below), totals)
 
         return looped(low, high, 1, sums, one)
+
+    def of_block(self, pixels: Pixels, channel: Value, count: int) -> Products | None:
+        """See `SumEmitter`."""
+        found = self.found
+        behind = found.rows.kernel > 1 and found.w_strides[1] * found.size != found.run
+        if not pixels.inside or not pixels.whole or found.dilated or found.group > 1 or behind or count < 1:
+            return None
+        rows = self.window(self.first_byte(pixels.column, None))
+        return self._run_products(rows, found.columns.stride * found.pixel, found.run, channel) if rows else None
+
+    def _run_products(self, rows: Sequence[Value], across: int, run: int, channel: Value) -> RunProducts:
+        """Those of the channels from `channel` on."""
+        apart = self.found.w_strides[0] * self.found.w.nbytes
+        weights, x = advanced(self.layer.weights(), scaled(channel, apart)), replace(self.found.x, zero=0)
+        turn = self._turn(run, len(rows))
+        return RunProducts(rows, across, run, turn, weights, apart, x, self.found.w)
 
     def span(self, pixels: Pixels) -> int:
         """Bytes of these windows whose products a packed sum may take; 0 where sums are not packed."""

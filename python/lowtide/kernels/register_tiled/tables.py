@@ -22,8 +22,6 @@ from lowtide.kernels.register_tiled.contraction import Contraction
 from lowtide.kernels.register_tiled.weights import fold
 from lowtide.kernels.rescale import by_tables
 
-RECORD = 4
-"""Words of a channel's record: what its sum starts from, multiplier, nudge and exponent (see `rescale.Ready`)."""
 _LEAST_SHIFT, _MOST_EXPONENT = 31, 30
 
 
@@ -40,12 +38,13 @@ def tables_of(body: LayerBody, found: Contraction, rows: Sequence[tuple[int, int
     starts = () if bias is None else (bias, found.w.argument) if folds else (bias,)
     make = partial(_starts, found, rows)
     scales = next(rescale_tables(body.result), None)
-    if folds and (scales is None or len(rows) > 1):
+    whole = [(0, found.rows.kernel)]
+    if folds and (scales is None or list(rows) != whole):
         yield Derived("starts", starts, make)
     if scales is not None:
         multipliers, shifts, added = scales
-        first = (multipliers, shifts, *(starts if len(rows) == 1 else ()))
-        yield Derived("records", first, partial(_records, added, make))
+        first = (multipliers, shifts, *starts)
+        yield Derived("records", first, partial(_records, added, partial(_starts, found, whole)))
 
 
 def bias_of(found: Contraction) -> int | None:
