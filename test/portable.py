@@ -148,6 +148,7 @@ _MEANINGS: dict[str, Callable[..., Value]] = {
     "smlad": _both,
     "smlabb": _product(0, 0),
     "smlatt": _product(1, 1),
+    "smlabt": _product(0, 1),
     "mve.vmldava": _multiplied_up,
     "mve.vqrdmulh": _high_product,
     "mve.vshl.vector": _rounded_shift,

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from lowtide.errors import InternalError
 from lowtide.ir import DenseI64ArrayAttr, IntegerType, Operation, StringAttr, Type, Value, arith, llvm
+from lowtide.kernels.operation_kinds import LOOP
 from lowtide.kernels.values import made_by
 
 Meaning = Callable[..., Value]
-_OPENS = re.compile(r"str (\S+), \[sp, #-(\d+)\]!")
-_CLOSES = re.compile(r"ldr (\S+), \[sp\], #(\d+)")
-_MEMORY = re.compile(r"(ldr|str|strb) (\S+), \[(\S+?)(?:, #(\d+))?\]")
+_OPENS = re.compile(r"str (\S+), \[sp, #-\d+\]!")
+_CLOSES = re.compile(r"ldr (\S+), \[sp\], #\d+|add sp, sp, #\d+")
+_PLACE = re.compile(r"add (\S+), sp, #(\d+)")
+_MEMORY = re.compile(r"(ldr|ldrb|ldrsb|ldrsh|str|strb) (\S+), \[(\S+?)(?:, #(\d+))?\](?:, #(\d+))?")
+_COMPARED = re.compile(r"cmp (\S+), (\S+)")
+_CHOSEN = re.compile(r"mov(lt|gt) (\S+), #(-?\d+)")
 _OTHER = re.compile(r"(\w+) (\S+?), (\S+?)(?:, (\S+?))?(?:, (\S+?))?(?:, (ror|asr|lsl) #(\d+))?")
 _ADDRESS_BITS = 64
+_LOADED = {"ldr": (32, False), "ldrb": (8, False), "ldrsb": (8, True), "ldrsh": (16, True)}
+"""Bits of what is loaded, and whether it has a sign."""
+_FRAME = "r7"
 
 
 def expand(piece: Operation, meanings: Mapping[str, Meaning]) -> None:
@@ -27,22 +34,21 @@ def expand(piece: Operation, meanings: Mapping[str, Meaning]) -> None:
     Raises:
         InternalError: it has an instruction that is unknown.
     """
-    Piece(piece, meanings).run()
+    _Piece(piece, meanings).run()
     for use in list(piece.results[0].uses):
-        part = use.owner.operation
-        part.erase()
+        use.owner.operation.erase()
     piece.erase()
 
 
-class Piece:
-    """A piece that is being gone through: registers and its part of the stack hold values."""
+class _Piece:
+    """A piece that is being gone through: registers and its part of the stack hold values, or a place on the stack."""
 
     def __init__(self, piece: Operation, meanings: Mapping[str, Meaning]) -> None:
         self._piece = piece
         self._meanings = {**_MEANINGS, **meanings}
-        self._text = StringAttr(piece.attributes["asm_string"]).value
-        self._registers: dict[str, Value] = {}
-        self._stack: dict[int, Value] = {}
+        self._registers: dict[str, Value | int] = {}
+        self._stack: dict[int, Value | int] = {}
+        self._compared: tuple[Value, Value] | None = None
         constraints = StringAttr(piece.attributes["constraints"]).value.split(",")
         outputs = sum(one.startswith("=") for one in constraints)
         inputs = [one for one in constraints if one.isdigit() or one == "r"]
@@ -52,28 +58,52 @@ class Piece:
 
     def run(self) -> None:
         """Emit what the piece computes, and give that to who takes its results."""
-        for line in self._text.split("\n"):
-            self._step(line)
+        self._lines(StringAttr(self._piece.attributes["asm_string"]).value.split("\n"))
         for use in list(self._piece.results[0].uses):
             part = use.owner.operation
             (number,) = DenseI64ArrayAttr(part.attributes["position"])
-            part.results[0].replace_all_uses_with(self._registers[f"${number}"])
+            part.results[0].replace_all_uses_with(self._value(f"${number}"))
+
+    def _lines(self, lines: Sequence[str]) -> None:
+        """Go through lines; a loop turn by turn, as their number is known."""
+        at = 0
+        while at < len(lines):
+            loop = LOOP.fullmatch(lines[at])
+            if loop is None:
+                self._step(lines[at])
+                at += 1
+                continue
+            end = next(n for n in range(at, len(lines)) if lines[n].endswith(f" {loop[1]}b"))
+            for _ in range(int(loop[2])):
+                self._lines(lines[at + 1 : end])
+            at = end + 1
 
     def _step(self, line: str) -> None:
-        opens, closes, memory = _OPENS.fullmatch(line), _CLOSES.fullmatch(line), _MEMORY.fullmatch(line)
-        if opens is not None or closes is not None:
-            return  # the frame's pointer, which nothing here knows of
-        if memory is not None:
-            self._move(memory[1], memory[2], memory[3], int(memory[4] or 0))
-            return
+        memory, compared, place = _MEMORY.fullmatch(line), _COMPARED.fullmatch(line), _PLACE.fullmatch(line)
+        opens, chosen = _OPENS.fullmatch(line), _CHOSEN.fullmatch(line)
+        if opens is not None:
+            self._store(opens[1], 0)
+        elif place is not None:
+            self._registers[place[1]] = int(place[2])
+        elif memory is not None:
+            self._move(*memory.groups())
+        elif compared is not None:
+            left, right = self._value(compared[1]), self._operand(compared[2])
+            # addresses are compared for loops alone, whose turns are known
+            self._compared = (left, right) if left.type == right.type else None
+        elif chosen is not None:
+            self._choose(chosen[1], chosen[2], int(chosen[3]))
+        elif _CLOSES.fullmatch(line) is None and not line.startswith("it "):
+            self._compute(line)
+
+    def _compute(self, line: str) -> None:
         found = _OTHER.fullmatch(line)
         if found is None or found[1] not in self._meanings:
             raise InternalError("codegen", f"no arithmetic for '{line}'")
         given = [self._operand(name) for name in found.groups()[2:5] if name is not None]
         if found[6]:
-            i32 = IntegerType.get_signless(32)
+            i32, last = IntegerType.get_signless(32), given[-1]
             amount = arith.constant(i32, int(found[7]))
-            last = given[-1]
             shifted = {
                 "ror": lambda: llvm.intr_fshr(last, last, amount),
                 "asr": lambda: arith.shrsi(last, amount),
@@ -82,25 +112,54 @@ class Piece:
             given[-1] = shifted[found[6]]()
         self._registers[found[2]] = self._meanings[found[1]](*given)
 
+    def _choose(self, condition: str, register: str, number: int) -> None:
+        assert self._compared is not None
+        predicate = arith.CmpIPredicate.slt if condition == "lt" else arith.CmpIPredicate.sgt
+        other = arith.constant(IntegerType.get_signless(32), number)
+        self._registers[register] = arith.select(arith.cmpi(predicate, *self._compared), other, self._value(register))
+
+    def _value(self, name: str) -> Value:
+        value = self._registers[name]
+        assert not isinstance(value, int)
+        return value
+
     def _operand(self, name: str) -> Value:
         if name.startswith("#"):
             return arith.constant(IntegerType.get_signless(32), int(name[1:]))
-        return self._registers[name]
+        return self._value(name)
 
-    def _move(self, name: str, register: str, base: str, offset: int) -> None:
-        if base == "sp":
-            if name == "ldr":
-                self._registers[register] = self._stack[offset]
-            else:
-                self._stack[offset] = self._registers[register]
+    def _store(self, register: str, place: int) -> None:
+        # the frame's pointer is nothing that the piece was given
+        if register != _FRAME or register in self._registers:
+            self._stack[place] = self._registers[register]
+
+    def _move(self, name: str, register: str, base: str, offset: str | None, more: str | None) -> None:
+        """A load or store; with `more` the address moves on behind it."""
+        at = 0 if base == "sp" else self._registers[base]
+        if isinstance(at, int):
+            if name == "str":
+                self._store(register, at + int(offset or 0))
+            elif at + int(offset or 0) in self._stack:
+                self._registers[register] = self._stack[at + int(offset or 0)]
+            if more is not None:
+                self._registers[base] = at + int(more)
             return
-        i64, i8 = IntegerType.get_signless(_ADDRESS_BITS), IntegerType.get_signless(8)
-        address = arith.addi(self._registers[base], arith.constant(i64, offset))
-        place = llvm.inttoptr(Type.parse("!llvm.ptr"), address)
-        if name == "ldr":
-            self._registers[register] = llvm.load(IntegerType.get_signless(32), place, alignment=1)
+        i64 = IntegerType.get_signless(_ADDRESS_BITS)
+        place = llvm.inttoptr(Type.parse("!llvm.ptr"), arith.addi(at, arith.constant(i64, int(offset or 0))))
+        if name == "strb":
+            llvm.store(arith.trunci(IntegerType.get_signless(8), self._value(register)), place, alignment=1)
         else:
-            llvm.store(arith.trunci(i8, self._registers[register]), place, alignment=1)
+            self._registers[register] = _loaded(place, *_LOADED[name])
+        if more is not None:
+            self._registers[base] = arith.addi(at, arith.constant(i64, int(more)))
+
+
+def _loaded(place: Value, bits: int, signed: bool) -> Value:
+    i32 = IntegerType.get_signless(32)
+    loaded = llvm.load(IntegerType.get_signless(bits), place, alignment=1)
+    if bits == i32.width:
+        return loaded
+    return arith.extsi(i32, loaded) if signed else arith.extui(i32, loaded)
 
 
 def _pointer(value: Value) -> Value:
@@ -111,9 +170,11 @@ def _pointer(value: Value) -> Value:
 
 def _sum(left: Value, right: Value) -> Value:
     """A sum of words, or of an address and a word."""
-    if left.type != right.type:
-        right = arith.extsi(left.type, right)
-    return arith.addi(left, right)
+    return arith.addi(left, right if left.type == right.type else arith.extsi(left.type, right))
+
+
+def _difference(left: Value, right: Value) -> Value:
+    return arith.subi(left, right if left.type == right.type else arith.extsi(left.type, right))
 
 
 def _high_product(a: Value, b: Value, total: Value) -> Value:
@@ -132,10 +193,16 @@ def _saturated(low: int, high: int) -> Meaning:
     return meaning
 
 
+def _same(value: Value) -> Value:
+    return value
+
+
 _MEANINGS: Mapping[str, Meaning] = {
     "lsl": arith.shli,
     "asr": arith.shrsi,
     "add": _sum,
+    "sub": _difference,
+    "mov": _same,
     "smmlar": _high_product,
     "ssat": _saturated(-128, 127),
     "usat": _saturated(0, 255),

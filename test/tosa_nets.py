@@ -171,14 +171,15 @@ class TosaNet:
 
     # -- windows ------------------------------------------------------------------------------------------------
 
-    def conv(self, x: Value, w: Array, window: Window, zp: int = 0, wzp: int = 0) -> Value:
+    def conv(self, x: Value, w: Array, window: Window, zp: int = 0, wzp: int = 0, bias: Array | None = None) -> Value:
         """`tosa.conv2d`, weights OHWI, accumulated in int32 or float32; int8 is not yet rescaled.
 
         Args:
             x, w, window: input, weights, and how the window goes over the input.
             zp, wzp: zero points of input and weights.
+            bias: random where left out.
         """
-        bias = self._bias(x, w.shape[0])
+        bias = self._bias(x, w.shape[0]) if bias is None else bias
         array = np.einsum("nyxijc,oijc->nyxo", _patches(_wide(x.array, zp), window), _wide(w, wzp))
         return self._conv("conv2d", [x, self.const(w), self.const(bias)], array + bias, window, (zp, wzp))
 

@@ -102,12 +102,18 @@ def hull(left: Interval, right: Interval) -> Interval:
     return min(left[0], right[0]), max(left[1], right[1])
 
 
-def _filled(node: Filled) -> Interval | None:
+def filled_with(node: Filled) -> int | None:
+    """The integer that all elements are; None for floats."""
     value = None if node.scalar is None else constant_of(node.scalar)
     if node.splat is not None:
         splat = DenseElementsAttr(node.splat.attributes["value"]).get_splat_value()
         value = getattr(splat, "value", None)
-    return (value, value) if isinstance(value, int) else None
+    return value if isinstance(value, int) else None
+
+
+def _filled(node: Filled) -> Interval | None:
+    value = filled_with(node)
+    return None if value is None else (value, value)
 
 
 def _width(kind: Type) -> int | None:

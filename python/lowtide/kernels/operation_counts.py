@@ -136,7 +136,8 @@ def _counted(
             derived = arguments[len(own) :] if len(made) == len(wanted) else []
             ranges = {d: (index_constant(0), index_constant(extent)) for d, extent in cut.items()}
             part = Part(ranges, reduces, unit=next(iter(cut.values()))) if cut else None
-            alone = [[value] for value in values] if derived else []
+            # made of zeros no record has a meaning, as those of networks have
+            alone = [[] if i.what == "records" else [v] for i, v in zip(known, values, strict=True)] if derived else []
             emitter.emit(body, arguments[: len(own)], replace(how, part=part, derived=derived, values=alone))
             func.ReturnOp([])
         run_pipeline(module, _CLEAN_UP, stage="cost", error=InternalError)

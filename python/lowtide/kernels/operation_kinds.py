@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from lowtide.arithmetic import DIVISIONS
@@ -38,17 +39,30 @@ _INTRINSICS = {"smlad": "duals", "smla": "halves", "xta": "unpacks", "xtb": "unp
 
 
 ASSEMBLY = "llvm.inline_asm"
+LOOP = re.compile(r"(\d): @ (\d+) turns")
+"""Begins a loop in a piece of assembly, which ends with a branch back to the number."""
 _INSTRUCTIONS = {
-    **{"ldr": "loads", "strb": "stores", "smlad": "duals", "smlabb": "halves", "smlatt": "halves"},
+    **{"ldr": "loads", "ldrsb": "loads", "ldrb": "loads", "ldrsh": "loads", "str": "stores", "strb": "stores"},
+    **{"smlabt": "halves", "smlad": "duals", "smlabb": "halves", "smlatt": "halves"},
     **{"sxtb16": "unpacks", "uxtb16": "unpacks", "smmlar": "wide_products"},
 }
 """What instructions of a piece of assembly count as; others are sums."""
 
 
 def kinds_of_assembly(op: Operation) -> Counter[str]:
-    """How many of what the instructions of a piece of assembly are."""
-    lines = StringAttr(op.attributes["asm_string"]).value.split("\n")
-    return Counter(_INSTRUCTIONS.get(line.split()[0], "sums") for line in lines if line)
+    """How many of what the instructions of a piece of assembly are, loops counted as often as they go."""
+    counts: Counter[str] = Counter()
+    turns: list[tuple[str, int]] = [("", 1)]
+    for line in StringAttr(op.attributes["asm_string"]).value.split("\n"):
+        loop = LOOP.fullmatch(line)
+        if loop is not None:
+            turns.append((loop[1], turns[-1][1] * int(loop[2])))
+            continue
+        if line:
+            counts[_INSTRUCTIONS.get(line.split()[0], "sums")] += turns[-1][1]
+        if line.endswith(f" {turns[-1][0]}b"):
+            turns.pop()
+    return counts
 
 
 def kind_of(op: Operation) -> str | None:

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from lowtide.ir import Block, BlockArgument, IntegerAttr, IntegerType, Operation, Value, arith
+from lowtide.ir import Block, IntegerAttr, IntegerType, Operation, Value, arith
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.neutral import constant_of
 from lowtide.kernels.values import made_by, word
 
 _NUDGE = 1 << 30
-_MOST_SHIFT, _MOST_ADDED = 53, 128
+MOST_SHIFT, _MOST_ADDED = 53, 128
 """With y below 2^30, the sum of y, 2^(e−1) and z·2^e is below 2^30 + 2^21 + 2^29."""
 
 
@@ -63,7 +63,7 @@ def rescales(block: Block, known: Mapping[Value, Interval]) -> list[Rescale]:
 def _with_sum(item: Rescale, known: Mapping[Value, Interval]) -> Rescale:
     """The rescale with what is known of its value, and with the constant that is added to it."""
     small = _is_small(item, known)
-    item = replace(item, small=small, narrow=small and _shift(item, known)[1] <= _MOST_SHIFT)
+    item = replace(item, small=small, narrow=small and _shift(item, known)[1] <= MOST_SHIFT)
     root, added = _added(item)
     return replace(item, root=root, added=added) if item.narrow else item
 
@@ -75,6 +75,11 @@ def _added(item: Rescale) -> tuple[Operation, int]:
         return item.root, 0
     constant = next((constant_of(operand) for operand in added.operands if operand != item.root.results[0]), None)
     return (added, constant) if isinstance(constant, int) and abs(constant) <= _MOST_ADDED else (item.root, 0)
+
+
+def added_to(item: Rescale) -> int:
+    """The small constant that is added to the result of a rescale that is not narrow."""
+    return _added(item)[1]
 
 
 def _shift(item: Rescale, known: Mapping[Value, Interval]) -> Interval:
@@ -115,14 +120,10 @@ class Ready:
     exponent: Value
 
 
-def by_tables(block: Block) -> list[tuple[int, int, int]]:
-    """The rescales in some scalar code whose multiplier and shift are arguments: their numbers, and what is added."""
-    found: list[tuple[int, int, int]] = []
-    for view in block.operations:
-        item = _rescale(view.operation) if view.operation.name == "arith.trunci" else None
-        if item is not None and isinstance(item.multiplier, BlockArgument) and isinstance(item.shift, BlockArgument):
-            found.append((item.multiplier.arg_number, item.shift.arg_number, _added(item)[1]))
-    return found
+def scalings(block: Block) -> list[tuple[Value, Value, int]]:
+    """The rescales in some scalar code: what they multiply and shift by, and what is added."""
+    items = [_rescale(view.operation) for view in block.operations if view.operation.name == "arith.trunci"]
+    return [(item.multiplier, item.shift, _added(item)[1]) for item in items if item is not None]
 
 
 def emit_rescale(

@@ -57,15 +57,22 @@ def dot(sums: Sums, xs: Sequence[Address], ws: Sequence[Address], count: int, x:
     return assembled(lines, sums, dot_words(len(sums), len(sums[0])), xs[0].base, ws[0].base)
 
 
-def dot_lines(xs: Sequence[int], ws: Sequence[int], count: int, x: Factor, w: Factor) -> list[str]:
-    """The instructions of `dot`, for those offsets from X and W; behind the last whole word byte by byte."""
+def dot_lines(
+    xs: Sequence[int], ws: Sequence[int], count: int, x: Factor, w: Factor, *, walking: bool = False
+) -> list[str]:
+    """The instructions of `dot`, for those offsets from X and W; behind the last whole word byte by byte.
+
+    Args:
+        xs, ws, count, x, w: as for `dot`.
+        walking: X and W are behind the bytes then; loads move them, which takes no time.
+    """
     lines: list[str] = []
     step = _one_pixel if len(xs) == 1 else _several_pixels
     words = count - count % WORD
     for k in range(0, words, WORD):
-        step(lines, k, xs, ws, x, w)
+        step(lines, 0 if walking else k, xs, ws, (x, w), walking=walking)
     for k in range(words, count):
-        _single(lines, k, xs, ws, x, w)
+        _single(lines, k - words if walking else k, xs, ws, x, w)
     return lines
 
 
@@ -79,43 +86,80 @@ def _single(lines: list[str], k: int, xs: Sequence[int], ws: Sequence[int], x: F
             lines += [f"smlabb {{s{m}_{i}}}, {{x}}, {{w{i - n}}}, {{s{m}_{i}}}" for i in pair]
 
 
-def _one_pixel(lines: list[str], k: int, xs: Sequence[int], ws: Sequence[int], x: Factor, w: Factor) -> None:
+def _one_pixel(
+    lines: list[str], k: int, xs: Sequence[int], ws: Sequence[int], factors: tuple[Factor, Factor], *, walking: bool
+) -> None:
     """Four bytes of one pixel: the input's halves stay, weights pass two at a time."""
-    extend = _extend(x)
+    x, w = factors
+    wide = w.nbytes > 1
     for n in range(0, len(ws), 2):
-        pair = range(n, min(n + 2, len(ws)))
-        if w.nbytes == 1:
-            lines += [_load(f"w{i - n}", "W", ws[i] + k) for i in pair]
+        pair = list(range(n, min(n + 2, len(ws))))
+        last = walking and n + 2 >= len(ws)
+        if not wide:
+            lines += _weights(pair, [ws[i] + k for i in pair], WORD if last else 0, n)
         if n == 0:
-            lines += [_load("x0", "X", xs[0] + k), f"{extend} {{x}}, {{x0}}, ror #8", f"{extend} {{x0}}, {{x0}}"]
+            lines += [_walk("x0", "X", WORD) if walking else _load("x0", "X", xs[0] + k)]
+            lines += [f"{_extend(x)} {{x}}, {{x0}}, ror #8", f"{_extend(x)} {{x0}}, {{x0}}"]
         for i in pair:
             low, high = f"w{i - n}", "w"
-            if w.nbytes == 1:
+            if not wide:
                 lines += [f"{_extend(w)} {{w}}, {{{low}}}, ror #8", f"{_extend(w)} {{{low}}}, {{{low}}}"]
             else:
                 lines += [_load(low, "W", ws[i] + 2 * k), _load(high, "W", ws[i] + 2 * k + WORD)]
             lines += [_products(f"s0_{i}", "x0", low), _products(f"s0_{i}", "x", high)]
+    if wide and walking:
+        lines.append(f"add {{W}}, {{W}}, #{2 * WORD}")
 
 
-def _several_pixels(lines: list[str], k: int, xs: Sequence[int], ws: Sequence[int], x: Factor, w: Factor) -> None:
+def _weights(channels: Sequence[int], offsets: Sequence[int], walks: int, first: int) -> list[str]:
+    """Loads of words of weights side by side; the last moves W on, and is the first channel's, which is at W."""
+    lines = [_load(f"w{n - first}", "W", offset) for n, offset in zip(channels, offsets, strict=True)]
+    if not walks:
+        return lines
+    if not offsets[0]:
+        return [*lines[1:], _walk(f"w{channels[0] - first}", "W", walks)]
+    return [*lines, f"add {{W}}, {{W}}, #{walks}"]
+
+
+def _several_pixels(
+    lines: list[str], k: int, xs: Sequence[int], ws: Sequence[int], factors: tuple[Factor, Factor], *, walking: bool
+) -> None:
     """Four bytes of each pixel: loads together, then the weights' halves stay and pixels pass one by one."""
+    x, w = factors
     wide = w.nbytes > 1
-    for n, offset in enumerate(ws):
-        lines.append(_load(f"w{n}", "W", offset + k * w.nbytes))
-        if wide:
-            lines.append(_load(f"v{n}", "W", offset + k * w.nbytes + WORD))
+    channels = range(len(ws))
+    if wide:
+        lines += [_load(f"v{n}", "W", ws[n] + k * w.nbytes + WORD) for n in channels]
+    lines += _weights(channels, [offset + k * w.nbytes for offset in ws], WORD * w.nbytes if walking else 0, 0)
     loaded = _loaded(len(xs))
-    lines += [_load(f"x{m}", "X", offset + k) for m, offset in enumerate(xs[:loaded])]
+    # the first pixel's last: a load from a register that the one before has moved would wait for it
+    lines += [_load(f"x{m}", "X", offset + k) for m, offset in enumerate(xs[:loaded]) if m]
+    lines += [_walk("x0", "X", WORD) if walking else _load("x0", "X", xs[0] + k)]
+    # the other pixels' words then lie as much before X
+    moved = WORD if walking else 0
     if not wide:
-        for n in range(len(ws)):
+        for n in channels:
             lines += [f"{_extend(w)} {{v{n}}}, {{w{n}}}, ror #8", f"{_extend(w)} {{w{n}}}, {{w{n}}}"]
     for m, offset in enumerate(xs):
         own = f"x{m if m < loaded else 0}"
         if m >= loaded:
-            lines.append(_load(own, "X", offset + k))
+            lines.append(_load(own, "X", offset + k - moved))
         lines += [f"{_extend(x)} {{x}}, {{{own}}}, ror #8", f"{_extend(x)} {{{own}}}, {{{own}}}"]
-        for n in range(len(ws)):
+        for n in channels:
             lines += [_products(f"s{m}_{n}", own, f"w{n}"), _products(f"s{m}_{n}", "x", f"v{n}")]
+
+
+def ended(lines: Sequence[str], end: str) -> list[str]:
+    """Walking lines that compare X with a word on the stack, loaded beside the last step's others.
+
+    No instruction behind it changes the flags.
+    """
+    last = max(number for number, line in enumerate(lines) if line == _walk("x0", "X", WORD))
+    return [*lines[: last + 1], f"ldr {{x}}, [sp, #{end}]", "cmp {X}, {x}", *lines[last + 1 :]]
+
+
+def _walk(register: str, base: str, step: int) -> str:
+    return f"ldr {{{register}}}, [{{{base}}}], #{step}"
 
 
 def _load(register: str, base: str, offset: int, name: str = "ldr") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.ir import Value
-from lowtide.kernels.register_tiled.assembly import dot_fits, dot_lines, dot_words
+from lowtide.kernels.register_tiled.assembly import dot_fits, dot_lines, dot_words, ended
 from lowtide.kernels.register_tiled.contraction import Factor
 from lowtide.kernels.register_tiled.memory import MOST_OFFSET, WORD, Address, Grid
 from lowtide.kernels.register_tiled.pieces import MOST_MOVED, Whole
@@ -17,20 +17,21 @@ _BYTES = {(-128, 127): "ssat", (0, 255): "usat"}
 _TAP_WORDS = ("w", "x", "y", "v")
 _ENDS = ("m", "n", "e", "t")
 """What the epilogue takes: multiplier, nudge and exponent of a channel, and a sum doubled."""
+_MOST_WRITTEN_OUT, _MOST_TURN, _LEAST_TURN = 40, 32, 8
+"""Bytes of a run."""
 _MOST_UNROLLED = 9
 """Taps of a depthwise window whose rows are written out one after the other; those of larger ones go in a loop."""
 
 
-def blocks_of_runs(products: RunProducts, unrolled: int, epilogue: Epilogue) -> bool:
+def blocks_of_runs(products: RunProducts, epilogue: Epilogue) -> bool:
     """Emit blocks of a convolution; False, and no code, where the piece would not reach all of their bytes.
 
     Args:
         products: what is added up.
-        unrolled: bytes of a run that are written out.
         epilogue: the rest.
     """
     pixels, channels = epilogue.pixels, epilogue.channels
-    turn = products.run if products.run <= unrolled else products.turn
+    turn = _turn(products.run)
     xs = [m * products.across for m in range(pixels)]
     ws = [products.weights.offset + n * products.apart for n in range(channels)]
     nbytes = products.w.nbytes
@@ -40,14 +41,11 @@ def blocks_of_runs(products: RunProducts, unrolled: int, epilogue: Epilogue) -> 
         return False
     words = dot_words(pixels, channels)
     turns, rest = divmod(products.run, turn)
-    lines = dot_lines(xs, ws, turn, products.x, products.w)
+    lines = dot_lines(xs, ws, turn, products.x, products.w, walking=turns > 1)
     if turns > 1:
-        end = words[0]
         lines = [
-            *(f"add {{{end}}}, {{X}}, #{turn * turns}", f"str {{{end}}}, [sp, #slot(end)]"),
-            *(f"2: @ {turns} turns", *lines),
-            *(f"add {{X}}, {{X}}, #{turn}", f"add {{W}}, {{W}}, #{turn * nbytes}"),
-            *(f"ldr {{{end}}}, [sp, #slot(end)]", f"cmp {{X}}, {{{end}}}", "blo.w 2b"),
+            *(f"add {{{words[0]}}}, {{X}}, #{turn * turns}", f"str {{{words[0]}}}, [sp, #slot(end)]"),
+            *(f"2: @ {turns} turns", *ended(lines, "slot(end)"), "bne.w 2b"),
             *dot_lines(xs, ws, rest, products.x, products.w),
         ]
     left = (rest if turns > 1 else products.run) * nbytes
@@ -58,6 +56,17 @@ def blocks_of_runs(products: RunProducts, unrolled: int, epilogue: Epilogue) -> 
         lines, words, (products.rows, products.weights), _next(epilogue, channels * products.apart) - behind, epilogue
     )
     return True
+
+
+def _turn(run: int) -> int:
+    """Bytes of a turn of the loop over a run; all of a short one.
+
+    A block's code is meant to fit into a small cache for instructions: of the STM32F4's 1 KB, say.
+    """
+    if run <= _MOST_WRITTEN_OUT:
+        return run
+    dividing = (turn for turn in range(_MOST_TURN, _LEAST_TURN - 1, -WORD) if run % turn == 0)
+    return next(dividing, run if run < 2 * _MOST_TURN else _MOST_TURN)
 
 
 def blocks_of_taps(products: TapProducts, epilogue: Epilogue) -> bool:
@@ -72,7 +81,7 @@ def blocks_of_taps(products: TapProducts, epilogue: Epilogue) -> bool:
     step = _next(epilogue, epilogue.channels)
     lines: list[str] = []
     for ky in range(rows if written_out else 1):
-        lines += ["ldr {X}, [sp, #slot(row%d)]" % ky] if ky else []
+        lines += [f"ldr {{X}}, [sp, #slot(row{ky})]"] if ky else []
         lines += _taps(products, products.weights.offset + ky * products.below)
         lines += _stepped(f"row{ky}", step) if written_out and epilogue.blocks > 1 else []
     behind = 0

@@ -64,7 +64,7 @@ class Dsp(Microkernel):
         """See `Microkernel`."""
         plain = not products.w.zero and not products.x.zero
         if isinstance(products, RunProducts):
-            return plain and blocks_of_runs(products, self.unrolled, epilogue)
+            return plain and blocks_of_runs(products, epilogue)
         fits = epilogue.channels == self.group and epilogue.pixels <= self.pixels and products.w.nbytes == 1
         return plain and fits and blocks_of_taps(products, epilogue)
 

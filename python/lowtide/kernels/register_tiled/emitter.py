@@ -12,9 +12,9 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from lowtide.graph.nest import LayerBody, Node, Operand, Structured, row_major, sources_at
+from lowtide.graph.nest import LayerBody, Node, Operand, Structured, row_major
 from lowtide.indexing.linear import Index, Linear
-from lowtide.ir import BlockArgument, F32Type, IntegerType, MemRefType, Value, VectorType, arith, memref, vector
+from lowtide.ir import F32Type, IntegerType, MemRefType, Value, VectorType, arith, memref, vector
 from lowtide.kernels.loops import How, Memo, Part
 from lowtide.kernels.register_tiled.carried import zeros
 from lowtide.kernels.register_tiled.channel_vectorised import CHANNEL_VECTORISED
@@ -24,8 +24,8 @@ from lowtide.kernels.register_tiled.memory import Address, Grid, address_of, sto
 from lowtide.kernels.register_tiled.microkernel import Sums, Wide
 from lowtide.kernels.register_tiled.patches import Patches
 from lowtide.kernels.register_tiled.products import Epilogue
-from lowtide.kernels.register_tiled.records import Tables
-from lowtide.kernels.register_tiled.requantised import Requantised, requantised_of
+from lowtide.kernels.register_tiled.records import Records, Tables
+from lowtide.kernels.register_tiled.requantised import Requantised, requantised_of, scale_of
 from lowtide.kernels.register_tiled.sums import Columns, Pixels, Runs, SumEmitter
 from lowtide.kernels.register_tiled.tables import late_bias
 from lowtide.kernels.register_tiled.traversal import PixelTraversal
@@ -45,7 +45,7 @@ class RegisterTiledEmitter(PixelTraversal):
         weights: a memref of the weights, as `found` says that they lie.
         known: the weights that each caller of the code has, where they are in groups.
         words: see `WideEmitter`.
-        records: of `tables.tables_of`, and the arguments that they are made of.
+        records: of `tables.tables_of`.
         starts: of it, too.
         pads: a memref of zero points of the input (see `Blocks.pad_bytes`); None without one.
         folded: a memref of what the zero point of the input adds to each channel's sum, for each class of rows in turn
@@ -62,7 +62,7 @@ class RegisterTiledEmitter(PixelTraversal):
         weights: Value,
         folded: Value | None,
         words: Mapping[int, Value],
-        records: tuple[tuple[int, ...], Value] | None = None,
+        records: Records | None = None,
         starts: Value | None = None,
         pads: Value | None = None,
         known: Sequence[npt.NDArray[np.integer]] = (),
@@ -77,7 +77,7 @@ class RegisterTiledEmitter(PixelTraversal):
         # whether the sums of the current block start from it
         self._has_bias = False
         self._tables = Tables(found, self._class, self.indices, records, starts)
-        self._requantised = self._requantised_as()
+        self._requantised = None if records is None else self._requantised_as()
         emitters = CHANNEL_VECTORISED if self._microkernel.across else _SUMS
         self._sums = emitters[self._cut.kind](self._cut, self)
         self._follows_wide = self._can_follow_wide()
@@ -145,7 +145,7 @@ class RegisterTiledEmitter(PixelTraversal):
             return False
         channel = index_constant(end - count if self.reverse else first)
         self._tables.open(channel)
-        record = self._tables.record(self._requantised.tables)
+        record = self._tables.record(self._requantised.scales)
         target, destination = self.body.target(self._found.result), self.destination()
         grid = self._grid(pixels, channel, destination, target)
         products = None if record is None or grid is None else self._sums.of_block(pixels, channel, count)
@@ -184,10 +184,11 @@ class RegisterTiledEmitter(PixelTraversal):
 
     def ready(self, node: Structured, item: Rescale, dims: Index) -> Ready | None:
         """See `ElementEmitter`: of the record that was made for this rescale."""
-        values = [value for value in (item.multiplier, item.shift) if isinstance(value, BlockArgument)]
-        sources = [sources_at(node, dims)[value.arg_number][0] for value in values]
-        arguments = tuple(source.argument for source in sources if isinstance(source, Operand))
-        return self._tables.ready(arguments) if item.narrow else None
+        del dims
+        scales = scale_of(node, item.multiplier), scale_of(node, item.shift)
+        if scales[0] is None or scales[1] is None or not item.narrow:
+            return None
+        return self._tables.ready((scales[0], scales[1]))
 
     def _start(self, pixels: Pixels, channel: Value, m: int, n: int, together: int) -> Value:
         """What the sum of pixel m and channel n starts from, or a vector of that for `together` channels from n on."""

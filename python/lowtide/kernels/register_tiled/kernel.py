@@ -22,8 +22,10 @@ from lowtide.kernels.register_tiled.blocks import Blocks
 from lowtide.kernels.register_tiled.contraction import Contraction
 from lowtide.kernels.register_tiled.emitter import RegisterTiledEmitter, is_register_tiled
 from lowtide.kernels.register_tiled.recognise import contraction_of
+from lowtide.kernels.register_tiled.records import Records
+from lowtide.kernels.register_tiled.requantised import RECORD
 from lowtide.kernels.register_tiled.shifts import as_words, shift_arguments
-from lowtide.kernels.register_tiled.tables import tables_of
+from lowtide.kernels.register_tiled.tables import UNKNOWN, has_starts, scales_of, tables_of
 from lowtide.kernels.register_tiled.weights import as_groups, as_prepacked, as_runs, fold, in_groups, in_runs, prepacked
 
 WEIGHTS = ("runs", "groups", "prepacked_i16")
@@ -67,6 +69,9 @@ class RegisterTiled(Kernel):
             found = as_groups(found, _group(Blocks(found, microkernel_for(found, how.microkernels))))
         elif "prepacked_i16" in made:
             found = as_prepacked(found)
+        rescale, records = scales_of(body.result), made.get("records")
+        starts = records is not None and has_starts(body, found)
+        complete = all((numbers.reshape(-1, RECORD)[:, -1] != UNKNOWN).all() for numbers in values.get("records", ()))
         RegisterTiledEmitter(
             found,
             body,
@@ -74,7 +79,7 @@ class RegisterTiled(Kernel):
             how,
             weights=next((made[what] for what in WEIGHTS if what in made), arguments[found.w.argument]),
             folded=made.get("folded"),
-            records=next(((item.arguments, value) for item, value in pairs if item.what == "records"), None),
+            records=None if records is None or rescale is None else Records(records, rescale[0], starts, complete),
             starts=made.get("starts"),
             pads=made.get("pads"),
             words={item.argument: value for item, value in pairs if item.what == "shifts"},

@@ -1,7 +1,7 @@
 """Pieces of assembly: instructions whose registers have names, as one operation that the compiler finds registers for.
 
-Between two pieces a compiler moves sums from register to register and to the stack and back, so a block is best one
-piece (`Whole`), and best all blocks of some pixels are one: a few addresses are all that goes in, and nothing comes out.
+Between two pieces a compiler moves sums from register to register and to the stack and back, so all blocks of some
+pixels are best one piece (`Whole`): a few addresses are all that goes in, and nothing comes out.
 """
 
 from __future__ import annotations
@@ -86,8 +86,9 @@ class Whole:
         slots = [name for name in at if name.startswith("row")]
         slots += ["zero"] if slots else []
         slots += ["row0", "weights"] if self.blocks > 1 else []
+        slots += ["records", "outputs", *(["last"] if self.blocks > 1 else [])]
         slots += [name for name in ("next", "end") if any(f"slot({name})" in line for line in products)]
-        slots += ["records", "outputs", *(["last"] if self.blocks > 1 else []), *(["frame"] if borrows else [])]
+        slots += ["frame"] if borrows else []
         registers = {**at, "row0": "X", "weights": "W", "frame": _FRAME}
         # what has no value of its own comes when the register that holds another one is free
         registers |= {"zero": at.get("row1", ""), "last": at["outputs"]}

@@ -20,7 +20,6 @@ class RunProducts:
             outside the input is one of zero points.
         across: bytes from a pixel's window to the next pixel's.
         run: bytes under a row.
-        turn: bytes that a turn of a loop takes where the run is longer than `unrolled` of the microkernel.
         weights: of the first block's first channel; those of the next row follow at once.
         apart: bytes from a channel's weights to the next channel's.
         x, w: the input, whose zero point is in what sums start from, and the weights.
@@ -29,7 +28,6 @@ class RunProducts:
     rows: Sequence[Value]
     across: int
     run: int
-    turn: int
     weights: Address
     apart: int
     x: Factor

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lowtide.indexing.linear import Linear, Var
 from lowtide.ir import IndexType, IntegerType, Value, arith
 from lowtide.kernels.register_tiled.contraction import Contraction
 from lowtide.kernels.register_tiled.memory import WORD, Address, address_of, anew, load, scaled
-from lowtide.kernels.register_tiled.requantised import RECORD
+from lowtide.kernels.register_tiled.requantised import RECORD, Scales
 from lowtide.kernels.rescale import Ready
 from lowtide.kernels.scalar import Indices
+
+
+@dataclass(frozen=True)
+class Records:
+    """A table of records (see `tables`).
+
+    Attributes:
+        buffer: a memref.
+        scales: of the rescale that they are made for.
+        starts: their first words are what sums start from.
+        complete: every record has a meaning.
+    """
+
+    buffer: Value
+    scales: Scales
+    starts: bool
+    complete: bool
 
 
 class Tables:
@@ -18,7 +37,7 @@ class Tables:
         found: the convolution.
         row_class: the number of the class of rows, see `Blocks.row_classes`; bound in `indices`.
         indices: of the layer's emitter.
-        records: a memref, and the arguments that it is made of; None without such a table.
+        records: None without such a table.
         starts: a memref, or None.
 
     Attributes:
@@ -30,7 +49,7 @@ class Tables:
         found: Contraction,
         row_class: Var,
         indices: Indices,
-        records: tuple[tuple[int, ...], Value] | None,
+        records: Records | None,
         starts: Value | None,
     ) -> None:
         self._found = found
@@ -61,32 +80,33 @@ class Tables:
                 place = arith.addi(rows, self._first) if self._row_class.extent > 1 else self._first
                 self._start = self._at(self._starts, scaled(place, WORD))
             return load(self._start + WORD * channel, i32, WORD)
-        if self._records is None or len(self._records[0]) == 2:
+        if self._records is None or not self._records.starts:
             return None
-        return load(self._of_channel(self._records[1], channel), i32, WORD)
+        return load(self._of_channel(self._records.buffer, channel), i32, WORD)
 
-    def record(self, arguments: tuple[int, ...]) -> Address | None:
+    def record(self, scales: Scales) -> Address | None:
         """The record of the block's first channel, with what a sum over a whole window starts from.
 
         Rows and columns outside the input are in that as zero points.
 
         Args:
-            arguments: the multipliers and shifts of the rescale.
+            scales: of the rescale that it is for.
 
         Returns:
             None where there is no such table.
         """
-        known = self._records is not None and self._records[0][:2] == arguments and len(self._records[0]) > 2
-        if not known or self._records is None or self._first is None or self._found.w.zero:
+        records = self._records
+        if records is None or records.scales != scales or not records.starts or not records.complete:
             return None
-        return self._of_channel(self._records[1], 0)
+        return None if self._first is None or self._found.w.zero else self._of_channel(records.buffer, 0)
 
-    def ready(self, arguments: tuple[int, ...]) -> Ready | None:
-        """Words of the current channel's rescale, whose multipliers and shifts are these arguments."""
-        if self._records is None or self._first is None or self._records[0][:2] != arguments:
+    def ready(self, scales: Scales) -> Ready | None:
+        """Words of the current channel's rescale, if both its multipliers and its shifts are in tables."""
+        tables = all(scale.argument is not None for scale in scales)
+        if self._records is None or self._first is None or self._records.scales != scales or not tables:
             return None
         if self.channel not in self._words:
-            record = self._of_channel(self._records[1], self.channel)
+            record = self._of_channel(self._records.buffer, self.channel)
             i32 = IntegerType.get_signless(32)
             # one by one: pairs of words (LDRD) take a Cortex-M longer than neighbouring loads
             words = [load(record + WORD * word, i32, WORD, reload=True) for word in range(1, RECORD)]

@@ -288,8 +288,7 @@ class Runs(SumEmitter):
         """Those of the channels from `channel` on."""
         apart = self.found.w_strides[0] * self.found.w.nbytes
         weights, x = advanced(self.layer.weights(), scaled(channel, apart)), replace(self.found.x, zero=0)
-        turn = self._turn(run, len(rows))
-        return RunProducts(rows, across, run, turn, weights, apart, x, self.found.w)
+        return RunProducts(rows, across, run, weights, apart, x, self.found.w)
 
     def span(self, pixels: Pixels) -> int:
         """Bytes of these windows whose products a packed sum may take; 0 where sums are not packed."""

@@ -13,16 +13,23 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from lowtide.arithmetic import Integers
 from lowtide.graph.nest import Filled, LayerBody, Node, Operand, Reshaped, Sliced, Structured, reachable, sources_of
 from lowtide.indexing.linear import Index, Linear
 from lowtide.ir import BlockArgument
 from lowtide.kernels.constants import Numbers
 from lowtide.kernels.kernel import Derived
 from lowtide.kernels.register_tiled.contraction import Contraction
-from lowtide.kernels.register_tiled.weights import fold
-from lowtide.kernels.rescale import by_tables
+from lowtide.kernels.register_tiled.requantised import Scale, Scales, scale_of
+from lowtide.kernels.register_tiled.weights import fold, range_of_sums
+from lowtide.kernels.rescale import MOST_SHIFT, scalings
 
-_LEAST_SHIFT, _MOST_EXPONENT = 31, 30
+UNKNOWN = 0
+"""The exponent of a record without a meaning."""
+_LEAST_SHIFT, _END_OF_SHIFTS, _MOST_EXPONENT = 31, 63, 30
+_HALF = 1 << 30
+_SMALL = 1 << 30
+"""Twice what is below that is a 32-bit value."""
 
 
 def tables_of(body: LayerBody, found: Contraction, rows: Sequence[tuple[int, int]]) -> Iterator[Derived]:
@@ -37,14 +44,22 @@ def tables_of(body: LayerBody, found: Contraction, rows: Sequence[tuple[int, int
     folds = bias is not None and found.x.zero != 0 and found.w.zero == 0
     starts = () if bias is None else (bias, found.w.argument) if folds else (bias,)
     make = partial(_starts, found, rows)
-    scales = next(rescale_tables(body.result), None)
-    whole = [(0, found.rows.kernel)]
-    if folds and (scales is None or list(rows) != whole):
+    rescale = scales_of(body.result)
+    if folds and (rescale is None or list(rows) != [(0, found.rows.kernel)]):
         yield Derived("starts", starts, make)
-    if scales is not None:
-        multipliers, shifts, added = scales
-        first = (multipliers, shifts, *starts)
-        yield Derived("records", first, partial(_records, added, partial(_starts, found, whole)))
+    if rescale is not None:
+        scales, added = rescale
+        given = () if bias is None else (bias, found.w.argument)
+        arguments = (*(scale.argument for scale in scales if scale.argument is not None), *given)
+        # a dense layer would take more flash for records that are alike than constants in its code
+        alike = all(scale.argument is None for scale in scales)
+        if arguments and not (alike and found.rows.outputs * found.columns.outputs == 1):
+            yield Derived("records", arguments, partial(_records, found, added, folds, scales))
+
+
+def has_starts(body: LayerBody, found: Contraction) -> bool:
+    """Whether the first words of records are what sums start from."""
+    return bias_of(found) is not None or late_bias(body, found) is not None
 
 
 def bias_of(found: Contraction) -> int | None:
@@ -100,19 +115,28 @@ def _channel_operand(node: Node, index: Index, channel: Linear) -> int | None:
     return _channel_operand(source, inner, channel)
 
 
-def rescale_tables(node: Node) -> Iterator[tuple[int, int, int]]:
-    """The tensor arguments, by channel, of a rescale behind a layer's sums: multipliers, shifts, and what is added."""
+def scales_of(node: Node) -> tuple[Scales, int] | None:
+    """What a rescale behind a layer's sums multiplies and shifts by, and what it adds; None without one."""
+    return next(_scales(node), None)
+
+
+def _scales(node: Node) -> Iterator[tuple[Scales, int]]:
     node = _whole(node)
     if not isinstance(node, Structured) or node.is_reduction:
         return
-    sources = [*node.inputs, node.init]
-    for multiplier, shift, added in by_tables(node.block):
-        tables = [_whole(sources[number]) for number in (multiplier, shift)]
-        arguments = [table.argument for table in tables if isinstance(table, Operand) and is_by_channel(table)]
-        if len(arguments) == 2:
-            yield arguments[0], arguments[1], added
-    for source in sources:
-        yield from rescale_tables(source)
+    for multiplier, shift, added in scalings(node.block):
+        scales = scale_of(node, multiplier), scale_of(node, shift)
+        if scales[0] is not None and scales[1] is not None and all(_has_channels(node, scale) for scale in scales):
+            yield (scales[0], scales[1]), added
+    for source in [*node.inputs, node.init]:
+        yield from _scales(source)
+
+
+def _has_channels(node: Structured, scale: Scale | None) -> bool:
+    """Whether the table has one number for each channel, if it is one."""
+    tables = [_whole(source) for source in node.inputs]
+    own = [table for table in tables if isinstance(table, Operand) and scale and table.argument == scale.argument]
+    return all(is_by_channel(table) for table in own)
 
 
 def is_by_channel(table: Operand) -> bool:
@@ -134,12 +158,40 @@ def _starts(
     return (starts + more).astype(np.int32)
 
 
-def _records(
-    added: int, make: partial[npt.NDArray[np.int32]], multipliers: Numbers, shifts: Numbers, *starts: Numbers
-) -> npt.NDArray[np.int32]:
-    """int32[channels * RECORD]; of shifts that no narrow rescale has the words are of no use."""
-    exponents = np.clip((shifts.reshape(-1).astype(np.int64) & 0xFF) - _LEAST_SHIFT, 1, _MOST_EXPONENT)
+def _records(found: Contraction, added: int, folds: bool, scales: Scales, *values: Numbers) -> npt.NDArray[np.int32]:
+    """int32[channels * RECORD]; the exponent is `UNKNOWN` where the channel has no narrow rescale.
+
+    A channel may have a bias beyond all measure and be multiplied by next to nothing, as one whose weights are 0. Where
+    all that its sums can be comes to one number, a multiplier of 0 and what is added to it give that number.
+
+    Args:
+        found: the convolution.
+        added: to the rescale's result.
+        folds: the input's zero point is in the starts.
+        scales: multipliers and shifts.
+        values: of the tables among those; then bias and weights, or nothing where sums start from another thing.
+    """
+    given = list(values)
+    own = [given.pop(0) if scale.argument is not None else np.full(found.outputs, scale.value) for scale in scales]
+    multiplier, shift = (number.reshape(-1).astype(np.int64) for number in own)
+    shift &= 0xFF
+    exponents = np.clip(shift - _LEAST_SHIFT, 1, _MOST_EXPONENT)
     nudges = (2 * added + 1) << (exponents - 1)
-    first = make(*starts) if starts else np.zeros(len(exponents), np.int64)
-    words = first.astype(np.int64), multipliers.reshape(-1).astype(np.int64), nudges, exponents
-    return np.stack(words, axis=1).reshape(-1).astype(np.int32)
+    if not given:
+        words = np.zeros(len(exponents), np.int64), multiplier, nudges, exponents
+        return np.stack(words, axis=1).reshape(-1).astype(np.int32)
+    start = _starts(found, [(0, found.rows.kernel)], *given[: 2 if folds else 1]).astype(np.int64)
+    low, high = range_of_sums(found, *given)
+    exact = (shift > _LEAST_SHIFT) & (shift < _END_OF_SHIFTS) & (multiplier >= 0)
+    ends = [_rescaled(x, multiplier, np.where(exact, shift, _LEAST_SHIFT + 1)) for x in (low, high)]
+    constant = exact & (ends[0] == ends[1]) & (np.abs(ends[0]) < _SMALL)
+    narrow = exact & (shift <= MOST_SHIFT) & (np.maximum(-low, high) < _SMALL)
+    # with 1 less for a sum below 0 it is the same number
+    multiplier, nudges = np.where(constant, 0, multiplier), np.where(constant, 2 * (ends[0] + added) + 1, nudges)
+    exponents = np.where(constant, 1, np.where(narrow, exponents, UNKNOWN))
+    return np.stack((start, multiplier, nudges, exponents), axis=1).reshape(-1).astype(np.int32)
+
+
+def _rescaled(x: Integers, multiplier: Integers, shift: Integers) -> Integers:
+    """TOSA's rescale with double rounding of a sum, in 64 bits (see `rescale`)."""
+    return (x * multiplier + (np.int64(1) << (shift - 1)) + np.where(x >= 0, _HALF, -_HALF)) >> shift

@@ -12,6 +12,9 @@ from lowtide.kernels.constants import Numbers
 from lowtide.kernels.register_tiled.contraction import Contraction, Span
 from lowtide.kernels.register_tiled.memory import WORD
 
+_MOST_BYTE = 255
+"""The largest magnitude of a byte less a zero point that is a byte."""
+
 
 def fold(found: Contraction, rows: Sequence[tuple[int, int]], weights: Numbers) -> npt.NDArray[np.int32]:
     """What the input's zero point adds to each channel's sum: minus itself times the sum of the channel's weights.
@@ -33,6 +36,22 @@ def fold(found: Contraction, rows: Sequence[tuple[int, int]], weights: Numbers) 
     of_rows = taken.reshape(len(taken), found.rows.kernel, -1).sum(axis=2)
     sums = [of_rows[:, first:end].sum(axis=1) for first, end in rows]
     return (-found.x.zero * np.concatenate(sums)).astype(np.int32)
+
+
+def range_of_sums(
+    found: Contraction, bias: Numbers, weights: Numbers
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The least and the greatest that each channel's sum can be, whatever the input is: int64[channels] each.
+
+    Args:
+        found: the convolution of bytes.
+        bias, weights: as they lie in memory, of any shape.
+    """
+    taken = _by_channel(found, weights).astype(np.int64)
+    taken = (taken if found.w.signed else taken & 0xFF) - found.w.zero
+    most = _MOST_BYTE * np.abs(taken).sum(axis=1)
+    start = bias.reshape(-1).astype(np.int64)
+    return start - most, start + most
 
 
 def in_runs(found: Contraction, weights: Numbers) -> Numbers:
