@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,31 @@ def test_micro_decides_where_litert_rounds_a_dense_layer_the_other_way(tmp_path:
         ours, others = (np.stack([o[0] for o in oracle.run(file, runs).outputs]) for oracle in (micro, litert))
     assert np.count_nonzero(ours != others) > 0 and np.all(np.abs(ours.astype(int) - others.astype(int)) <= 1)
     outcome = lowtide("verify", net.save(tmp_path, [x], [y]), "--target", "cortex-m4", "-n", "20")
+    assert outcome.code == 0 and "equal" in outcome.out, outcome
+
+
+@needs_oracle
+def test_litert_decides_on_dense_layers_beside_what_micro_lacks(tmp_path: Path) -> None:
+    """LiteRT alone runs a network with GELU, and rounds FULLY_CONNECTED once: two roundings were called different."""
+    random = np.random.default_rng(3)
+    net = Net()
+    x, y = net.tensor("x", (1, 3), scale=0.1), net.tensor("y", (1, 300), scale=0.3)
+    weights = net.constant("weights", random.integers(-127, 128, (300, 3)), np.int8, 0.02)
+    net.operator("FULLY_CONNECTED", (x, weights, net.constant("bias", random.integers(-3000, 3000, 300))), y)
+    made = net.operator("GELU", (y,), net.tensor("made", (1, 300), scale=0.2, zero_point=-100))
+    path = net.save(tmp_path, [x], [y, made])
+    outcome = lowtide("verify", path, "--target", "cortex-m4", "-n", "20")
+    assert outcome.code == 0 and "LiteRT's reference kernels" in " ".join(outcome.out.split()), outcome
+
+
+@needs_oracle
+def test_tiles_of_a_new_version_are_judged(tmp_path: Path) -> None:
+    """LiteRT's list of reference kernels ends at version 2, whose kernel takes bytes, too."""
+    net = Net()
+    x, y = net.tensor("x", (1, 2, 3), scale=0.1), net.tensor("y", (1, 4, 3), scale=0.1)
+    net.operator("TILE", (x, net.constant("repeats", [1, 2, 1])), y)
+    net.operators[0] = replace(net.operators[0], version=3)
+    outcome = lowtide("verify", net.save(tmp_path, [x], [y]), "--target", "host", "-n", "2")
     assert outcome.code == 0 and "equal" in outcome.out, outcome
 
 

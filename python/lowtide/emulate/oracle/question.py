@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+
+from tflite import BuiltinOperator
 
 from lowtide.errors import InputError
 from lowtide.importer.tflite.customs import translate
 from lowtide.importer.tflite.cut import needed, until as cut_until
 from lowtide.importer.tflite.fold import fold
 from lowtide.importer.tflite.given_shapes import Shapes, with_shapes
-from lowtide.importer.tflite.model import Model
+from lowtide.importer.tflite.model import Model, Operator
 from lowtide.importer.tflite.operators import RESOURCES
 from lowtide.importer.tflite.reader import read, read_others
 from lowtide.importer.tflite.repair import unbatch
@@ -67,7 +69,13 @@ def _static(model: Model, data: bytes, until: Sequence[str], shapes: Shapes, whe
     model = inlined(model, partial(read_others, data, where), where)
     model = plain_weights(translate(with_shapes(model, shapes, where)))
     # the cut goes by operators of the file, before any is folded
-    return unbatch(needed(fold(cut_until(model, until, where) if until else model)), where)
+    static = unbatch(needed(fold(cut_until(model, until, where) if until else model)), where)
+    return replace(static, operators=tuple(_listed(operator) for operator in static.operators))
+
+
+def _listed(operator: Operator) -> Operator:
+    """TILE as a version that LiteRT's list of reference kernels has; the kernel is the same, bytes included."""
+    return replace(operator, version=1) if operator.code == BuiltinOperator.TILE else operator
 
 
 def _shapes_hold(model: Model, static: Model) -> bool:
