@@ -21,20 +21,14 @@ from lowtide.emulate.oracle import Oracle
 from lowtide.emulate.oracle.decisive import decisive_engine, explained
 from lowtide.emulate.oracle.domains import domains
 from lowtide.emulate.oracle.draw import draw
+from lowtide.emulate.oracle.question import question
 from lowtide.emulate.timing.flash import FlashModel, flash_model_named
 from lowtide.emulate.timing.model import Cycles
 from lowtide.emulate.witness.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.importer import IMPORTERS
 from lowtide.importer.tflite import NO_SHAPES, contents
-from lowtide.importer.tflite.customs import translate
-from lowtide.importer.tflite.cut import needed, until as cut_until
-from lowtide.importer.tflite.fold import fold
-from lowtide.importer.tflite.given_shapes import Shapes, with_shapes
-from lowtide.importer.tflite.reader import read
-from lowtide.importer.tflite.repair import unbatch
-from lowtide.importer.tflite.stored_weights import plain_weights
-from lowtide.importer.tflite.writer import write
+from lowtide.importer.tflite.given_shapes import Shapes
 from lowtide.limits import MOST_RUNS, MOST_SEED, check_number
 from lowtide.network import RESET_MARK_BYTES, IoTensor
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective
@@ -296,19 +290,12 @@ class _Engines:
 
     def runs(self, report: Report) -> References:
         where = str(self._model)
-        file = contents(self._model)
-        model = read(file, where)
-        plain = plain_weights(translate(model))
-        if self._shapes:
-            plain = needed(fold(with_shapes(plain, self._shapes, where)))
-        if self._until or plain != model:
-            # weights of a dynamic range as the floats that they stand for: LiteRT would quantise the activations, too
-            model = unbatch(cut_until(plain, self._until, where) if self._until else plain, where)
-            file = write(model)
-        tensors, sensible = [slot.tensor for slot in report.inputs], domains(model)
+        asked = question(contents(self._model), self._until, self._shapes, where)
+        tensors, sensible = [slot.tensor for slot in report.inputs], domains(asked.model)
         inputs = [draw(tensors, sensible, run, self._seed) for run in range(self._count)]
         with Oracle() as oracle:
-            answer = oracle.run(file, inputs, where, first=decisive_engine(model))
+            first = decisive_engine(asked.model)
+            answer = oracle.run(asked.file, inputs, where, first=first, static=asked.static)
         return References(inputs, answer.outputs, explained(answer))
 
 

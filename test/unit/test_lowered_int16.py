@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from int16_variants import VARIANTS, draw
 from random_operators import HOST, Tally, check
@@ -104,6 +105,39 @@ def test_moves_elements(
     values = rng.integers(-32768, 32768, shape).astype(np.int16)
     for mine, theirs in zip(run_model(model, [values]), oracle.run(model, [[values]]).outputs[0], strict=True):
         np.testing.assert_array_equal(mine.reshape(-1), theirs.reshape(-1))
+
+
+@needs_oracle
+@pytest.mark.parametrize("scales", [(0.01, 0.0), (0.0, 0.0)])
+def test_products_take_what_was_always_0(oracle: Oracle, scales: tuple[float, float]) -> None:
+    """Converters give constants of zeros, such as the first state of an unrolled LSTM, the scale 0."""
+    net, rng = Net(), np.random.default_rng(SEED)
+    x, y = (net.tensor(f"x{number}", (1, 16), np.int16, scale) for number, scale in enumerate(scales))
+    out = net.tensor("out", (1, 16), np.int16, 0.02)
+    net.operator("MUL", (x, y), out)
+    _same(oracle, write(net.model([x, y], [out])), [rng.integers(-999, 999, (1, 16)).astype(np.int16) for _ in scales])
+
+
+@needs_oracle
+def test_dense_layers_take_what_was_always_0(oracle: Oracle) -> None:
+    net, rng = Net(), np.random.default_rng(SEED)
+    x, out = net.tensor("x", (1, 8), np.int16, 0.0), net.tensor("out", (1, 4), np.int16, 3.587e-43)
+    net.operator("FULLY_CONNECTED", (x, net.constant("w", rng.integers(-127, 128, (4, 8)), np.int8, 0.01), -1), out)
+    _same(oracle, write(net.model([x], [out])), [rng.integers(-999, 999, (1, 8)).astype(np.int16)])
+
+
+def _same(oracle: Oracle, model: bytes, values: Sequence[npt.NDArray[np.int16]]) -> None:
+    (mine,), (theirs,) = run_model(model, values), oracle.run(model, [values]).outputs[0]
+    np.testing.assert_array_equal(mine.reshape(-1), theirs.reshape(-1))
+
+
+def test_sums_need_scales(tmp_path: Path) -> None:
+    """LiteRT and LiteRT Micro abort there."""
+    net = Net()
+    x, y = (net.tensor(name, (1, 4), np.int16, scale) for name, scale in (("x", 0.0), ("y", 0.01)))
+    out = net.tensor("out", (1, 4), np.int16, 0.02)
+    net.operator("ADD", (x, y), out)
+    assert "the scale of 'x' is not above 0" in _refusal(tmp_path, net, [x, y], [out])
 
 
 def test_sums_stay_in_registers(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from lowtide.emulate.oracle.decisive import decisive_engine
 from lowtide.emulate.oracle.domains import Domain, domains
 from lowtide.emulate.oracle.draw import draw
 from lowtide.emulate.oracle.engines import Engine
+from lowtide.emulate.oracle.question import question
 from lowtide.errors import OracleError, UsageError
 from lowtide.importer.tflite.writer import write
 from lowtide.network import IoTensor
@@ -120,6 +122,31 @@ def test_micro_decides_where_litert_rounds_a_dense_layer_the_other_way(tmp_path:
     assert outcome.code == 0 and "equal" in outcome.out, outcome
 
 
+@needs_oracle
+def test_litert_decides_on_dense_layers_beside_what_micro_lacks(tmp_path: Path) -> None:
+    """LiteRT alone runs a network with GELU, and rounds FULLY_CONNECTED once: two roundings were called different."""
+    random = np.random.default_rng(3)
+    net = Net()
+    x, y = net.tensor("x", (1, 3), scale=0.1), net.tensor("y", (1, 300), scale=0.3)
+    weights = net.constant("weights", random.integers(-127, 128, (300, 3)), np.int8, 0.02)
+    net.operator("FULLY_CONNECTED", (x, weights, net.constant("bias", random.integers(-3000, 3000, 300))), y)
+    made = net.operator("GELU", (y,), net.tensor("made", (1, 300), scale=0.2, zero_point=-100))
+    path = net.save(tmp_path, [x], [y, made])
+    outcome = lowtide("verify", path, "--target", "cortex-m4", "-n", "20")
+    assert outcome.code == 0 and "LiteRT's reference kernels" in " ".join(outcome.out.split()), outcome
+
+
+@needs_oracle
+def test_tiles_of_a_new_version_are_judged(tmp_path: Path) -> None:
+    """LiteRT's list of reference kernels ends at version 2, whose kernel takes bytes, too."""
+    net = Net()
+    x, y = net.tensor("x", (1, 2, 3), scale=0.1), net.tensor("y", (1, 4, 3), scale=0.1)
+    net.operator("TILE", (x, net.constant("repeats", [1, 2, 1])), y)
+    net.operators[0] = replace(net.operators[0], version=3)
+    outcome = lowtide("verify", net.save(tmp_path, [x], [y]), "--target", "host", "-n", "2")
+    assert outcome.code == 0 and "equal" in outcome.out, outcome
+
+
 def test_indices_stay_within_what_they_index() -> None:
     net = Net()
     ids, cast = net.tensor("ids", (1, 4), np.float32), net.tensor("cast", (1, 4), np.int32)
@@ -152,3 +179,70 @@ def test_drawn_inputs_repeat_and_fill_the_range() -> None:
     assert set(np.unique(draw([tensor], [domain], 1, 0)[0])) == {-128, 3, 127}
     with pytest.raises(UsageError, match="the seed is -1"):
         draw([tensor], [domain], 0, -1)
+
+
+@needs_micro
+def test_litert_micro_is_given_a_network_with_its_shapes_computed(tmp_path: Path) -> None:
+    """Micro has no REDUCE_PROD: LiteRT was asked, which rounds FULLY_CONNECTED once, and right was called wrong."""
+    random = np.random.default_rng(5)
+    net = Net()
+    x, y = net.tensor("x", (1, 4, 3), scale=0.1), net.tensor("y", (4, 300), scale=0.3)
+    shape, flat = net.tensor("shape", (3,), np.int32), net.tensor("flat", (4, 3), scale=0.1)
+    rows, row = net.tensor("rows", (), np.int32), net.constant("row", np.array(3))
+    net.operator("SHAPE", (x,), shape, {"out_type": 2})
+    leading = net.tensor("leading", (2,), np.int32)
+    net.operator("GATHER", (shape, net.constant("first", np.array([0, 1]))), leading, {"axis": 0})
+    net.operator("REDUCE_PROD", (leading, net.constant("axis", np.array([0]))), rows, {"keep_dims": False})
+    wanted = net.tensor("wanted", (2,), np.int32)
+    net.operator("PACK", (rows, row), wanted, {"axis": 0, "values_count": 2})
+    net.operator("RESHAPE", (x, wanted), flat)
+    weights = net.constant("weights", random.integers(-127, 128, (300, 3)), np.int8, 0.02)
+    net.operator("FULLY_CONNECTED", (flat, weights, net.constant("bias", random.integers(-3000, 3000, 300))), y)
+    outcome = lowtide("verify", net.save(tmp_path, [x], [y]), "--target", "host", "-n", "8")
+    said = " ".join(outcome.out.split())
+    assert outcome.code == 0 and "LiteRT Micro, with shapes computed beforehand" in said, outcome
+
+
+@needs_micro
+def test_shapes_that_a_batch_of_one_does_not_give_are_not_asked_about(tmp_path: Path) -> None:
+    """The converter writes 1 for the batch that SPACE_TO_BATCH_ND makes, and LiteRT Micro computes one of its four."""
+    net = Net()
+    x = net.tensor("x", (1, 4, 4, 2), np.float32, signature=(-1, 4, 4, 2))
+    parts = net.tensor("parts", (1, 2, 2, 2), np.float32, signature=(-1, 2, 2, 2))
+    y = net.tensor("y", (1, 4, 4, 2), np.float32, signature=(-1, 4, 4, 2))
+    block, none = net.constant("block", np.array([2, 2])), net.constant("none", np.zeros((2, 2)))
+    net.operator("SPACE_TO_BATCH_ND", (x, block, none), parts)
+    net.operator("BATCH_TO_SPACE_ND", (parts, block, none), y)
+    asked = question(write(net.model([x], [y])), (), {}, "net")
+    assert asked.static is None and asked.model.tensors[parts].shape == (4, 2, 2, 2)
+    outcome = lowtide("verify", net.save(tmp_path, [x], [y]), "--target", "host", "-n", "3")
+    assert outcome.code == 0 and "equal" in outcome.out, outcome
+
+
+def test_dynamic_range_networks_with_computed_shapes_are_asked_about_with_shapes(tmp_path: Path) -> None:
+    """`verify` refused what `compile` takes: the shapes were not computed where the weights are dequantised."""
+    net = Net()
+    x = net.tensor("x", (1, 2, 3), np.float32, signature=(-1, 2, 3))
+    shape, wanted = net.tensor("shape", (3,), np.int32), net.tensor("wanted", (2,), np.int32)
+    flat = net.tensor("flat", (1, 1), np.float32, signature=(-1, -1))
+    y = net.tensor("y", (1, 4), np.float32, signature=(-1, 4))
+    net.operator("SHAPE", (x,), shape, {"out_type": 2})
+    net.operator("GATHER", (shape, net.constant("two", np.array([1, 2]))), wanted, {"axis": 0})
+    net.operator("RESHAPE", (x, wanted), flat)
+    net.operator("FULLY_CONNECTED", (flat, net.constant("weights", np.ones((4, 3)), np.int8, 0.5), -1), y)
+    asked = question(write(net.model([x], [y])), (), {}, "net")
+    assert asked.model.tensors[flat].shape == (2, 3)
+
+
+def test_indices_may_count_from_the_end() -> None:
+    """Keras 3 adds the table's size to indices below 0 and chooses: what is drawn must stay within the table."""
+    net = Net()
+    ids, other = net.tensor("ids", (1, 4), np.int32), net.tensor("other", (1, 4), np.int32)
+    below = net.tensor("below", (1, 4), np.bool_)
+    chosen, y = net.tensor("chosen", (1, 4), np.int32), net.tensor("y", (1, 4, 2), np.float32)
+    net.operator("LESS", (ids, net.constant("zero", np.array(0))), below)
+    net.operator("ADD", (ids, net.constant("size", np.array(7))), other)
+    net.operator("SELECT_V2", (below, other, ids), chosen)
+    net.operator("GATHER", (net.constant("table", np.zeros((7, 2)), np.float32), chosen), y, {"axis": 0})
+    (domain,) = domains(net.model([ids], [y]))
+    assert domain == Domain(0, 6, index=True)

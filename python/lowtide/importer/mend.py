@@ -46,7 +46,7 @@ def mend(module: Module, notes: Notes) -> None:
         elif op.name == "tosa.rescale":
             _make_multiplier_positive(op)
             _round_twice(op)
-            if name in notes.unsigned_dense and _is(op.operands[0], "i32"):
+            if name in notes.dense_rounded_once and _is(op.operands[0], "i32"):
                 _round_once(op)
     for name in (*missing, *tables):
         raise InternalError(STAGE, f"the converter left no trace of {name}")
@@ -168,6 +168,6 @@ def _round_twice(rescale: Operation) -> None:
 
 
 def _round_once(rescale: Operation) -> None:
-    """Let what a dense layer makes of uint8 be rounded once, as LiteRT does."""
+    """Let what a dense layer makes be rounded once, as LiteRT does."""
     with rescale.context:
         rescale.attributes["rounding_mode"] = Attribute.parse("#tosa.rounding_mode<SINGLE_ROUND>")

@@ -34,11 +34,13 @@ class Answer:
         outputs: `[run][output]`.
         engine: a name of `ENGINES`.
         refusals: what engines before that one said, by their titles.
+        static: the engine refused the file and was given the network with its shapes computed beforehand.
     """
 
     outputs: tuple[tuple[Array, ...], ...]
     engine: str
     refusals: tuple[tuple[str, str], ...] = ()
+    static: bool = False
 
     @property
     def title(self) -> str:
@@ -77,7 +79,13 @@ class Oracle:
         self._children.clear()
 
     def run(
-        self, model: bytes, runs: Sequence[Sequence[Array]], where: str = "the model", *, first: str | None = None
+        self,
+        model: bytes,
+        runs: Sequence[Sequence[Array]],
+        where: str = "the model",
+        *,
+        first: str | None = None,
+        static: bytes | None = None,
     ) -> Answer:
         """The outputs of a model for each run, `runs[run][input]`, of the first engine that takes the model.
 
@@ -86,6 +94,7 @@ class Oracle:
             runs: one array per input in the file's order, with the input's dtype and number of elements.
             where: how messages call the model.
             first: an engine to ask before the others, where it is installed.
+            static: the same network for an engine that refuses `model`, with its shapes computed beforehand.
 
         Raises:
             OracleError: every engine refuses the model, dies of it, or takes more than five minutes.
@@ -97,6 +106,9 @@ class Oracle:
             if not isinstance(found, str):
                 return Answer(found, name, tuple(refusals))
             refusals.append((ENGINES[name].title, found))
+            again = child.ask(static, runs) if static is not None else found
+            if not isinstance(again, str):
+                return Answer(again, name, tuple(refusals), static=True)
         said = "; ".join(f"{title}: {reason}" for title, reason in refusals)
         raise OracleError("verify", f"no reference engine takes the model: {said}", where=where, remedy=_REMEDY)
 

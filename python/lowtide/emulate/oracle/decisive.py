@@ -43,7 +43,9 @@ def _quantization(model: Model, places: Sequence[int]) -> Quantization | None:
 
 
 def explained(answer: Answer) -> str:
-    """The engine's name and, where it is not LiteRT Micro, why."""
+    """The engine's name and, where it is not LiteRT Micro on the file itself, why."""
+    if answer.static:
+        return f"{answer.title}, with shapes computed beforehand (the file: {answer.refusals[-1][1]})"
     if answer.engine == "micro":
         return answer.title
     why = "; ".join(f"{title}: {reason}" for title, reason in answer.refusals)

@@ -15,6 +15,8 @@ from lowtide.importer.tflite.model import Model, Operator, Tensor
 _B = BuiltinOperator
 _MOVES = (_B.RESHAPE, _B.SQUEEZE, _B.EXPAND_DIMS, _B.TRANSPOSE, _B.CAST, _B.SLICE, _B.STRIDED_SLICE)
 """Operators whose results are values of their first operand."""
+_CHOICES = (_B.SELECT, _B.SELECT_V2)
+"""Operators whose results are values of their second and third operands: where indices below 0 count from the end."""
 _LIMITS: dict[int, np.iinfo[np.int8] | np.iinfo[np.uint8] | np.iinfo[np.int16]] = {
     TensorType.INT8: np.iinfo(np.int8),
     TensorType.UINT8: np.iinfo(np.uint8),
@@ -67,7 +69,8 @@ def _readers(model: Model, index: int) -> tuple[set[int], list[Operator]]:
     for operator in model.operators:
         if values.isdisjoint(operator.inputs):
             continue
-        if operator.code in _MOVES and operator.inputs[0] in values:
+        moves = operator.code in _MOVES and operator.inputs[0] in values
+        if moves or (operator.code in _CHOICES and not values.isdisjoint(operator.inputs[1:])):
             values.update(operator.outputs)
         else:
             readers.append(operator)

@@ -25,6 +25,7 @@ from lowtide.importer.tflite.given_shapes import Shapes, with_shapes
 from lowtide.importer.tflite.heads import heads_apart
 from lowtide.importer.tflite.model import DTYPES, Model, Tensor
 from lowtide.importer.tflite.notes import Notes
+from lowtide.importer.tflite.operators import ABSENT_FROM_MICRO, ABSENT_TYPES_FROM_MICRO
 from lowtide.importer.tflite.partition import Partition, partition
 from lowtide.importer.tflite.reader import read, read_others
 from lowtide.importer.tflite.repair import repair, unbatch
@@ -94,7 +95,7 @@ def import_tflite(path: Path, *, until: Sequence[str] = (), shapes: Shapes = NO_
     parts = partition(expand(heads_apart(model, where), where), is_lowered)
     bytecode, notes = b"", Notes({}, frozenset(), {}, frozenset())
     if parts.converted is not None:
-        repaired, notes = repair(parts.converted, where)
+        repaired, notes = repair(parts.converted, where, rounds_once=not _runs_on_micro(model))
         bytecode = convert(repaired, where)
     return Imported(
         bytecode=bytecode,
@@ -107,6 +108,15 @@ def import_tflite(path: Path, *, until: Sequence[str] = (), shapes: Shapes = NO_
         ),
         operators=_operators(model),
         notes=notes,
+    )
+
+
+def _runs_on_micro(model: Model) -> bool:
+    """Whether LiteRT Micro has all operators: of a network that it does not take, LiteRT says what is right."""
+    return not any(
+        operator.code in ABSENT_FROM_MICRO
+        or model.tensors[operator.outputs[0]].type in ABSENT_TYPES_FROM_MICRO.get(operator.code, ())
+        for operator in model.operators
     )
 
 

@@ -49,6 +49,8 @@ _NO_SCALE_OF_INT16_NEEDED = {
     BuiltinOperator.MAXIMUM,
 }
 """Operators that bring bytes to one scale, and leave int16 as it is stored."""
+_NOTHING_OF_INT16 = {BuiltinOperator.FULLY_CONNECTED: (0,), BuiltinOperator.MUL: (0, 1)}
+"""Operands of int16 that may be multiplied by 0: exporters give what was always 0 that scale, such as first states."""
 _SOFTMAX_SCALE = 1 / 256
 """The one scale that TOSA's softmax and LiteRT Micro's make 8-bit numbers with; zero points are the least numbers."""
 
@@ -329,7 +331,9 @@ class _Check:
                     continue
                 self._refuse_operator(operator, f"{tensor} is {tensor.type_name} and has no scale")
             signed = operator.code in BIASED and position == 1 and tensor.type == TensorType.INT8
-            if min(tensor.quantization.scales) <= 0 and not signed:
+            nothing = tensor.type == TensorType.INT16 and position in _NOTHING_OF_INT16.get(operator.code, ())
+            least = min(tensor.quantization.scales)
+            if least <= 0 and not signed and not (nothing and least == 0):
                 self._refuse_operator(operator, f"the scale of {tensor} is not above 0")
 
     def _softmax(self, operator: Operator, output: Tensor) -> None:

@@ -37,10 +37,11 @@ class Notes:
         conversions: by the name of the product in their stand-in.
         unsigned_pools: names of what average pools make of uint8.
         tables: by the name of what is looked up in it, LiteRT's table for each int8, from -128 on.
-        unsigned_dense: names of what dense layers make of uint8.
+        dense_rounded_once: names of what dense layers make as LiteRT does and not LiteRT Micro: of uint8, and all in a
+            network that Micro does not take.
     """
 
     conversions: Mapping[str, Conversion]
     unsigned_pools: frozenset[str]
     tables: Mapping[str, npt.NDArray[np.int8]]
-    unsigned_dense: frozenset[str]
+    dense_rounded_once: frozenset[str]

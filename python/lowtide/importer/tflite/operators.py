@@ -15,6 +15,16 @@ from tflite import ActivationFunctionType, BuiltinOperator, BuiltinOptions, Tens
 from lowtide.importer.tflite.flatbuffer import Scalar
 from lowtide.importer.tflite.model import OptionValue
 
+ABSENT_FROM_MICRO = frozenset(
+    getattr(BuiltinOperator, name)
+    for name in ["GELU", "ONE_HOT", "POW", "REDUCE_ANY", "REDUCE_PROD", "RELU_N1_TO_1", "SELECT", "SIGN", "TILE"]
+)
+"""Operators that lowtide takes and LiteRT Micro has not: LiteRT alone runs a network with one of them."""
+ABSENT_TYPES_FROM_MICRO = {
+    BuiltinOperator.SELECT_V2: (TensorType.INT32, TensorType.INT64, TensorType.BOOL),
+    BuiltinOperator.EXP: (TensorType.INT8,),
+}
+"""What LiteRT Micro does not make with operators that it has."""
 EIGHT_BIT_TYPES = (TensorType.INT8, TensorType.UINT8)
 REAL_TYPES = (TensorType.FLOAT32, *EIGHT_BIT_TYPES)
 ALL_TYPES = (*REAL_TYPES, TensorType.INT16, TensorType.INT32, TensorType.INT64, TensorType.BOOL)

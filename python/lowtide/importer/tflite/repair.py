@@ -6,7 +6,7 @@ from before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -59,8 +59,14 @@ def unbatch(model: Model, where: str) -> Model:
     return model.with_tensors(changed)
 
 
-def repair(model: Model, where: str) -> tuple[Model, Notes]:
-    """All repairs, for a checked model without shape signatures, and what is to be mended behind the converter."""
+def repair(model: Model, where: str, *, rounds_once: bool = False) -> tuple[Model, Notes]:
+    """All repairs, for a checked model without shape signatures, and what is to be mended behind the converter.
+
+    Args:
+        model: what the converter is given.
+        where: the file's name, for messages.
+        rounds_once: all dense layers round once, as LiteRT's do; else those of uint8, which LiteRT Micro lacks.
+    """
     rewrite = Rewrite(_unscale(model), where)
     for operator in model.operators:
         if SUPPORTED[operator.code].copies:
@@ -70,14 +76,14 @@ def repair(model: Model, where: str) -> tuple[Model, Notes]:
         if changed is not None:
             rewrite.operators.append(changed)
     repaired = replace(model, tensors=tuple(rewrite.tensors), operators=tuple(rewrite.operators))
-    pools = _made_of_uint8(repaired, BuiltinOperator.AVERAGE_POOL_2D)
-    dense = _made_of_uint8(repaired, BuiltinOperator.FULLY_CONNECTED)
+    pools = _made(repaired, BuiltinOperator.AVERAGE_POOL_2D, (TensorType.UINT8,))
+    dense = _made(repaired, BuiltinOperator.FULLY_CONNECTED, EIGHT_BIT_TYPES if rounds_once else (TensorType.UINT8,))
     return repaired, Notes(rewrite.conversions, pools, tables(repaired), dense)
 
 
-def _made_of_uint8(model: Model, code: int) -> frozenset[str]:
+def _made(model: Model, code: int, types: Collection[int]) -> frozenset[str]:
     made = (model.tensors[operator.outputs[0]] for operator in model.operators if operator.code == code)
-    return frozenset(tensor.name for tensor in made if tensor.type == TensorType.UINT8)
+    return frozenset(tensor.name for tensor in made if tensor.type in types)
 
 
 def _unscale(model: Model) -> Model:
