@@ -213,8 +213,17 @@ def test_a_run_prints_cycles_and_time_with_their_model(digits: Artifact, tmp_pat
 
 def test_a_core_without_a_model_has_no_cycles(tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    assert lowtide("compile", DIGITS, "--target", "rv32imac", "-o", folder).code == 0
+    assert lowtide("compile", DIGITS, "--target", "rv32imafc", "-o", folder).code == 0
     assert "cycles" not in lowtide("run", folder).out
-    assert "no timing model for rv32imac" in lowtide("run", folder, "--mhz", "100").out
-    assert "no timing model for rv32imac" in refused(2, "run", folder, "--flash-model", "f4")
+    assert "no timing model for rv32imafc" in lowtide("run", folder, "--mhz", "100").out
+    assert "no timing model for rv32imafc" in refused(2, "run", folder, "--flash-model", "f4")
     assert json.loads((folder / "report.json").read_text())["cycles"] is None
+
+
+def test_risc_v_has_cycles_but_no_flash(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert lowtide("compile", DIGITS, "--target", "rv32imac", "-o", folder).code == 0
+    assert (
+        "(modelled: ibex, single-cycle multiplier, writeback stage, memory of one cycle)" in lowtide("run", folder).out
+    )
+    assert "no flash is modelled behind rv32imac's core" in refused(2, "run", folder, "--flash-model", "f4")

@@ -24,7 +24,7 @@ _EXAMPLES = f"""examples:
 MODEL is a file that lowtide compiles, or a folder with, at any depth,
 {", ".join(LITERT_MICRO)} as .tflite.
 Each is compiled and run once on a random input, in Unicorn or, where that lacks the core, in QEMU. An emulator counts
-instructions, not cycles: those are modelled from them, for the cores of which Arm publishes how long each takes
+instructions, not cycles: those are modelled from them, for the cores whose timing is known
 (docs/cost.md). The columns say how many instructions load, store, multiply, divide or branch. An instruction that moves
 several registers counts once (--json has the words moved, too), and one that an IT block skips counts as well. With
 --layers each layer is compiled as a function that is not inlined, and gets a line with its instructions; the heading

@@ -86,7 +86,7 @@ def _cycles(result: RunResult, macs: int, megahertz: float | None) -> list[tuple
         return []
     a_mac = f", {result.cycles.count / macs:.2f} a MAC" if macs else ""
     clock = "" if megahertz is None else f", {result.cycles.milliseconds(megahertz):.3f} ms at {megahertz:g} MHz"
-    return [("cycles", result.cycles.count, f"(modelled: {result.cycles.model}){a_mac}{clock}")]
+    return [("cycles", result.cycles.count, f"({result.cycles.title}){a_mac}{clock}")]
 
 
 def show_verification(console: Console, outcome: Verification) -> None:

@@ -8,8 +8,14 @@ from lowtide.emulate.artifact import ArtifactView, load_artifact
 from lowtide.emulate.backend import Array, Backend, RunResult, Session
 from lowtide.errors import UsageError
 
-BACKENDS = {"unicorn": "UnicornBackend", "qemu": "QemuBackend", "host": "HostBackend"}
-"""The backends' classes by name: of the module in `backends` that is called like that."""
+BACKENDS = {
+    "unicorn": "unicorn.UnicornBackend",
+    "qemu": "qemu.QemuBackend",
+    "host": "host.HostBackend",
+    "ibex": "rtl.IbexBackend",
+    "cv32e40p": "rtl.Cv32e40pBackend",
+}
+"""The backends by name: the module in `backends` and its class."""
 
 
 def backend_named(name: str) -> Backend:
@@ -17,7 +23,8 @@ def backend_named(name: str) -> Backend:
     if name not in BACKENDS:
         raise UsageError("run", f"unknown backend '{name}'", remedy=f"choose one of {', '.join(BACKENDS)}")
     # Imported when it is asked for: the emulators' libraries are large, and not always installed.
-    backend: type[Backend] = getattr(import_module(f"lowtide.emulate.backends.{name}"), BACKENDS[name])
+    module, of_it = BACKENDS[name].split(".")
+    backend: type[Backend] = getattr(import_module(f"lowtide.emulate.backends.{module}"), of_it)
     return backend()
 
 

@@ -13,5 +13,6 @@ TARGET = Target(
     compiler_flags=("--enable-misched=false",),
     microkernels="risc",
     emulator="rv32",
+    timing="ibex",
     qemu_machine="virt",
 )

@@ -31,7 +31,7 @@ from lowtide.emulate.machine.trace import LoadHook, Recorder, Trace
 from lowtide.emulate.measure.profile import Profile
 from lowtide.emulate.timing.cycles import cycles_of
 from lowtide.emulate.timing.flash import FlashModel, flash_stalls
-from lowtide.emulate.timing.model import TIMINGS, Cycles
+from lowtide.emulate.timing.model import TIMINGS, Cycles, TimingModel
 from lowtide.errors import InternalError, UsageError
 
 
@@ -128,6 +128,8 @@ class UnicornSession:
         model = TIMINGS.get(self._artifact.target.timing)
         if model is None:
             raise UsageError("run", f"no timing model for {self._artifact.target.name}")
+        if not isinstance(model, TimingModel):
+            raise UsageError("run", f"no flash is modelled behind {self._artifact.target.name}'s core")
         profile = self.profile(inputs)
         machine = self._new_machine()
         blocks, loads = BlockOrder(machine), LoadHook(machine, self.layout.flash)

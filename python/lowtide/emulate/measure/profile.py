@@ -11,7 +11,7 @@ from lowtide.emulate.backend import RunResult
 from lowtide.emulate.image.image import Image
 from lowtide.emulate.measure.counting import Executed, Isa
 from lowtide.emulate.timing.cycles import cycles_of
-from lowtide.emulate.timing.model import TimingModel
+from lowtide.emulate.timing.model import Timing
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Profile:
     image: Image
     executed: Executed
     isa: Isa
-    timing: TimingModel | None = None
+    timing: Timing | None = None
 
     def cycles(self) -> npt.NDArray[np.int64] | None:
         """The cycles that each instruction took in all, int64, in the order of `executed`; None without a model."""

@@ -9,27 +9,30 @@ import numpy.typing as npt
 
 from lowtide.emulate.measure.counting import Executed
 from lowtide.emulate.timing.instructions import Timed, timed
-from lowtide.emulate.timing.model import TimingModel
+from lowtide.emulate.timing.model import RiscTimingModel, Timing
+from lowtide.emulate.timing.risc import risc_cycles
 from lowtide.errors import InternalError
 
 _FLOAT = ("float", "float multiply add", "float divide")
 """Their result comes a cycle late for an instruction directly behind that needs it."""
 
 
-def cycles_of(code: bytes, executed: Executed, model: TimingModel) -> npt.NDArray[np.int64]:
+def cycles_of(code: bytes, executed: Executed, model: Timing) -> npt.NDArray[np.int64]:
     """The cycles that each instruction took in all, int64, in the order of `executed`.
 
     What an instruction takes depends on the one executed directly before it. That is the one in front of it in memory,
     except for as often as that one jumped.
 
     Args:
-        code: what the offsets of `executed` are in.
+        code: what the offsets of `executed` are in; its first byte's address is a multiple of four.
         executed: how often each instruction was executed, with its jumps.
         model: the core.
 
     Raises:
         InternalError: an instruction is none that the disassembler knows, or the jumps are not known.
     """
+    if isinstance(model, RiscTimingModel):
+        return risc_cycles(code, executed, model)
     if executed.jumps is None:
         raise InternalError("run", "cycles need the jumps, which this emulator does not tell")
     offsets = executed.offsets.tolist()

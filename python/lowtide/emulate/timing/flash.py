@@ -8,6 +8,7 @@ import numpy as np
 
 from lowtide.emulate.machine.order import Spans
 from lowtide.emulate.measure.profile import Profile
+from lowtide.emulate.timing.model import TimingModel
 from lowtide.errors import InternalError, UsageError
 
 
@@ -74,7 +75,7 @@ def flash_stalls(profile: Profile, fetched: Spans, loaded: Spans, flash: FlashMo
 def _elapsed(profile: Profile) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """What the code before each halfword takes when each instruction is executed once and none jumps."""
     cycles, executed = profile.cycles(), profile.executed
-    if profile.timing is None or cycles is None or executed.jumps is None:
+    if not isinstance(profile.timing, TimingModel) or cycles is None or executed.jumps is None:
         raise InternalError("run", "what flash makes wait is not known without a timing model")
     alone = np.zeros(len(profile.image.flash) // 2 + 1, np.float64)
     alone[executed.offsets // 2] = (cycles - profile.timing.refill * executed.jumps) / executed.times

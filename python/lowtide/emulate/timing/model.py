@@ -32,15 +32,22 @@ A "load" or "store" moves one register, an "indexed store" to an address with a 
 
 @dataclass(frozen=True, kw_only=True)
 class Cycles:
-    """Cycles of one inference. They are modelled, not measured on silicon.
+    """Cycles of one inference. None are measured on silicon.
 
     Attributes:
         count: cycles.
-        model: which model says so, with its conditions.
+        model: which model says so, or which core's code, with its conditions.
+        source: modelled from the instructions executed, or simulated from a core's register-transfer code.
     """
 
     count: int
     model: str
+    source: Literal["modelled", "simulated"] = "modelled"
+
+    @property
+    def title(self) -> str:
+        """Where the number comes from, for a reader of it."""
+        return f"{self.source}: {self.model}"
 
     def milliseconds(self, megahertz: float) -> float:
         """How long that takes at a clock."""
@@ -68,6 +75,36 @@ class TimingModel:
         return f"{self.name}, P = {self.refill}, {memory}"
 
 
+RiscKind = Literal["simple", "multiply", "multiply high", "divide", "load", "store", "branch", "jump"]
+"""Kinds of RV32 instructions with a duration of their own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RiscTimingModel:
+    """Durations on an RV32 core of two to four stages whose memory answers in the next cycle.
+
+    Attributes:
+        name: the core, with its options.
+        durations: cycles of an instruction alone, by kind; of a branch that is not taken.
+        taken: what a branch takes more when it is taken.
+        load_use: what an instruction waits for the load directly in front of it.
+        split_target: what a jump takes more to an instruction of four bytes that does not begin with a word.
+    """
+
+    name: str
+    durations: Mapping[RiscKind, int]
+    taken: int
+    load_use: int
+    split_target: int
+
+    def title(self, memory: str = "memory of one cycle") -> str:
+        """The name with the conditions; `memory` says how fast memory is."""
+        return f"{self.name}, {memory}"
+
+
+Timing = TimingModel | RiscTimingModel
+"""A model of either kind."""
+
 DIVIDE = 7
 """Cycles taken for SDIV and UDIV, which take 2 to 12, by the operands."""
 
@@ -93,10 +130,29 @@ _M4: Mapping[Kind, int] = {
 # requantisation are not.
 _M3: Mapping[Kind, int] = {**_M4, "multiply add": 2, "long multiply": 5, "long multiply add": 7}
 
-TIMINGS: dict[str, TimingModel] = {
+_IBEX: Mapping[RiscKind, int] = {
+    "simple": 1,
+    "multiply": 1,
+    "multiply high": 2,
+    "divide": 37,
+    "load": 1,
+    "store": 1,
+    "branch": 1,
+    "jump": 2,
+}
+# The divider takes 3 to 35 cycles, by the operands.
+_CV32E40P: Mapping[RiscKind, int] = {**_IBEX, "multiply high": 5, "divide": 35}
+
+TIMINGS: dict[str, Timing] = {
     # Arm DDI 0337, Cortex-M3 TRM, "Instruction set summary"
     "cortex-m3": TimingModel(name="cortex-m3", durations=_M3),
     # Arm DDI 0439, Cortex-M4 TRM, "Instruction set summary", "Load/store timings" and the FPU's instructions
     "cortex-m4": TimingModel(name="cortex-m4", durations=_M4),
+    # lowRISC, Ibex Reference Guide, "Pipeline Details", held to the core's own code
+    "ibex": RiscTimingModel(
+        name="ibex, single-cycle multiplier, writeback stage", durations=_IBEX, taken=2, load_use=1, split_target=1
+    ),
+    # OpenHW, CV32E40P User Manual, "Pipeline Details", likewise
+    "cv32e40p": RiscTimingModel(name="cv32e40p", durations=_CV32E40P, taken=2, load_use=1, split_target=1),
 }
-"""The models, by name; a target names its own (`Target.timing`). Arm publishes no such table of newer cores."""
+"""The models, by name; a target names its own (`Target.timing`). Of newer cores Arm publishes no such table."""
