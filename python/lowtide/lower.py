@@ -33,7 +33,7 @@ from lowtide.network import IoTensor, Network, Slot, State
 from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.plan.flash import prepacked_layers
-from lowtide.plan.loop_cost import by_instructions, part_of_instructions
+from lowtide.plan.loop_cost import by_time, part_of_time
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
 from lowtide.plan.planners import Planner, planner_for
 from lowtide.plan.untiled import Untiled
@@ -203,7 +203,7 @@ def lower(
     """
     check_objective(objective)
     model_of_cost, wanted = cost_model(target), objective if plan is None else "untiled"
-    loop_cost, allowance = by_instructions(model_of_cost), part_of_instructions(model_of_cost)
+    loop_cost, allowance = by_time(model_of_cost), part_of_time(model_of_cost)
     search = planner or planner_for(wanted, arena_limit, loop_cost, allowance)
     # the planners that go by a cost need to know what the kernels do
     counted: Counted | None = "rows" if planner is None and wanted == "free" else None

@@ -23,7 +23,7 @@ from lowtide.kernels.microkernels import note_microkernels
 from lowtide.kernels.tally import Tally
 from lowtide.lower import graph_of, normalised
 from lowtide.plan.executed import executed_counts
-from lowtide.plan.loop_cost import by_instructions, by_macs, part_of_instructions
+from lowtide.plan.loop_cost import by_time, by_macs, part_of_time
 from lowtide.plan.planners import plan_fit, plan_free, plan_front
 from lowtide.stages import Stages
 from lowtide.targets import TARGETS
@@ -198,22 +198,22 @@ def test_what_is_not_counted_has_no_price(tmp_path: Path) -> None:
         executed_counts(graph)
 
 
-def test_the_search_goes_by_predicted_instructions(tmp_path: Path) -> None:
+def test_the_search_goes_by_predicted_cycles(tmp_path: Path) -> None:
     """The front's costs are the model's, and `fit` takes the cheapest of them that fits."""
     graph = chain(tmp_path)
     model = cost_model(TARGETS["cortex-m4"])
-    front = plan_front(lambda _: graph, 4, loop_cost=by_instructions(model))
+    front = plan_front(lambda _: graph, 4, loop_cost=by_time(model))
     assert len(front) > 1 and front[0].cost == 0
-    least = model.total(executed_counts(graph)).instructions
+    least = model.total(executed_counts(graph)).cycles
     for point in front[1:]:
-        more = model.total(executed_counts(graph, point.found.plan.fusions)).instructions - least
+        more = model.total(executed_counts(graph, point.found.plan.fusions)).cycles - least
         assert point.cost == pytest.approx(more, rel=0.02)
-        found = plan_fit(lambda _: graph, 4, arena_limit=point.arena_bytes, loop_cost=by_instructions(model))
+        found = plan_fit(lambda _: graph, 4, arena_limit=point.arena_bytes, loop_cost=by_time(model))
         assert found.plan.fusions == point.found.plan.fusions
     # `free` takes the least bytes that an allowance pays for
     for allowed in (0, *(point.cost for point in front), 10 * front[-1].cost):
-        found = plan_free(lambda _: graph, 4, loop_cost=by_instructions(model), allowance=lambda _, most=allowed: most)
-        paid = model.total(executed_counts(graph, found.plan.fusions)).instructions - least
+        found = plan_free(lambda _: graph, 4, loop_cost=by_time(model), allowance=lambda _, most=allowed: most)
+        paid = model.total(executed_counts(graph, found.plan.fusions)).cycles - least
         assert paid <= allowed + 1 and (found.plan.fusions == ()) == (allowed == 0)
         # its loops go by whole rows, so only the front's that do so can be better
         rows = [
@@ -221,8 +221,11 @@ def test_the_search_goes_by_predicted_instructions(tmp_path: Path) -> None:
         ]
         assert found.plan.arena_bytes is not None
         assert all(found.plan.arena_bytes <= point.arena_bytes for point in rows)
-    assert part_of_instructions(model, least=0)(graph) == pytest.approx(0.05 * least)
-    assert part_of_instructions(model, least=round(least))(graph) == round(least)
+    assert part_of_time(model, least=0)(graph) == pytest.approx(0.05 * least)
+    assert part_of_time(model, least=round(least))(graph) == round(least)
+    # cores without a timing model go by instructions
+    other = cost_model(TARGETS["cortex-m55"])
+    assert part_of_time(other, least=0)(graph) == pytest.approx(0.05 * other.total(executed_counts(graph)).instructions)
     assert by_macs(graph, Fusion(1, 3)) == graph.macs + 3
     assert by_macs(graph, Fusion(1, 3, columns=1)) == 2 * (graph.macs + 3)
 

@@ -180,7 +180,7 @@ def _add_objective(command: argparse.ArgumentParser) -> None:
         choices=OBJECTIVES,
         default=DEFAULT_OBJECTIVE,
         help="what to look for: free (least RAM with no element computed twice and rows whole, for 5 %% or "
-        "20,000 more instructions at most; the default), ram (least RAM), fit (least cost within --ram), untiled "
+        "20,000 more cycles at most; the default), ram (least RAM), fit (least cost within --ram), untiled "
         "(layers whole)",
     )
 

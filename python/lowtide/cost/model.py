@@ -21,6 +21,11 @@ class Cost:
     stores: float = 0.0
     cycles: float = 0.0
 
+    @property
+    def time(self) -> float:
+        """What plans are compared by: cycles, or instructions of a core whose cycles are not known."""
+        return self.cycles or self.instructions
+
     def times(self, factor: float) -> Cost:
         """The cost of so many of them."""
         return Cost(self.instructions * factor, self.loads * factor, self.stores * factor, self.cycles * factor)

@@ -20,7 +20,7 @@ from lowtide.limits import MOST_RUNS, check_number
 from lowtide.lower import graph_of, identifier, normalised
 from lowtide.output import EXPLORATION, PAGE, PICTURE, check_replaceable, point_name, replaced, write_file
 from lowtide.plan.executed import executed_counts
-from lowtide.plan.loop_cost import by_instructions
+from lowtide.plan.loop_cost import by_time
 from lowtide.plan.planners import plan_front
 from lowtide.plan.watch import ENDINGS, Ending
 from lowtide.report.pareto import Point, pareto_page, pareto_svg
@@ -116,7 +116,7 @@ def _tasks(
     note_microkernels(module, core.microkernels)
     model, alignment = cost_model(core), core.buffer_alignment
     with stages.stage("plan"), stages.search() as watch:
-        loop_cost = by_instructions(model)
+        loop_cost = by_time(model)
         front = plan_front(
             partial(graph_of, module, layer_counts="all"),
             alignment,

@@ -20,8 +20,8 @@ class Plan:
 
     Attributes:
         objective: what was asked for; `untiled` leaves every layer whole, `free` computes no element twice,
-            goes by whole rows, and takes 5 % (or 20,000) more instructions at most; `ram` looks for the least bytes,
-            `fit` for the least cost within the RAM there is.
+            goes by whole rows, and takes 5 % (or 20,000) more cycles at most (instructions where a core's cycles are
+            unknown); `ram` looks for the least bytes, `fit` for the least cost within the RAM there is.
         strategy: which of `lowtide.alloc.STRATEGIES` places the buffers.
         overlap: buffers may overlap where a layer no longer reads what it writes over; else live ones share no byte.
         budget: bytes of arena that it must fit in, 0 for no such bound.

@@ -22,7 +22,7 @@ from lowtide.graph.fusion import Fusion
 from lowtide.graph.graph import Graph
 from lowtide.graph.program import DIRECTIONS, Direction
 from lowtide.output import write_file
-from lowtide.plan.loop_cost import by_instructions, part_of_instructions
+from lowtide.plan.loop_cost import by_time, part_of_time
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan
 from lowtide.plan.planners import planner_for
 from lowtide.schedule.checks import (
@@ -269,7 +269,7 @@ class Schedule:
             UsageError: there is no such objective, or it needs to know how much RAM there is.
         """
         model, costs = self._model, self._model.costs
-        planner = planner_for(objective, None, by_instructions(costs), part_of_instructions(costs))
+        planner = planner_for(objective, None, by_time(costs), part_of_time(costs))
 
         def cut(copied: tuple[int, ...]) -> Graph:
             return model.graph(Plan("untiled", copied=copied), "all")
