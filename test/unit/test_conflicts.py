@@ -10,7 +10,7 @@ from random_stages import random_stages
 
 from lowtide.alloc import solve
 from lowtide.graph.conflicts import loop_bytes, problem_of
-from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read, Run
+from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read, Run, Window
 from lowtide.graph.row_schedule import schedule_rows
 from lowtide.graph.stages import UnschedulableError
 
@@ -162,3 +162,27 @@ def test_most_cases_are_loops_with_overlaps() -> None:
     cases = [case for seed in range(CASES) if (case := random_case(seed)) is not None]
     assert len(cases) > CASES // 2
     assert sum(bool(problem_of(case.program)[0].choices) for case in cases) > CASES // 3
+
+
+def test_what_is_live_beside_another_before_the_loop_is_kept_apart_from_it() -> None:
+    """A gate of an unrolled GRU: what a loop leaves out of an input may lie on nothing that lived beside it before.
+
+    Layer 2 reads the first two rows of `b` while `a` is whole; the loop reads the others. `b` was put on the rows of
+    `a` that layer 5 reads.
+    """
+    sizes = {"x": 1, "a": 6, "b": 6, "c": 1, "d": 2, "e": 2, "y": 1}
+    buffers = tuple(ProgramBuffer(name, rows, 4, 4) for name, rows in sizes.items())
+    parts = Window(1, 2, 2)
+    calls = (
+        Call("a", (Read(0),), 1),
+        Call("b", (Read(0),), 2),
+        Call("c", (Read(1), Read(2)), 3),
+        Call("d", (Read(1, parts), Read(2, parts)), 4),
+        Call("e", (Read(4, Window(1, 0, 0)), Read(2, Window(1, 4, 4))), 5),
+        Call("y", (Read(1), Read(3), Read(5)), 6),
+    )
+    runs = tuple(Run(call, row, row, row + 1) for row in range(2) for call in (3, 4))
+    program = Program(buffers, calls, (Loop(3, 4, runs, None, False),), (0,), (6,))
+    problem, _ = problem_of(program)
+    pairs = {frozenset((item.a, item.b)) for choice in problem.choices for item in choice.alternatives[0]}
+    assert pairs and frozenset(("a", "b")) not in pairs

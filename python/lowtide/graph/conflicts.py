@@ -127,14 +127,19 @@ class _Held:
 
 
 def _of_loop(program: Program, loop: Loop, lives: Sequence[tuple[int, int]]) -> tuple[Forbidden, ...]:
-    """The forbidden interval of each pair of buffers in a loop whose live ranges meet, unless it is the default."""
+    """The forbidden interval of each pair of buffers in a loop whose live ranges meet, unless it is the default.
+
+    It says nothing of pairs that hold values at once before the loop or behind it, too: the default keeps those apart.
+    Parts of them that the loop does not touch may be needed there.
+    """
     timeline = _Timeline(program, loop, lives)
     used = sorted({b for call in program.calls[loop.first : loop.last + 1] for b in (*_inputs(call), call.writes)})
     held = {buffer: timeline.held(buffer) for buffer in used}
     found: list[Forbidden] = []
     for position, a in enumerate(used):
         for b in used[position + 1 :]:
-            if max(lives[a][0], lives[b][0]) > min(lives[a][1], lives[b][1]):
+            begun, over = max(lives[a][0], lives[b][0]), min(lives[a][1], lives[b][1])
+            if begun > over or begun <= loop.first or over > loop.last + 1:
                 continue
             low, high = timeline.interval(a, b, held)
             if loop.backwards and (low, high) != (0, 0):
