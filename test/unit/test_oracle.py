@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from command import DIGITS, DIGITS_GOLDEN, lowtide, refused
 from oracles import needs_micro, needs_oracle
+from state_nets import lstm
 from tflite_nets import Net
 
 from lowtide.emulate.oracle import ENGINES, Oracle
@@ -232,6 +233,14 @@ def test_dynamic_range_networks_with_computed_shapes_are_asked_about_with_shapes
     net.operator("FULLY_CONNECTED", (flat, net.constant("weights", np.ones((4, 3)), np.int8, 0.5), -1), y)
     asked = question(write(net.model([x], [y])), (), {}, "net")
     assert asked.model.tensors[flat].shape == (2, 3)
+
+
+def test_a_file_that_remembers_is_asked_about_as_it_is() -> None:
+    """The shapes of an LSTM's states were sought among its outputs: a traceback."""
+    file = write(lstm(np.random.default_rng(0), "int8", (1, 3, 4), 5))
+    asked = question(file, (), {}, "net")
+    assert asked.file == file and asked.static is None
+    assert question(file, ("y",), {}, "net").model.tensors[asked.model.outputs[0]].shape == (1, 3, 5)
 
 
 def test_indices_may_count_from_the_end() -> None:

@@ -21,6 +21,8 @@ from lowtide.importer.tflite.stored_weights import plain_weights
 from lowtide.importer.tflite.subgraphs import inlined
 from lowtide.importer.tflite.writer import write
 
+_REMEMBERING = (*RESOURCES, BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM, BuiltinOperator.SVDF)
+
 
 @dataclass(frozen=True)
 class Question:
@@ -53,7 +55,8 @@ def question(data: bytes, until: Sequence[str], shapes: Shapes, where: str) -> Q
     if until or shapes or plain_weights(translate(model)) != model:
         static = _static(model, data, until, shapes, where)
         return Question(static, write(static))
-    if any(operator.code in RESOURCES for operator in model.operators):
+    if any(operator.code in _REMEMBERING for operator in model.operators):
+        # what they remember would not be in the file that is written
         return Question(model, data)
     try:
         static = _static(model, data, until, shapes, where)

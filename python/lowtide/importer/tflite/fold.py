@@ -53,6 +53,8 @@ class Fold:
         try:
             if spec_for(operator, inputs, made) is not None:
                 states = len(states_of(operator, inputs, made))
+                # they are outputs once `remember` has made them so
+                states = states if len(made) > states else 0
                 own, kept = made[: len(made) - states], made[len(made) - states :]
                 declared = [_declared(operator, inputs, tensor) for tensor in own]
                 shapes = shapes_for(operator, inputs, own, declared)
