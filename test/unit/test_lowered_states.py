@@ -131,3 +131,15 @@ def test_refuses_filters_that_do_not_fit(tensor: int, shape: tuple[int, ...], sa
     held = model.tensors[tensor]
     data = None if held.data is None else np.zeros(shape, "int32" if tensor == 3 else "int8").tobytes()
     assert said in _refusal(model.with_tensors({tensor: replace(held, shape=shape, data=data)}))
+
+
+@pytest.mark.skipif(not ENGINES["micro"].installed, reason="LiteRT Micro is not installed")
+def test_an_output_of_another_scale_has_the_bytes_of_the_hidden_state() -> None:
+    """Converters give both directions of a bidirectional LSTM one output scale; Micro does not look at it."""
+    rng = np.random.default_rng(3)
+    model = nets.lstm(rng, "int8", (1, 4, 5), 6)
+    made = replace(model.tensors[model.outputs[0]], quantization=Quantization((0.0101,), (7,)))
+    model = model.with_tensors({model.outputs[0]: made})
+    steps = nets.steps_for(rng, model, 3)
+    for mine, theirs in zip(nets.as_lowered(model, steps), nets.in_micro(model, steps), strict=True):
+        np.testing.assert_array_equal(mine.reshape(-1), theirs.reshape(-1))

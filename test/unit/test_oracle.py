@@ -255,3 +255,15 @@ def test_indices_may_count_from_the_end() -> None:
     net.operator("GATHER", (net.constant("table", np.zeros((7, 2)), np.float32), chosen), y, {"axis": 0})
     (domain,) = domains(net.model([ids], [y]))
     assert domain == Domain(0, 6, index=True)
+
+
+@needs_micro
+def test_what_is_moved_from_outside_may_have_another_scale_behind(tmp_path: Path) -> None:
+    """The second direction of a bidirectional LSTM is reversed into the scale of both: it was refused."""
+    net = Net()
+    x, y = net.tensor("x", (1, 3, 4), scale=0.1, zero_point=3), net.tensor("y", (1, 3, 4), scale=0.23, zero_point=-9)
+    made = net.tensor("made", (1, 3, 4), scale=0.3)
+    net.operator("REVERSE_V2", (x, net.constant("axis", [1])), y)
+    net.operator("ADD", (y, y), made)
+    outcome = lowtide("verify", net.save(tmp_path, [x], [made]), "--target", "host", "-n", "3")
+    assert outcome.code == 0 and "LiteRT Micro" in outcome.out, outcome

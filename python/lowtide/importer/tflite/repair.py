@@ -106,6 +106,10 @@ def _align_scale(rewrite: Rewrite, operator: Operator) -> None:
     if source.quantization == made.quantization:
         return
     reader = _scale_reader(rewrite.model, operator.outputs[0])
+    if reader is not None and _is_free(rewrite.model, operator.inputs[0]):
+        # nothing else here goes by the input's scale
+        rewrite.tensors[operator.inputs[0]] = replace(source, quantization=made.quantization)
+        return
     if reader is not None:
         rewrite.refuse(
             operator,
@@ -114,6 +118,12 @@ def _align_scale(rewrite: Rewrite, operator: Operator) -> None:
             _EXPORT_AGAIN,
         )
     rewrite.tensors[operator.outputs[0]] = replace(made, quantization=source.quantization)
+
+
+def _is_free(model: Model, tensor: int) -> bool:
+    """Whether a tensor comes from outside, from what lowtide lowers itself say, and one operator alone reads it."""
+    readers = sum(tensor in operator.inputs for operator in model.operators)
+    return tensor not in model.producers() and readers == 1
 
 
 def _scale_reader(model: Model, tensor: int) -> Operator | None:
