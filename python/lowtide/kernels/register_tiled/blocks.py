@@ -134,7 +134,7 @@ class Blocks:
             patch = self.found.rows.kernel * self.found.run
             room = max(1, MOST_PATCH // patch) if self.kind == "patches" else MOST_PIXELS
             return range(1, min(room, MOST_PIXELS, most * self.microkernel.group // self._size(1)) + 1)
-        if self.kind == "patches" and self.microkernel.tables:
+        if self.kind == "patches" and self.microkernel.tables and self.microkernel.outer is None:
             # A window is read before the outputs of a block are written: the more pixels, the later what they overwrite
             # is free. Windows on the stack are those of inputs with few channels, which often are a network's largest.
             return [pixels for pixels in self.microkernel.blocks if pixels <= _MOST_PATCHES]

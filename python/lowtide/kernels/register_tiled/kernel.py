@@ -92,7 +92,7 @@ class RegisterTiled(Kernel):
             rows = [inside for _, inside in blocks.row_classes]
             made.append(Derived("folded", (found.w.argument,), partial(fold, found, rows)))
         if blocks.microkernel.tables:
-            made += tables_of(body, found, [inside for _, inside in blocks.row_classes])
+            made += tables_of(body, found, [inside for _, inside in blocks.row_classes], bare=blocks.microkernel.bare)
         if blocks.microkernel.across:
             made += [Derived("shifts", (argument,), as_words) for argument in sorted({*shift_arguments(body.result)})]
         return tuple(made)

@@ -27,12 +27,13 @@ RECORD = 4
 _LEAST_SHIFT, _MOST_EXPONENT = 31, 30
 
 
-def tables_of(body: LayerBody, found: Contraction, rows: Sequence[tuple[int, int]]) -> Iterator[Derived]:
+def tables_of(body: LayerBody, found: Contraction, rows: Sequence[tuple[int, int]], *, bare: bool) -> Iterator[Derived]:
     """The tables that can be made for a layer: of records, and of starts where these are not the same in all rows.
 
     Args:
         body, found: the layer and its convolution.
         rows: see `fold`.
+        bare: nudges and exponents are those for one rounding, see `rescale.Ready`.
     """
     bias = bias_of(found)
     bias = late_bias(body, found) if bias is None else bias
@@ -45,7 +46,7 @@ def tables_of(body: LayerBody, found: Contraction, rows: Sequence[tuple[int, int
     if scales is not None:
         multipliers, shifts, added = scales
         first = (multipliers, shifts, *(starts if len(rows) == 1 else ()))
-        yield Derived("records", first, partial(_records, added, make))
+        yield Derived("records", first, partial(_records, added, bare, make))
 
 
 def bias_of(found: Contraction) -> int | None:
@@ -136,11 +137,18 @@ def _starts(
 
 
 def _records(
-    added: int, make: partial[npt.NDArray[np.int32]], multipliers: Numbers, shifts: Numbers, *starts: Numbers
+    added: int,
+    bare: bool,
+    make: partial[npt.NDArray[np.int32]],
+    multipliers: Numbers,
+    shifts: Numbers,
+    *starts: Numbers,
 ) -> npt.NDArray[np.int32]:
     """int32[channels * RECORD]; of shifts that no narrow rescale has the words are of no use."""
     exponents = np.clip((shifts.reshape(-1).astype(np.int64) & 0xFF) - _LEAST_SHIFT, 1, _MOST_EXPONENT)
     nudges = (2 * added + 1) << (exponents - 1)
+    if bare:
+        nudges, exponents = 2 * nudges + 1, exponents + 1
     first = make(*starts) if starts else np.zeros(len(exponents), np.int64)
     words = first.astype(np.int64), multipliers.reshape(-1).astype(np.int64), nudges, exponents
     return np.stack(words, axis=1).reshape(-1).astype(np.int32)
