@@ -26,6 +26,7 @@ from lowtide.ir import (
 from lowtide.kernels.general import GeneralEmitter
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.loops import How
+from lowtide.kernels.microkernels import PLAIN
 from lowtide.transform.interpreter import make_transform_context
 
 KINDS = {"i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64}
@@ -38,9 +39,10 @@ class ScalarLayer:
         code: yields %r from %x0, %x1, …
         kinds: element types of those, then of the result.
         count: elements.
+        microkernels: of the core that the code is for.
     """
 
-    def __init__(self, code: str, kinds: Sequence[str], count: int) -> None:
+    def __init__(self, code: str, kinds: Sequence[str], count: int, microkernels: str = PLAIN) -> None:
         *given, made = kinds
         arguments = ", ".join(f"%a{n}: tensor<{count}x{kind}>" for n, kind in enumerate(kinds))
         names = ", ".join(f"%a{n}" for n in range(len(given)))
@@ -61,6 +63,7 @@ class ScalarLayer:
         }}"""
         self.kinds = tuple(kinds)
         self.count = count
+        self.microkernels = microkernels
         self.module, self.body = self._read()
 
     def _read(self) -> tuple[Module, LayerBody]:
@@ -93,7 +96,9 @@ class ScalarLayer:
             function.operation.attributes["llvm.emit_c_interface"] = UnitAttr.get()
             block = function.add_entry_block()
             with InsertionPoint(block):
-                GeneralEmitter(body, list(block.arguments), How(constants=constants)).emit()
+                GeneralEmitter(
+                    body, list(block.arguments), How(microkernels=self.microkernels, constants=constants)
+                ).emit()
                 func.ReturnOp([])
             layer.operation.erase()
         return module

@@ -21,6 +21,8 @@ SMALL: tuple[Interval, Interval, Interval] = ((-NEAR, NEAR - 1), (0, MOST), (32,
 """The same for the cheapest, where 2·x is a 32-bit value."""
 NARROW: tuple[Interval, Interval, Interval] = ((-NEAR, NEAR - 1), (0, MOST), (32, 53))
 """The same where the second rounding is one addition and a shift, which take what is added to the result along."""
+TINY: tuple[Interval, Interval, Interval] = ((-(1 << 28), 1 << 28), (0, MOST), (32, 53))
+"""The same where both roundings may be one shift."""
 RESCALE = """%one = arith.constant 1 : i64
   %c31 = arith.constant 31 : i32
   %zero = arith.constant 0 : i32
@@ -51,8 +53,8 @@ CLAMPED = """
   %r = arith.trunci %high : i32 to i8"""
 
 
-def _layer(code: str = RESCALE, made: str = "i32", count: int = 1) -> ScalarLayer:
-    return ScalarLayer(code, ["i32", "i32", "i8", made], count)
+def _layer(code: str = RESCALE, made: str = "i32", count: int = 1, microkernels: str = "scalar") -> ScalarLayer:
+    return ScalarLayer(code, ["i32", "i32", "i8", made], count, microkernels)
 
 
 def _clamped(zero: int, floor: int) -> str:
@@ -91,10 +93,16 @@ def _samples(count: int, seed: int, bounds: Interval, shifts: Interval) -> tuple
 
 
 def _check(
-    code: str, made: str, zero: int, floor: int, count: int, intervals: tuple[Interval, Interval, Interval]
+    code: str,
+    made: str,
+    zero: int,
+    floor: int,
+    count: int,
+    intervals: tuple[Interval, Interval, Interval],
+    microkernels: str = "scalar",
 ) -> None:
     x, m, s = _samples(count, 1, intervals[0], intervals[2])
-    layer = _layer(code, made, len(x))
+    layer = _layer(code, made, len(x), microkernels)
     known = dict(enumerate(intervals))
     for constants in ({}, known):
         module = layer.emitted(constants)
@@ -112,14 +120,36 @@ def _check(
 @pytest.mark.parametrize(
     ("zero", "floor"), [(None, None), (-128, -128), (0, 0), (5, -128), (-5, -5), (-5, 0), (-5, -6)], ids=str
 )
-@pytest.mark.parametrize("intervals", [NARROW, SMALL, EXACT], ids=["narrow", "small", "any"])
+@pytest.mark.parametrize("intervals", [TINY, NARROW, SMALL, EXACT], ids=["tiny", "narrow", "small", "any"])
+@pytest.mark.parametrize("microkernels", ["scalar", "risc"])
 def test_the_cheap_form_is_exact(
-    intervals: tuple[Interval, Interval, Interval], zero: int | None, floor: int | None
+    intervals: tuple[Interval, Interval, Interval], zero: int | None, floor: int | None, microkernels: str
 ) -> None:
     if zero is None or floor is None:
-        _check(RESCALE, "i32", 0, 0, 20_000, intervals)
+        _check(RESCALE, "i32", 0, 0, 20_000, intervals, microkernels)
     else:
-        _check(_clamped(zero, floor), "i8", zero, floor, 5_000, intervals)
+        _check(_clamped(zero, floor), "i8", zero, floor, 5_000, intervals, microkernels)
+
+
+@pytest.mark.parametrize("shift", [32, 33, 40, 53])
+def test_a_constant_shift_of_a_tiny_value(shift: int) -> None:
+    code = RESCALE.replace("%one =", f"%s8 = arith.constant {shift} : i8\n  %one =", 1).replace("%x2", "%s8")
+    fixed = (*TINY[:2], (shift, shift))
+    for zero, floor in ((-128, -128), (5, -128)):
+        tail = CLAMPED.replace("ZERO", str(zero)).replace("FLOOR", str(floor))
+        clamped = code.replace("%r = arith.trunci %q", "%r32 = arith.trunci %q") + tail
+        _check(clamped, "i8", zero, floor, 5_000, fixed, "risc")
+
+
+def test_what_is_tiny() -> None:
+    def tiny(x: Interval, shift: Interval) -> bool:
+        layer = _layer()
+        (item,) = rescales(layer.block, dict(zip(list(layer.block.arguments)[:3], (x, (0, MOST), shift), strict=True)))
+        return item.tiny
+
+    assert tiny(*TINY[::2])
+    assert not tiny((-(1 << 28) - 1, 0), (32, 53)) and not tiny((0, (1 << 28) + 1), (32, 53))
+    assert not tiny((0, 0), (32, 54))
 
 
 @pytest.mark.slow

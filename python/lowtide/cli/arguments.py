@@ -218,8 +218,8 @@ def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--backend",
         default="unicorn",
         metavar="NAME",
-        help="where to run it: unicorn (default), qemu, ibex or cv32e40p (a simulated RISC-V core, for its true "
-        "cycles: extra 'rtl'), or host, which runs the folder's native code: only if you trust it",
+        help="where to run it: unicorn (default), qemu, ibex or cv32e40p (simulated RISC-V cores, true cycles: extra "
+        "'rtl'), or host, which runs the folder's native code: only if you trust it",
     )
     command.add_argument(
         "--artifact", choices=("o", "elf"), default="o", help="run the object file (default) or the embedded ELF"

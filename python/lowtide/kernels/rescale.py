@@ -5,7 +5,9 @@ cores have an instruction or two for, then (y + 2^(e−1) − [x < 0]) >> e with
 (((y − [x < 0]) >> (e − 1)) + 1) >> 1 where the sum may overflow, or e is no constant. Where 2·x is no 32-bit value,
 y is (x·m + 2^30) >> 31. What follows may clamp all negative x to one value; then the sign need not be looked at.
 A constant z that is added then comes to z·2^e before the second shift, and goes with 2^(e−1). Cores that have no
-instruction for y take the high word of 2·m·x, and add the highest bit of the low one.
+instruction for y take the high word of 2·m·x, and add the highest bit of the low one. Or, where x is so small that
+twice as much is still a 32-bit value, they leave both roundings to one shift, since floors of floors are one floor:
+((4·x·m >> 32) + 2^e + 1 + z·2^(e+1) − 2·[x < 0]) >> (e + 1).
 Source: the definition of `apply_scale` in the TOSA specification.
 """
 
@@ -22,6 +24,8 @@ from lowtide.kernels.values import made_by, word
 _NUDGE = 1 << 30
 MOST_SHIFT, _MOST_ADDED = 53, 128
 """With y below 2^30, the sum of y, 2^(e−1) and z·2^e is below 2^30 + 2^21 + 2^29."""
+_TINY = 1 << 28
+"""With x below that 4·x·m >> 32 is below 2^29, and what is added to it below 2^30 + 2^22 + 4."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Rescale:
         signed: x < 0 matters.
         small: 2·x is a 32-bit value.
         narrow: nor is anything else larger: the second rounding is one addition and a shift.
+        tiny: with 4·x in the place of 2·x, too.
         added: what is added to the result, and is part of it.
     """
 
@@ -46,6 +51,7 @@ class Rescale:
     signed: bool
     small: bool = False
     narrow: bool = False
+    tiny: bool = False
     added: int = 0
 
 
@@ -63,7 +69,9 @@ def rescales(block: Block, known: Mapping[Value, Interval]) -> list[Rescale]:
 def _with_sum(item: Rescale, known: Mapping[Value, Interval]) -> Rescale:
     """The rescale with what is known of its value, and with the constant that is added to it."""
     small = _is_small(item, known)
-    item = replace(item, small=small, narrow=small and _shift(item, known)[1] <= MOST_SHIFT)
+    narrow = small and _shift(item, known)[1] <= MOST_SHIFT
+    low, high = known.get(item.x, (-_NUDGE, _NUDGE))
+    item = replace(item, small=small, narrow=narrow, tiny=narrow and low >= -_TINY and high <= _TINY)
     root, added = _added(item)
     return replace(item, root=root, added=added) if item.narrow else item
 
@@ -111,13 +119,17 @@ class Ready:
 
     Attributes:
         multiplier: m.
-        nudge: 2^(e−1) and what is added, times 2^e.
-        exponent: e.
+        nudge: 2^(e−1) and what is added, times 2^e. On cores that round a tiny value once (`bare`) twice that and 1.
+        exponent: e, on such cores e + 1.
     """
 
     multiplier: Value
     nudge: Value
     exponent: Value
+
+    def halved(self) -> Ready:
+        """Those for two roundings, of those for one."""
+        return replace(self, nudge=arith.shrsi(self.nudge, word(1)), exponent=arith.subi(self.exponent, word(1)))
 
 
 def scalings(block: Block) -> list[tuple[Value, Value, int]]:
@@ -139,10 +151,13 @@ def emit_rescale(
     """
     x = mapped(item.x)
     multiplier = mapped(item.multiplier) if ready is None else ready.multiplier
+    if bare and item.tiny:
+        return _shifted_once(item, x, _in_32_bits(multiplier), mapped, ready)
     high = _high_product_apart(x, multiplier) if bare else _high_product(item, x, multiplier)
     if item.signed:
         high = arith.addi(high, arith.shrsi(x, word(31)))
     if ready is not None:
+        ready = ready.halved() if bare else ready
         return arith.shrsi(arith.addi(high, ready.nudge), ready.exponent)
     return _rounded_shift(item, high, _in_32_bits(mapped(item.shift)))
 
@@ -164,6 +179,27 @@ def _high_product_apart(x: Value, multiplier: Value) -> Value:
     product = arith.muli(arith.extsi(i64, x), arith.extui(i64, doubled))
     high, low = (arith.trunci(i32, part) for part in (arith.shrsi(product, arith.constant(i64, 32)), product))
     return arith.addi(high, arith.shrui(low, word(31)))
+
+
+def _shifted_once(
+    item: Rescale, x: Value, multiplier: Value, mapped: Callable[[Value], Value], ready: Ready | None
+) -> Value:
+    """The rescale of a tiny x: the high word of 4·x·m, in which one more bit is left, and one shift."""
+    i32, i64 = IntegerType.get_signless(32), IntegerType.get_signless(64)
+    product = arith.muli(*(arith.extsi(i64, factor) for factor in (arith.shli(x, word(2)), multiplier)))
+    high = arith.trunci(i32, arith.shrsi(product, arith.constant(i64, 32)))
+    if item.signed:
+        high = arith.addi(high, arith.shli(arith.shrsi(x, word(31)), word(1)))
+    if ready is not None:
+        return arith.shrsi(arith.addi(high, ready.nudge), ready.exponent)
+    odd, constant = 2 * item.added + 1, constant_of(item.shift)
+    if isinstance(constant, int):
+        exponent = constant - 30
+        return arith.shrsi(arith.addi(high, word((odd << (exponent - 1)) + 1)), word(exponent))
+    exponent = arith.subi(_in_32_bits(mapped(item.shift)), word(30))
+    # 2^e and what is added, times 2^(e+1); its lowest bit is free, as the exponent is 2 at least
+    nudge = arith.addi(arith.shli(word(odd), arith.subi(exponent, word(1))), word(1))
+    return arith.shrsi(arith.addi(high, nudge), exponent)
 
 
 def _rounded_shift(item: Rescale, high: Value, shift: Value) -> Value:

@@ -6,11 +6,10 @@ TARGET = Target(
     name="rv32imac",
     family="riscv",
     triple="riscv32-unknown-unknown-elf",
-    cpu="generic-rv32",
-    features="+m,+a,+c",
+    # its scheduling model, of an in-order core whose loads take two cycles, holds for small cores in general
+    cpu="sifive-e31",
+    features="+m,+a,+c,+use-postra-scheduler",
     hard_float=False,
-    # LLVM's scheduler puts the loads of a block first, and then spills
-    compiler_flags=("--enable-misched=false",),
     microkernels="risc",
     emulator="rv32",
     timing="ibex",

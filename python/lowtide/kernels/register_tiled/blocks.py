@@ -105,7 +105,7 @@ class Blocks:
     def pad_bytes(self) -> int:
         """Zero points that can stand for a row outside the input under the windows of a block; 0 where no row is."""
         rows, columns = self.found.rows, self.found.columns
-        if self.kind == "patches" or not self.microkernel.tables or rows.interior == (0, rows.outputs):
+        if self.kind == "patches" or not self.microkernel.at_once or rows.interior == (0, rows.outputs):
             return 0
         pixels = self.microkernel.pixels if self.kind == "depthwise" else self.pixels
         width = ((pixels - 1) * columns.stride + (columns.kernel - 1) * columns.dilation) * self.found.pixel
@@ -144,7 +144,7 @@ class Blocks:
             patch = self.found.rows.kernel * self.found.run
             room = max(1, MOST_PATCH // patch) if self.kind == "patches" else MOST_PIXELS
             return range(1, min(room, MOST_PIXELS, most * self.microkernel.group // self._size(1)) + 1)
-        if self.kind == "patches" and self.microkernel.tables:
+        if self.kind == "patches" and self.microkernel.tables and self.microkernel.outer is None:
             # A window is read before the outputs of a block are written: the more pixels, the later what they overwrite
             # is free. Windows on the stack are those of inputs with few channels, which often are a network's largest.
             return [pixels for pixels in self.microkernel.blocks if pixels <= _MOST_PATCHES]

@@ -27,6 +27,7 @@ class Dsp(Microkernel):
     blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 4, 2: 2, 3: 2}))
     group: int = 4
     widens: bool = True
+    at_once: bool = True
     tables: bool = True
     unrolled: int = 64
     turn: int = 32

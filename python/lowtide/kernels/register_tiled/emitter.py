@@ -94,7 +94,7 @@ class RegisterTiledEmitter(PixelTraversal):
         """What makes bytes of the sums, where the core may have assembly for that."""
         element = MemRefType(self.arguments[-1].type).element_type
         of_bytes = isinstance(element, IntegerType) and element.width == 8
-        if not self._microkernel.tables or self._found.element != "byte" or not of_bytes:
+        if not self._microkernel.at_once or self._found.element != "byte" or not of_bytes:
             return None
         sums = self._found.node, self._found.index
         return requantised_of(self.body.result, self._found.result, sums, self._late_bias, self._cheaper)

@@ -102,7 +102,7 @@ class RegisterTiled(Kernel):
             rows = [inside for _, inside in blocks.row_classes]
             made.append(Derived("folded", (found.w.argument,), partial(fold, found, rows)))
         if blocks.microkernel.tables:
-            made += tables_of(body, found, [inside for _, inside in blocks.row_classes])
+            made += tables_of(body, blocks)
             if blocks.pad_bytes:
                 made.append(Derived("pads", (found.w.argument,), partial(_pads, found, blocks.pad_bytes)))
         if blocks.microkernel.across:

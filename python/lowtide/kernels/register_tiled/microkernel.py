@@ -89,6 +89,7 @@ class Microkernel:
         outer: what multiplies weights in groups of channels; None where the core wants each channel's in a run (`dot`).
         widens: `dot` is faster with weights of 16 bits (see `prepacked_i16`).
         folds: the input's zero point is better in what the sum starts from than subtracted.
+        at_once: it has code for blocks of channels at once (`channel_blocks`).
         tables: multipliers and shifts are best read side by side, made ready.
         bare: the core has no instruction for rounded high products, minima or maxima, but branches for nothing.
         unrolled: bytes of a run whose products are written out, without a loop.
@@ -105,6 +106,7 @@ class Microkernel:
     outer: Outer | None = None
     widens: bool = False
     folds: bool = True
+    at_once: bool = False
     tables: bool = False
     bare: bool = False
     unrolled: int = 8

@@ -102,11 +102,11 @@ class Tables:
 
     def ready(self, scales: Scales) -> Ready | None:
         """Words of the current channel's rescale, if both its multipliers and its shifts are in tables."""
-        tables = all(scale.argument is not None for scale in scales)
-        if self._records is None or self._first is None or self._records.scales != scales or not tables:
+        tables, records = all(scale.argument is not None for scale in scales), self._records
+        if records is None or self._first is None or records.scales != scales or not records.complete or not tables:
             return None
         if self.channel not in self._words:
-            record = self._of_channel(self._records.buffer, self.channel)
+            record = self._of_channel(records.buffer, self.channel)
             i32 = IntegerType.get_signless(32)
             # one by one: pairs of words (LDRD) take a Cortex-M longer than neighbouring loads
             words = [load(record + WORD * word, i32, WORD, reload=True) for word in range(1, RECORD)]

@@ -49,6 +49,7 @@ class Risc(Microkernel):
     blocks: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({1: 16, 2: 8, 3: 8}))
     pixels: int = 5
     bare: bool = True
+    tables: bool = True
     unrolled: int = 4
     turn: int = 4
     outer: Outer | None = field(default_factory=Products)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -19,6 +20,7 @@ from lowtide.indexing.linear import Index, Linear
 from lowtide.ir import BlockArgument
 from lowtide.kernels.constants import Numbers
 from lowtide.kernels.kernel import Derived
+from lowtide.kernels.register_tiled.blocks import Blocks
 from lowtide.kernels.register_tiled.contraction import Contraction
 from lowtide.kernels.register_tiled.requantised import Scale, Scales, scale_of
 from lowtide.kernels.register_tiled.weights import fold, range_of_sums
@@ -32,29 +34,32 @@ _SMALL = 1 << 30
 """Twice what is below that is a 32-bit value."""
 
 
-def tables_of(body: LayerBody, found: Contraction, rows: Sequence[tuple[int, int]]) -> Iterator[Derived]:
+def tables_of(body: LayerBody, blocks: Blocks) -> Iterator[Derived]:
     """The tables that can be made for a layer: of records, and of starts where these are not the same in all rows.
 
     Args:
-        body, found: the layer and its convolution.
-        rows: see `fold`.
+        body: the layer.
+        blocks: of its convolution.
     """
+    found, rows = blocks.found, [inside for _, inside in blocks.row_classes]
     bias = bias_of(found)
     bias = late_bias(body, found) if bias is None else bias
     folds = bias is not None and found.x.zero != 0 and found.w.zero == 0
     starts = () if bias is None else (bias, found.w.argument) if folds else (bias,)
     make = partial(_starts, found, rows)
+    given = () if bias is None else (bias, found.w.argument)
     rescale = scales_of(body.result)
+    if rescale is not None and all(scale.argument is None for scale in rescale[0]):
+        # Records that are alike are for pieces of assembly alone; a dense layer's would take more flash for little.
+        several = found.rows.outputs * found.columns.outputs > 1
+        rescale = rescale if blocks.microkernel.at_once and several and given else None
     if folds and (rescale is None or list(rows) != [(0, found.rows.kernel)]):
         yield Derived("starts", starts, make)
     if rescale is not None:
         scales, added = rescale
-        given = () if bias is None else (bias, found.w.argument)
+        form = Form(added, folds=folds, bare=blocks.microkernel.bare)
         arguments = (*(scale.argument for scale in scales if scale.argument is not None), *given)
-        # a dense layer would take more flash for records that are alike than constants in its code
-        alike = all(scale.argument is None for scale in scales)
-        if arguments and not (alike and found.rows.outputs * found.columns.outputs == 1):
-            yield Derived("records", arguments, partial(_records, found, added, folds, scales))
+        yield Derived("records", arguments, partial(_records, found, scales, form))
 
 
 def has_starts(body: LayerBody, found: Contraction) -> bool:
@@ -158,7 +163,22 @@ def _starts(
     return (starts + more).astype(np.int32)
 
 
-def _records(found: Contraction, added: int, folds: bool, scales: Scales, *values: Numbers) -> npt.NDArray[np.int32]:
+@dataclass(frozen=True)
+class Form:
+    """What the records of a layer are like.
+
+    Attributes:
+        added: to the rescale's result.
+        folds: the input's zero point is in the starts.
+        bare: they are for one rounding in place of two, as cores do without rounded high products (see `rescale`).
+    """
+
+    added: int
+    folds: bool
+    bare: bool
+
+
+def _records(found: Contraction, scales: Scales, form: Form, *values: Numbers) -> npt.NDArray[np.int32]:
     """int32[channels * RECORD]; the exponent is `UNKNOWN` where the channel has no narrow rescale.
 
     A channel may have a bias beyond all measure and be multiplied by next to nothing, as one whose weights are 0. Where
@@ -166,9 +186,8 @@ def _records(found: Contraction, added: int, folds: bool, scales: Scales, *value
 
     Args:
         found: the convolution.
-        added: to the rescale's result.
-        folds: the input's zero point is in the starts.
         scales: multipliers and shifts.
+        form: the rest.
         values: of the tables among those; then bias and weights, or nothing where sums start from another thing.
     """
     given = list(values)
@@ -176,20 +195,23 @@ def _records(found: Contraction, added: int, folds: bool, scales: Scales, *value
     multiplier, shift = (number.reshape(-1).astype(np.int64) for number in own)
     shift &= 0xFF
     exponents = np.clip(shift - _LEAST_SHIFT, 1, _MOST_EXPONENT)
-    nudges = (2 * added + 1) << (exponents - 1)
-    if not given:
-        words = np.zeros(len(exponents), np.int64), multiplier, nudges, exponents
-        return np.stack(words, axis=1).reshape(-1).astype(np.int32)
-    start = _starts(found, [(0, found.rows.kernel)], *given[: 2 if folds else 1]).astype(np.int64)
-    low, high = range_of_sums(found, *given)
-    exact = (shift > _LEAST_SHIFT) & (shift < _END_OF_SHIFTS) & (multiplier >= 0)
-    ends = [_rescaled(x, multiplier, np.where(exact, shift, _LEAST_SHIFT + 1)) for x in (low, high)]
-    constant = exact & (ends[0] == ends[1]) & (np.abs(ends[0]) < _SMALL)
-    narrow = exact & (shift <= MOST_SHIFT) & (np.maximum(-low, high) < _SMALL)
-    # with 1 less for a sum below 0 it is the same number
-    multiplier, nudges = np.where(constant, 0, multiplier), np.where(constant, 2 * (ends[0] + added) + 1, nudges)
-    exponents = np.where(constant, 1, np.where(narrow, exponents, UNKNOWN))
-    return np.stack((start, multiplier, nudges, exponents), axis=1).reshape(-1).astype(np.int32)
+    nudges = (2 * form.added + 1) << (exponents - 1)
+    start, known = np.zeros(len(exponents), np.int64), np.ones(len(exponents), bool)
+    if given:
+        start = _starts(found, [(0, found.rows.kernel)], *given[: 2 if form.folds else 1]).astype(np.int64)
+        low, high = range_of_sums(found, *given)
+        exact = (shift > _LEAST_SHIFT) & (shift < _END_OF_SHIFTS) & (multiplier >= 0)
+        ends = [_rescaled(x, multiplier, np.where(exact, shift, _LEAST_SHIFT + 1)) for x in (low, high)]
+        constant = exact & (ends[0] == ends[1]) & (np.abs(ends[0]) < _SMALL)
+        known = constant | exact & (shift <= MOST_SHIFT) & (np.maximum(-low, high) < _SMALL)
+        # with 1 less for a sum below 0 it is the same number
+        multiplier, exponents = np.where(constant, 0, multiplier), np.where(constant, 1, exponents)
+        nudges = np.where(constant, 2 * (ends[0] + form.added) + 1, nudges)
+    if form.bare:
+        nudges, exponents = 2 * nudges + 1, exponents + 1
+    return (
+        np.stack((start, multiplier, nudges, np.where(known, exponents, UNKNOWN)), axis=1).reshape(-1).astype(np.int32)
+    )
 
 
 def _rescaled(x: Integers, multiplier: Integers, shift: Integers) -> Integers:
