@@ -46,4 +46,4 @@ def test_cycles_of_a_core_with_a_timing_model() -> None:
     found = predict(DIGITS, target_named("cortex-m4"), "free")
     assert found.cycles_error is not None and abs(found.cycles_error) < 0.15
     assert found.predicted.cycles > found.predicted.instructions
-    assert predict(DIGITS, target_named("rv32imac"), "free").cycles_error is None
+    assert predict(DIGITS, target_named("rv32imafc"), "free").cycles_error is None
