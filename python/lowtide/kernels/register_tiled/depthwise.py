@@ -17,12 +17,17 @@ from lowtide.kernels.register_tiled.sums import Pixels, SumEmitter
 from lowtide.kernels.scalar import settled
 from lowtide.kernels.values import index_constant, word
 
+_MOST_TWICE = 9
+"""Elements of a window up to which there is code for windows with all rows inside beside that for any others."""
+
 
 class Depthwise(SumEmitter):
     """Each output channel from one input channel, which it may share with neighbours (`Contraction.multiplier`)."""
 
     present: Sequence[Value] = ()
     """For each row of the current windows an `i1`, whether it is inside the input; empty where all always are."""
+    whole: Value | None = None
+    """Whether all are; None where all always are."""
 
     def open_row(self) -> None:
         """See `SumEmitter`."""
@@ -32,6 +37,7 @@ class Depthwise(SumEmitter):
             low, high = self.rows()
             count = arith.subi(high, low)
             places = [arith.subi(index_constant(ky), low) for ky in range(rows.kernel)]
+            self.whole = self.has_all(low, high)
             self.present = [arith.cmpi(arith.CmpIPredicate.ult, place, count) for place in places]
 
     @property
@@ -109,8 +115,23 @@ class Depthwise(SumEmitter):
 
             return looped(*bounds, 1, sums, one)
 
-        for ky in range(rows):
-            sums = self._row_if_present(pixels, taps, ky, start, weights + ky * below, sums)
+        def row_by_row(totals: Sums) -> Sums:
+            for ky in range(rows):
+                totals = self._row_if_present(pixels, taps, ky, start, weights + ky * below, totals)
+            return totals
+
+        few = rows * self.found.columns.kernel <= _MOST_TWICE
+        if self.whole is None or not few or not self.microkernel.tables or self.microkernel.at_once:
+            return row_by_row(sums)
+        # a test before each row would have the sums moved to and fro between registers
+        return chosen(self.whole, sums, lambda totals: self._rows(pixels, taps, start, weights, totals), row_by_row)
+
+    def _rows(
+        self, pixels: Pixels, taps: Sequence[tuple[int, int]], start: Value, weights: Address, sums: Sums
+    ) -> Sums:
+        """Add the products under windows whose rows are all inside the input."""
+        for ky in range(self.found.rows.kernel):
+            sums = self._row(pixels, taps, index_constant(ky), start, weights + ky * self.below, sums)
         return sums
 
     def _row_if_present(
