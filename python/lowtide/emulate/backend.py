@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.timing.model import Cycles
 from lowtide.errors import InternalError, UsageError
-from lowtide.network import RESET_MARK, RESET_MARK_BYTES, Slot
+from lowtide.network import RESET_MARK, RESET_MARK_BYTES, IoTensor, Slot
 
 Array = npt.NDArray[np.generic]
 Bytes = npt.NDArray[np.uint8]
@@ -32,6 +32,8 @@ class RunResult:
         stack_used_bytes: from the stack's top to the lowest byte written, rounded up to the ABI's stack alignment.
         arena_touched_bytes: arena bytes that held something: those of the inputs and every byte written by the run.
         return_code: what NAME_run returned.
+        call_instructions: most instructions of one call, of a network whose inputs arrive row by row: what must fit
+            between two rows.
         witnessed_loads: loads from the arena that were seen to read what the right layer stored.
     """
 
@@ -42,6 +44,7 @@ class RunResult:
     return_code: int
     witnessed_loads: int | None = None
     cycles: Cycles | None = None
+    call_instructions: int | None = None
 
 
 class Session(Protocol):
@@ -79,12 +82,11 @@ class Backend(ABC):
         return self.open(artifact).run(inputs, count=count, probe=probe)
 
 
-def check_inputs(slots: Sequence[Slot], inputs: Sequence[Array]) -> None:
-    """`UsageError` unless there is one array per slot, of its shape and dtype."""
-    if len(slots) != len(inputs):
-        raise UsageError("run", f"the model has {len(slots)} inputs, {len(inputs)} were given")
-    for slot, array in zip(slots, inputs, strict=True):
-        tensor = slot.tensor
+def check_inputs(tensors: Sequence[IoTensor], inputs: Sequence[Array]) -> None:
+    """`UsageError` unless there is one array per input, of its shape and dtype."""
+    if len(tensors) != len(inputs):
+        raise UsageError("run", f"the model has {len(tensors)} inputs, {len(inputs)} were given")
+    for tensor, array in zip(tensors, inputs, strict=True):
         if array.shape != tensor.shape or array.dtype.name != tensor.dtype:
             wanted, found = f"{tensor.dtype}{list(tensor.shape)}", f"{array.dtype.name}{list(array.shape)}"
             raise UsageError("run", f"expects {wanted}, got {found}", where=f"input {tensor.name}")

@@ -80,6 +80,8 @@ class Read:
         columns: which columns, in a loop by rows and columns.
         overlap: D and D' in bytes of the whole layer (see `lowtide.graph.profile`), None where it was not asked.
         tensor: of the graph, whose rows those are; -1 for an accumulator.
+        row_overlap: D of one row of the output and the one row that it needs of this buffer, which holds no other; None
+            where that is not so, or was not asked.
     """
 
     buffer: int
@@ -87,6 +89,7 @@ class Read:
     overlap: tuple[int, int] | None = None
     columns: Window | None = None
     tensor: int = -1
+    row_overlap: int | None = None
 
 
 @dataclass(frozen=True)
@@ -204,6 +207,8 @@ class Program:
         kept: buffers that stay intact to the end though nobody reads them again.
         states: buffers that live for ever, from one run to the next.
         mark: the buffer of the word that says that they hold something; None where there are none.
+        sources: the calls whose rows arrive from outside, in the order of the code.
+        position: the buffer that says how far a run has got; None where no rows arrive.
     """
 
     buffers: tuple[ProgramBuffer, ...]
@@ -214,6 +219,8 @@ class Program:
     kept: tuple[int, ...] = ()
     states: tuple[int, ...] = ()
     mark: int | None = None
+    sources: tuple[int, ...] = ()
+    position: int | None = None
 
     def loop_of(self, call: int) -> Loop | None:
         """The loop that a call is in."""
@@ -224,7 +231,7 @@ class Program:
         steps: list[list[int]] = [[] for _ in self.buffers]
         for buffer in self.inputs:
             steps[buffer].append(0)
-        for buffer in (*self.states, *(() if self.mark is None else (self.mark,))):
+        for buffer in (*self.states, *(b for b in (self.mark, self.position) if b is not None)):
             steps[buffer].extend((0, len(self.calls) + 1))
         for buffer in (*self.outputs, *self.kept):
             steps[buffer].append(len(self.calls) + 1)
