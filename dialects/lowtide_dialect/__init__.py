@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.ir import Context
-from lowtide_dialect import allocate, concat, fuse_channels, fuse_spatial, kernel, layers, schedule
+from lowtide_dialect import allocate, concat, fuse_channels, fuse_spatial, kernel, layers, schedule, stream
 from lowtide_dialect.allocate import AllocateOp
 from lowtide_dialect.concat import ConcatOp
 from lowtide_dialect.dialect import LowtideDialect
@@ -14,6 +14,7 @@ from lowtide_dialect.fuse_spatial import FuseSpatialOp
 from lowtide_dialect.kernel import KernelOp
 from lowtide_dialect.layers import LayersOp
 from lowtide_dialect.schedule import ScheduleOp
+from lowtide_dialect.stream import StreamOp
 
 
 def register(context: Context, strategies: Sequence[str]) -> None:
@@ -29,6 +30,7 @@ def register(context: Context, strategies: Sequence[str]) -> None:
         LowtideDialect.load()
         allocate.attach(strategies)
         concat.attach()
+        stream.attach()
         schedule.attach()
         layers.attach()
         fuse_channels.attach()
@@ -51,6 +53,7 @@ __all__ = [
     "LayersOp",
     "LowtideDialect",
     "ScheduleOp",
+    "StreamOp",
     "irdl_text",
     "register",
 ]

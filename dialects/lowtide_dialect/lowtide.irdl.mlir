@@ -95,5 +95,13 @@ module {
       %3 = irdl.base "#builtin.array" 
       irdl.attributes {"order" = %3}
     }
+    irdl.operation @stream {
+      %0 = irdl.base "!transform.any_op" 
+      %1 = irdl.base "!transform.op" 
+      %2 = irdl.any_of(%0, %1) 
+      irdl.operands(target: %2)
+      %3 = irdl.base "#builtin.array" 
+      irdl.attributes {"inputs" = %3}
+    }
   }
 }

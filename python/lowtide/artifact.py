@@ -26,6 +26,7 @@ from lowtide.plan.watch import Watch, unwatched
 from lowtide.report.memory_map import memory_map_svg
 from lowtide.report.report import Report, file_digests, read_report
 from lowtide.stages import Stages
+from lowtide.streamed_inputs import numbers_of
 from lowtide.targets import Target, target_named
 
 
@@ -59,6 +60,7 @@ def compile_model(
     until: Sequence[str] = (),
     shape: Shapes = NO_SHAPES,
     keep_input: bool = False,
+    stream_input: Sequence[str] = (),
     dump_dir: str | Path | None = None,
     listen: Callable[[str], None] = lambda _: None,
 ) -> Artifact:
@@ -78,6 +80,7 @@ def compile_model(
         until: tensors that become the outputs; the rest of the network is left out.
         shape: of inputs by name, where the file leaves dimensions open.
         keep_input: leave the input's bytes intact; otherwise later layers may overwrite them.
+        stream_input: names of inputs that arrive row by row (docs/streaming.md); an empty name for the only one.
         dump_dir: write the IR there after every stage.
         listen: called with each stage's name as it begins.
 
@@ -101,8 +104,16 @@ def compile_model(
         keep_input,
         flash is not None and plan is None,
     )
+    if stream_input and (plan is not None or keep_input):
+        other = "--plan" if plan is not None else "--keep-input"
+        message = f"--stream-input and {other} exclude each other"
+        remedy = (
+            "a script says itself what is streamed" if plan is not None else "a streamed input is never there whole"
+        )
+        raise UsageError("compile", message, remedy=remedy)
     with replaced(place) as scratch:
         opened = open_model(path, core, job.until, stages, shape)
+        job = replace(job, streamed=numbers_of(stream_input, opened.model.inputs, str(path)))
         limits = Limits(ram, flash)
         built = _built(job, opened, ram, stages) if not job.spends_flash else _within_flash(job, opened, limits, stages)
         if ram is not None and built.report.sram_bytes > ram:
@@ -124,7 +135,10 @@ def compile_model(
 
 @dataclass(frozen=True)
 class _Job:
-    """What is to be compiled, and how; `spends_flash` where flash that is left may go to faster kernels."""
+    """What is to be compiled, and how; `spends_flash` where flash that is left may go to faster kernels.
+
+    The inputs with the numbers `streamed` arrive row by row.
+    """
 
     path: Path
     target: Target
@@ -133,6 +147,7 @@ class _Job:
     until: tuple[str, ...]
     keep_input: bool
     spends_flash: bool = False
+    streamed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,6 +201,7 @@ def _compiled(
         arena_limit=limit,
         planner=planner,
         keep_input=job.keep_input,
+        streamed=job.streamed,
         layer_counts=job.spends_flash,
         spare_flash=spare_flash,
         stages=stages,
@@ -307,6 +323,8 @@ def _report(job: _Job, lowered: Lowered, code: Compiled) -> Report:
         stages=(),
         states=network.states,
         mark_offset=network.mark_offset,
+        streams=network.streams,
+        position_offset=network.position_offset,
         search="given" if lowered.plan is None else lowered.plan.search,
     )
 

@@ -29,8 +29,9 @@ from lowtide.ir import Module, Operation, StringAttr, bytecode_of, declarations_
 from lowtide.kernels.library import GENERAL, PREPACKED
 from lowtide.kernels.microkernels import PLAIN, note_microkernels
 from lowtide.limits import check_arena
-from lowtide.network import IoTensor, Network, Slot, State
+from lowtide.network import IoTensor, Network, Slot, State, Stream
 from lowtide.normalise.outline import COPIED, outline_once
+from lowtide.normalise.stream import STREAMED
 from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.plan.flash import prepacked_layers
 from lowtide.plan.loop_cost import by_time, part_of_time
@@ -40,6 +41,7 @@ from lowtide.plan.untiled import Untiled
 from lowtide.plan.watch import unwatched
 from lowtide.script.emit import script_for
 from lowtide.stages import Stages
+from lowtide.streamed_inputs import check_readers
 from lowtide.targets import Target
 from lowtide.transform.interpreter import apply_script
 from lowtide.transform.plans import apply_plan
@@ -118,24 +120,32 @@ def _copy(module: Module) -> Module:
 
 
 def graph_of(
-    module: Module, copied: Sequence[int], *, layer_counts: Counted | None = None, binder: Binder | None = None
+    module: Module,
+    copied: Sequence[int],
+    *,
+    streamed: Sequence[int] = (),
+    layer_counts: Counted | None = None,
+    binder: Binder | None = None,
 ) -> Graph:
     """The graph of a normalised module with these parts of concats copied; the module stays as it is.
 
     Args:
         module: the network in normalised linalg.
         copied: numbers of the parts, from 1 in program order.
+        streamed: numbers of the inputs, from 0, that arrive row by row.
         layer_counts: what to count of each layer's kernel, for the cost model; None counts nothing.
         binder: the target's; a new one where there is none.
     """
-    return build_graph(outlined_copy(module, copied), binder, layer_counts=layer_counts)
+    return build_graph(outlined_copy(module, copied, streamed), binder, layer_counts=layer_counts)
 
 
-def outlined_copy(module: Module, copied: Sequence[int]) -> Module:
-    """A normalised module cut into layers, with these parts of concats copied; the module stays as it is."""
+def outlined_copy(module: Module, copied: Sequence[int], streamed: Sequence[int] = ()) -> Module:
+    """A normalised module cut into layers; arguments as for `graph_of`, and the module stays as it is."""
     outlined = _copy(module)
     with module.context:
         outlined.operation.attributes[COPIED] = i64_array(copied)
+        if streamed:
+            outlined.operation.attributes[STREAMED] = i64_array(streamed)
     outline_once(outlined)
     return outlined
 
@@ -178,6 +188,7 @@ def lower(
     planner: Planner | None = None,
     until: Sequence[str] = (),
     keep_input: bool = False,
+    streamed: Sequence[int] = (),
     layer_counts: bool = False,
     spare_flash: int = 0,
     stages: Stages,
@@ -194,6 +205,7 @@ def lower(
         planner: another search than the objective's.
         until: tensors that become the outputs; of a file that has been read they are already.
         keep_input: the inputs' bytes stay intact.
+        streamed: numbers of the inputs, from 0, that arrive row by row; with `plan` the script says so itself.
         layer_counts: whether the graph says what the kernels do, as the cost model needs it.
         spare_flash: bytes of flash that layers may take more than they must, where that makes them faster.
         stages: told of each stage as it begins.
@@ -215,10 +227,11 @@ def lower(
     module = _copy(model.module)
     with stages.stage("plan"):
         # outlining changes the module, and the script is for the one before it
-        cut = partial(graph_of, module, layer_counts=counted, binder=binder)
+        cut = partial(graph_of, module, streamed=streamed, layer_counts=counted, binder=binder)
         with stages.search() if objective != "untiled" and plan is None else nullcontext(unwatched) as watch:
             found = search(cut, target.buffer_alignment, keep_input=keep_input, watch=watch)
-        decided = _budgeted(found.plan, arena_limit)
+        check_readers(found.graph)
+        decided = replace(_budgeted(found.plan, arena_limit), streamed=tuple(streamed))
         if plan is None:
             check_arena(decided.arena_bytes or 0)
         if spare_flash:
@@ -296,7 +309,12 @@ def _network(
         name=name,
         body=text_of(op for op in operations if op.name != "memref.global"),
         arena_bytes=placement.arena_bytes,
-        inputs=_slots(model.inputs, placement.inputs),
+        inputs=_slots(
+            [tensor for number, tensor in enumerate(model.inputs) if number not in placement.streamed], placement.inputs
+        ),
+        streams=_streams(model.inputs, placement),
+        position_offset=placement.position,
+        sites=len(placement.sites),
         outputs=_slots(model.outputs, placement.outputs),
         keep_input=keep_input,
         portable=text_of(portable),
@@ -308,6 +326,18 @@ def _network(
         constants=text_of(constants, generic=True),
         declared=declarations_of(constants),
     )
+
+
+def _streams(tensors: Sequence[IoTensor], placement: Placement) -> tuple[Stream, ...]:
+    """Where the rows of each streamed input go, in the order of the inputs."""
+    found: list[Stream] = []
+    for number, call in zip(placement.streamed, placement.program.sources, strict=True):
+        buffer = placement.buffers[placement.program.calls[call].writes]
+        made = placement.network.graph.tensors[
+            placement.network.graph.layers[placement.program.calls[call].layer - 1].output
+        ]
+        found.append(Stream(tensors[number], buffer.offset, number, made.rows, buffer.size // made.row_bytes))
+    return tuple(sorted(found, key=lambda stream: stream.number))
 
 
 def _operations(module: Module) -> list[Operation]:

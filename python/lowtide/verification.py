@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from lowtide import streaming
 from lowtide.artifact import Artifact, compile_model, load
 from lowtide.codegen.iree import scratch_directory
 from lowtide.emulate import backend_named, load_artifact
@@ -112,7 +113,7 @@ def _run(
 ) -> RunResult:
     """Do what `run_artifact` says; an `InternalError` tells what the folder's code did wrong."""
     view = load_artifact(folder)
-    tensors = [slot.tensor for slot in view.inputs]
+    tensors = view.given
     arrays = _arrays(inputs, tensors) if inputs else random_inputs(tensors, seed)
     measures = backend == "unicorn"
     report = load(folder).report
@@ -120,6 +121,7 @@ def _run(
     before = session.held
     result = session.run(arrays, probe=measures)
     _check_result(result, report, kind)
+    _check_pull(session, arrays, result, before)
     if witness:
         result = replace(result, witnessed_loads=_witness(session, arrays, result, report, before))
     if flash is not None:
@@ -131,6 +133,15 @@ def _run(
             )
         update_report(folder, _measured(report, result))
     return result
+
+
+def _check_pull(session: Session, inputs: Sequence[Array], pushed: RunResult, before: tuple[bytes, ...]) -> None:
+    """Run once more where rows may be brought in another way, from what was remembered before the run, and compare."""
+    if not isinstance(session, UnicornSession) or not session.is_streamed:
+        return
+    pulled = session.pulled(inputs, before)
+    if any(one.tobytes() != two.tobytes() for one, two in zip(pushed.outputs, pulled.outputs, strict=True)):
+        raise InternalError("run", "the outputs are others where rows are written into the arena by the caller")
 
 
 def _measured(report: Report, result: RunResult) -> Report:
@@ -161,8 +172,11 @@ def _witness(
     session.held = before
     result, trace = session.trace(inputs)
     if report.mark_offset is not None:
-        # the one access that is no layer's: whether the states hold something
+        # an access that is no layer's: whether the states hold something
         trace = trace.without(report.mark_offset, RESET_MARK_BYTES)
+    if report.position_offset is not None:
+        # nor those that say how far a run has got
+        trace = trace.without(report.position_offset, streaming.WORD_BYTES * streaming.words(len(report.streams)))
     if any(one.tobytes() != two.tobytes() for one, two in zip(first.outputs, result.outputs, strict=True)):
         raise InternalError("witness", "the run gave other outputs than before, when it was not watched")
     return check_trace(trace, report.layers, report.buffers, report.arena_bytes, report.loops).loads
@@ -207,6 +221,7 @@ def verify_model(
     backend: str | None = None,
     objective: Objective = DEFAULT_OBJECTIVE,
     ram: int | None = None,
+    stream_input: Sequence[str] = (),
     out: str | Path | None = None,
     until: Sequence[str] = (),
     shape: Shapes = NO_SHAPES,
@@ -222,7 +237,7 @@ def verify_model(
         count: runs at most (all stored ones if fewer).
         seed: of the random inputs without `golden`.
         backend: a name of `lowtide.emulate.BACKENDS`; None for Unicorn, or the host where Unicorn has no such core.
-        objective, ram: as in `compile_model`.
+        objective, ram, stream_input: as in `compile_model`; rows are brought through both interfaces.
         out: keep the artifacts there.
         until, shape: as in `compile_model`.
         listen: called with what is being done.
@@ -239,7 +254,15 @@ def verify_model(
     with scratch_directory() as scratch:
         directory = Path(out) if out is not None else scratch / "out"
         artifact = compile_model(
-            model, target=target, ram=ram, objective=objective, out=directory, until=until, shape=shape, listen=listen
+            model,
+            target=target,
+            ram=ram,
+            objective=objective,
+            stream_input=stream_input,
+            out=directory,
+            until=until,
+            shape=shape,
+            listen=listen,
         )
         listen("reference")
         references = reference.runs(artifact.report)
@@ -253,9 +276,13 @@ def _compare(artifact: Artifact, references: References, backend: str | None) ->
     # what a network remembers is on the one machine that ran it
     large = artifact.report.macs > EMULATED_MACS and backend is None and not artifact.report.states
     rest: Session = backend_named("host").open(view) if large else first
-    results = [(first if i == 0 else rest).run(arrays) for i, arrays in enumerate(references.inputs)]
-    for result in results:
-        _check_result(result, artifact.report)
+    results: list[RunResult] = []
+    for number, arrays in enumerate(references.inputs):
+        session = first if number == 0 else rest
+        before = session.held
+        results.append(session.run(arrays))
+        _check_result(results[-1], artifact.report)
+        _check_pull(session, arrays, results[-1], before)
     difference = compare_runs([result.outputs for result in results], references.outputs)
     exact = not any(np.issubdtype(output.dtype, np.floating) for output in results[0].outputs)
     on_host = [result.instructions is None for result in results]
@@ -291,7 +318,7 @@ class _Engines:
     def runs(self, report: Report) -> References:
         where = str(self._model)
         asked = question(contents(self._model), self._until, self._shapes, where)
-        tensors, sensible = [slot.tensor for slot in report.inputs], domains(asked.model)
+        tensors, sensible = report.given, domains(asked.model)
         inputs = [draw(tensors, sensible, run, self._seed) for run in range(self._count)]
         with Oracle() as oracle:
             first = decisive_engine(asked.model)
@@ -312,9 +339,9 @@ class _Stored:
             raise InputError("verify", shapes, where=str(path), remedy=remedy)
 
     def runs(self, report: Report) -> References:
-        if len(report.inputs) != 1 or len(report.outputs) != 1:
+        if len(report.given) != 1 or len(report.outputs) != 1:
             raise UsageError("verify", "--golden takes networks with one input and one output")
-        inputs = self._rows(self._xs, report.inputs[0].tensor, "x")
+        inputs = self._rows(self._xs, report.given[0], "x")
         return References(inputs, self._rows(self._ys, report.outputs[0].tensor, "y"), self._path.name)
 
     def _rows(self, rows: Array, tensor: IoTensor, name: str) -> list[tuple[Array, ...]]:

@@ -25,6 +25,7 @@ from lowtide.script.builders import (
     kernel,
     layers,
     schedule,
+    stream,
 )
 from lowtide.transform.interpreter import apply_script, make_transform_context
 
@@ -38,6 +39,7 @@ EXPECTED = {
     "kernel": 'kernel = "general"',
     "layers": 'names = ["a\\22b"]',
     "schedule": "order = [2, 1]",
+    "stream": "inputs = [0]",
 }
 STEPS: dict[str, Callable[[Handle], object]] = {
     "allocate": allocate,
@@ -47,6 +49,7 @@ STEPS: dict[str, Callable[[Handle], object]] = {
     "kernel": lambda module: kernel(module, name="general"),
     "layers": lambda module: layers(module, names=['a"b']),
     "schedule": lambda module: schedule(module, order=(2, 1)),
+    "stream": lambda module: stream(module, inputs=[0]),
 }
 
 

@@ -26,6 +26,7 @@ KEYS = {
 """What others may rely on."""
 MORE_KEYS = {"name", "objective", "keep_input", "external_symbols", "files", "inputs", "outputs", "steps", "search"} | {
     "untiled_bound_kind", "layers", "loops", "states", "mark_offset", "cycles", "cycles_model",
+    "streams", "position_offset",
 }  # fmt: skip
 
 BUFFER_KEYS = ("name", "size", "offset", "first", "last", "pixels", "columns", "shift", "block", "channels", "element")

@@ -10,7 +10,7 @@ from itertools import chain
 from lowtide.bound.bind import Binder, BoundLayer
 from lowtide.bound.check import check_payload
 from lowtide.bound.loop_nest import LoopNest
-from lowtide.cost.operation_counts import Counted, LayerCounts
+from lowtide.cost.operation_counts import NO_COUNTS, Counted, LayerCounts
 from lowtide.dtypes import DTYPE_BYTES
 from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Graph, Layer, Overlap, Tensor
@@ -31,15 +31,18 @@ from lowtide.normalise.form import (
     body_of,
     destination_of,
     inputs_of,
+    is_source,
     label_of,
     layers_in,
     network_block,
     number_in,
     output_of,
     states_of,
+    streamed_of,
     terminator_of,
     text_in,
 )
+from lowtide.streaming import SOURCE
 
 
 @dataclass(frozen=True)
@@ -116,11 +119,15 @@ class _Reader:
         self._fusions: list[Fusion] = []
 
     def read(self, block: Block) -> BoundNetwork:
+        streamed = streamed_of(block)
         for argument in block.arguments:
-            self._add(argument, f"input {argument.arg_number}", producer=0)
+            # what arrives row by row is there when its source has made it
+            if argument not in streamed:
+                self._add(argument, f"input {argument.arg_number}", producer=0)
         self._read_block(block)
         ends = tuple(self._buffers[value] for value in terminator_of(block).operands)
-        inputs, count = tuple(range(len(block.arguments))), states_of(block)
+        inputs = tuple(self._buffers[argument] for argument in block.arguments if argument not in streamed)
+        count = states_of(block)
         outputs, after = ends[: len(ends) - count], ends[len(ends) - count :]
         states = tuple(zip(inputs[len(inputs) - count :], after, strict=True))
         # a new state is read when all layers are done: what makes it in a loop makes it whole
@@ -175,6 +182,9 @@ class _Reader:
             overlaps = self._overlaps(bound, kernel, operands)
             found = {argument: (index, self._tensors[index].shape) for argument, index in read.items()}
             access, channels = bound.access(found, "rows"), bound.access(found, "channels")
+            if is_source(op):
+                # the caller brings whole rows
+                access, channels = RowAccess(access.windows), RowAccess()
         # what only moves bytes may find its input in place already, and then has no code
         copy = bound.copy
         element = DTYPE_BYTES[element_dtype(RankedTensorType(result.type).element_type)]
@@ -224,6 +234,8 @@ class _Reader:
         wanted = self._layer_counts
         if wanted is None or isinstance(bound.body, LoopNest):
             return None
+        if bound.kind == SOURCE:
+            return NO_COUNTS
         # counting emits the kernel's loops, which takes longer than all else: equal layers are counted once
         key = bound, wanted, kernel
         if key not in self._binder.layer_counts:

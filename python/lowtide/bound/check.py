@@ -9,7 +9,18 @@ from lowtide.errors import InputError
 from lowtide.graph.program import DIRECTIONS
 from lowtide.ir import ArrayAttr, Attribute, Block, Operation, StringAttr, place_of
 from lowtide.normalise.analysis import defining
-from lowtide.normalise.form import FUSED, LAYER, OUTPUT, YIELD, body_of, integer_of, layers_in, terminator_of, text_in
+from lowtide.normalise.form import (
+    FUSED,
+    LAYER,
+    OUTPUT,
+    YIELD,
+    body_of,
+    integer_of,
+    is_source,
+    layers_in,
+    terminator_of,
+    text_in,
+)
 
 AXES = ("rows", "channels")
 
@@ -54,6 +65,8 @@ def _of_layer(op: Operation) -> str:
     result = op.results[0].type
     if not result == yielded.type == op.operands[0].type:
         return f"it yields {yielded.type} into {op.operands[0].type} for {result}: they are one type"
+    if is_source(op) and (len(body.operations) > 1 or not isinstance(yielded.owner, Block)):
+        return "a source yields an argument of the network as it is"
     for name in ("direction", "kernel"):
         if name in op.attributes and not isinstance(op.attributes[name], StringAttr):
             return f"unknown {name} {op.attributes[name]}; a name is wanted"

@@ -11,8 +11,9 @@ from lowtide.bound.build import BoundNetwork
 from lowtide.bound.loop_nest import LoopNest
 from lowtide.dtypes import DTYPE_BYTES
 from lowtide.graph.program import DIRECTIONS, Direction, Program
+from lowtide.ir import BlockArgument
 from lowtide.placement import LayerAccess, PlacedBuffer
-from lowtide.plan.memory import counted_from_the_start
+from lowtide.plan.counting import counted_from_the_start
 
 Place = tuple[int, int]
 """First byte and number of bytes."""
@@ -65,6 +66,31 @@ class Placement:
     def mark(self) -> int | None:
         """Offset of the word that says that the states hold something."""
         return None if self.program.mark is None else self.buffers[self.program.mark].offset
+
+    @property
+    def position(self) -> int | None:
+        """Offset of the words that say how far a run has got whose rows arrive from outside."""
+        return None if self.program.position is None else self.buffers[self.program.position].offset
+
+    @cached_property
+    def streamed(self) -> tuple[int, ...]:
+        """The numbers of the network's inputs, from 0, that arrive row by row, in the order of their sources."""
+        layers = [self.network.layers[self.program.calls[call].layer - 1] for call in self.program.sources]
+        return tuple(BlockArgument(value).arg_number for layer in layers for value in layer.inputs)
+
+    @cached_property
+    def sites(self) -> tuple[tuple[int, int], ...]:
+        """First call and end of each loop with sources, and of each source in no loop, in the order of the code."""
+        found: dict[int, int] = {}
+        for number in self.program.sources:
+            loop = self.program.loop_of(number)
+            found[number if loop is None else loop.first] = 1 + (number if loop is None else loop.last)
+        return tuple(sorted(found.items()))
+
+    def stream_of(self, call: int) -> int:
+        """The number of a source among all, in the order of the network's inputs."""
+        own = self.streamed[self.program.sources.index(call)]
+        return sorted(self.streamed).index(own)
 
     @cached_property
     def actual(self) -> Program:

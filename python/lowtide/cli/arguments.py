@@ -204,6 +204,7 @@ def _add_compile(commands: _Commands[argparse.ArgumentParser]) -> None:
     _add_until(command)
     _add_shape(command)
     command.add_argument("--keep-input", action="store_true", help="later layers must not overwrite the input")
+    _add_stream(command)
     command.add_argument("--dump-dir", type=Path, metavar="DIR", help="write the IR there after every stage")
 
 
@@ -256,6 +257,19 @@ def _add_verify(commands: _Commands[argparse.ArgumentParser]) -> None:
     _add_objective(command)
     _add_until(command)
     _add_shape(command)
+    _add_stream(command)
+
+
+def _add_stream(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--stream-input",
+        nargs="?",
+        const="",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the (only) input arrives row by row and never lies in memory whole; write --stream-input=NAME to name it",
+    )
 
 
 def _add_inspect(commands: _Commands[argparse.ArgumentParser]) -> None:

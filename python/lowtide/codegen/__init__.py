@@ -122,7 +122,8 @@ def write_files(network: Network, code: Compiled, out_dir: Path) -> CodegenResul
     """
     written = _written(network, code, out_dir)
     with scratch_directory() as scratch:
-        elf = None if code.external_symbols else build_embedded(network, code.library, scratch)
+        # the embedded ELF's calls say nothing of how they went
+        elf = None if code.external_symbols or network.streams else build_embedded(network, code.library, scratch)
         vmfb = build_runtime(network, code.portable, scratch)
     return CodegenResult(
         **vars(written),

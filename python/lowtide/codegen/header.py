@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from lowtide.codegen.module import ARENA_ALIGNMENT
 from lowtide.codegen.templates import render
 from lowtide.dtypes import DTYPE_BYTES, DType
-from lowtide.network import Network, Slot
+from lowtide.network import Network, Slot, Stream
 from lowtide.targets import Target
 
 _C_TYPE: dict[DType, str] = {
@@ -43,6 +43,7 @@ def header_text(network: Network, target: Target, external_symbols: Sequence[str
         outputs=_slots(network, network.outputs, "OUTPUT"),
         keep_input=network.keep_input,
         state_bytes=sum(state.tensor.nbytes for state in network.states),
+        streams=[_stream(stream, index, network) for index, stream in enumerate(network.streams)],
         external_lines=_wrap(external_symbols),
     )
 
@@ -84,6 +85,12 @@ def _slot(slot: Slot, prefix: str) -> dict[str, object]:
         "scale": None if tensor.scale is None else c_float(tensor.scale),
         "zero_point": tensor.zero_point,
     }
+
+
+def _stream(stream: Stream, index: int, network: Network) -> dict[str, object]:
+    """An input that arrives row by row: a tensor without a place, and its rows."""
+    described = _slot(stream, f"{network.name}_STREAM{index}")
+    return {**described, "rows": stream.rows, "row_bytes": stream.row_bytes, "number": stream.number}
 
 
 def _comment(text: str) -> str:

@@ -89,6 +89,10 @@ class LayerCounts:
     prepacked_bytes: int = 0
 
 
+NO_COUNTS = LayerCounts(Work(), Work(), Work())
+"""Of a source, whose rows the caller brings."""
+
+
 @dataclass(frozen=True)
 class ExecutedCounts:
     """How much of a layer's work a plan runs, in how many calls.

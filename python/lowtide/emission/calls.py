@@ -10,15 +10,17 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from lowtide import streaming
 from lowtide.bound.build import PlacedLayer
 from lowtide.bound.loop_nest import LoopNest
 from lowtide.bufferise.placement import Placement
-from lowtide.emission.loop_code import bounds_of
+from lowtide.emission.loop_code import bounds_of, end_of
 from lowtide.emission.operands import Operands
+from lowtide.emission.position import Position, iterations_with, when
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.nest import LayerBody
 from lowtide.graph.program import Call, Loop
-from lowtide.graph.row_schedule import RowSchedule
+from lowtide.graph.row_ranges import RowRange, RowSchedule
 from lowtide.graph.rows import (
     Accumulation,
     accumulating_body,
@@ -154,17 +156,89 @@ class _Emitter:
             # views and constants come before everything that uses them, in front of this
             anchor = arith.ConstantOp(IndexType.get(), 0)
             self._given = Operands(self._placement, self._module, block.arguments[0], anchor)
-            number = 0
-            while number < len(self._program.calls):
-                loop = self._program.loop_of(number)
-                if loop is None:
-                    self._whole(number)
-                    number += 1
-                else:
-                    self._loop(loop)
-                    number = loop.last + 1
+            if self._program.position is None:
+                self._span(0, len(self._program.calls))
+            else:
+                self._streamed(Position(self._given.buffer(self._program.position)))
         anchor.operation.erase()
         return NetworkCode(tuple(self._declared.values()), tuple(self._functions))
+
+    def _span(self, number: int, end: int) -> None:
+        """Calls one after the other, those of a loop in it."""
+        while number < end:
+            loop = self._program.loop_of(number)
+            if loop is None:
+                self._whole(number)
+                number += 1
+            else:
+                self._loop(loop)
+                number = loop.last + 1
+
+    # -- rows that arrive from outside --------------------------------------------------------------------------
+
+    def _streamed(self, position: Position) -> None:
+        """The network cut at its sites, the loops and calls that take rows from outside.
+
+        The function is called once to begin, and again whenever the rows that it wants have arrived: it takes up where
+        it was, runs what those rows allow and says which rows it wants next. A phase is what follows a site, up to and
+        with entering the next one; it falls through to the next phase, whose loop runs as far as it can.
+        """
+        sites = self._placement.sites
+        ends = [*(first for first, _ in sites), len(self._program.calls)]
+        with position.in_phase(0):
+            self._span(0, ends[0])
+            self._enter(position, sites, 0)
+        for number, (first, end) in enumerate(sites):
+            with position.in_phase(number + 1), when(self._site(first, position)):
+                self._span(end, ends[number + 1])
+                self._enter(position, sites, number + 1)
+
+    def _enter(self, position: Position, sites: Sequence[tuple[int, int]], number: int) -> None:
+        """Go on to a site, or to the end behind the last one."""
+        if number < len(sites):
+            loop = self._program.loop_of(sites[number][0])
+            start = 0
+            if loop is not None:
+                fusion = self._fusion(self._program.calls[loop.first])
+                start = schedule_of(self._network.graph, fusion).rows.start
+            position.store(streaming.ITERATION, index_constant(start))
+        position.enter(number + 1)
+
+    def _site(self, first: int, position: Position) -> Value:
+        """What a site does with the rows that have arrived; says whether it is done."""
+        loop = self._program.loop_of(first)
+        if loop is not None:
+            return self._arriving_loop(loop, position)
+        # a source in no loop: all of its rows are wanted at once
+        source = self._placement.stream_of(first)
+        self._functions.append(self._layer(self._program.calls[first]).bound.name)
+        layer = self._network.graph.layers[self._program.calls[first].layer - 1]
+        rows = self._network.graph.tensors[layer.output].rows
+        arrived, whole = position.load(streaming.arrived(source)), index_constant(rows)
+        position.store(streaming.wanted(source), whole)
+        return arith.cmpi(arith.CmpIPredicate.sge, arrived, whole)
+
+    def _arriving_loop(self, loop: Loop, position: Position) -> Value:
+        """The iterations of a loop for which rows have arrived; says whether it is done."""
+        fusion = self._fusion(self._program.calls[loop.first])
+        schedule = schedule_of(self._network.graph, fusion).rows
+        sources: dict[int, RowRange] = {}
+        for number in self._program.sources:
+            rows = schedule.ranges[number - loop.first] if loop.first <= number <= loop.last else None
+            if isinstance(rows, RowRange):
+                sources[self._placement.stream_of(number)] = rows
+        begun, end = position.load(streaming.ITERATION), index_constant(schedule.stop)
+        for source, rows in sources.items():
+            ready = iterations_with(rows, position.load(streaming.arrived(source)), schedule.stop)
+            end = arith.minsi(end, ready)
+        self._loop(loop, (begun, end))
+        reached = arith.maxsi(begun, end)
+        position.store(streaming.ITERATION, reached)
+        # of the iteration that is next; when all are done, of the last one
+        following = arith.minsi(arith.addi(reached, index_constant(1)), index_constant(schedule.stop))
+        for source, rows in sources.items():
+            position.store(streaming.wanted(source), end_of(rows, following))
+        return arith.cmpi(arith.CmpIPredicate.sge, reached, index_constant(schedule.stop))
 
     # -- calls ------------------------------------------------------------------------------------------------
 
@@ -215,14 +289,14 @@ class _Emitter:
         assert found is not None, "the planner has seen one"
         return found
 
-    def _loop(self, loop: Loop) -> None:
-        """`scf.for` over the rows, and one over columns inside."""
+    def _loop(self, loop: Loop, span: tuple[Value, Value] | None = None) -> None:
+        """`scf.for` over the rows, and one over columns inside; over a span of the iterations where one is given."""
         first = self._program.calls[loop.first]
         fusion = self._fusion(first)
         schedule = schedule_of(self._network.graph, fusion)
         numbers = range(loop.first, loop.last + 1)
         # one `scf.for` for all stages: each makes what it can once the stage before it has made its rows
-        with self._layer(first).op.location, _for(schedule.rows) as row:
+        with self._layer(first).op.location, _for(schedule.rows, span) as row:
             down = bounds_of(schedule.rows, row)
             if schedule.columns is None:
                 for number, stage, rows in zip(numbers, schedule.stages, down, strict=True):
@@ -239,6 +313,10 @@ class _Emitter:
         call = self._program.calls[number]
         layer = self._layer(call)
         bound, kernel = layer.bound, _kernel(layer)
+        if number in self._program.sources:
+            # the rows have arrived: the iteration runs for no other reason
+            self._functions.append(bound.name)
+            return
         name, body, reduction = bound.name, bound.body, Reduction()
         operands = self._given.of_call(call, layer, fusion)
         if call.accumulates:
@@ -291,9 +369,10 @@ def _kernel(layer: PlacedLayer) -> str | None:
 
 
 @contextmanager
-def _for(schedule: RowSchedule) -> Generator[Value]:
-    """An `scf.for` over a schedule's iterations, whose body is filled inside the `with`; gives its variable."""
-    loop = scf.ForOp(*(index_constant(bound) for bound in (schedule.start, schedule.stop, 1)))
+def _for(schedule: RowSchedule, span: tuple[Value, Value] | None = None) -> Generator[Value]:
+    """An `scf.for` over a schedule's iterations, or some, its body filled inside the `with`; gives its variable."""
+    first, end = span or (index_constant(schedule.start), index_constant(schedule.stop))
+    loop = scf.ForOp(first, end, index_constant(1))
     with InsertionPoint(loop.body):
         yield loop.induction_variable
         scf.YieldOp([])

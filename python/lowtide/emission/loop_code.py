@@ -7,6 +7,11 @@ from lowtide.ir import Value, arith
 from lowtide.kernels.values import index_constant
 
 
+def end_of(rows: RowRange, iteration: Value) -> Value:
+    """The rows that a stage has made before an iteration begins, and so in all those before it, as code."""
+    return _row_value(rows, iteration, -1)
+
+
 def bounds_of(schedule: RowSchedule, variable: Value) -> list[tuple[Value, Value]]:
     """First row and end of what each stage makes in an iteration, as code."""
     found: list[tuple[Value, Value]] = []

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from lowtide.errors import InputError, UsageError
 from lowtide.limits import MOST_ARENA
-from lowtide.network import Slot, State
+from lowtide.network import IoTensor, Slot, State, Stream, all_inputs
 from lowtide.report import schema
 from lowtide.targets import Target, target_named
 
@@ -36,6 +36,7 @@ class ArtifactView:
         arena_bytes, stack_bytes, data_bytes: the three parts of `sram_bytes`, as the report claims them.
         inputs, outputs: what the caller writes to and reads from the arena.
         states: what the network remembers from one run to the next; `mark_offset` is where the word lies that says so.
+        streams: the inputs that arrive row by row; `position_offset` is where the words lie that say how far a run is.
         digests: SHA-256 of the files, by name, as they were compiled; files that it does not name may hold anything.
     """
 
@@ -51,6 +52,13 @@ class ArtifactView:
     digests: Mapping[str, str] = field(default_factory=dict[str, str])
     states: tuple[State, ...] = ()
     mark_offset: int | None = None
+    streams: tuple[Stream, ...] = ()
+    position_offset: int | None = None
+
+    @property
+    def given(self) -> tuple[IoTensor, ...]:
+        """The model's inputs in their order, those that arrive row by row included."""
+        return tuple(slot.tensor for slot in all_inputs(self.inputs, self.streams))
 
     def file(self, suffix: str) -> Path:
         """NAME + suffix in the folder; `InputError` where it is missing or has changed since it was compiled."""
@@ -105,6 +113,7 @@ def _view(directory: Path, report: Mapping[str, Any]) -> ArtifactView:
     arena, stack, data, sram = (schema.whole(report[key], key, 0, most) for key, most in _MOST.items())
     if arena + stack + data != sram:
         raise ValueError(f"sram_bytes {sram} is not arena + stack + data = {arena + stack + data}")
+    streams = schema.streams(report.get("streams", []), arena)
     return ArtifactView(
         directory=directory,
         name=name,
@@ -117,6 +126,8 @@ def _view(directory: Path, report: Mapping[str, Any]) -> ArtifactView:
         outputs=_slots(report["outputs"], arena),
         states=schema.states(report.get("states", []), arena),
         mark_offset=schema.mark_offset(report.get("mark_offset"), arena),
+        streams=streams,
+        position_offset=schema.position_offset(report.get("position_offset"), arena, len(streams)),
         digests={str(file): str(digest) for file, digest in _mapping(report.get("files", {})).items()},
     )
 

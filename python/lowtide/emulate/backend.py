@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.timing.model import Cycles
 from lowtide.errors import InternalError, UsageError
-from lowtide.network import RESET_MARK, RESET_MARK_BYTES, Slot
+from lowtide.network import RESET_MARK, RESET_MARK_BYTES, IoTensor, Slot
 
 Array = npt.NDArray[np.generic]
 Bytes = npt.NDArray[np.uint8]
@@ -79,12 +79,11 @@ class Backend(ABC):
         return self.open(artifact).run(inputs, count=count, probe=probe)
 
 
-def check_inputs(slots: Sequence[Slot], inputs: Sequence[Array]) -> None:
-    """`UsageError` unless there is one array per slot, of its shape and dtype."""
-    if len(slots) != len(inputs):
-        raise UsageError("run", f"the model has {len(slots)} inputs, {len(inputs)} were given")
-    for slot, array in zip(slots, inputs, strict=True):
-        tensor = slot.tensor
+def check_inputs(tensors: Sequence[IoTensor], inputs: Sequence[Array]) -> None:
+    """`UsageError` unless there is one array per input, of its shape and dtype."""
+    if len(tensors) != len(inputs):
+        raise UsageError("run", f"the model has {len(tensors)} inputs, {len(inputs)} were given")
+    for tensor, array in zip(tensors, inputs, strict=True):
         if array.shape != tensor.shape or array.dtype.name != tensor.dtype:
             wanted, found = f"{tensor.dtype}{list(tensor.shape)}", f"{array.dtype.name}{list(array.shape)}"
             raise UsageError("run", f"expects {wanted}, got {found}", where=f"input {tensor.name}")

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from lowtide.cost.operation_counts import LayerCounts
 from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.graph.program import RowAccess
+from lowtide.streaming import SOURCE
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Layer:
     Attributes:
         step: 1 for the first layer; step 0 is the arrival of the inputs.
         name: the model's name of its output.
-        kind: conv, depthwise, dense, pool, gather, concat, reduce, map or loop.
+        kind: conv, depthwise, dense, pool, gather, concat, reduce, map, loop or source.
         function: the kernel function it calls; equal layers share one.
         inputs: indices of the tensors it reads.
         output: index of the tensor it writes, whole or in part.
@@ -137,6 +138,11 @@ class Layer:
     workspaces: tuple[tuple[tuple[int, ...], DType], ...] = ()
 
     @property
+    def is_source(self) -> bool:
+        """Whether it makes an input of the network whose rows the caller brings one after the other."""
+        return self.kind == SOURCE
+
+    @property
     def workspace_bytes(self) -> int:
         """Size of all its workspaces in bytes."""
         return sum(math.prod(shape) * DTYPE_BYTES[dtype] for shape, dtype in self.workspaces)
@@ -147,7 +153,8 @@ class Graph:
     """A network in the order of execution.
 
     Attributes:
-        inputs: tensors that are there before the first layer, those that hold state last.
+        inputs: tensors that are there before the first layer, those that hold state last; an input that arrives row by
+            row is none of them, but the output of a source.
         states: of each state the tensor that is there before a run, one of `inputs`, and the one that takes its place
             after it. The former's memory holds the state for ever: it lives through the whole run.
     """
@@ -196,6 +203,11 @@ class Graph:
             if begun and after not in found and is_free and self.tensors[before].nbytes == self.tensors[after].nbytes:
                 found[after] = before
         return MappingProxyType(found)
+
+    @cached_property
+    def sources(self) -> tuple[Layer, ...]:
+        """The layers that make inputs which arrive row by row."""
+        return tuple(layer for layer in self.layers if layer.is_source)
 
     @property
     def macs(self) -> int:

@@ -204,6 +204,8 @@ class Program:
         kept: buffers that stay intact to the end though nobody reads them again.
         states: buffers that live for ever, from one run to the next.
         mark: the buffer of the word that says that they hold something; None where there are none.
+        sources: the calls whose rows arrive from outside, in the order of the code.
+        position: the buffer that says how far a run has got; None where no rows arrive.
     """
 
     buffers: tuple[ProgramBuffer, ...]
@@ -214,6 +216,8 @@ class Program:
     kept: tuple[int, ...] = ()
     states: tuple[int, ...] = ()
     mark: int | None = None
+    sources: tuple[int, ...] = ()
+    position: int | None = None
 
     def loop_of(self, call: int) -> Loop | None:
         """The loop that a call is in."""
@@ -224,7 +228,7 @@ class Program:
         steps: list[list[int]] = [[] for _ in self.buffers]
         for buffer in self.inputs:
             steps[buffer].append(0)
-        for buffer in (*self.states, *(() if self.mark is None else (self.mark,))):
+        for buffer in (*self.states, *(b for b in (self.mark, self.position) if b is not None)):
             steps[buffer].extend((0, len(self.calls) + 1))
         for buffer in (*self.outputs, *self.kept):
             steps[buffer].append(len(self.calls) + 1)

@@ -20,6 +20,7 @@ from lowtide.ir import (
 from lowtide.limits import LARGEST_INDEX
 from lowtide.normalise.analysis import Role, defining, is_inline_constant, operands_of, public_functions, role_of
 from lowtide.payload.operations import FusedOp, LayerOp, OutputOp, YieldOp
+from lowtide.streaming import SOURCE
 
 LAYER, YIELD = LayerOp.OPERATION_NAME, YieldOp.OPERATION_NAME
 FUSED, OUTPUT = FusedOp.OPERATION_NAME, OutputOp.OPERATION_NAME
@@ -75,6 +76,17 @@ def network_block(module: Module, stage: str) -> Block:
 def network_layers(module: Module, stage: str) -> list[Operation]:
     """`layers_in` of the network; errors as for `network_block`."""
     return list(layers_in(network_block(module, stage)))
+
+
+def streamed_of(block: Block) -> dict[Value, Operation]:
+    """The arguments of a network that arrive row by row, in their order, each with its source."""
+    found = {terminator_of(body_of(op)).operands[0]: op for op in layers_in(block) if is_source(op)}
+    return {argument: found[argument] for argument in block.arguments if argument in found}
+
+
+def is_source(layer: Operation) -> bool:
+    """Whether a layer makes an input that arrives row by row."""
+    return StringAttr(layer.attributes["kind"]).value == SOURCE
 
 
 def label_of(layer: Operation) -> str:

@@ -29,6 +29,7 @@ from lowtide.normalise.form import LAYER, PART, YIELD, body_of, create_layer, de
 from lowtide.normalise.materialise import Cut, cut, numbered_parts
 from lowtide.normalise.naming import kind_of, layer_name
 from lowtide.normalise.own import separate
+from lowtide.normalise.stream import add_sources
 from lowtide.passes import Pass
 
 STAGE = "outline"
@@ -59,6 +60,7 @@ def outline_once(module: Module, erase: Callable[[Operation], None] = Operation.
         block = check_network(module, STAGE, loops=True).regions[0].blocks[0]
         separate(block)
         _cut_apart(cut(block, _copied(module, block)))
+        add_sources(module, block)
         _erase_dead(block, erase)
 
 

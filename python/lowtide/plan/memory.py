@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from lowtide import streaming
 from lowtide.alloc import Problem
 from lowtide.dtypes import DTYPE_BYTES, DType
 from lowtide.graph.conflicts import problem_of as program_problem
@@ -19,7 +20,7 @@ from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Accumulator, Graph, Layer
 from lowtide.graph.loop_schedule import LoopSchedule, schedule_loop
 from lowtide.graph.nest import Shape
-from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read, Run, mirrored
+from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read, Run
 from lowtide.graph.row_ranges import LineBuffer
 from lowtide.graph.rows import extents_of, row_dimension
 from lowtide.graph.stages import Stage, UnschedulableError, stage_of
@@ -93,6 +94,7 @@ def schedule_of(graph: Graph, fusion: Fusion) -> LoopSchedule:
         UnschedulableError: the layers can't be fused.
     """
     layers = graph.layers[fusion.first - 1 : fusion.last]
+    _check_sources(layers, fusion)
     used = {index for layer in layers for index in (*layer.inputs, layer.output)}
     schedule = schedule_loop(
         stages_of(graph, layers, fusion.axis),
@@ -106,6 +108,17 @@ def schedule_of(graph: Graph, fusion: Fusion) -> LoopSchedule:
     )
     _check_counters(schedule)
     return schedule
+
+
+def _check_sources(layers: Sequence[Layer], fusion: Fusion) -> None:
+    """Refuse a loop that would ask for rows of a streamed input in another order, or twice."""
+    for position, layer in enumerate(layers, start=1):
+        if not layer.is_source:
+            continue
+        if fusion.direction == "backwards":
+            raise UnschedulableError(f"'{layer.name}' arrives from its first row on: no loop goes through it backwards")
+        if position in fusion.recompute:
+            raise UnschedulableError(f"the rows of '{layer.name}' arrive once: they can't be asked for again")
 
 
 def _check_counters(schedule: LoopSchedule) -> None:
@@ -145,7 +158,25 @@ class _Maker:
         outputs = tuple(self.buffers[index] for index in self.graph.outputs)
         kept = inputs if keep_input else ()
         mark = self._add("reset mark", (1,), (1,), "int32") if states else None
-        return Program(tuple(self.stores), tuple(self.calls), tuple(self.loops), inputs, outputs, kept, states, mark)
+        sources = tuple(
+            number
+            for number, call in enumerate(self.calls)
+            if not call.part and self.graph.layers[call.layer - self.graph.layers[0].step].is_source
+        )
+        words = (streaming.words(len(sources)),)
+        position = self._add("stream position", words, words, "int32") if sources else None
+        return Program(
+            tuple(self.stores),
+            tuple(self.calls),
+            tuple(self.loops),
+            inputs,
+            outputs,
+            kept,
+            states,
+            mark,
+            sources,
+            position,
+        )
 
     def _states(self) -> tuple[int, ...]:
         """The buffers of states; those whose new values lie elsewhere get them copied when all layers are done."""
@@ -340,50 +371,3 @@ def buffer_of(
             shift = (height - rows) % height * columns + (across - columns) % across if block else shift
         return make(sizes[0], rows, row_bytes, sizes[1], temporary, columns, capacity, shift, block)
     return make(sizes[0], height, row_bytes, sizes[1], temporary, columns, None, shift)
-
-
-def counted_from_the_start(program: Program, graph: Graph) -> Program:
-    """The program with rows, columns and windows counted from the start in loops that go backwards, too.
-
-    Reports and the witness take it: they look at memory, where row 0 comes first whatever the direction.
-    """
-    calls, loops = list(program.calls), list(program.loops)
-    for position, loop in enumerate(program.loops):
-        if not loop.backwards:
-            continue
-        numbers = range(loop.first, loop.last + 1)
-        extents = {number: _extents(program, number, graph) for number in numbers}
-        for number in numbers:
-            calls[number] = replace(calls[number], reads=_turned(program, number, graph))
-        runs = (r._replace(begin=extents[r.call][0] - r.end, end=extents[r.call][0] - r.begin) for r in loop.runs)
-        columns = loop.columns and tuple(
-            tuple((extents[number][1] - end, extents[number][1] - begin) for begin, end in turns)
-            for number, turns in zip(numbers, loop.columns, strict=True)
-        )
-        loops[position] = replace(loop, runs=tuple(runs), columns=columns, backwards=False)
-    return replace(program, calls=tuple(calls), loops=tuple(loops))
-
-
-def _extents(program: Program, number: int, graph: Graph) -> tuple[int, int]:
-    """Rows and columns that a call of a loop goes through in all: of its output, or of its input."""
-    call = program.calls[number]
-    layer = graph.layers[call.layer - 1]
-    tensor = graph.tensors[layer.inputs[0] if call.accumulates else layer.output]
-    return tensor.rows, tensor.columns
-
-
-def _turned(program: Program, number: int, graph: Graph) -> tuple[Read, ...]:
-    call = program.calls[number]
-    if call.accumulates:
-        return call.reads
-    layer = graph.layers[call.layer - 1]
-    output = graph.tensors[layer.output]
-    inputs = [(read, graph.tensors[read.tensor]) for read in call.reads]
-    return tuple(
-        replace(
-            read,
-            window=mirrored(read.window, tensor.rows, output.rows),
-            columns=mirrored(read.columns, tensor.columns, output.columns),
-        )
-        for read, tensor in inputs
-    )

@@ -31,6 +31,7 @@ class Plan:
         fusions: in the order of their layers, of which no two share one.
         kernels: layers, numbered from 1 in the plan's order, that a named kernel computes; others choose themselves.
         arena_bytes: what the plan's model of memory says that the arena will be.
+        streamed: the inputs, numbered from 0, that arrive row by row.
         search: how the search for the loops ended; one that did not come to its end may have missed a better plan.
     """
 
@@ -44,6 +45,7 @@ class Plan:
     budget: int = 0
     kernels: tuple[tuple[str, tuple[int, ...]], ...] = ()
     search: Ending = "complete"
+    streamed: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_objective(self.objective)

@@ -14,7 +14,7 @@ from lowtide.errors import InputError
 from lowtide.graph.bound import BoundKind
 from lowtide.graph.program import Loop
 from lowtide.limits import MOST_ARENA
-from lowtide.network import Slot, State
+from lowtide.network import IoTensor, Slot, State, Stream, all_inputs
 from lowtide.output import REPORT, write_file
 from lowtide.placement import LayerAccess, PlacedBuffer
 from lowtide.plan.watch import ENDINGS, Ending
@@ -56,6 +56,8 @@ class Report:
         loops: which of them run again and again, each time by which rows and columns.
         states: what the network remembers from one run to the next, and its first bytes in hexadecimal.
         mark_offset: where the word lies that says that they hold something; None without states.
+        streams: the inputs that arrive row by row, each with its number among all, its rows, and how many are there at
+            a time; `position_offset` is where the words lie that say how far a run has got.
         search: how the search for the plan ended: "complete", "budget" or "interrupted"; "given" without a search.
     """
 
@@ -93,6 +95,13 @@ class Report:
     mark_offset: int | None = None
     cycles: int | None = None
     cycles_model: str | None = None
+    streams: tuple[Stream, ...] = ()
+    position_offset: int | None = None
+
+    @property
+    def given(self) -> tuple[IoTensor, ...]:
+        """The model's inputs in their order, those that arrive row by row included."""
+        return tuple(slot.tensor for slot in all_inputs(self.inputs, self.streams))
 
     def to_json(self) -> str:
         """The file's text."""
@@ -101,6 +110,9 @@ class Report:
         content["inputs"] = [_slot(slot) for slot in self.inputs]
         content["outputs"] = [_slot(slot) for slot in self.outputs]
         content["states"] = [{**_slot(state), "initial": state.initial.hex()} for state in self.states]
+        content["streams"] = [
+            {**_slot(one), "number": one.number, "rows": one.rows, "held": one.held} for one in self.streams
+        ]
         content["buffers"] = [asdict(buffer) for buffer in self.buffers]
         content["stages"] = [{"name": name, "seconds": seconds} for name, seconds in self.stages]
         # thousands of runs, of a few numbers each: a line for every layer and loop
@@ -160,6 +172,8 @@ def _report(content: object) -> Report:
         "mark_offset": None,
         "cycles": None,
         "cycles_model": None,
+        "streams": [],
+        "position_offset": None,
     }
     row = {**later, **schema.members(content, "the report", [field.name for field in fields(Report)], later)}
     arena = schema.whole(row["arena_bytes"], "arena_bytes", 0, MOST_ARENA)
@@ -176,6 +190,7 @@ def _report(content: object) -> Report:
         raise ValueError("the loops are not apart, or not in order")
     if len(steps) < 2:
         raise ValueError("the steps lack the arrival of the inputs, or the departure of the outputs")
+    streams = schema.streams(row["streams"], arena)
     report = Report(
         model=schema.text(row["model"], "model"),
         name=schema.identifier(row["name"], "name"),
@@ -209,6 +224,8 @@ def _report(content: object) -> Report:
         mark_offset=schema.mark_offset(row["mark_offset"], arena),
         cycles=_measured(row, "cycles"),
         cycles_model=schema.optional(row["cycles_model"], lambda value: schema.text(value, "cycles_model")),
+        streams=streams,
+        position_offset=schema.position_offset(row["position_offset"], arena, len(streams)),
     )
     if report.arena_bytes + report.stack_bytes + report.data_bytes != report.sram_bytes:
         raise ValueError("sram_bytes is not arena + stack + data")

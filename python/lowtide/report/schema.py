@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, fields
 from typing import Any, TypeVar, cast
 
+from lowtide import streaming
 from lowtide.dtypes import DTYPE_BYTES
 from lowtide.graph.program import DIRECTIONS, Loop, Run, Window
 from lowtide.limits import MOST_ARENA
-from lowtide.network import IoTensor, Slot, State
+from lowtide.network import IoTensor, Slot, State, Stream
 from lowtide.placement import LayerAccess, PlacedBuffer
 
 MOST_STACK, MOST_DATA = 1 << 24, 1 << 20
@@ -23,7 +24,7 @@ MOST_STACK, MOST_DATA = 1 << 24, 1 << 20
 MOST_RUNS = 1 << 20
 """Runs of the layers of a loop."""
 _MOST_NUMBER = 1 << 62
-_MOST_RANK, _WIDEST_ELEMENT = 16, 8
+_MOST_RANK, _WIDEST_ELEMENT, _MOST_INPUTS = 16, 8, 1 << 16
 _Read = TypeVar("_Read")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -123,6 +124,33 @@ def states(value: object, arena_bytes: int) -> tuple[State, ...]:
             raise ValueError(f"state {number} has {place.tensor.nbytes} bytes, its first contents {len(initial)}")
         found.append(State(place.tensor, place.offset, initial))
     return tuple(found)
+
+
+def streams(value: object, arena_bytes: int) -> tuple[Stream, ...]:
+    """The inputs that arrive row by row; the rows that there are at a time lie within the arena."""
+    found: list[Stream] = []
+    for index, one in enumerate(items(value, "streams")):
+        row = dict(members(one, f"stream {index}"))
+        number = whole(row.pop("number", None), f"the number of stream {index}", 0, _MOST_INPUTS)
+        rows = whole(row.pop("rows", None), f"the rows of stream {index}", 1, MOST_ARENA)
+        held = whole(row.pop("held", None), f"the held rows of stream {index}", 1, rows)
+        offset = whole(row.get("offset"), f"the offset of stream {index}", 0, arena_bytes)
+        tensor = slot({**row, "offset": 0}, f"stream {index}", MOST_ARENA).tensor
+        if tensor.nbytes % rows or offset + tensor.nbytes // rows * held > arena_bytes:
+            raise ValueError(f"the {held} rows of stream {index} do not lie in the arena's {arena_bytes} bytes")
+        if found and number <= found[-1].number:
+            raise ValueError("streams are not in the order of their numbers")
+        found.append(Stream(tensor, offset, number, rows, held))
+    return tuple(found)
+
+
+def position_offset(value: object, arena_bytes: int, sources: int) -> int | None:
+    """Where the words lie that say how far a run has got whose rows arrive from outside."""
+    last = arena_bytes - streaming.WORD_BYTES * streaming.words(sources)
+    found = optional(value, lambda offset: whole(offset, "position_offset", 0, last))
+    if (found is None) == bool(sources):
+        raise ValueError("position_offset is there if and only if there are streams")
+    return found
 
 
 def mark_offset(value: object, arena_bytes: int) -> int | None:

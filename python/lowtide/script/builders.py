@@ -114,6 +114,16 @@ def concat(target: Handle, *, copied: Sequence[int]) -> None:
     _step("concat", target, {"copied": i64_array(copied)})
 
 
+def stream(target: Handle, *, inputs: Sequence[int]) -> None:
+    """Say which inputs arrive row by row; it comes before what cuts the network into layers.
+
+    Args:
+        target: the module.
+        inputs: their numbers, from 0.
+    """
+    _step("stream", target, {"inputs": i64_array(inputs)})
+
+
 def schedule(target: Handle, *, order: Sequence[int]) -> None:
     """Put the layers into another order.
 

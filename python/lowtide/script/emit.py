@@ -14,6 +14,7 @@ from lowtide.script.builders import (
     kernel,
     layers,
     schedule,
+    stream,
 )
 
 _CUT_SHORT = {
@@ -36,6 +37,8 @@ def script_for(plan: Plan) -> str:
 
 def _build(plan: Plan, module: Handle) -> None:
     """The plan's steps at the current insertion point."""
+    if plan.streamed:
+        stream(module, inputs=plan.streamed)
     if plan.copied:
         concat(module, copied=plan.copied)
     if plan.order:

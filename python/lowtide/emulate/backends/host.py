@@ -19,7 +19,7 @@ from lowtide.emulate.backend import Array, Backend, RunResult, check_inputs, fir
 from lowtide.emulate.children import cause_of_death, end_child, start_child
 from lowtide.errors import InputError, InternalError
 from lowtide.messages import Message, TooLongError, received, send, with_arrays
-from lowtide.network import Slot
+from lowtide.network import IoTensor, Slot
 
 SECONDS = 600.0
 """How long the process may take for an answer."""
@@ -61,10 +61,10 @@ class HostSession:
             InputError: the code crashed or did not end.
             InternalError: IREE's runtime refused the inputs, or gave other outputs than the network has.
         """
-        check_inputs(self._artifact.inputs, inputs)
+        check_inputs(self._artifact.given, inputs)
         states = self._artifact.states
         remembered = [np.frombuffer(data, state.tensor.dtype) for data, state in zip(self.held, states, strict=True)]
-        arrays = map(_signless, [*inputs, *remembered], [*self._artifact.inputs, *states])
+        arrays = map(_signless, [*inputs, *remembered], [*self._artifact.given, *(state.tensor for state in states)])
         answer = self._asked(with_arrays({}, list(arrays)))
         if "error" in answer.header:
             message = f"IREE's runtime failed: {answer.header['error']}"
@@ -119,8 +119,8 @@ class HostSession:
         return InputError("run", message, where=str(self._artifact.directory), remedy=_REMEDY)
 
 
-def _signless(array: Array, slot: Slot) -> Array:
+def _signless(array: Array, tensor: IoTensor) -> Array:
     """IREE's integers have no sign: unsigned tensors travel as signed ones of the same width."""
-    kind = np.dtype(slot.tensor.dtype)
+    kind = np.dtype(tensor.dtype)
     signless = np.dtype(f"i{kind.itemsize}") if kind.kind == "u" else kind
-    return np.ascontiguousarray(array).view(signless).reshape(slot.tensor.shape)
+    return np.ascontiguousarray(array).view(signless).reshape(tensor.shape)

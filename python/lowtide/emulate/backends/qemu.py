@@ -99,7 +99,7 @@ class QemuSession:
             InternalError: the code faulted, wrote beside the arena, overflowed the stack or refused the arena, or its
                 output depends on what nobody had written.
         """
-        check_inputs(self._artifact.inputs, inputs)
+        check_inputs(self._artifact.given, inputs)
         garbage = [self._garbage, ~self._garbage] if probe else [self._garbage]
         arenas = [self._filled(start, inputs) for start in garbage]
         records = self._emulate(arenas, count)
@@ -140,7 +140,7 @@ class QemuSession:
 
     def blocks(self, inputs: Sequence[Array]) -> BlockLog:
         """Run once and log the blocks executed, the firmware's own included; errors as for `run`."""
-        check_inputs(self._artifact.inputs, inputs)
+        check_inputs(self._artifact.given, inputs)
         self._write([self._filled(self._garbage, inputs)])
         log = BlockLog()
         with subprocess.Popen(

@@ -21,6 +21,7 @@ from lowtide.emulate.backend import (
     write_inputs,
     write_states,
 )
+from lowtide.emulate.backends.rows import Interface, Rows, caller_bytes, split_inputs
 from lowtide.emulate.image.elf_loader import call_elf, load_elf
 from lowtide.emulate.image.link import link_object
 from lowtide.emulate.machine.cores import core_of
@@ -33,6 +34,7 @@ from lowtide.emulate.timing.cycles import cycles_of
 from lowtide.emulate.timing.flash import FlashModel, flash_stalls
 from lowtide.emulate.timing.model import TIMINGS, Cycles, TimingModel
 from lowtide.errors import InternalError, UsageError
+from lowtide.network import STREAMING
 
 
 class UnicornBackend(Backend):
@@ -40,10 +42,12 @@ class UnicornBackend(Backend):
 
     Args:
         artifact: run NAME.o, linked as a firmware would, or the embedded ELF NAME.elf.
+        interface: how rows are brought to a network whose inputs arrive row by row.
     """
 
-    def __init__(self, artifact: ArtifactKind = "object") -> None:
+    def __init__(self, artifact: ArtifactKind = "object", interface: Interface = "push") -> None:
         self._kind: ArtifactKind = artifact
+        self._interface: Interface = interface
 
     def open(self, artifact: ArtifactView) -> UnicornSession:
         """Link or load the code.
@@ -53,14 +57,15 @@ class UnicornBackend(Backend):
             InputError: a file is missing, or the object needs functions that a firmware supplies.
             InternalError: the linked data isn't what the report claims.
         """
-        return UnicornSession(artifact, self._kind)
+        return UnicornSession(artifact, self._kind, self._interface)
 
 
 class UnicornSession:
     """A network in flash, run on many inputs; see `Session`."""
 
-    def __init__(self, artifact: ArtifactView, kind: ArtifactKind) -> None:
+    def __init__(self, artifact: ArtifactView, kind: ArtifactKind, interface: Interface = "push") -> None:
         self._artifact = artifact
+        self._interface: Interface = interface
         self._kind: ArtifactKind = kind
         self._core = core_of(artifact.target)
         self._image = load_elf(artifact) if kind == "elf" else link_object(artifact)
@@ -68,8 +73,15 @@ class UnicornSession:
             message = f"the report claims {artifact.data_bytes} data bytes, the code has {len(self._image.data)}"
             raise InternalError("run", message, where=str(artifact.directory))
         self.layout: Layout = make_layout(
-            self._image, arena_bytes=artifact.arena_bytes, stack_bytes=artifact.stack_bytes, loader=kind == "elf"
+            self._image,
+            arena_bytes=artifact.arena_bytes,
+            stack_bytes=artifact.stack_bytes,
+            loader=kind == "elf",
+            caller_bytes=caller_bytes(artifact) if artifact.streams else 0,
         )
+        self.functions = {
+            what: self._image.address_of(f"{artifact.name}_{what}") for what in (STREAMING if artifact.streams else ())
+        }
         self.held = first_states(artifact)
         self._machines: dict[bool, Machine] = {}
 
@@ -79,7 +91,7 @@ class UnicornSession:
         Raises:
             InternalError: the code left its memory, read what nobody had written, or refused the arena.
         """
-        check_inputs(self._artifact.inputs, inputs)
+        check_inputs(self._artifact.given, inputs)
         machine = self.machine(count)
         result = self._run_on(machine, inputs, inverted=False, count=count)
         after = read_states(machine.bytes_of(self.layout.arena), self._artifact)
@@ -92,9 +104,25 @@ class UnicornSession:
         self.held = after
         return probed(self._artifact, result, second, changed, "memory")
 
+    @property
+    def is_streamed(self) -> bool:
+        """Whether inputs arrive row by row."""
+        return bool(self._artifact.streams)
+
+    def pulled(self, inputs: Sequence[Array], held: tuple[bytes, ...]) -> RunResult:
+        """Run a streamed network once on a machine of its own, its rows written to where it wants them.
+
+        Args:
+            inputs: as for `run`, whose errors it has.
+            held: what the network remembers.
+        """
+        other = UnicornSession(self._artifact, self._kind, "pull")
+        other.held = held
+        return other.run(inputs, count=False)
+
     def profile(self, inputs: Sequence[Array]) -> Profile:
         """Run once and tell how often each instruction was executed; errors as for `run`."""
-        check_inputs(self._artifact.inputs, inputs)
+        check_inputs(self._artifact.given, inputs)
         machine = self.machine(True)
         result = self._run_on(machine, inputs, inverted=False, count=True)
         return Profile(
@@ -108,7 +136,7 @@ class UnicornSession:
             UsageError: there are more than fit the memory that is set aside for them.
             InternalError: as `run`.
         """
-        check_inputs(self._artifact.inputs, inputs)
+        check_inputs(self._artifact.given, inputs)
         result, trace = self._recorded(inputs)
         if not trace.ambiguous:
             return result, trace
@@ -179,7 +207,8 @@ class UnicornSession:
             self._explain(inputs, inverted=inverted)
             raise InternalError("run", "the code left its memory, but not when watched") from None
         if code != 0:
-            message = f"{self._artifact.name}_run returned {code}"
+            what = "feed" if self._artifact.streams else "run"
+            message = f"{self._artifact.name}_{what} returned {code}"
             raise InternalError("run", message, where=str(self._artifact.directory))
         return RunResult(
             outputs=read_outputs(machine.bytes_of(self.layout.arena), self._artifact.outputs),
@@ -203,8 +232,11 @@ class UnicornSession:
 
     def _call(self, machine: Machine, inputs: Sequence[Array], *, inverted: bool) -> int:
         machine.reset(inverted=inverted)
-        write_inputs(machine.bytes_of(self.layout.arena), self._artifact.inputs, inputs)
+        whole, streamed = split_inputs(self._artifact, inputs)
+        write_inputs(machine.bytes_of(self.layout.arena), self._artifact.inputs, whole)
         write_states(machine.bytes_of(self.layout.arena), self._artifact, self.held)
+        if self._artifact.streams:
+            return Rows.of(machine, self.functions, self._artifact, streamed).run(self._interface)
         if self._kind == "elf":
             code = call_elf(machine, self._image.entry)
         else:

@@ -42,6 +42,10 @@ class Image:
     entry: int
     functions: tuple[Function, ...]
 
+    def address_of(self, name: str) -> int:
+        """Address of a function, without a Thumb bit."""
+        return next(function.address for function in self.functions if function.name == name)
+
     def place(self, address: int) -> str:
         """`function+0x1c` for a code address, as precisely as the symbols tell."""
         index = bisect_right([function.address for function in self.functions], address) - 1

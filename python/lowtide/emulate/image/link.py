@@ -15,6 +15,7 @@ from lowtide.emulate.artifact import ArtifactView
 from lowtide.emulate.image.elf_loader import DAMAGED
 from lowtide.emulate.image.image import DATA_BASE, FLASH_BASE, MOST_FLASH, PAGE, Image, functions_of
 from lowtide.errors import InputError, InternalError
+from lowtide.network import STREAMING
 
 _ALIGNMENT = 16
 _UNDEFINED = re.compile(r"undefined symbol: (\S+)")
@@ -38,12 +39,13 @@ def link_object(artifact: ArtifactView) -> Image:
 
 def _link(artifact: ArtifactView, source: Path, linked: Path, flash_start: int) -> Image:
     script = Path(__file__).with_name("firmware.ld")
-    entry = f"{artifact.name}_run"
+    entry = f"{artifact.name}_{STREAMING[0] if artifact.streams else 'run'}"
     lld, start = tool("iree-lld"), f"--defsym=flash_start={flash_start}"
     options = ("-flavor", "gnu", "--gc-sections", "-e", entry, start, "-T", script, "--error-limit=0")
     # collected otherwise: nothing in the image calls it
-    reset = ("-u", f"{artifact.name}_reset") if artifact.states else ()
-    command = (lld, *options, *reset, source, "-o", linked)
+    others = (*(STREAMING if artifact.streams else ()), *(("reset",) if artifact.states else ()))
+    kept = [word for what in others for word in ("-u", f"{artifact.name}_{what}")]
+    command = (lld, *options, *kept, source, "-o", linked)
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         raise _refusal(artifact, done.stderr)

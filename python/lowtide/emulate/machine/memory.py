@@ -54,7 +54,7 @@ class Layout:
         stack: full; its end is the initial stack pointer.
         data: .data and .bss.
         arena: 16-byte aligned and no better, as the header promises.
-        loader: the structures of the embedded ELF's loader, no part of `sram_bytes`.
+        loader: the structures of the embedded ELF's loader, or the caller's row; no part of `sram_bytes`.
     """
 
     flash: Region
@@ -88,8 +88,15 @@ def _bytes(count: int) -> str:
 ENTRY_STACK = 32
 
 
-def make_layout(image: Image, *, arena_bytes: int, stack_bytes: int, loader: bool) -> Layout:
-    """Lay out a machine with exactly that arena and stack, and the image's data."""
+def make_layout(image: Image, *, arena_bytes: int, stack_bytes: int, loader: bool, caller_bytes: int = 0) -> Layout:
+    """Lay out a machine with exactly that arena and stack, and the image's data.
+
+    Args:
+        image: what is run.
+        arena_bytes, stack_bytes: as the report claims them.
+        loader: there is an embedded ELF's loader, with memory of its own.
+        caller_bytes: of what calls the network, such as the row that it hands over.
+    """
     start = _ARENA_BASE + 16
     # An unaligned access across pages is emulated by aligned ones that reach a little further.
     if 0 < (start + arena_bytes) % PAGE < _WIDEST:
@@ -100,7 +107,11 @@ def make_layout(image: Image, *, arena_bytes: int, stack_bytes: int, loader: boo
         stack=Region("stack", _STACK_PAGES_END - stack_bytes - entry, stack_bytes + entry),
         data=Region("data", DATA_BASE, len(image.data)),
         arena=Region("arena", start, arena_bytes),
-        loader=Region("loader's structures", _LOADER_BASE, _LOADER_BYTES if loader else 0),
+        loader=Region(
+            "loader's structures" if loader else "caller's memory",
+            _LOADER_BASE,
+            _LOADER_BYTES if loader else caller_bytes,
+        ),
     )
 
 
