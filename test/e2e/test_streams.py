@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from tosa_nets import TosaNet, Value, Window
 import lowtide
 from lowtide.artifact import Artifact, compile_model
 from lowtide.emulate import backend_named, load_artifact
-from lowtide.emulate.backends.rows import Rows
+from lowtide.emulate.backends.qemu import QemuBackend
+from lowtide.emulate.backends.rows import INTERFACES, Interface, Rows
 from lowtide.emulate.backends.unicorn import UnicornBackend, UnicornSession
 from lowtide.errors import InputError, UsageError
 from lowtide.plan.plan import Objective
@@ -194,6 +196,16 @@ def test_two_runs_in_two_arenas_do_not_meet(pools: tuple[Chain, Artifact]) -> No
     flipped = _Caller(artifact, x[:, ::-1].copy())
     assert flipped.rows.run("pull") == 0
     np.testing.assert_array_equal(first.output, flipped.output)
+
+
+@pytest.mark.skipif(shutil.which("qemu-system-arm") is None, reason="QEMU is not installed")
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_a_firmware_brings_the_rows(interface: Interface, pools: tuple[Chain, Artifact]) -> None:
+    """The header's own functions, compiled by a C compiler, on a board that QEMU emulates."""
+    chain, artifact = pools
+    inputs = [value.array for value in chain.net.inputs]
+    result = QemuBackend(interface=interface).open(load_artifact(artifact.directory)).run(inputs, probe=True)
+    _alike(result.outputs, chain.outputs)
 
 
 def test_the_arena_does_not_hold_the_input(pools: tuple[Chain, Artifact]) -> None:

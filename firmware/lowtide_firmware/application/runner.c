@@ -1,7 +1,9 @@
-/* Runs the network on the arenas that the host gives, one behind the other in arena.in. For each it appends a result to
+/* Runs the network on the arenas that the host gives, one behind the other in arena.in, each followed by what arrives row by
+   row. For each it appends a result to
    result.out and the arena to arena.out. Bytes around the arena tell whether something was written beside it. */
 #include "memory.h"
 #include "network.h"
+#include "rows.h"
 #include "semihosting.h"
 
 enum { GUARD = 64, GUARD_BYTE = 0xa5 };
@@ -28,6 +30,16 @@ static uint32_t guards_intact(void) {
   return 1;
 }
 
+/* The arena of the next run, and the rows that arrive in it; returns 0, or something else where there is none. */
+static int next_arena(intptr_t given) {
+  const int failed = lt_file_read(given, memory.arena, sizeof memory.arena);
+#ifdef LT_STREAM_BYTES
+  return failed != 0 ? failed : lt_file_read(given, lt_rows, sizeof lt_rows);
+#else
+  return failed;
+#endif
+}
+
 /* Returns 0, or -1 where the network can't be loaded or a file can't be written. */
 static int run_once(intptr_t results, intptr_t arenas) {
   lt_call call;
@@ -49,7 +61,7 @@ int main(void) {
     return 1;
   }
   int failed = 0;
-  while (failed == 0 && lt_file_read(given, memory.arena, sizeof memory.arena) == 0) {
+  while (failed == 0 && next_arena(given) == 0) {
     failed = run_once(results, arenas);
   }
   lt_file_close(given);

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lowtide.emulate.artifact import ArtifactView
+from lowtide.emulate.backends.rows import Interface
 from lowtide.errors import InputError, InternalError, UsageError
 from lowtide.targets import Target
 
@@ -97,7 +98,13 @@ def find_compiler(family: str) -> Compiler:
 
 
 def build_runner(
-    artifact: ArtifactView, kind: Literal["object", "elf"], board: Board, directory: Path, *, symbols: bool = False
+    artifact: ArtifactView,
+    kind: Literal["object", "elf"],
+    board: Board,
+    directory: Path,
+    *,
+    symbols: bool = False,
+    interface: Interface = "pull",
 ) -> Path:
     """Compile the test firmware around NAME.o or NAME.elf.
 
@@ -107,6 +114,7 @@ def build_runner(
         board: where it will run.
         directory: an empty folder, which keeps the program and what it was made of.
         symbols: let the program name its functions.
+        interface: how rows are brought to a network whose inputs arrive row by row.
 
     Returns:
         the program, for QEMU's `-kernel`.
@@ -127,7 +135,7 @@ def build_runner(
     # The linker scripts, and the file that is included as bytes, are looked up in the working directory.
     for name, path in copies.items():
         shutil.copy(path, directory / name)
-    command = _command(compiler, board, sources, artifact.name, code, _digest(copies.values()))
+    command = _command(compiler, board, sources, artifact, interface, code, _digest(copies.values()))
     # Zig strips what has no debug information.
     command += ["-g"] if symbols else []
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, errors="replace", check=False)
@@ -136,14 +144,33 @@ def build_runner(
     return directory / "firmware.elf"
 
 
-def _command(compiler: Compiler, board: Board, sources: Path, name: str, code: Path, digest: str) -> list[str]:
+def _streams(artifact: ArtifactView, interface: Interface) -> list[str]:
+    """What the firmware must know of inputs that arrive row by row, as macros; none where there are none."""
+    if not artifact.streams:
+        return []
+    listed = ", ".join(f"{{{stream.rows}, {stream.row_bytes}}}" for stream in artifact.streams)
+    total = sum(stream.tensor.nbytes for stream in artifact.streams)
+    return [f"LT_STREAMS={listed}", f"LT_STREAM_BYTES={total}", *(["LT_PULL=1"] if interface == "pull" else [])]
+
+
+def _command(
+    compiler: Compiler,
+    board: Board,
+    sources: Path,
+    artifact: ArtifactView,
+    interface: Interface,
+    code: Path,
+    digest: str,
+) -> list[str]:
     described = _description()
     own = described["compilers"][compiler.kind]
     # Zig's cache doesn't look into some of the files, and takes others from the folder of an earlier build.
-    defines = [*board.defines, f"LT_NAME={name}", 'LT_HEADER="network_header.h"', f"LT_FILES_HASH={digest}"]
+    defines = [*board.defines, f"LT_NAME={artifact.name}", 'LT_HEADER="network_header.h"', f"LT_FILES_HASH={digest}"]
+    defines += _streams(artifact, interface)
     application = sources / "application"
+    network = "elf" if code.suffix == ".elf" else "streamed" if artifact.streams else "object"
     parts = [*sorted((sources / "runtime").glob("*.c")), *sorted((sources / "runtime" / board.family).glob("*.S"))]
-    parts += [application / "runner.c", application / f"network_{'elf' if code.suffix == '.elf' else 'object'}.c"]
+    parts += [application / "runner.c", application / f"network_{network}.c"]
     linked = ["network.o"]
     if code.suffix == ".elf":
         defines.append('LT_ELF_FILE="network.elf"')

@@ -28,6 +28,7 @@ from lowtide.emulate.backend import (
     write_states,
 )
 from lowtide.emulate.backends.firmware import Board, board_of, build_runner
+from lowtide.emulate.backends.rows import Interface, split_inputs
 from lowtide.emulate.measure.blocks import BlockLog
 from lowtide.emulate.measure.counting import Isa
 from lowtide.errors import InternalError, UsageError
@@ -57,10 +58,12 @@ class QemuBackend(Backend):
 
     Args:
         artifact: run NAME.o, linked in, or the embedded ELF NAME.elf, loaded by the firmware's loader.
+        interface: how rows are brought to a network whose inputs arrive row by row; "pull" is done by the header.
     """
 
-    def __init__(self, artifact: ArtifactKind = "object") -> None:
+    def __init__(self, artifact: ArtifactKind = "object", interface: Interface = "pull") -> None:
         self._kind: ArtifactKind = artifact
+        self._interface: Interface = interface
 
     def open(self, artifact: ArtifactView) -> QemuSession:
         """Build the firmware.
@@ -69,7 +72,7 @@ class QemuBackend(Backend):
             UsageError: QEMU or a C compiler is missing, or there is no board for the target.
             InputError: a file is missing, or the firmware around the network doesn't build.
         """
-        return QemuSession(artifact, self._kind)
+        return QemuSession(artifact, self._kind, interface=self._interface)
 
 
 class QemuSession:
@@ -80,7 +83,9 @@ class QemuSession:
         isa: what its code is.
     """
 
-    def __init__(self, artifact: ArtifactView, kind: ArtifactKind, *, symbols: bool = False) -> None:
+    def __init__(
+        self, artifact: ArtifactView, kind: ArtifactKind, *, symbols: bool = False, interface: Interface = "pull"
+    ) -> None:
         self._artifact = artifact
         self._board = board_of(artifact.target)
         self.isa: Isa = "thumb" if self._board.family == "arm" else "rv32"
@@ -88,7 +93,7 @@ class QemuSession:
         # Deleted with the session.
         self._scratch = tempfile.TemporaryDirectory(prefix="lowtide-")
         self._directory = Path(self._scratch.name)
-        self.program = build_runner(artifact, kind, self._board, self._directory, symbols=symbols)
+        self.program = build_runner(artifact, kind, self._board, self._directory, symbols=symbols, interface=interface)
         self.held = first_states(artifact)
         self._garbage = np.random.default_rng(_SEED).integers(0, 256, artifact.arena_bytes, np.uint8)
 
@@ -102,7 +107,7 @@ class QemuSession:
         check_inputs(self._artifact.given, inputs)
         garbage = [self._garbage, ~self._garbage] if probe else [self._garbage]
         arenas = [self._filled(start, inputs) for start in garbage]
-        records = self._emulate(arenas, count)
+        records = self._emulate(arenas, self._rows(inputs), count)
         for record in records:
             self._check(record)
         results = [self._result(record, count) for record in records]
@@ -114,13 +119,17 @@ class QemuSession:
 
     def _filled(self, garbage: Bytes, inputs: Sequence[Array]) -> Bytes:
         arena = garbage.copy()
-        write_inputs(arena, self._artifact.inputs, inputs)
+        write_inputs(arena, self._artifact.inputs, split_inputs(self._artifact, inputs)[0])
         write_states(arena, self._artifact, self.held)
         return arena
 
-    def _emulate(self, arenas: Sequence[Bytes], count: bool) -> list[_Record]:
+    def _rows(self, inputs: Sequence[Array]) -> bytes:
+        """The inputs that arrive row by row."""
+        return b"".join(array.tobytes() for array in split_inputs(self._artifact, inputs)[1])
+
+    def _emulate(self, arenas: Sequence[Bytes], rows: bytes, count: bool) -> list[_Record]:
         """Start QEMU once and run the network on each arena."""
-        self._write(arenas)
+        self._write(arenas, rows)
         clock = ["-icount", f"shift={self._board.instruction_shift}"] if count else []
         try:
             done = subprocess.run(
@@ -141,7 +150,7 @@ class QemuSession:
     def blocks(self, inputs: Sequence[Array]) -> BlockLog:
         """Run once and log the blocks executed, the firmware's own included; errors as for `run`."""
         check_inputs(self._artifact.given, inputs)
-        self._write([self._filled(self._garbage, inputs)])
+        self._write([self._filled(self._garbage, inputs)], self._rows(inputs))
         log = BlockLog()
         with subprocess.Popen(
             self._command("-d", "in_asm,exec,nochain"),
@@ -158,8 +167,8 @@ class QemuSession:
     def _command(self, *options: str) -> list[str]:
         return [self._qemu, *self._board.qemu[1:], *options, "-kernel", str(self.program)]
 
-    def _write(self, arenas: Sequence[Bytes]) -> None:
-        (self._directory / "arena.in").write_bytes(b"".join(arena.tobytes() for arena in arenas))
+    def _write(self, arenas: Sequence[Bytes], rows: bytes) -> None:
+        (self._directory / "arena.in").write_bytes(b"".join(arena.tobytes() + rows for arena in arenas))
 
     def _check_end(self, code: int, stderr: str) -> None:
         if code != 0:
@@ -183,7 +192,8 @@ class QemuSession:
         if record.stack_bytes == _STACK_OVERFLOW:
             raise InternalError("run", "the code overflowed the firmware's stack", where=where)
         if record.return_code != 0:
-            raise InternalError("run", f"{name}_run returned {record.return_code}", where=where)
+            what = "run_stream" if self._artifact.streams else "run"
+            raise InternalError("run", f"{name}_{what} returned {record.return_code}", where=where)
         if not record.intact:
             raise InternalError("run", "the code wrote beside the arena", where=where)
 
@@ -192,7 +202,8 @@ class QemuSession:
         return RunResult(
             outputs=read_outputs(record.arena, self._artifact.outputs),
             instructions=record.instructions if count else None,
-            stack_used_bytes=-(-record.stack_bytes // alignment) * alignment,
+            # the frame of the firmware's own function, which brings the rows, lies on it then
+            stack_used_bytes=None if self._artifact.streams else -(-record.stack_bytes // alignment) * alignment,
             arena_touched_bytes=None,
             return_code=record.return_code,
         )
