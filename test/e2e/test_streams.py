@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from fused_chains import Chain, random_chain
 from shared_models import SHARED
+from test_states import CASES, SHAPE, Remembering
 from tosa_nets import TosaNet, Value, Window
 
 import lowtide
@@ -225,6 +226,41 @@ def _two_inputs() -> Chain:
     return Chain(net, (net.op_add(net.cast_i32(pooled), net.cast_i32(y)),))
 
 
+@pytest.mark.parametrize("streamed", [("main_arg0", "main_arg1"), ("main_arg1",)])
+@pytest.mark.parametrize("objective", ["free", "untiled"])
+def test_several_inputs(objective: Objective, streamed: tuple[str, ...], tmp_path: Path) -> None:
+    """Of the second input alone, or of both, rows arrive when they are wanted; they take turns."""
+    chain = _two_inputs()
+    model = _written(tmp_path, chain.text)
+    artifact = compile_model(
+        model, target="cortex-m4", objective=objective, stream_input=streamed, out=tmp_path / "out"
+    )
+    assert [stream.number for stream in artifact.report.streams] == [2 - len(streamed), 1][: len(streamed)]
+    inputs = [value.array for value in chain.net.inputs]
+    _alike(run_artifact(artifact.directory, inputs, witness=True).outputs, chain.outputs)
+    _alike(backend_named("host").open(load_artifact(artifact.directory)).run(inputs).outputs, chain.outputs)
+
+
+@pytest.mark.parametrize("name", ["delay", "peak", "late reader", "unchanged"])
+def test_a_network_that_remembers_takes_rows(name: str, tmp_path: Path) -> None:
+    """Against numpy over some runs, through both interfaces; without a reset no run begins."""
+    build, expected, _ = CASES[name]
+    net = Remembering()
+    x = net.value("x")
+    model = net.save(tmp_path, [x], [build(net, x)])
+    artifact = compile_model(model, target="cortex-m4", stream_input=["x"], out=tmp_path / "out")
+    session = _session(artifact)
+    xs = list(np.random.default_rng(SEED).integers(-128, 128, (5, *SHAPE), np.int8))
+    for run, (given, wanted) in enumerate(zip(xs, expected(xs), strict=True)):
+        before = session.held
+        np.testing.assert_array_equal(session.run([given], probe=True).outputs[0], wanted, f"run {run}")
+        np.testing.assert_array_equal(session.pulled([given], before).outputs[0], wanted, f"run {run}")
+    assert run_artifact(artifact.directory, [xs[0]], witness=True).witnessed_loads
+    machine = session.machine(False)
+    machine.reset()
+    assert machine.call(session.functions["begin"], [session.layout.arena.start]) == NOT_BEGUN & 0xFFFF_FFFF
+
+
 def _turned() -> Chain:
     net = TosaNet(np.random.default_rng(SEED))
     return Chain(net, (net.max_pool(net.transpose(net.input((1, 6, 4, 2), "int8"), [0, 2, 1, 3]), Window((2, 2))),))
@@ -269,4 +305,5 @@ def test_a_keyword_model_is_right_in_less_than_its_whole_input_takes() -> None:
     golden = SHARED / "golden" / "kws_ref_model.npz"
     verified = verify_model(model, target="cortex-m4", golden=golden, count=3, stream_input=[""])
     assert verified.passed
-    assert verified.report.arena_bytes < 5146
+    # a row of the loop lies over the row that it is computed from: 4,852 without
+    assert verified.report.arena_bytes <= 4800

@@ -133,7 +133,7 @@ class _Reader:
         # a new state is read when all layers are done: what makes it in a loop makes it whole
         for index in (*outputs, *chain.from_iterable(states)):
             self._use(index, len(self._layers) + 1)
-        graph = Graph(tuple(self._layers), tuple(self._tensors), inputs, outputs, states)
+        graph = Graph(tuple(self._layers), tuple(self._tensors), inputs, outputs, states, bool(streamed))
         return BoundNetwork(graph, tuple(self._fusions), tuple(self._bound), self._buffers)
 
     def _read_block(self, block: Block) -> None:

@@ -227,6 +227,8 @@ class _Timeline:
         Between runs whole rows count; in a run the order of single elements, which the layer's access profile has.
         """
         reading = self._reading.get(source, [])
+        if self._program.buffers[source].temporary:
+            return self._refined_row(source, output, lows)
         if (
             self._loop.by_channels
             or self._loop.columns is not None
@@ -240,6 +242,27 @@ class _Timeline:
             return lows
         distance = overlap[1] if self._loop.backwards else overlap[0]
         return np.where(self._calls == reading[0], np.maximum(lows, -distance), lows)
+
+    def _refined_row(self, source: int, output: int, lows: Bytes) -> Bytes:
+        """The lower ends for the one row of a temporary and the row that its only reader makes of it.
+
+        Rows of the output that were made before lie below; the new one may come as close as elements allow.
+        """
+        reading = self._reading.get(source, [])
+        if len(reading) != 1 or self._writing.get(output) != reading:
+            return lows
+        call, item = self._program.calls[reading[0]], self._program.buffers[output]
+        distance = next(r.row_overlap for r in call.reads if r.buffer == source)
+        runs = self._runs_of[reading[0]]
+        first, last = self._first_row[runs], self._last_row[runs]
+        # of a ring the new row lies anywhere
+        whole = item.rows == 1 if item.temporary else bool(last.max(initial=0) <= item.rows)
+        if distance is None or call.accumulates or not whole or bool((last - first > 1).any()):
+            return lows
+        refined = lows.copy()
+        before = np.zeros(len(runs), np.int64) if item.temporary else first * item.row_bytes
+        refined[runs] = np.maximum(lows[runs], -distance - before)
+        return refined
 
     def _within_iterations(self, writers: Sequence[int], reading: Sequence[int]) -> npt.NDArray[np.bool_]:
         """The runs at which a temporary holds values: from its writer's to its last reader's in each iteration."""

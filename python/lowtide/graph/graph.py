@@ -157,6 +157,8 @@ class Graph:
             row is none of them, but the output of a source.
         states: of each state the tensor that is there before a run, one of `inputs`, and the one that takes its place
             after it. The former's memory holds the state for ever: it lives through the whole run.
+        row_overlap: in its loops a row may be written over the row that it alone is computed from. So it is where an
+            input arrives row by row; the arenas of other networks stay what they were.
     """
 
     layers: tuple[Layer, ...]
@@ -164,6 +166,7 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     states: tuple[tuple[int, int], ...] = ()
+    row_overlap: bool = False
 
     def reordered(self, order: Sequence[int]) -> Graph:
         """The same network in another order.

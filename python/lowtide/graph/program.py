@@ -80,6 +80,8 @@ class Read:
         columns: which columns, in a loop by rows and columns.
         overlap: D and D' in bytes of the whole layer (see `lowtide.graph.profile`), None where it was not asked.
         tensor: of the graph, whose rows those are; -1 for an accumulator.
+        row_overlap: D of one row of the output and the one row that it needs of this buffer, which holds no other; None
+            where that is not so, or was not asked.
     """
 
     buffer: int
@@ -87,6 +89,7 @@ class Read:
     overlap: tuple[int, int] | None = None
     columns: Window | None = None
     tensor: int = -1
+    row_overlap: int | None = None
 
 
 @dataclass(frozen=True)

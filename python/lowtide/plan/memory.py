@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -20,7 +20,7 @@ from lowtide.graph.fusion import Axis, Fusion
 from lowtide.graph.graph import Accumulator, Graph, Layer
 from lowtide.graph.loop_schedule import LoopSchedule, schedule_loop
 from lowtide.graph.nest import Shape
-from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read, Run
+from lowtide.graph.program import Call, Loop, Program, ProgramBuffer, Read, Run, Window
 from lowtide.graph.row_ranges import LineBuffer
 from lowtide.graph.rows import extents_of, row_dimension
 from lowtide.graph.stages import Stage, UnschedulableError, stage_of
@@ -303,12 +303,33 @@ class _Maker:
                 distances.get(index) if whole and index not in schedule.line_buffers else None,
                 across.get(index),
                 index,
+                self._row_overlap(index, window, distances, schedule, fusion),
             )
             for index, window in stage.inputs
         )
         written = self.buffers[layer.output] if summed is None else summed
         stored = stored if summed is None else self.stores[summed].nbytes
         self.calls.append(Call(layer.name, reads, written, summed is not None, layer.step, layer.macs, stored))
+
+    def _row_overlap(
+        self,
+        index: int,
+        window: Window | None,
+        distances: Mapping[int, tuple[int, int]],
+        schedule: LoopSchedule,
+        fusion: Fusion,
+    ) -> int | None:
+        """D of a row of a layer's output and the row of an input that it needs, where the loop holds just that row.
+
+        Rows of such a layer are all computed alike, and what a row does is what the first steps of the whole layer do:
+        its distance is no larger than the layer's.
+        """
+        line_buffer = schedule.line_buffers.get(index)
+        by_rows = fusion.axis == "rows" and not fusion.columns and fusion.direction == "forwards"
+        if not self.graph.row_overlap or not by_rows or line_buffer is None or window != Window(1, 0, 0):
+            return None
+        single = line_buffer.rows == 1 and not line_buffer.carried and index in distances
+        return distances[index][0] if single else None
 
     def _count_macs(self, loop: Loop, schedule: LoopSchedule) -> None:
         """Set the MACs of a loop's calls: those of as many rows and columns as each goes through."""

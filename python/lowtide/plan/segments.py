@@ -69,7 +69,7 @@ def segment_graph(graph: Graph, first: int, last: int, keep_input: bool = False)
     uses = [(t, end if t.index in stays else t.last_use) for t in graph.tensors if t.producer <= last]
     inputs = tuple(t.index for t, use in uses if t.producer < first and use >= first)
     outputs = tuple(t.index for t, use in uses if use > last)
-    return Graph(graph.layers[first - 1 : last], graph.tensors, inputs, outputs)
+    return Graph(graph.layers[first - 1 : last], graph.tensors, inputs, outputs, row_overlap=graph.row_overlap)
 
 
 def least_peak(segments: Sequence[Segment], layers: int) -> int:
