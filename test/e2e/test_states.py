@@ -21,7 +21,7 @@ from tflite_nets import Net
 
 import lowtide
 from lowtide.emulate import backend_named, load_artifact
-from lowtide.emulate.backends.unicorn import UnicornSession
+from lowtide.emulate.backends.unicorn import UnicornBackend, UnicornSession
 from lowtide.emulate.image.link import link_object
 from lowtide.errors import InputError
 from lowtide.importer.tflite.model import Model, Operator, Tensor
@@ -181,6 +181,23 @@ def test_against_numpy(name: str, backend: str, tmp_path: Path) -> None:
 def test_every_load_is_witnessed(name: str, tmp_path: Path) -> None:
     lowtide.compile(_saved(tmp_path, CASES[name][0]), target="cortex-m4", out=tmp_path / "out")
     assert lowtide.run(tmp_path / "out", witness=True).witnessed_loads
+
+
+@pytest.mark.parametrize("name", ["delay", "peak", "late reader"])
+def test_rows_arrive_at_a_network_that_remembers(name: str, tmp_path: Path) -> None:
+    """Against numpy over some runs, pushed and pulled; without a reset no run begins."""
+    build, expected, _ = CASES[name]
+    lowtide.compile(_saved(tmp_path, build), target="cortex-m4", stream_input=["x"], out=tmp_path / "out")
+    session = UnicornBackend().open(load_artifact(tmp_path / "out"))
+    xs = list(np.random.default_rng(5).integers(-128, 128, (5, *SHAPE), np.int8))
+    for run, (x, y) in enumerate(zip(xs, expected(xs), strict=True)):
+        before = session.held
+        np.testing.assert_array_equal(session.run([x], probe=True).outputs[0], y, f"run {run}")
+        np.testing.assert_array_equal(session.pulled([x], before).outputs[0], y, f"run {run}")
+    assert lowtide.run(tmp_path / "out", witness=True).witnessed_loads
+    machine = session.machine(count=False)
+    machine.reset()
+    assert machine.call(session.functions["begin"], [session.layout.arena.start]) == 0xFFFFFFFE
 
 
 def test_a_new_state_is_computed_where_the_old_one_lies(tmp_path: Path) -> None:

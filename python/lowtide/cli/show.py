@@ -66,6 +66,7 @@ def show_run(console: Console, result: RunResult, report: Report, megahertz: flo
         console.print(f"{slot.tensor.name} = {np.array2string(output, threshold=64)}")
     measured = [
         ("instructions", result.instructions, ""),
+        ("a call", result.call_instructions, "at most, between two rows"),
         *_cycles(result, report.macs, megahertz),
         ("stack used", result.stack_used_bytes, f"bytes; {report.stack_bytes:,} claimed for the object"),
         ("arena touched", result.arena_touched_bytes, f"of {report.arena_bytes:,} bytes"),

@@ -32,6 +32,8 @@ class RunResult:
         stack_used_bytes: from the stack's top to the lowest byte written, rounded up to the ABI's stack alignment.
         arena_touched_bytes: arena bytes that held something: those of the inputs and every byte written by the run.
         return_code: what NAME_run returned.
+        call_instructions: most instructions of one call, of a network whose inputs arrive row by row: what must fit
+            between two rows.
         witnessed_loads: loads from the arena that were seen to read what the right layer stored.
     """
 
@@ -42,6 +44,7 @@ class RunResult:
     return_code: int
     witnessed_loads: int | None = None
     cycles: Cycles | None = None
+    call_instructions: int | None = None
 
 
 class Session(Protocol):

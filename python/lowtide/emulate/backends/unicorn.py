@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +85,7 @@ class UnicornSession:
         }
         self.held = first_states(artifact)
         self._machines: dict[bool, Machine] = {}
+        self._call_instructions: list[int] = []
 
     def run(self, inputs: Sequence[Array], *, count: bool = True, probe: bool = False) -> RunResult:
         """Run once, or twice with `probe`; see `Session.run`.
@@ -217,6 +219,7 @@ class UnicornSession:
             arena_touched_bytes=None,
             return_code=code,
             cycles=self._cycles(machine) if count else None,
+            call_instructions=int(np.diff([0, *self._call_instructions]).max()) if self._call_instructions else None,
         )
 
     def _cycles(self, machine: Machine) -> Cycles | None:
@@ -236,12 +239,18 @@ class UnicornSession:
         write_inputs(machine.bytes_of(self.layout.arena), self._artifact.inputs, whole)
         write_states(machine.bytes_of(self.layout.arena), self._artifact, self.held)
         if self._artifact.streams:
-            return Rows.of(machine, self.functions, self._artifact, streamed).run(self._interface)
+            self._call_instructions = []
+            watch = partial(self._note_call, machine) if machine.counts else _unwatched
+            return Rows.of(machine, self.functions, self._artifact, streamed, watch).run(self._interface)
         if self._kind == "elf":
             code = call_elf(machine, self._image.entry)
         else:
             code = machine.call(self._image.entry, [self.layout.arena.start])
         return code - (1 << 32) if code >= 1 << 31 else code
+
+    def _note_call(self, machine: Machine) -> None:
+        """Note how many instructions all calls so far have taken."""
+        self._call_instructions.append(machine.instructions())
 
     def _stack_used(self, machine: Machine, inverted: bool) -> int:
         stack = machine.bytes_of(self.layout.stack)
@@ -253,3 +262,7 @@ class UnicornSession:
     def _changed(self, machine: Machine, *, inverted: bool) -> npt.NDArray[np.bool_]:
         arena = machine.bytes_of(self.layout.arena)
         return arena != machine.initial(self.layout.arena, inverted=inverted)
+
+
+def _unwatched() -> None:
+    """Nothing is noted of a call."""

@@ -40,6 +40,7 @@ class Machine:
 
     Attributes:
         uc: the engine, open to further hooks.
+        counts: whether blocks are counted.
         unsure: the last call may have loaded a few bytes behind its memory; with `explain` that is known.
     """
 
@@ -60,6 +61,7 @@ class Machine:
         self._marks, self._jumps = np.zeros((2, len(image.flash) // 2 + 2), dtype=np.int64)
         marks, jumps = self._marks.ctypes.data, self._jumps.ctypes.data
         self._counter = BlockCounter(image.flash_start, marks, jumps, image.flash_start)
+        self.counts = count
         if count:
             hook_blocks(self.uc, self._counter)
 
