@@ -11,7 +11,7 @@ import pytest
 from codegen_nets import FLOAT_NET, INT8_NET, NETS, SHARED_NET
 
 from lowtide.codegen.header import c_float, header_text
-from lowtide.network import IoTensor, Network, Slot
+from lowtide.network import IoTensor, Network, Slot, Stream
 from lowtide.targets import TARGETS
 
 M4 = TARGETS["cortex-m4"]
@@ -30,6 +30,33 @@ def test_hostile_names_stay_in_their_comment(tmp_path: Path) -> None:
     slots = tuple(Slot(IoTensor(name, (), "int64"), 8 * index) for index, name in enumerate(names))
     network = replace(SHARED_NET, inputs=slots)
     _check(header_text(network, M4), _program(network), "c99", tmp_path)
+
+
+@pytest.mark.parametrize("language", _COMPILERS)
+def test_rows_are_described_and_their_functions_compile(language: str, tmp_path: Path) -> None:
+    """An input that arrives row by row has no place; what the header itself defines compiles and is used."""
+    (slot,) = INT8_NET.inputs
+    picture = IoTensor("camera */", (1, 4, 4, 4), "int8", slot.tensor.scale, slot.tensor.zero_point)
+    network = replace(INT8_NET, inputs=(), streams=(Stream(picture, 16, 0, 4, 2),), position_offset=96, sites=1)
+    name = network.name
+    text = header_text(network, M4)
+    assert "_run(void" not in text and "_INPUT0" not in text
+    checks = [f"{name}_STREAM_COUNT == 1", f"{name}_INPUT_COUNT == 0"]
+    checks += [f"{name}_STREAM0_ROWS * {name}_STREAM0_ROW_BYTES == {name}_STREAM0_BYTES"]
+    program = [
+        '#include "net.h"',
+        *(f"typedef char check{index}[({check}) ? 1 : -1];" for index, check in enumerate(checks)),
+        "static int read(void *context, void *to, int first_row, int rows) {",
+        "  return context == to && first_row == rows;",
+        "}",
+        f"static uint8_t arena[{name}_ARENA_BYTES] __attribute__((aligned({name}_ARENA_ALIGNMENT)));",
+        "int main(void) {",
+        f"  const {name}_io io = {{read, arena}};",
+        f"  int state = {name}_begin(arena) + {name}_wants(arena) + {name}_run_stream(arena, &io);",
+        f"  return state + {name}_feed(arena, 0, arena, 0) + {name}_OUTPUT0(arena)[0];",
+        "}\n",
+    ]
+    _check(text, "\n".join(program), language, tmp_path)
 
 
 def _check(header: str, program: str, language: str, folder: Path) -> None:

@@ -15,6 +15,7 @@ from command import lowtide, refused
 from lowtide.artifact import Artifact, load
 from lowtide.errors import InputError
 from lowtide.placement import step_names
+from lowtide.report import schema
 from lowtide.report.report import Report, read_report, update_report
 from lowtide.verification import run_artifact
 
@@ -164,3 +165,28 @@ def test_report_is_frozen(digits: Artifact) -> None:
     report: Report = digits.report
     with pytest.raises(AttributeError):
         report.arena_bytes = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"held": 9}, "held rows of stream 0"),
+        ({"rows": 0}, "rows of stream 0"),
+        ({"rows": 3}, "do not lie in the arena"),
+        ({"offset": 60}, "do not lie in the arena"),
+        ({"number": -1}, "the number of stream 0"),
+    ],
+)
+def test_streams_that_no_compile_wrote(change: dict[str, int], message: str) -> None:
+    tensor = {"name": "x", "shape": [1, 8, 4], "dtype": "int8", "scale": None, "zero_point": None}
+    row = {**tensor, "offset": 0, "number": 0, "rows": 8, "held": 3}
+    assert schema.streams([row], 64)[0].row_bytes == 4
+    with pytest.raises(ValueError, match=message):
+        schema.streams([{**row, **change}], 64)
+
+
+def test_the_position_is_there_with_streams_alone() -> None:
+    assert schema.position_offset(48, 64, 1) == 48
+    for offset, sources in ((None, 1), (0, 0), (49, 1)):
+        with pytest.raises(ValueError, match="position_offset"):
+            schema.position_offset(offset, 64, sources)

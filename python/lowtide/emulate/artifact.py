@@ -65,8 +65,11 @@ class ArtifactView:
         path = self.directory / f"{self.name}{suffix}"
         if not path.is_file():
             if self.digests and path.name not in self.digests:
-                message = f"there is no {path.name}: a float network on a core without FPU has the .o alone"
-                raise InputError("run", message, where=str(self.directory), remedy="run --backend host")
+                why = "a float network on a core without FPU has the .o alone"
+                if self.streams:
+                    why = "a network whose inputs arrive row by row has the .o alone"
+                message, remedy = f"there is no {path.name}: {why}", "run the object, or --backend host"
+                raise InputError("run", message, where=str(self.directory), remedy=remedy)
             raise InputError("run", f"{path.name} is missing", where=str(self.directory), remedy=_REMEDY)
         digest = self.digests.get(path.name)
         # Damaged code would look like a bug of the compiler, and native code would take this process along.
