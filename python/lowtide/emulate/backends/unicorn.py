@@ -239,8 +239,10 @@ class UnicornSession:
         write_inputs(machine.bytes_of(self.layout.arena), self._artifact.inputs, whole)
         write_states(machine.bytes_of(self.layout.arena), self._artifact, self.held)
         if self._artifact.streams:
-            self._call_instructions = []
-            watch = partial(self._note_call, machine) if machine.counts else _unwatched
+            watch = _unwatched
+            if machine.counts:
+                self._call_instructions = []
+                watch = partial(self._note_call, machine)
             return Rows.of(machine, self.functions, self._artifact, streamed, watch).run(self._interface)
         if self._kind == "elf":
             code = call_elf(machine, self._image.entry)
