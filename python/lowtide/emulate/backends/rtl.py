@@ -74,6 +74,9 @@ class RtlSession:
     def __init__(self, artifact: ArtifactView, core: str) -> None:
         self._core = CORES[core]
         _check(artifact.target, core)
+        if artifact.streams:
+            message = f"{core} runs a network in one call, and this one's inputs arrive row by row"
+            raise UsageError("run", message, where=str(artifact.directory), remedy="run --backend unicorn or qemu")
         self._artifact = artifact
         self._image = link_object(artifact)
         self._layout = make_layout(
@@ -88,7 +91,7 @@ class RtlSession:
         Raises:
             InternalError: the code left its memory or refused the arena, or its output depends on what nobody wrote.
         """
-        check_inputs(self._artifact.inputs, inputs)
+        check_inputs(self._artifact.given, inputs)
         result, arena, changed = self._run(inputs, inverted=False)
         after = read_states(arena, self._artifact)
         if not count:
