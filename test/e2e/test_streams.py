@@ -219,6 +219,12 @@ def test_the_arena_does_not_hold_the_input(pools: tuple[Chain, Artifact]) -> Non
     assert lowtide.load(artifact.directory).report == artifact.report
 
 
+def test_a_simulated_core_takes_no_rows(tmp_path: Path) -> None:
+    artifact = _compiled(tmp_path, _pools(), target="rv32imac")
+    with pytest.raises(UsageError, match="ibex runs a network in one call, and this one's inputs arrive row by row"):
+        backend_named("ibex").open(load_artifact(artifact.directory))
+
+
 def _two_inputs() -> Chain:
     net = TosaNet(np.random.default_rng(SEED))
     x, y = net.input((1, 6, 4, 2), "int8"), net.input((1, 6, 4, 2), "int8")

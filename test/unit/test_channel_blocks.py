@@ -139,6 +139,15 @@ def test_many_random_blocks_of_channels_by_rows(kind: str) -> None:
     assert sweep_rows(kind, 150, SEED + 1) > 50
 
 
+@pytest.mark.parametrize("rows", [2, 4, 5, 8, 9, 12])
+@pytest.mark.parametrize(("kind", "channels"), [("conv", (4, 4)), ("conv", (4, 5)), ("depthwise", (8, 8))])
+def test_windows_of_many_rows(rows: int, kind: str, channels: tuple[int, int]) -> None:
+    """More rows than there are registers for their addresses: then another code takes the block."""
+    window = Window((rows, 3), ((1, 1), (1, 1)))
+    layer = Convolution(kind, (4, 5), channels, window, (-128, 0, 3), True, True, "none", 1)
+    check(layer, Counter())
+
+
 def dead_channels(bias: int, multiplier: int, shift: int) -> tuple[TosaNet, str, jit.Array]:
     """A pointwise convolution of eight channels, of which one has no weights, such a bias and such a rescale."""
     net = TosaNet(np.random.default_rng(SEED))

@@ -75,8 +75,8 @@ class RtlSession:
         self._core = CORES[core]
         _check(artifact.target, core)
         if artifact.streams:
-            message = f"the backend {core} brings no rows to a network whose input is streamed"
-            raise UsageError("run", message, remedy="--backend unicorn")
+            message = f"{core} runs a network in one call, and this one's inputs arrive row by row"
+            raise UsageError("run", message, where=str(artifact.directory), remedy="run --backend unicorn or qemu")
         self._artifact = artifact
         self._image = link_object(artifact)
         self._layout = make_layout(

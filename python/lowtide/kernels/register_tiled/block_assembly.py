@@ -52,10 +52,8 @@ def blocks_of_runs(products: RunProducts, epilogue: Epilogue) -> bool:
     rows = len(products.rows)
     behind = rows * products.run * nbytes if rows > 1 else products.run * nbytes - left
     lines = _by_rows(lines, rows, left, words[0])
-    _emit(
-        lines, words, (products.rows, products.weights), _next(epilogue, channels * products.apart) - behind, epilogue
-    )
-    return True
+    step = _next(epilogue, channels * products.apart)
+    return _emit(lines, words, (products.rows, products.weights), step - behind, epilogue)
 
 
 def _turn(run: int) -> int:
@@ -91,8 +89,7 @@ def blocks_of_taps(products: TapProducts, epilogue: Epilogue) -> bool:
         if epilogue.blocks > 1:
             for ky in range(rows):
                 lines += [f"ldr {{X}}, [sp, #slot(row{ky})]", *_stepped(f"row{ky}", step)]
-    _emit(lines, _TAP_WORDS, (products.rows, products.weights), step - behind, epilogue)
-    return True
+    return _emit(lines, _TAP_WORDS, (products.rows, products.weights), step - behind, epilogue)
 
 
 def _next(epilogue: Epilogue, step: int) -> int:
@@ -149,8 +146,8 @@ def _extends(factor: Factor) -> str:
 
 def _emit(
     lines: Sequence[str], words: Sequence[str], given: tuple[Sequence[Value], Address], behind: int, epilogue: Epilogue
-) -> None:
-    """Emit the piece.
+) -> bool:
+    """Emit the piece; False, and no code, where its rows are too many.
 
     Args:
         lines: the products.
@@ -168,7 +165,9 @@ def _emit(
         # in registers that the products no longer need
         ends = [line.replace(f"{{{name}}}", f"{{{word}}}") for line in ends]
     piece = Whole(totals, words, epilogue.blocks, rows, *addresses, steps)
-    piece.emit(_starts(words[0], epilogue), lines, behind, ends)
+    if piece.fits:
+        piece.emit(_starts(words[0], epilogue), lines, behind, ends)
+    return piece.fits
 
 
 def _starts(base: str, epilogue: Epilogue) -> list[str]:

@@ -68,6 +68,11 @@ class Whole:
     outputs: Value
     steps: tuple[int, int]
 
+    @property
+    def fits(self) -> bool:
+        """Whether there are registers in which all addresses can come; one may have been borrowed."""
+        return len(self.rows) + 1 < min(len(self.words) + len(self.totals), REGISTERS - 2)
+
     def emit(self, starts: Sequence[str], products: Sequence[str], weights: int, end: Sequence[str]) -> None:
         """Emit it.
 
