@@ -11,7 +11,7 @@ import numpy as np
 from tosa_nets import TosaNet, Value, Window
 
 from lowtide.alloc import solve
-from lowtide.bound.build import build_graph
+from lowtide.bound.build import read_network
 from lowtide.emission import emit
 from lowtide.errors import InputError
 from lowtide.graph.fusion import Fusion
@@ -27,6 +27,8 @@ from lowtide.transform.interpreter import apply_script
 
 FRONT = "lowtide-import-tosa,lowtide-normalise,lowtide-outline"
 BACK = "lowtide-allocate{alignment=8},lowtide-kernels"
+Kernels = tuple[tuple[str, tuple[int, ...]], ...]
+"""Kernels that are picked, and the layers, numbered from 1, that they are for."""
 ENDS = ("none", "none", "mean", "global pool", "dense")
 
 
@@ -165,20 +167,28 @@ def _fusion(choose: random.Random, first: int, last: int) -> Fusion:
     return whole
 
 
-def graph_of(chain: Chain, microkernels: str = PLAIN) -> Graph:
+def graph_of(chain: Chain, microkernels: str = PLAIN, kernels: Kernels = ()) -> Graph:
     """Its layers whole, in the model's order, for a core with these microkernels."""
-    return build_graph(jit.lowered(chain.text, FRONT, microkernels))
+    picked = {number: name for name, numbers in kernels for number in numbers}
+    return read_network(jit.lowered(chain.text, FRONT, microkernels), kernels=picked).graph
 
 
-def lowered(chain: Chain, fusions: tuple[Fusion, ...], microkernels: str = PLAIN) -> Module:
-    """The chain with these loops, as their script makes them."""
+def lowered(chain: Chain, fusions: tuple[Fusion, ...], microkernels: str = PLAIN, kernels: Kernels = ()) -> Module:
+    """The chain with these loops and kernels, as their script makes them."""
     module = jit.lowered(chain.text, FRONT, microkernels)
-    apply_script(module, script_for(Plan("ram", fusions=fusions)))
+    apply_script(module, script_for(Plan("ram", fusions=fusions, kernels=kernels)))
     run_passes(module, BACK)
     return module
 
 
-def check(chain: Chain, graph: Graph, fusions: tuple[Fusion, ...], label: str, microkernels: str = PLAIN) -> None:
+def check(
+    chain: Chain,
+    graph: Graph,
+    fusions: tuple[Fusion, ...],
+    label: str,
+    microkernels: str = PLAIN,
+    kernels: Kernels = (),
+) -> None:
     """The loops compute what numpy and the whole layers do, in the arena that the model of memory says.
 
     Args:
@@ -187,8 +197,9 @@ def check(chain: Chain, graph: Graph, fusions: tuple[Fusion, ...], label: str, m
         fusions: the loops.
         label: what a failure is to print.
         microkernels: how the core multiplies.
+        kernels: those picked for layers, as `Plan` has them; the graph is with them.
     """
-    module = lowered(chain, fusions, microkernels)
+    module = lowered(chain, fusions, microkernels, kernels)
     arena, macs = (_number(module, name) for name in (emit.ARENA, emit.MACS))
     assert solve(problem_of(graph, 8, fusions=fusions)).arena_bytes == arena, label
     if not any(fusion.recompute for fusion in fusions):

@@ -24,6 +24,7 @@ from lowtide.ir import (
     vector,
 )
 from lowtide.kernels.neutral import constant_of
+from lowtide.kernels.values import word
 
 _PREFIX = "llvm.arm."
 
@@ -146,6 +147,7 @@ def _rounded_shift(x: Value, left: Value, *how: Value) -> Value:
 
 _MEANINGS: dict[str, Callable[..., Value]] = {
     "smlad": _both,
+    "smuad": lambda a, b: _both(a, b, word(0)),
     "smlabb": _product(0, 0),
     "smlatt": _product(1, 1),
     "smlabt": _product(0, 1),

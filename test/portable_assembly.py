@@ -12,9 +12,10 @@ from lowtide.kernels.values import made_by
 
 Meaning = Callable[..., Value]
 _OPENS = re.compile(r"str (\S+), \[sp, #-\d+\]!")
-_CLOSES = re.compile(r"ldr (\S+), \[sp\], #\d+|add sp, sp, #\d+")
+_CLOSES = re.compile(r"ldr (\S+), \[sp\], #\d+|add sp, sp, #\d+|tst .*")
+_HIGH_HALF = re.compile(r"movt (\S+), #(\d+)")
 _PLACE = re.compile(r"add (\S+), sp, #(\d+)")
-_MEMORY = re.compile(r"(ldr|ldrb|ldrsb|ldrsh|str|strb) (\S+), \[(\S+?)(?:, #(\d+))?\](?:, #(\d+))?")
+_MEMORY = re.compile(r"(ldr|ldrb|ldrsb|ldrsh|str|strb) (\S+), \[(\S+?)(?:, (?:#(\d+)|(\$\d+|r7)))?\](?:, #(\d+))?")
 _COMPARED = re.compile(r"cmp (\S+), (\S+)")
 _CHOSEN = re.compile(r"mov(lt|gt) (\S+), #(-?\d+)")
 _OTHER = re.compile(r"(\w+) (\S+?), (\S+?)(?:, (\S+?))?(?:, (\S+?))?(?:, (ror|asr|lsl) #(\d+))?")
@@ -80,7 +81,7 @@ class _Piece:
 
     def _step(self, line: str) -> None:
         memory, compared, place = _MEMORY.fullmatch(line), _COMPARED.fullmatch(line), _PLACE.fullmatch(line)
-        opens, chosen = _OPENS.fullmatch(line), _CHOSEN.fullmatch(line)
+        opens, chosen, high = _OPENS.fullmatch(line), _CHOSEN.fullmatch(line), _HIGH_HALF.fullmatch(line)
         if opens is not None:
             self._store(opens[1], 0)
         elif place is not None:
@@ -91,6 +92,8 @@ class _Piece:
             left, right = self._value(compared[1]), self._operand(compared[2])
             # addresses are compared for loops alone, whose turns are known
             self._compared = (left, right) if left.type == right.type else None
+        elif high is not None:
+            self._registers[high[1]] = _with_high_half(self._value(high[1]), int(high[2]))
         elif chosen is not None:
             self._choose(chosen[1], chosen[2], int(chosen[3]))
         elif _CLOSES.fullmatch(line) is None and not line.startswith("it "):
@@ -133,7 +136,9 @@ class _Piece:
         if register != _FRAME or register in self._registers:
             self._stack[place] = self._registers[register]
 
-    def _move(self, name: str, register: str, base: str, offset: str | None, more: str | None) -> None:
+    def _move(
+        self, name: str, register: str, base: str, offset: str | None, index: str | None, more: str | None
+    ) -> None:
         """A load or store; with `more` the address moves on behind it."""
         at = 0 if base == "sp" else self._registers[base]
         if isinstance(at, int):
@@ -145,9 +150,12 @@ class _Piece:
                 self._registers[base] = at + int(more)
             return
         i64 = IntegerType.get_signless(_ADDRESS_BITS)
-        place = llvm.inttoptr(Type.parse("!llvm.ptr"), arith.addi(at, arith.constant(i64, int(offset or 0))))
+        moved = arith.constant(i64, int(offset or 0)) if index is None else arith.extsi(i64, self._value(index))
+        place = llvm.inttoptr(Type.parse("!llvm.ptr"), arith.addi(at, moved))
         if name == "strb":
             llvm.store(arith.trunci(IntegerType.get_signless(8), self._value(register)), place, alignment=1)
+        elif name == "str":
+            llvm.store(self._value(register), place, alignment=1)
         else:
             self._registers[register] = _loaded(place, *_LOADED[name])
         if more is not None:
@@ -166,6 +174,25 @@ def _pointer(value: Value) -> Value:
     """An address before it was made a word of the target, which has 32 bits; any other word as it is."""
     cast = made_by(value, "arith.index_cast")
     return value if cast is None else arith.index_cast(IntegerType.get_signless(_ADDRESS_BITS), cast.operands[0])
+
+
+def _with_high_half(word: Value, high: int) -> Value:
+    i32 = IntegerType.get_signless(32)
+    low = arith.andi(word, arith.constant(i32, 0xFFFF))
+    return arith.ori(low, arith.shli(arith.constant(i32, high), arith.constant(i32, 16)))
+
+
+def _by_halves(operation: Callable[[Value, Value], Value]) -> Meaning:
+    """An operation on both halves of two words, without carries between them."""
+
+    def meaning(left: Value, right: Value) -> Value:
+        i32 = IntegerType.get_signless(32)
+        ones, sixteen = arith.constant(i32, 0xFFFF), arith.constant(i32, 16)
+        low = arith.andi(operation(left, right), ones)
+        high = operation(arith.shrui(left, sixteen), arith.shrui(right, sixteen))
+        return arith.ori(low, arith.shli(high, sixteen))
+
+    return meaning
 
 
 def _sum(left: Value, right: Value) -> Value:
@@ -203,6 +230,9 @@ _MEANINGS: Mapping[str, Meaning] = {
     "add": _sum,
     "sub": _difference,
     "mov": _same,
+    "movw": _same,
+    "sadd16": _by_halves(arith.addi),
+    "ssub16": _by_halves(arith.subi),
     "smmlar": _high_product,
     "ssat": _saturated(-128, 127),
     "usat": _saturated(0, 255),

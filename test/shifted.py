@@ -27,12 +27,14 @@ from lowtide.ir import (
     TypeAttr,
     UnitAttr,
     Value,
+    WalkResult,
+    llvm,
     run_pipeline,
 )
 from lowtide.kernels.library import kernel_for, kernel_name
 from lowtide.kernels.microkernels import PLAIN
 from lowtide.normalise.analysis import network_function
-from lowtide.normalise.form import DIRECTION, inputs_of, network_layers
+from lowtide.normalise.form import DIRECTION, KERNEL, inputs_of, network_layers
 from lowtide.passes import run_passes
 
 Array = NDArray[Any]
@@ -45,7 +47,9 @@ def operations(module: Module, name: str) -> list[Operation]:
     return [view.operation for view in block.operations if view.operation.name == name]
 
 
-def profiles(text: str, sizes: list[int], output_bytes: int, microkernels: str = PLAIN) -> list[Profile]:
+def profiles(
+    text: str, sizes: list[int], output_bytes: int, microkernels: str = PLAIN, kernel: str | None = None
+) -> list[Profile]:
     """What the only layer of a network allows of each of the network's inputs, `sizes` bytes large, for these lanes."""
     module = jit.lowered(text, BUFFERS)
     (layer,) = network_layers(module, "test")
@@ -53,7 +57,7 @@ def profiles(text: str, sizes: list[int], output_bytes: int, microkernels: str =
     arguments = list(network_function(module, "test").regions[0].blocks[0].arguments)
     places = [_root(value) for value in inputs_of(layer)]
     return [
-        kernel_for(body).profile(body, places.index(argument), size, output_bytes, microkernels)
+        kernel_for(body, kernel).profile(body, places.index(argument), size, output_bytes, microkernels)
         for argument, size in zip(arguments, sizes, strict=True)
     ]
 
@@ -74,6 +78,19 @@ def _root(value: Value) -> Value:
     return value
 
 
+def pieces(module: Module) -> int:
+    """How many pieces of assembly end with a rescale."""
+    found: list[Operation] = []
+
+    def visit(operation: Operation) -> WalkResult:
+        if "smmlar" in StringAttr(operation.attributes["asm_string"]).value:
+            found.append(operation)
+        return WalkResult.ADVANCE
+
+    module.operation.walk(visit, op_class=llvm.InlineAsmOp)
+    return len(found)
+
+
 class Shifted:
     """The compiled network of one layer in one direction; offsets are arguments.
 
@@ -81,23 +98,33 @@ class Shifted:
         text: the network.
         direction: forwards or backwards.
         microkernels: how the core multiplies; Arm's DSP instructions become plain arithmetic.
+        kernel: the one to pick; the layer's own where left out.
 
     Attributes:
+        pieces: pieces of assembly that end with a rescale.
         base: address of the memory of the last run.
         offsets: of its inputs and its output, from there on.
     """
 
+    pieces: int
     base: int
     offsets: tuple[int, ...]
 
-    def __init__(self, text: str, direction: str, microkernels: str = PLAIN) -> None:
+    def __init__(self, text: str, direction: str, microkernels: str = PLAIN, kernel: str | None = None) -> None:
         module = jit.lowered(text, BUFFERS, microkernels)
+        with module.context:
+            for layer in network_layers(module, "test"):
+                if kernel is not None:
+                    layer.attributes[KERNEL] = StringAttr.get(kernel)
         run_passes(module, "lowtide-allocate{overlap=0 alignment=1}")
         with module.context:
             for layer in network_layers(module, "test"):
                 layer.attributes[DIRECTION] = StringAttr.get(direction)
         run_passes(module, "lowtide-kernels")
+        # a workspace stays where it is, below everything else
+        self._below = IntegerAttr(module.operation.attributes[emit.ARENA]).value
         _take_offsets(module)
+        self.pieces = pieces(module)
         with module.context:
             expand_intrinsics(module)
         run_pipeline(module, jit.TO_LLVM)
@@ -111,10 +138,10 @@ class Shifted:
     def run(self, inputs: list[Array], like: Array, number: int, shift: int) -> Array:
         """The output, where it starts `shift` bytes above input `number` and shares no byte with the others."""
         room = like.nbytes + inputs[number].nbytes
-        near = like.nbytes
-        memory = np.zeros(2 * room + like.nbytes + sum(array.nbytes for array in inputs), np.uint8)
+        near = self._below + like.nbytes
+        memory = np.zeros(self._below + 2 * room + like.nbytes + sum(array.nbytes for array in inputs), np.uint8)
         offsets: list[int] = []
-        end = 2 * room + like.nbytes
+        end = self._below + 2 * room + like.nbytes
         for position, array in enumerate(inputs):
             offsets.append(near if position == number else end)
             end += array.nbytes
@@ -143,7 +170,9 @@ def _take_offsets(module: Module) -> None:
         arguments = [block.add_argument(IndexType.get(), main.location) for _ in places]
         for view in operations(module, "memref.view"):
             constant = OpResult(view.operands[1]).owner.operation.attributes["value"]
-            view.operands[1] = arguments[places.index(IntegerAttr(constant).value)]
+            place = IntegerAttr(constant).value
+            if place in places:
+                view.operands[1] = arguments[places.index(place)]
         types = [argument.type for argument in block.arguments]
         main.operation.attributes["function_type"] = TypeAttr.get(FunctionType.get(types, []))
         main.operation.attributes["sym_name"] = StringAttr.get("network")

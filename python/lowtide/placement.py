@@ -55,6 +55,7 @@ class LayerAccess:
         accumulates: it goes by the rows of its input, and reads what it writes.
         macs: multiply-accumulates of all its runs in one inference, recomputation included.
         rewrites: it stores bytes of its output more than once, and has buffers of its own: a loop of MLIR's tiling.
+        workspaces: names of the buffers in which it keeps what nobody else reads.
     """
 
     name: str
@@ -69,6 +70,7 @@ class LayerAccess:
     accumulates: bool = False
     macs: int = 0
     rewrites: bool = False
+    workspaces: tuple[str, ...] = ()
 
 
 def taken_bytes(buffers: Sequence[PlacedBuffer], step: int) -> int:

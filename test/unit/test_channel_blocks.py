@@ -18,12 +18,11 @@ from convolutions import Convolution, convolutions
 from fused_chains import Chain, graph_of
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from rescaled import rescaled
-from shifted import Shifted, profiles
+from shifted import Shifted, pieces, profiles
 from tosa_nets import TosaNet, Window
 
 from lowtide.graph.fusion import Fusion
 from lowtide.graph.stages import UnschedulableError
-from lowtide.ir import Module, Operation, StringAttr, WalkResult, llvm
 from lowtide.plan.memory import schedule_of
 
 SEED = int(os.environ.get("LOWTIDE_TEST_SEED", "0"))
@@ -44,19 +43,6 @@ def requantised(layer: Convolution, channels: int) -> Convolution:
 def layers(kind: str) -> st.SearchStrategy[Convolution]:
     """Random ones, with enough channels for several blocks."""
     return st.builds(requantised, convolutions(kind), st.sampled_from((4, 8, 9, 12)))
-
-
-def pieces(module: Module) -> int:
-    """How many pieces of assembly end with a rescale."""
-    found: list[Operation] = []
-
-    def visit(operation: Operation) -> WalkResult:
-        if "smmlar" in StringAttr(operation.attributes["asm_string"]).value:
-            found.append(operation)
-        return WalkResult.ADVANCE
-
-    module.operation.walk(visit, op_class=llvm.InlineAsmOp)
-    return len(found)
 
 
 def check(layer: Convolution, caught: Counter[str]) -> None:

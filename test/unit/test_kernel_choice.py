@@ -182,7 +182,8 @@ def test_a_kernel_that_does_not_accept_the_layer_is_refused() -> None:
     assert "kernel 'careful' does not accept this layer; choose one of pool, general" in caught.value.message
     with pytest.raises(
         InputError,
-        match="unknown kernel 'quick'; choose one of register_tiled, prepacked_i16, map, pool, general, careful",
+        match="unknown kernel 'quick'; choose one of "
+        "register_tiled, prepacked_i16, winograd, map, pool, general, careful",
     ):
         scripted(net.text([y]), layers("pool", [4]), pick("pool", "quick"))
 
@@ -193,4 +194,4 @@ def test_a_note_of_no_kernel_is_refused_behind_the_script() -> None:
     network_layers(module, "test")[3].attributes[KERNEL] = StringAttr.get("quick", module.context)
     with pytest.raises(InputError, match="unknown kernel 'quick'") as caught:
         run_passes(module, BACK)
-    assert caught.value.remedy == "choose one of register_tiled, prepacked_i16, map, pool, general"
+    assert caught.value.remedy == "choose one of register_tiled, prepacked_i16, winograd, map, pool, general"

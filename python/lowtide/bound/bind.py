@@ -33,6 +33,7 @@ from lowtide.ir import (
     run_pipeline,
     text_of,
 )
+from lowtide.kernels.kernel import Workspace
 from lowtide.kernels.library import kernel_for, kernel_for_part, kernel_name
 from lowtide.kernels.microkernels import PLAIN
 from lowtide.normalise.analysis import defining, element_dtype, operands_of
@@ -98,6 +99,12 @@ class BoundLayer:
             message = f"kernel '{picked}' does not accept this layer, a loop of MLIR's own tiling"
             raise InputError("kernels", message, remedy="pick none: MLIR makes its code")
         return LOOPS
+
+    def workspaces(self, kernel: str | None) -> tuple[Workspace, ...]:
+        """What its code needs for itself, with the kernel picked for it or its own."""
+        if isinstance(self.body, LoopNest):
+            return self.body.workspaces
+        return kernel_for(self.body, kernel).workspaces(self.body, self.microkernels)
 
     def profile(self, argument: int, kernel: str | None, input_bytes: int, output_bytes: int) -> Profile:
         """How far the output may run into an argument, with the kernel picked for it or its own; bytes."""

@@ -207,7 +207,7 @@ class _Reader:
                 if channels.accumulates is None
                 else bound.accumulator(kernel, list(read), "channels"),
                 layer_counts=self._layer_counts_of(bound, operands, kernel),
-                workspaces=bound.body.workspaces if isinstance(bound.body, LoopNest) else (),
+                workspaces=bound.workspaces(kernel),
                 part=number_in(op, PART),
                 stored_bytes=math.prod(_stored(bound)) * element,
                 copy=None

@@ -117,6 +117,7 @@ class Placement:
                     call.accumulates,
                     call.macs,
                     isinstance(self.network.layers[call.layer - 1].bound.body, LoopNest),
+                    tuple(names[buffer] for buffer in call.workspaces),
                 )
             )
         return tuple(found)

@@ -181,9 +181,11 @@ def _define(module: Module, declared: Declared, body: LayerBody, kernel: str, ho
     own, made = arguments[: len(arguments) - len(more)], arguments[len(arguments) - len(more) :]
     with InsertionPoint(block), location:
         memrefs = [argument for argument in own if isinstance(argument.type, MemRefType)]
+        # workspaces come last; the general kernel, which has none, is given those of the kernel in whose place it is
+        memrefs, spaces = memrefs[: len(body.arguments)], memrefs[len(body.arguments) :]
         part = _part(declared, body, own)
         values = tuple(zip(*derived, strict=True))
-        KERNELS[kernel].emit(body, memrefs, replace(how, part=part, derived=made, values=values))
+        KERNELS[kernel].emit(body, memrefs, replace(how, part=part, derived=made, values=values, workspaces=spaces))
         func.ReturnOp([])
     callers.call(name, derived)
 

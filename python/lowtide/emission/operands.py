@@ -28,11 +28,10 @@ from lowtide.ir import (
     arith,
     memref,
 )
-from lowtide.normalise.analysis import ELEMENTS, defining, is_constant
+from lowtide.normalise.analysis import ELEMENT_NAMES, defining, is_constant
 
 ALIGNMENT = 64
 """What constants are aligned to, in bytes."""
-_ELEMENT_NAMES = {dtype: name for name, dtype in ELEMENTS.items()}
 
 
 class Operands:
@@ -100,7 +99,7 @@ class Operands:
         """The buffer as a memref of that shape, which has its elements."""
         key = buffer, shape
         if key not in self._views:
-            element = Type.parse(_ELEMENT_NAMES[self._buffer(buffer).dtype])
+            element = Type.parse(ELEMENT_NAMES[self._buffer(buffer).dtype])
             with InsertionPoint(self._anchor):
                 offset = arith.constant(IndexType.get(), self._placement.buffers[buffer].offset)
                 self._views[key] = memref.view(MemRefType.get(shape, element), self._arena, offset, [])

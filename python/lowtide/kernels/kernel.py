@@ -7,12 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lowtide.graph.nest import LayerBody
+from lowtide.dtypes import DType
+from lowtide.graph.nest import LayerBody, Shape
 from lowtide.graph.profile import Profile, profile_of
 from lowtide.ir import Value
 from lowtide.kernels.constants import Numbers
 from lowtide.kernels.loops import How
 from lowtide.kernels.microkernels import PLAIN
+
+Workspace = tuple[Shape, DType]
+"""Shape and type of the elements of a buffer that a kernel needs for itself while it runs."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Derived:
         make: from those arguments' values, one dimension of numbers.
     """
 
-    what: Literal["runs", "groups", "prepacked_i16", "folded", "shifts", "starts", "records", "pads"]
+    what: Literal["runs", "groups", "prepacked_i16", "winograd", "folded", "shifts", "starts", "records", "pads"]
     arguments: tuple[int, ...]
     make: Callable[..., Numbers]
 
@@ -52,6 +56,11 @@ class Kernel(ABC):
 
     def derived(self, body: LayerBody, microkernels: str) -> tuple[Derived, ...]:
         """What the code of these microkernels can use if the arguments that it is made from are constants."""
+        del body, microkernels
+        return ()
+
+    def workspaces(self, body: LayerBody, microkernels: str) -> tuple[Workspace, ...]:
+        """What the code of these microkernels needs for itself."""
         del body, microkernels
         return ()
 

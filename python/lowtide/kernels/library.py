@@ -9,6 +9,7 @@ from lowtide.kernels.kernel import Kernel
 from lowtide.kernels.mapped import Maps
 from lowtide.kernels.pooled import Pools
 from lowtide.kernels.register_tiled.kernel import RegisterTiled
+from lowtide.kernels.winograd.kernel import Winograd
 
 GENERAL = "general"
 """The kernel that accepts every layer, and goes in an order that every arena allows."""
@@ -17,6 +18,7 @@ PREPACKED = "prepacked_i16"
 KERNELS: dict[str, Kernel] = {
     "register_tiled": RegisterTiled(),
     PREPACKED: RegisterTiled(wide=True),
+    "winograd": Winograd(),
     "map": Maps(),
     "pool": Pools(),
     GENERAL: General(),

@@ -52,6 +52,7 @@ class How:
         part: what the call goes through, None for all; then any argument may be a ring of some rows of its tensor.
         constants: between which values those tensor arguments lie that are known.
         derived: a memref for each of the kernel's derived constants, or none at all.
+        workspaces: a memref for each of its workspaces.
         values: of each of these constants, what everyone who calls the code has.
     """
 
@@ -60,6 +61,7 @@ class How:
     part: Part | None = None
     constants: Mapping[int, Interval] = field(default_factory=dict[int, Interval])
     derived: Sequence[Value] = ()
+    workspaces: Sequence[Value] = ()
     values: Sequence[Sequence[npt.NDArray[np.integer]]] = ()
 
 

@@ -30,10 +30,12 @@ from lowtide.ir import (
 )
 from lowtide.kernels.constants import Numbers, type_of
 from lowtide.kernels.intervals import Interval
+from lowtide.kernels.kernel import Workspace
 from lowtide.kernels.library import GENERAL, KERNELS, PREPACKED, kernel_for_part, kernel_name
 from lowtide.kernels.loops import How, Part
 from lowtide.kernels.tally import Tally
 from lowtide.kernels.values import index_constant
+from lowtide.normalise.analysis import ELEMENT_NAMES
 
 _CLEAN_UP = "builtin.module(func.func(math-expand-ops{ops=roundeven,tanh},loop-invariant-code-motion,canonicalize,cse))"
 NOTHING_CUT: Mapping[int, int] = MappingProxyType({})
@@ -129,16 +131,20 @@ def _counted(
         own = [_buffer(kind) for kind in body.arguments]
         module = Module.create()
         with InsertionPoint(module.body):
-            function = func.FuncOp("work", FunctionType.get([*own, *made], []))
+            spaces = [_workspace(item) for item in emitter.workspaces(body, how.microkernels)]
+            function = func.FuncOp("work", FunctionType.get([*own, *spaces, *made], []))
         block = function.add_entry_block()
         arguments = list(block.arguments)
         with InsertionPoint(block):
-            derived = arguments[len(own) :] if len(made) == len(wanted) else []
+            behind = arguments[len(own) + len(spaces) :]
+            derived = behind if len(made) == len(wanted) else []
             ranges = {d: (index_constant(0), index_constant(extent)) for d, extent in cut.items()}
             part = Part(ranges, reduces, unit=next(iter(cut.values()))) if cut else None
             # made of zeros no record has a meaning, as those of networks have
             alone = [[] if i.what == "records" else [v] for i, v in zip(known, values, strict=True)] if derived else []
-            emitter.emit(body, arguments[: len(own)], replace(how, part=part, derived=derived, values=alone))
+            how = replace(how, part=part, derived=derived, values=alone)
+            spaces = arguments[len(own) : len(own) + len(spaces)]
+            emitter.emit(body, arguments[: len(own)], replace(how, workspaces=spaces))
             func.ReturnOp([])
         run_pipeline(module, _CLEAN_UP, stage="cost", error=InternalError)
         return Work(emitter.form(body), **Tally(block).counts)
@@ -147,6 +153,11 @@ def _counted(
 def _buffer(kind: Type) -> MemRefType:
     tensor = RankedTensorType(kind)
     return MemRefType.get(tensor.shape, tensor.element_type)
+
+
+def _workspace(item: Workspace) -> MemRefType:
+    shape, dtype = item
+    return MemRefType.get(shape, Type.parse(ELEMENT_NAMES[dtype]))
 
 
 def _zeros(kind: Type) -> Numbers:

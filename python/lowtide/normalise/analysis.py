@@ -125,6 +125,8 @@ ELEMENTS: dict[str, DType] = {
     "i64": "int64",
     "f32": "float32",
 }
+ELEMENT_NAMES = {dtype: name for name, dtype in ELEMENTS.items()}
+"""The element type of each dtype, as MLIR writes it."""
 
 
 def defining(value: Value) -> Operation | None:

@@ -307,9 +307,15 @@ class _Maker:
             )
             for index, window in stage.inputs
         )
-        written = self.buffers[layer.output] if summed is None else summed
+        written, name = self.buffers[layer.output] if summed is None else summed, f"{layer.name} workspace"
+        # what a call leaves there nobody needs
+        spaces = () if summed is not None else layer.workspaces
+        workspaces = tuple(self._add(name, shape, shape, dtype, temporary=True) for shape, dtype in spaces)
         stored = stored if summed is None else self.stores[summed].nbytes
-        self.calls.append(Call(layer.name, reads, written, summed is not None, layer.step, layer.macs, stored))
+        sizes = layer.macs, stored
+        self.calls.append(
+            Call(layer.name, reads, written, summed is not None, layer.step, *sizes, workspaces=workspaces)
+        )
 
     def _row_overlap(
         self,

@@ -232,6 +232,10 @@ def layer(value: object, buffers: Mapping[str, PlacedBuffer]) -> LayerAccess:
         accumulates=truth(row["accumulates"], "accumulates"),
         macs=whole(row["macs"], "macs"),
         rewrites=truth(row["rewrites"], "rewrites"),
+        workspaces=tuple(
+            one_of(item, f"a workspace of the layer '{name}'", buffers)
+            for item in items(row["workspaces"], "workspaces")
+        ),
     )
     if found.in_place_first + found.in_place_bytes > output.size:
         raise ValueError(f"the layer '{name}' lies in place past the end of '{output.name}'")

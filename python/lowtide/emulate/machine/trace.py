@@ -43,9 +43,16 @@ class Trace:
         loads = ~self.stores[:-1] & ~self.stores[1:] & (self.sizes[:-1] == self.sizes[1:]) & (self.sizes[1:] > 1)
         return bool((loads & (self.offsets[:-1] + self.sizes[:-1] == self.offsets[1:])).any())
 
+    def between(self, begin: int, end: int) -> Trace:
+        """The accesses from one number up to another."""
+        return Trace(self.offsets[begin:end], self.sizes[begin:end], self.stores[begin:end])
+
     def without(self, first: int, count: int) -> Trace:
         """The same but for accesses that begin within these bytes."""
-        kept = (self.offsets < first) | (self.offsets >= first + count)
+        return self.only((self.offsets < first) | (self.offsets >= first + count))
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> Trace:
+        """Those of the accesses."""
         return Trace(self.offsets[kept], self.sizes[kept], self.stores[kept])
 
     def resolved(self, loads: Trace) -> Trace:

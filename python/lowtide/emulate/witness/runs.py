@@ -154,6 +154,11 @@ class LayerRun:
     part: str = ""
 
     @property
+    def workspaces(self) -> tuple[PlacedBuffer, ...]:
+        """The buffers in which it keeps what nobody else reads."""
+        return tuple(self.layout.buffers[self.layout.number(name)] for name in self.layer.workspaces)
+
+    @property
     def writes(self) -> Bytes:
         """Where it may store, and what."""
         return self.layout.part(self.output, self.target)

@@ -14,6 +14,8 @@ of it: some rows and columns of its output, or some channels. A *pixel* is one r
 - *Which pixel a load means.* The pixels that a run needs of its inputs are known: all, or in a loop those under the
   windows of its rows and columns, where an accumulator is an input too. They lie at known bytes; no two share one, or
   no load may touch it. So an address tells the buffer and the pixel, and a place in the pixel tells the element.
+- *Workspaces.* A layer may have buffers in which it keeps what nobody else reads. Stores there are none of its
+  output's, and a load there reads what the same run has stored; at every other time those bytes are as any.
 - *What it reads.* Every byte remembers the buffer and the pixel that it was last stored for. A load is right only if
   those are the ones that it means. An output that has run into an input too far, a buffer that lies over one that
   waits, a ring that has come round to a row still to be read, an element that nobody has written: each leaves another
@@ -28,6 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from lowtide.emulate.machine.trace import Trace
 from lowtide.emulate.witness.runs import Indices, LayerRun, Layout, runs_of
@@ -83,21 +86,48 @@ def check_trace(
 
 def _parts(trace: Trace, runs: Sequence[LayerRun]) -> list[Trace]:
     """The accesses of each run: up to the store with which its output is complete."""
-    stored = np.cumsum(np.where(trace.stores, trace.sizes, 0))
-    done = np.cumsum([run.stored_bytes for run in runs], dtype=np.int64)
-    ends = np.searchsorted(stored, done) + 1
+    progress: dict[tuple[PlacedBuffer, ...], Indices] = {}
     parts: list[Trace] = []
     begin = 0
-    for run, total, found in zip(runs, done, ends, strict=True):
-        end = int(found) if run.stored_bytes else begin
-        if run.stored_bytes and (end > len(stored) or stored[end - 1] != total):
-            raise _wrong(run, f"its {run.stored_bytes:,} bytes of output are not what the code stores")
-        parts.append(Trace(trace.offsets[begin:end], trace.sizes[begin:end], trace.stores[begin:end]))
+    for run in runs:
+        if run.workspaces not in progress:
+            progress[run.workspaces] = np.cumsum(np.where(trace.stores & ~_in(trace, run.workspaces), trace.sizes, 0))
+        stored, end = progress[run.workspaces], begin
+        if run.stored_bytes:
+            total = run.stored_bytes + (int(stored[begin - 1]) if begin else 0)
+            end = int(np.searchsorted(stored, total)) + 1
+            if end > len(stored) or stored[end - 1] != total:
+                raise _wrong(run, f"its {run.stored_bytes:,} bytes of output are not what the code stores")
+        parts.append(trace.between(begin, end))
         begin = end
     if begin != len(trace.stores):
         message = f"the code goes on with {len(trace.stores) - begin:,} accesses to the arena after its last layer"
         raise InternalError("witness", message)
     return parts
+
+
+def _in(trace: Trace, buffers: Sequence[PlacedBuffer]) -> npt.NDArray[np.bool_]:
+    """bool[accesses], which of them begin in one of these buffers."""
+    inside = np.zeros(len(trace.offsets), np.bool_)
+    for buffer in buffers:
+        inside |= (trace.offsets >= buffer.offset) & (trace.offsets < buffer.offset + buffer.size)
+    return inside
+
+
+def _check_workspaces(run: LayerRun, part: Trace) -> None:
+    """Accesses to workspaces load no byte but what the run has stored there before."""
+    for buffer in run.workspaces:
+        inside = _in(part, (buffer,))
+        own = Trace(part.offsets[inside] - buffer.offset, part.sizes[inside], part.stores[inside])
+        if int((own.offsets + own.sizes).max(initial=0)) > buffer.size:
+            raise _wrong(run, f"an access goes past the end of '{buffer.name}'")
+        stored, stored_at = _by_byte(own, stores=True)
+        loaded, loaded_at = _by_byte(own, stores=False)
+        first = np.full(buffer.size, np.iinfo(np.int64).max, np.int64)
+        np.minimum.at(first, stored, stored_at)
+        early = np.flatnonzero(first[loaded] > loaded_at)
+        if len(early):
+            raise _wrong(run, f"it loads byte {loaded[early[0]]:,} of '{buffer.name}' before it stores it")
 
 
 class _Shadow:
@@ -127,12 +157,16 @@ class _Shadow:
 
     def check(self, run: LayerRun, part: Trace) -> None:
         """Check one run's accesses, and note what it stored."""
+        if run.workspaces:
+            _check_workspaces(run, part)
+            part = part.only(~_in(part, run.workspaces))
         places, times = _by_byte(part, stores=True)
         may_store, marks = run.writes
         self._will_hold[may_store] = marks
         self._check_stores(run, places)
         self._stored_at[places] = times
         needed = self._note_wanted(run)
+        self._take_workspaces(run)
         loaded, times = _by_byte(part, stores=False)
         wanted = self._wanted[loaded]
         found = np.where(self._stored_at[loaded] < times, self._will_hold[loaded], self._holds[loaded])
@@ -144,6 +178,14 @@ class _Shadow:
         self._wanted[needed] = _NOBODY
         self._stored_at[places] = np.iinfo(np.int64).max
         self._will_hold[may_store] = _NOBODY
+
+    def _take_workspaces(self, run: LayerRun) -> None:
+        """What lay there is lost, and nothing that the run reads or writes may."""
+        for buffer in run.workspaces:
+            own = slice(buffer.offset, buffer.offset + buffer.size)
+            if (self._wanted[own] != _NOBODY).any() or (self._will_hold[own] != _NOBODY).any():
+                raise _wrong(run, f"'{buffer.name}' lies over its input or its output")
+            self._holds[own] = _NOBODY
 
     def check_end(self) -> None:
         """What lives to the end is whole: outputs, and inputs that are kept."""

@@ -99,11 +99,11 @@ def _one_pixel(
             lines += _weights(pair, [ws[i] + k for i in pair], WORD if last else 0, n)
         if n == 0:
             lines += [_walk("x0", "X", WORD) if walking else _load("x0", "X", xs[0] + k)]
-            lines += [f"{_extend(x)} {{x}}, {{x0}}, ror #8", f"{_extend(x)} {{x0}}, {{x0}}"]
+            lines += [f"{extension(x)} {{x}}, {{x0}}, ror #8", f"{extension(x)} {{x0}}, {{x0}}"]
         for i in pair:
             low, high = f"w{i - n}", "w"
             if not wide:
-                lines += [f"{_extend(w)} {{w}}, {{{low}}}, ror #8", f"{_extend(w)} {{{low}}}, {{{low}}}"]
+                lines += [f"{extension(w)} {{w}}, {{{low}}}, ror #8", f"{extension(w)} {{{low}}}, {{{low}}}"]
             else:
                 lines += [_load(low, "W", ws[i] + 2 * k), _load(high, "W", ws[i] + 2 * k + WORD)]
             lines += [_products(f"s0_{i}", "x0", low), _products(f"s0_{i}", "x", high)]
@@ -139,12 +139,12 @@ def _several_pixels(
     moved = WORD if walking else 0
     if not wide:
         for n in channels:
-            lines += [f"{_extend(w)} {{v{n}}}, {{w{n}}}, ror #8", f"{_extend(w)} {{w{n}}}, {{w{n}}}"]
+            lines += [f"{extension(w)} {{v{n}}}, {{w{n}}}, ror #8", f"{extension(w)} {{w{n}}}, {{w{n}}}"]
     for m, offset in enumerate(xs):
         own = f"x{m if m < loaded else 0}"
         if m >= loaded:
             lines.append(_load(own, "X", offset + k - moved))
-        lines += [f"{_extend(x)} {{x}}, {{{own}}}, ror #8", f"{_extend(x)} {{{own}}}, {{{own}}}"]
+        lines += [f"{extension(x)} {{x}}, {{{own}}}, ror #8", f"{extension(x)} {{{own}}}, {{{own}}}"]
         for n in channels:
             lines += [_products(f"s{m}_{n}", own, f"w{n}"), _products(f"s{m}_{n}", "x", f"v{n}")]
 
@@ -171,7 +171,8 @@ def _byte(factor: Factor) -> str:
     return "ldrsh" if factor.nbytes > 1 else "ldrsb" if factor.signed else "ldrb"
 
 
-def _extend(factor: Factor) -> str:
+def extension(factor: Factor) -> str:
+    """The instruction that extends two bytes of a word to 16 bits."""
     return "sxtb16" if factor.signed else "uxtb16"
 
 

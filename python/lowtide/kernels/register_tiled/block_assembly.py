@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lowtide.ir import Value
-from lowtide.kernels.register_tiled.assembly import dot_fits, dot_lines, dot_words, ended
-from lowtide.kernels.register_tiled.contraction import Factor
+from lowtide.kernels.register_tiled.assembly import dot_fits, dot_lines, dot_words, ended, extension
 from lowtide.kernels.register_tiled.memory import MOST_OFFSET, WORD, Address, Grid
 from lowtide.kernels.register_tiled.pieces import MOST_MOVED, Whole
 from lowtide.kernels.register_tiled.products import Epilogue, RunProducts, TapProducts
@@ -117,7 +116,7 @@ def _by_rows(lines: list[str], rows: int, below: int, word: str) -> list[str]:
 
 def _taps(products: TapProducts, weights: int) -> list[str]:
     """One row of depthwise windows."""
-    x, w = _extends(products.x), _extends(products.w)
+    x, w = extension(products.x), extension(products.w)
     lines: list[str] = []
     for kx, column in enumerate(products.columns):
         lines.append(f"ldr {{w}}, [{{W}}, #{weights + kx * products.along}]")
@@ -138,10 +137,6 @@ def _taps(products: TapProducts, weights: int) -> list[str]:
                 f"smla{how} {{s{m}_{c}}}, {{{a}}}, {{{b}}}, {{s{m}_{c}}}" for c, (how, a, b) in enumerate(operands)
             ]
     return lines
-
-
-def _extends(factor: Factor) -> str:
-    return "sxtb16" if factor.signed else "uxtb16"
 
 
 def _emit(
@@ -199,13 +194,13 @@ def _requantised(epilogue: Epilogue) -> list[str]:
             if epilogue.how.negative:
                 # twice the sum still has its sign
                 lines.append(f"add {total}, {total}, {{t}}, asr #31")
-            lines += [f"asr {total}, {total}, {{e}}", *_clamped(total, epilogue.how)]
+            lines += [f"asr {total}, {total}, {{e}}", *clamped(total, epilogue.how)]
             lines.append(f"strb {total}, [{{W}}, #{epilogue.outputs.at(m, n).offset}]")
     return lines
 
 
-def _clamped(total: str, how: Requantised) -> list[str]:
-    """Between both bounds: what holds for all bytes is one instruction, any other bound is three."""
+def clamped(total: str, how: Requantised) -> list[str]:
+    """Instructions that put a register between both bounds: one for all that a byte holds, three for other bounds."""
     whole = (-128, 127) if how.low < 0 else (0, 255)
     lines = [f"{_BYTES[whole]} {total}, #8, {total}"]
     if how.low > whole[0]:

@@ -7,6 +7,7 @@ through the layer's description, element by element. Rows of the input may be ri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -37,19 +38,38 @@ _SUMS: Mapping[str, type[SumEmitter]] = {"runs": Runs, "patches": Patches, "dept
 """What adds up a block's products, by `Blocks.kind`."""
 
 
+@dataclass(frozen=True)
+class Tabulated:
+    """What is made of a layer's constants at compile time.
+
+    Attributes:
+        weights: a memref of the weights, as the convolution says that they lie.
+        folded: a memref of what the zero point of the input adds to each channel's sum, for each class of rows in turn
+            (see `fold` and `Blocks.row_classes`); None without one.
+        words: see `WideEmitter`.
+        records: of `tables.tables_of`.
+        starts: of it, too.
+        pads: a memref of zero points of the input (see `Blocks.pad_bytes`); None without one.
+        known: the weights that each caller of the code has, where they are in groups.
+        transformed: a memref of what `winograd.tiles.transformed` gives; None where that is not wanted.
+    """
+
+    weights: Value
+    folded: Value | None
+    words: Mapping[int, Value]
+    records: Records | None = None
+    starts: Value | None = None
+    pads: Value | None = None
+    known: Sequence[npt.NDArray[np.integer]] = ()
+    transformed: Value | None = None
+
+
 class RegisterTiledEmitter(PixelTraversal):
     """Emits one layer's loops at the current insertion point.
 
     Args:
         found, body, arguments, how: as for `PixelTraversal`.
-        weights: a memref of the weights, as `found` says that they lie.
-        known: the weights that each caller of the code has, where they are in groups.
-        words: see `WideEmitter`.
-        records: of `tables.tables_of`.
-        starts: of it, too.
-        pads: a memref of zero points of the input (see `Blocks.pad_bytes`); None without one.
-        folded: a memref of what the zero point of the input adds to each channel's sum, for each class of rows in turn
-            (see `fold` and `Blocks.row_classes`); None without one.
+        given: the rest.
     """
 
     def __init__(
@@ -58,21 +78,15 @@ class RegisterTiledEmitter(PixelTraversal):
         body: LayerBody,
         arguments: Sequence[Value],
         how: How,
-        *,
-        weights: Value,
-        folded: Value | None,
-        words: Mapping[int, Value],
-        records: Records | None = None,
-        starts: Value | None = None,
-        pads: Value | None = None,
-        known: Sequence[npt.NDArray[np.integer]] = (),
+        given: Tabulated,
     ) -> None:
         super().__init__(found, body, arguments, how)
-        self._weights = weights
-        self._folded = folded
-        self._pads = pads
-        self.words = words
-        self._known = known
+        self._weights = given.weights
+        self._folded = given.folded
+        self._pads = given.pads
+        self.words = given.words
+        self._known = given.known
+        records, starts = given.records, given.starts
         self._late_bias = None if records is None and starts is None else late_bias(body, found)
         # whether the sums of the current block start from it
         self._has_bias = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from lowtide.kernels.microkernels import MICROKERNELS, PLAIN, microkernel_for
 from lowtide.kernels.register_tiled.accumulated import AccumulatedEmitter, is_accumulated
 from lowtide.kernels.register_tiled.blocks import Blocks
 from lowtide.kernels.register_tiled.contraction import Contraction
-from lowtide.kernels.register_tiled.emitter import RegisterTiledEmitter, is_register_tiled
+from lowtide.kernels.register_tiled.emitter import RegisterTiledEmitter, Tabulated, is_register_tiled
 from lowtide.kernels.register_tiled.recognise import contraction_of
 from lowtide.kernels.register_tiled.records import Records
 from lowtide.kernels.register_tiled.requantised import RECORD
@@ -72,11 +73,7 @@ class RegisterTiled(Kernel):
         rescale, records = scales_of(body.result), made.get("records")
         starts = records is not None and has_starts(body, found)
         complete = all((numbers.reshape(-1, RECORD)[:, -1] != UNKNOWN).all() for numbers in values.get("records", ()))
-        RegisterTiledEmitter(
-            found,
-            body,
-            arguments,
-            how,
+        given = Tabulated(
             weights=next((made[what] for what in WEIGHTS if what in made), arguments[found.w.argument]),
             folded=made.get("folded"),
             records=None if records is None or rescale is None else Records(records, rescale[0], starts, complete),
@@ -84,7 +81,12 @@ class RegisterTiled(Kernel):
             pads=made.get("pads"),
             words={item.argument: value for item, value in pairs if item.what == "shifts"},
             known=values.get("groups", ()),
-        ).emit()
+            transformed=made.get("winograd"),
+        )
+        self.emitter(found, body, arguments, how, given).emit()
+
+    emitter: ClassVar[type[RegisterTiledEmitter]] = RegisterTiledEmitter
+    """What emits a layer."""
 
     def derived(self, body: LayerBody, microkernels: str) -> tuple[Derived, ...]:
         """The weights in the microkernel's order, what the input's zero point adds, and shifts as words."""
@@ -104,7 +106,7 @@ class RegisterTiled(Kernel):
         if blocks.microkernel.tables:
             made += tables_of(body, blocks)
             if blocks.pad_bytes:
-                made.append(Derived("pads", (found.w.argument,), partial(_pads, found, blocks.pad_bytes)))
+                made.append(Derived("pads", (found.w.argument,), partial(pads_of, found, blocks.pad_bytes)))
         if blocks.microkernel.across:
             made += [Derived("shifts", (argument,), as_words) for argument in sorted({*shift_arguments(body.result)})]
         return tuple(made)
@@ -126,8 +128,8 @@ class RegisterTiled(Kernel):
         return profile_of(body, argument, input_bytes, output_bytes, orders)
 
 
-def _pads(found: Contraction, count: int, weights: Numbers) -> npt.NDArray[np.int8]:
-    """So many zero points of the input, whatever the weights are."""
+def pads_of(found: Contraction, count: int, weights: Numbers) -> npt.NDArray[np.int8]:
+    """As many zero points of the input, whatever the weights are."""
     del weights
     return np.full(count, found.x.zero & 0xFF, np.uint8).view(np.int8)
 

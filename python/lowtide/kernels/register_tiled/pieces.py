@@ -45,6 +45,31 @@ def assembled(lines: Sequence[str], sums: Sums, words: Sequence[str], x: Value, 
     return [made[m * channels : (m + 1) * channels] for m in range(len(sums))]
 
 
+def framed(lines: Sequence[str], changed: Mapping[str, Value], words: Sequence[str], slots: Sequence[str]) -> None:
+    """One piece of assembly that gives nothing back and has a part of the stack.
+
+    Where its registers are one more than there are, the frame's pointer waits on the stack meanwhile.
+
+    Args:
+        lines: instructions, in which names in braces are registers and `slot(name)` is a word's place on the stack.
+        changed: the registers that hold addresses at first.
+        words: those that are only written; the last may be the frame's pointer.
+        slots: names of words on the stack.
+    """
+    borrows = len(changed) + len(words) > REGISTERS
+    places = [*slots, *(["frame"] if borrows else [])]
+    nbytes = WORD * len(places)
+    # any register: the bound of the stack (`codegen.frames`) knows stores that open it
+    opened = [f"str {{{next(iter(changed))}}}, [sp, #{-nbytes}]!"]
+    if borrows:
+        *words, last = words
+        lines = [f"str {_FRAME}, [sp, #slot(frame)]", *(line.replace(f"{{{last}}}", _FRAME) for line in lines)]
+        lines.append(f"ldr {_FRAME}, [sp, #slot(frame)]")
+    whole = [*opened, *lines, f"add sp, sp, #{nbytes}"]
+    whole = [_SLOT.sub(lambda found: str(WORD * places.index(found[1])), line) for line in whole]
+    _emitted(whole, {name: _word(value) for name, value in changed.items()}, words, {})
+
+
 @dataclass(frozen=True)
 class Whole:
     """A piece that computes blocks of channels from their addresses alone, which wait on the stack for their turn.
@@ -106,7 +131,7 @@ class Whole:
             if name == "zero":
                 lines.append(f"mov {register}, #0")
             if name == "last":
-                lines += _moved(registers[name], self.blocks * self.steps[1])
+                lines += moved(registers[name], self.blocks * self.steps[1])
             lines.append(f"str {register}, [sp, #{WORD * number}]")
         lines += self._turn(starts, products, weights, end)
         lines += [f"ldr {_FRAME}, [sp, #slot(frame)]"] if borrows else []
@@ -128,9 +153,9 @@ class Whole:
         return [
             f"3: @ {self.blocks} turns",
             *("ldr {X}, [sp, #slot(row0)]", "ldr {W}, [sp, #slot(weights)]", load, *starts, *products),
-            *(*_moved("W", weights), "str {W}, [sp, #slot(weights)]", *behind),
-            *(*_moved("X", self.steps[0]), "str {X}, [sp, #slot(records)]"),
-            *(*_moved("W", self.steps[1]), "str {W}, [sp, #slot(outputs)]"),
+            *(*moved("W", weights), "str {W}, [sp, #slot(weights)]", *behind),
+            *(*moved("X", self.steps[0]), "str {X}, [sp, #slot(records)]"),
+            *(*moved("W", self.steps[1]), "str {W}, [sp, #slot(outputs)]"),
             *(f"ldr {{{word}}}, [sp, #slot(last)]", f"cmp {{W}}, {{{word}}}", "bne.w 3b"),
         ]
 
@@ -139,8 +164,8 @@ def _braced(register: str) -> str:
     return register if register == _FRAME else f"{{{register}}}"
 
 
-def _moved(register: str, more: int) -> list[str]:
-    """Add a constant to a register: the bits that an instruction takes as they are, and those above."""
+def moved(register: str, more: int) -> list[str]:
+    """Instructions that add a constant to a register: the bits that one takes as they are, and those above."""
     name, low, high = "add" if more > 0 else "sub", abs(more) & MOST_OFFSET, abs(more) & ~MOST_OFFSET
     return [f"{name} {{{register}}}, {{{register}}}, #{part}" for part in (low, high) if part]
 
