@@ -145,9 +145,13 @@ def _rounded_shift(x: Value, left: Value, *how: Value) -> Value:
     return arith.trunci(x.type, arith.shrsi(arith.addi(wide, half), right))
 
 
+def _both_alone(a: Value, b: Value) -> Value:
+    return _both(a, b, word(0))
+
+
 _MEANINGS: dict[str, Callable[..., Value]] = {
     "smlad": _both,
-    "smuad": lambda a, b: _both(a, b, word(0)),
+    "smuad": _both_alone,
     "smlabb": _product(0, 0),
     "smlatt": _product(1, 1),
     "smlabt": _product(0, 1),

@@ -18,9 +18,9 @@ from lowtide.limits import MOST_MEMORY, check_number
 from lowtide.lower import Lowered, Opened, identifier, lower, open_model
 from lowtide.output import MEMORY_MAP, REPORT, check_replaceable, replaced, write_file
 from lowtide.placement import step_names
-from lowtide.plan.flash import prepacked_layers
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective
 from lowtide.plan.planners import Cut, Planner
+from lowtide.plan.primitives import Chooser
 from lowtide.plan.untiled import Untiled
 from lowtide.plan.watch import Watch, unwatched
 from lowtide.report.memory_map import memory_map_svg
@@ -159,16 +159,16 @@ class _Built:
     report: Report
 
     @property
-    def prepacked(self) -> tuple[int, ...]:
-        """The layers whose weights take flash for speed."""
+    def picks(self) -> tuple[tuple[str, int], ...]:
+        """The primitives that flash is paid for, each with the number of its layer."""
         plan = self.lowered.plan
-        return () if plan is None else tuple(number for _, numbers in plan.kernels for number in numbers)
+        return () if plan is None else tuple((name, number) for name, numbers in plan.kernels for number in numbers)
 
     @property
-    def prepacked_bytes(self) -> int:
-        """What those layers take more than they must."""
-        counts = [self.lowered.graph.layers[number - 1].layer_counts for number in self.prepacked]
-        return sum(one.prepacked_bytes for one in counts if one is not None)
+    def paid_bytes(self) -> int:
+        """Flash that those layers take more than they must."""
+        layers = self.lowered.graph.layers
+        return sum(layers[number - 1].primitive(name).flash_bytes for name, number in self.picks)
 
 
 def _built(job: _Job, opened: Opened, ram: int | None, stages: Stages, spare_flash: int = 0) -> _Built:
@@ -238,9 +238,9 @@ def _within_flash(job: _Job, opened: Opened, limits: Limits, stages: Stages) -> 
     built = _built(job, opened, limits.ram, stages, spare)
     if limits.hold(built.report):
         return _faster(job, opened, built, limits, stages)
-    while built.prepacked and not limits.hold(built.report):
+    while built.picks and not limits.hold(built.report):
         # at least the least of what was chosen must go; where RAM is short, all of it: its code needs more stack
-        fewer = min(spare - limits.over(built.report), built.prepacked_bytes - 1)
+        fewer = min(spare - limits.over(built.report), built.paid_bytes - 1)
         spare = fewer if limits.over(built.report) > 0 else 0
         built = _built(job, opened, limits.ram, stages, max(0, spare))
     return built
@@ -249,15 +249,17 @@ def _within_flash(job: _Job, opened: Opened, limits: Limits, stages: Stages) -> 
 def _faster(job: _Job, opened: Opened, built: _Built, limits: Limits, stages: Stages) -> _Built:
     """The same plan with more such kernels, where the code turned out to leave flash for them."""
     plan, found = built.lowered.plan, built.lowered.found
+    found = replace(found, plan=replace(found.plan, kernels=()))
     budget = None if plan is None else plan.budget or None
-    spare = built.prepacked_bytes - limits.over(built.report)
-    while spare > built.prepacked_bytes:
-        if prepacked_layers(found.ordered, found.plan, cost_model(job.target), spare) == built.prepacked:
+    spare = built.paid_bytes - limits.over(built.report)
+    while spare > built.paid_bytes:
+        chooser = Chooser(cost_model(job.target), spare, job.target.buffer_alignment, job.keep_input)
+        if plan is None or chooser.choose(found.ordered, found.plan, budget or 0).kernels == plan.kernels:
             break
         faster = _compiled(job, opened, stages, budget, spare, partial(_found_before, found))
         if limits.hold(faster.report):
             return faster
-        spare = min(spare - max(1, limits.over(faster.report)), faster.prepacked_bytes - 1)
+        spare = min(spare - max(1, limits.over(faster.report)), faster.paid_bytes - 1)
     return built
 
 

@@ -26,17 +26,17 @@ from lowtide.importer import ImportedModel
 from lowtide.importer.tflite import NO_SHAPES, explain_refusal
 from lowtide.importer.tflite.given_shapes import Shapes
 from lowtide.ir import Module, Operation, StringAttr, bytecode_of, declarations_of, i64_array, parse_module, text_of
-from lowtide.kernels.library import GENERAL, PREPACKED
+from lowtide.kernels.library import GENERAL
 from lowtide.kernels.microkernels import PLAIN, note_microkernels
 from lowtide.limits import check_arena
 from lowtide.network import IoTensor, Network, Slot, State, Stream
 from lowtide.normalise.outline import COPIED, outline_once
 from lowtide.normalise.stream import STREAMED
 from lowtide.placement import LayerAccess, PlacedBuffer
-from lowtide.plan.flash import prepacked_layers
 from lowtide.plan.loop_cost import by_time, part_of_time
 from lowtide.plan.plan import DEFAULT_OBJECTIVE, Objective, Plan, check_objective
 from lowtide.plan.planners import Planner, planner_for
+from lowtide.plan.primitives import Chooser
 from lowtide.plan.untiled import Untiled
 from lowtide.plan.watch import unwatched
 from lowtide.script.emit import script_for
@@ -216,7 +216,8 @@ def lower(
     check_objective(objective)
     model_of_cost, wanted = cost_model(target), objective if plan is None else "untiled"
     loop_cost, allowance = by_time(model_of_cost), part_of_time(model_of_cost)
-    search = planner or planner_for(wanted, arena_limit, loop_cost, allowance)
+    chooser = Chooser(model_of_cost, spare_flash, target.buffer_alignment, keep_input) if spare_flash > 0 else None
+    search = planner or planner_for(wanted, arena_limit, loop_cost, allowance, chooser)
     # the planners that go by a cost need to know what the kernels do
     counted: Counted | None = "rows" if planner is None and wanted == "free" else None
     if layer_counts or (planner is None and wanted == "fit") or spare_flash > 0:
@@ -234,9 +235,11 @@ def lower(
         decided = replace(_budgeted(found.plan, arena_limit), streamed=tuple(streamed))
         if plan is None:
             check_arena(decided.arena_bytes or 0)
-        if spare_flash:
-            numbers = prepacked_layers(found.ordered, decided, model_of_cost, spare_flash)
-            decided = replace(decided, kernels=((PREPACKED, numbers),) if numbers else ())
+        if chooser is not None and plan is None and not decided.kernels:
+            # no memory is paid for speed where none was asked for
+            most = arena_limit if objective == "fit" and arena_limit is not None else 0
+            chosen = chooser.choose(found.ordered, decided, most)
+            decided = replace(decided, kernels=chosen.kernels, arena_bytes=chosen.arena_bytes)
         script = script_for(decided) if plan is None else _read_script(plan)
     with stages.stage("transform"):
         if plan is None:

@@ -183,16 +183,31 @@ def _stacked() -> Chain:
     return net.conv(20, (3, 3)).conv(64, (3, 3), 2).conv(64, (3, 3)).conv(64, (1, 1)).pool("AVERAGE", 5, 5)
 
 
+def _squared() -> Chain:
+    net = Chain((1, 14, 14, 8)).conv(16, (3, 3)).conv(16, (3, 3)).conv(24, (3, 3), 1, _VALID).conv(32, (3, 3))
+    net.conv(32, (3, 3)).conv(12, (3, 3), 2).conv(64, (3, 3)).conv(40, (3, 3)).conv(52, (3, 3), 1, _VALID)
+    return net.pool("AVERAGE", 2, 2).dense(10)
+
+
 _MAKERS = (_pointwise, _windowed, _deep, _narrow, _image, _speech, _multiplied, _spotted, _stacked)
-NETWORKS = {maker.__name__.removeprefix("_"): maker for maker in _MAKERS}
+_FOR_PRIMITIVES = (*_MAKERS, _squared)
+NETWORKS = {maker.__name__.removeprefix("_"): maker for maker in _FOR_PRIMITIVES}
 """The functions that make the networks, by name."""
 
 _FUSED: tuple[tuple[str, Objective], ...] = (
     *((name, "free") for name in ("image", "speech", "deep", "spotted", "windowed")),
     *((name, "ram") for name in ("image", "narrow", "speech", "stacked")),
 )
-CASES: tuple[tuple[str, Objective], ...] = (*((name, "untiled") for name in NETWORKS), *_FUSED)
+CASES: tuple[tuple[str, Objective], ...] = (
+    *((maker.__name__.removeprefix("_"), "untiled") for maker in _MAKERS),
+    *_FUSED,
+)
 """What is measured: which network, and how it is planned."""
+PAID = (
+    *((name, "prepacked_i16") for name in ("pointwise", "windowed", "image", "stacked", "squared")),
+    *((name, "winograd") for name in ("windowed", "image", "stacked", "squared")),
+)
+"""What is measured beside, of cores that have such primitives: a network, and what is picked wherever it can be."""
 
 
 def save(name: str, folder: Path) -> Path:

@@ -28,7 +28,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _measure(arguments: Namespace, listen: Callable[[str], None]) -> Callable[[Console], None]:
-    from lowtide.bench._sample_nets import CASES, save
+    from lowtide.bench._sample_nets import CASES, PAID, save
     from lowtide.bench._samples import samples_of
     from lowtide.codegen.iree import scratch_directory
     from lowtide.cost.data import SUFFIX, calibrated, to_text
@@ -43,6 +43,9 @@ def _measure(arguments: Namespace, listen: Callable[[str], None]) -> Callable[[C
             for name, objective in CASES:
                 listen(f"{name}, {objective}, on {target.name}")
                 samples += samples_of(save(name, scratch), target, objective)
+            for name, primitive in PAID:
+                listen(f"{name}, {primitive}, on {target.name}")
+                samples += samples_of(save(name, scratch), target, "untiled", primitive)
         found = calibrated(target.name, samples)
         path = arguments.out / f"{target.name}{SUFFIX}"
         write_file(path, to_text(found), "bench")

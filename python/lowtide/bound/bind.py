@@ -36,6 +36,7 @@ from lowtide.ir import (
 from lowtide.kernels.kernel import Workspace
 from lowtide.kernels.library import kernel_for, kernel_for_part, kernel_name
 from lowtide.kernels.microkernels import PLAIN
+from lowtide.kernels.operation_counts import Paid
 from lowtide.normalise.analysis import defining, element_dtype, operands_of
 from lowtide.normalise.form import body_of, destination_of, inputs_of, is_copied
 from lowtide.normalise.outline import remap
@@ -186,6 +187,8 @@ class Binder:
         self.microkernels = microkernels
         self.layer_counts: dict[tuple[BoundLayer, Counted, str | None], LayerCounts] = {}
         """What their kernels do, the picked one where one was, of those of which that was asked."""
+        self.paid: dict[BoundLayer, tuple[Paid, ...]] = {}
+        """The kernels that a plan may pay flash for, of layers of which that was asked."""
         self._bound: dict[str, BoundLayer] = {}
         self._kinds: dict[str, int] = {}
         self._module: Module | None = None

@@ -13,13 +13,15 @@ from lowtide.bound.loop_nest import LoopNest
 from lowtide.cost.operation_counts import NO_COUNTS, Counted, LayerCounts
 from lowtide.dtypes import DTYPE_BYTES
 from lowtide.graph.fusion import Axis, Fusion
-from lowtide.graph.graph import Graph, Layer, Overlap, Tensor
+from lowtide.graph.graph import Graph, Layer, Overlap, Primitive, Tensor
 from lowtide.graph.nest import Shape
 from lowtide.graph.program import DIRECTIONS, RowAccess
 from lowtide.ir import ArrayAttr, Block, BlockArgument, IntegerAttr, Module, Operation, RankedTensorType, Value
 from lowtide.kernels.constants import interval_of
+from lowtide.kernels.intervals import Interval
+from lowtide.kernels.library import KERNELS
 from lowtide.kernels.microkernels import microkernels_of
-from lowtide.kernels.operation_counts import layer_counts_of
+from lowtide.kernels.operation_counts import layer_counts_of, paid_kernels
 from lowtide.limits import check_tensor
 from lowtide.normalise.analysis import Role, bytes_of, defining, element_dtype, role_of
 from lowtide.normalise.form import (
@@ -174,7 +176,8 @@ class _Reader:
         overlaps: tuple[Overlap, ...] = ()
         access = channels = RowAccess()
         destination, result = operands[-1], op.results[0]
-        if destination in self._buffers:  # another part of a tensor that an earlier layer began
+        begun = destination in self._buffers
+        if begun:  # another part of a tensor that an earlier layer began
             index = self._buffers[result] = self._buffers[destination]
             self._use(index, step)
         else:
@@ -207,6 +210,7 @@ class _Reader:
                 if channels.accumulates is None
                 else bound.accumulator(kernel, list(read), "channels"),
                 layer_counts=self._layer_counts_of(bound, operands, kernel),
+                primitives=self._primitives_of(bound, operands, kernel, begun=begun),
                 workspaces=bound.workspaces(kernel),
                 part=number_in(op, PART),
                 stored_bytes=math.prod(_stored(bound)) * element,
@@ -214,6 +218,27 @@ class _Reader:
                 if copy is None or copy.argument not in read
                 else (read[copy.argument], copy.source * element, copy.target * element, copy.count * element),
             )
+        )
+
+    def _primitives_of(
+        self, bound: BoundLayer, operands: list[Value], kernel: str | None, *, begun: bool
+    ) -> tuple[Primitive, ...]:
+        """Those that a plan may pick for a layer for which no script has picked one."""
+        counts = self._layer_counts_of(bound, operands, kernel)
+        if self._layer_counts != "all" or kernel is not None or counts is None or isinstance(bound.body, LoopNest):
+            return ()
+        if bound not in self._binder.paid:
+            fixed, constants = _constants(operands)
+            self._binder.paid[bound] = tuple(paid_kernels(bound.body, bound.microkernels, constants, fixed))
+        return tuple(
+            Primitive(
+                paid.kernel,
+                replace(counts, whole=paid.work, at_once=KERNELS[paid.kernel].at_once),
+                paid.flash_bytes,
+                () if begun else self._overlaps(bound, paid.kernel, operands),
+                bound.workspaces(paid.kernel),
+            )
+            for paid in self._binder.paid[bound]
         )
 
     def _overlaps(self, bound: BoundLayer, kernel: str | None, operands: list[Value]) -> tuple[Overlap, ...]:
@@ -239,13 +264,18 @@ class _Reader:
         # counting emits the kernel's loops, which takes longer than all else: equal layers are counted once
         key = bound, wanted, kernel
         if key not in self._binder.layer_counts:
-            fixed = {number: value for number, value in enumerate(operands[:-1]) if _is_weight(value)}
-            known = {number: interval_of(value) for number, value in fixed.items()}
-            constants = {number: interval for number, interval in known.items() if interval is not None}
+            fixed, constants = _constants(operands)
             self._binder.layer_counts[key] = layer_counts_of(
                 bound.body, bound.microkernels, constants, fixed, wanted, kernel
             )
         return self._binder.layer_counts[key]
+
+
+def _constants(operands: list[Value]) -> tuple[dict[int, Value], dict[int, Interval]]:
+    """A layer's arguments that are constants, and between which values those lie that are known."""
+    fixed = {number: value for number, value in enumerate(operands[:-1]) if _is_weight(value)}
+    known = {number: interval_of(value) for number, value in fixed.items()}
+    return fixed, {number: interval for number, interval in known.items() if interval is not None}
 
 
 def _stored(bound: BoundLayer) -> Shape:

@@ -77,16 +77,15 @@ class LayerCounts:
         pixels: its own kernel in a loop by columns; None where that was not asked for.
         general: the general kernel, which goes by channels.
         summed: its own kernel that takes its input by rows, where it can.
-        prepacked: as `whole`, with weights of 16 bits; None where nothing is gained, or that was not asked for.
-        prepacked_bytes: flash that those take more.
+        at_once: rows of its output that its own kernel makes together, where there are as many: a call that makes
+            fewer takes as long.
     """
 
     whole: Work
     pixels: Work | None
     general: Work
     summed: Work | None = None
-    prepacked: Work | None = None
-    prepacked_bytes: int = 0
+    at_once: int = 1
 
 
 NO_COUNTS = LayerCounts(Work(), Work(), Work())

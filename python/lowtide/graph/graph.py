@@ -92,6 +92,24 @@ class Accumulator:
 
 
 @dataclass(frozen=True)
+class Primitive:
+    """A kernel that a plan may pick for a layer, at a price.
+
+    Attributes:
+        kernel: its name.
+        layer_counts: what the layer's kernels do then.
+        flash_bytes: more than the layer's own kernel takes.
+        overlaps, workspaces: as a layer's.
+    """
+
+    kernel: str
+    layer_counts: LayerCounts
+    flash_bytes: int
+    overlaps: tuple[Overlap, ...]
+    workspaces: tuple[tuple[tuple[int, ...], DType], ...]
+
+
+@dataclass(frozen=True)
 class Layer:
     """One layer: what one call computes.
 
@@ -115,6 +133,7 @@ class Layer:
         layer_counts: what its kernels do; None where that was not asked for.
         stored_bytes: what it writes, each byte once: a part of the tensor where that is a concat.
         workspaces: shape and type of the elements of each buffer that its code needs for itself.
+        primitives: the kernels that may be picked for it; none where that was not asked for.
         copy: where it only moves bytes: the tensor they are of, the first of them there and in its output, their count.
     """
 
@@ -136,6 +155,11 @@ class Layer:
     stored_bytes: int = 0
     copy: tuple[int, int, int, int] | None = None
     workspaces: tuple[tuple[tuple[int, ...], DType], ...] = ()
+    primitives: tuple[Primitive, ...] = ()
+
+    def primitive(self, kernel: str) -> Primitive:
+        """The one of that name."""
+        return next(primitive for primitive in self.primitives if primitive.kernel == kernel)
 
     @property
     def is_source(self) -> bool:
@@ -167,6 +191,19 @@ class Graph:
     outputs: tuple[int, ...]
     states: tuple[tuple[int, int], ...] = ()
     row_overlap: bool = False
+
+    def with_kernels(self, kernels: Mapping[int, str]) -> Graph:
+        """The same network with primitives picked for layers, by their numbers from 1."""
+        layers = list(self.layers)
+        for number, kernel in kernels.items():
+            own = layers[number - 1].primitive(kernel)
+            layers[number - 1] = replace(
+                layers[number - 1],
+                overlaps=own.overlaps,
+                workspaces=own.workspaces,
+                layer_counts=own.layer_counts,
+            )
+        return replace(self, layers=tuple(layers))
 
     def reordered(self, order: Sequence[int]) -> Graph:
         """The same network in another order.

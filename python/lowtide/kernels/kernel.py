@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from lowtide.dtypes import DType
 from lowtide.graph.nest import LayerBody, Shape
@@ -41,6 +41,11 @@ class Derived:
 
 class Kernel(ABC):
     """One way to compute a layer."""
+
+    weights: ClassVar[str | None] = None
+    """The derived constant that takes the place of a layer's weights, for a kernel that a plan may pay flash for."""
+    at_once: ClassVar[int] = 1
+    """Rows of the output that it makes together."""
 
     @abstractmethod
     def accepts(self, body: LayerBody) -> bool:

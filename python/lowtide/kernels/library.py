@@ -8,21 +8,24 @@ from lowtide.kernels.general import General
 from lowtide.kernels.kernel import Kernel
 from lowtide.kernels.mapped import Maps
 from lowtide.kernels.pooled import Pools
-from lowtide.kernels.register_tiled.kernel import RegisterTiled
+from lowtide.kernels.register_tiled.kernel import Prepacked, RegisterTiled
 from lowtide.kernels.winograd.kernel import Winograd
 
 GENERAL = "general"
 """The kernel that accepts every layer, and goes in an order that every arena allows."""
 PREPACKED = "prepacked_i16"
-"""The kernel that takes flash for speed."""
 KERNELS: dict[str, Kernel] = {
     "register_tiled": RegisterTiled(),
-    PREPACKED: RegisterTiled(wide=True),
+    PREPACKED: Prepacked(wide=True),
     "winograd": Winograd(),
     "map": Maps(),
     "pool": Pools(),
     GENERAL: General(),
 }
+
+
+PRIMITIVES = tuple(name for name, kernel in KERNELS.items() if kernel.weights is not None)
+"""The kernels that a plan may pay flash, or a workspace, for."""
 
 
 def kernel_for(body: LayerBody, picked: str | None = None) -> Kernel:

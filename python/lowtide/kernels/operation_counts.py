@@ -5,9 +5,8 @@ Counts and code come from the same emitter, so they cannot disagree.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -31,7 +30,7 @@ from lowtide.ir import (
 from lowtide.kernels.constants import Numbers, type_of
 from lowtide.kernels.intervals import Interval
 from lowtide.kernels.kernel import Workspace
-from lowtide.kernels.library import GENERAL, KERNELS, PREPACKED, kernel_for_part, kernel_name
+from lowtide.kernels.library import GENERAL, KERNELS, PRIMITIVES, kernel_for_part, kernel_name
 from lowtide.kernels.loops import How, Part
 from lowtide.kernels.tally import Tally
 from lowtide.kernels.values import index_constant
@@ -74,19 +73,40 @@ def layer_counts_of(
         ranges = {dimension: body.result.shape[dimension] for dimension in cut}
         pixels = _counted(body, name, how, fixed, ranges)
         pixels = replace(pixels, form=pixels.form + BY_PIXELS)
-    layer_counts = LayerCounts(_counted(body, name, how, fixed), pixels, general, summed)
-    nbytes = 0 if wanted == "rows" else _prepacked_bytes(body, microkernels, fixed)
-    if not nbytes:
-        return layer_counts
-    return replace(layer_counts, prepacked=_counted(body, PREPACKED, how, fixed), prepacked_bytes=nbytes)
+    return LayerCounts(_counted(body, name, how, fixed), pixels, general, summed, KERNELS[name].at_once)
 
 
-def _prepacked_bytes(body: LayerBody, microkernels: str, fixed: Collection[int]) -> int:
-    """Flash that weights of 16 bits take more, in bytes; 0 where the core gains nothing, or they are no constant."""
-    kernel = KERNELS[PREPACKED]
-    wanted = kernel.derived(body, microkernels) if kernel.accepts(body) else ()
-    found = [item for item in wanted if item.what == "prepacked_i16" and item.argument in fixed]
-    return sum(math.prod(RankedTensorType(body.arguments[item.argument]).shape) for item in found)
+@dataclass(frozen=True)
+class Paid:
+    """What a kernel that a plan may pay for takes.
+
+    Attributes:
+        kernel: its name.
+        work: for the whole layer.
+        flash_bytes: more than the layer's own kernel.
+    """
+
+    kernel: str
+    work: Work
+    flash_bytes: int
+
+
+def paid_kernels(
+    body: LayerBody, microkernels: str, constants: Mapping[int, Interval], fixed: Collection[int]
+) -> Iterator[Paid]:
+    """The kernels that take flash for speed on this core, where the weights are constants.
+
+    Args:
+        body, microkernels, constants, fixed: as for `layer_counts_of`.
+    """
+    how = How(microkernels, constants=constants)
+    for name in PRIMITIVES:
+        kernel = KERNELS[name]
+        wanted = kernel.derived(body, microkernels) if kernel.accepts(body) else ()
+        for item in wanted:
+            if item.what == kernel.weights and item.argument in fixed:
+                plain = _zeros(body.arguments[item.argument])
+                yield Paid(name, _counted(body, name, how, fixed), item.make(plain).nbytes - plain.nbytes)
 
 
 def _summed(body: LayerBody, how: How, fixed: Collection[int], picked: str | None) -> Work | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from lowtide.cost.operation_counts import SUMS, ExecutedCounts, LayerCounts
 from lowtide.errors import InternalError
 from lowtide.graph.fusion import Fusion
@@ -38,10 +40,19 @@ def loop_executed_counts(graph: Graph, fusion: Fusion) -> list[ExecutedCounts]:
     """The executed counts of the layers of one loop."""
     layers = graph.layers[fusion.first - 1 : fusion.last]
     schedule = schedule_of(graph, fusion)
-    made = [schedule.rows.rows_made(stage) for stage in range(len(layers))]
+    made = [_rows_made(layer, schedule, stage) for stage, layer in enumerate(layers)]
     turns = schedule.rows.stop - schedule.rows.start
     turns *= 1 if schedule.columns is None else schedule.columns.stop - schedule.columns.start
     return [_share(layer, fusion, schedule, number, made[number], turns) for number, layer in enumerate(layers)]
+
+
+def _rows_made(layer: Layer, schedule: LoopSchedule, stage: int) -> int:
+    """The rows that the layer's calls make; those that a kernel makes together count even where they are not wanted."""
+    at_once = 1 if layer.layer_counts is None else layer.layer_counts.at_once
+    if at_once == 1 or schedule.columns is not None or schedule.stages[stage].accumulates:
+        return schedule.rows.rows_made(stage)
+    begins, ends = schedule.rows.bounds(stage)
+    return int((-(-np.maximum(ends - begins, 0) // at_once) * at_once).sum())
 
 
 def _share(layer: Layer, fusion: Fusion, schedule: LoopSchedule, number: int, rows: int, turns: int) -> ExecutedCounts:

@@ -10,15 +10,21 @@ from typing import Protocol
 from lowtide.alloc import solve
 from lowtide.errors import UsageError
 from lowtide.graph.graph import Graph
+from lowtide.graph.stages import UnschedulableError
 from lowtide.plan.fuse import fused_front, fused_search
 from lowtide.plan.loop_cost import Allowance, LoopCost, any_cost, by_macs
 from lowtide.plan.loop_order import loop_order
 from lowtide.plan.memory import problem_of
 from lowtide.plan.modes import CHANNELS, PATCHES, PIXELS, ROWS, Mode
 from lowtide.plan.plan import Objective, Plan
+from lowtide.plan.primitives import Chooser
 from lowtide.plan.untiled import Untiled, plan_untiled
 from lowtide.plan.watch import Watch, unwatched
 
+MOST_PRICED = 8
+"""Plans within the limit of `fit` that are priced with primitives, from the one whose loops cost least."""
+ROWS_AT_ONCE = (1, 2, 4)
+"""How many times as many rows an iteration are tried for them."""
 Cut = Callable[[tuple[int, ...]], Graph]
 """The graph in the model's order, with these parts of concats copied."""
 
@@ -142,22 +148,67 @@ def plan_fit(
     watch: Watch = unwatched,
     arena_limit: int,
     loop_cost: LoopCost = by_macs,
+    chooser: Chooser | None = None,
 ) -> Untiled:
     """Least cost within a number of bytes; the least bytes where nothing stays within it.
+
+    With a chooser of primitives the plans that stay within it are priced by the best primitives that their memory
+    leaves: a plan whose loops cost more, but leave room for workspaces, may be the faster one.
 
     Args:
         cut, alignment, keep_input, watch: as for `plan_fused`.
         arena_limit: of the arena, in bytes.
         loop_cost: what loops cost.
+        chooser: of primitives; None where layers keep their own kernels.
     """
     tried: list[Costed] = []
+    fitting: list[Untiled] = []
     for costed in _candidates(cut, alignment, keep_input, watch, loop_cost):
         tried.append(costed)
         if costed.arena_bytes <= arena_limit:
-            break
+            fitting.append(costed.found)
+            if chooser is None or len(fitting) == MOST_PRICED:
+                break
     found = min(tried, key=lambda costed: (costed.arena_bytes, costed.cost)).found
+    if fitting and chooser is None:
+        found = fitting[0]
+    elif fitting and chooser is not None:
+        found = _fastest(fitting, alignment, keep_input, arena_limit, chooser)
     ending = tried[-1].found.plan.search
     return replace(found, plan=replace(found.plan, objective="fit", search=ending))
+
+
+def _fastest(plans: Sequence[Untiled], alignment: int, keep_input: bool, arena_limit: int, chooser: Chooser) -> Untiled:
+    """The plan that takes the least time with the best primitives for it, which it has then.
+
+    Some primitives make several rows at once: each plan is tried with its loops making as many, too.
+    """
+    best: tuple[float, Untiled] | None = None
+    for found in plans:
+        for rows in ROWS_AT_ONCE:
+            plan = _by_more_rows(found.plan, rows)
+            if plan is not found.plan:
+                try:
+                    plan = _predicted(plan, found.ordered, alignment, keep_input)
+                except UnschedulableError:
+                    continue
+            if plan.arena_bytes is None or plan.arena_bytes > arena_limit:
+                continue
+            chosen = chooser.choose(found.ordered, plan, arena_limit)
+            if best is None or chosen.time < best[0]:
+                plan = replace(plan, kernels=chosen.kernels, arena_bytes=chosen.arena_bytes)
+                best = chosen.time, replace(found, plan=plan)
+    assert best is not None, "the plans themselves stay within the limit"
+    return best[1]
+
+
+def _by_more_rows(plan: Plan, times: int) -> Plan:
+    """The plan with so many times as many rows an iteration in its loops by whole rows."""
+    if times == 1:
+        return plan
+    by_rows = [f.axis == "rows" and not f.columns for f in plan.fusions]
+    fusions = (replace(f, rows=f.rows * times) if more else f for f, more in zip(plan.fusions, by_rows, strict=True))
+    return replace(plan, fusions=tuple(fusions)) if any(by_rows) else plan
 
 
 def _whole(cut: Cut, alignment: int, *, keep_input: bool = False, watch: Watch = unwatched) -> Untiled:
@@ -176,6 +227,7 @@ def planner_for(
     arena_limit: int | None = None,
     loop_cost: LoopCost = by_macs,
     allowance: Allowance = any_cost,
+    chooser: Chooser | None = None,
 ) -> Planner:
     """The planner of an objective.
 
@@ -184,6 +236,7 @@ def planner_for(
         arena_limit: bytes of the arena that `fit` stays within if it can; others have no use for it.
         loop_cost: what loops cost, for `free` and `fit`; `ram` looks for the least bytes, for no core in particular.
         allowance: what loops may cost together, for `free`.
+        chooser: of primitives, for `fit`.
 
     Raises:
         UsageError: `fit` without a limit.
@@ -195,7 +248,7 @@ def planner_for(
     if arena_limit is None:
         remedy = "give --ram BYTES, or choose the objective free"
         raise UsageError("plan", "the objective 'fit' needs to know how much RAM there is", remedy=remedy)
-    return partial(plan_fit, arena_limit=arena_limit, loop_cost=loop_cost)
+    return partial(plan_fit, arena_limit=arena_limit, loop_cost=loop_cost, chooser=chooser)
 
 
 def planner_by(modes: Sequence[Mode]) -> Planner:

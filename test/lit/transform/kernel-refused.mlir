@@ -8,7 +8,7 @@ module attributes {transform.with_named_sequence} {
   }
   transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
     %layer = "lowtide.layers"(%module) {numbers = [1]} : (!transform.any_op) -> !transform.any_op
-    // CHECK: error: 'lowtide.kernel': unknown kernel 'gemm'; choose one of register_tiled, prepacked_i16, map, pool, general
+    // CHECK: error: 'lowtide.kernel': unknown kernel 'gemm'; choose one of register_tiled, prepacked_i16, winograd, map, pool, general
     "lowtide.kernel"(%layer) {kernel = "gemm"} : (!transform.any_op) -> ()
     transform.yield
   }

@@ -128,6 +128,18 @@ class RegisterTiled(Kernel):
         return profile_of(body, argument, input_bytes, output_bytes, orders)
 
 
+@dataclass(frozen=True)
+class Prepacked(RegisterTiled):
+    """`lowtide.kernels.register_tiled` with weights of 16 bits."""
+
+    weights: ClassVar[str | None] = "prepacked_i16"
+
+    def form(self, body: LayerBody) -> str:
+        """Its own: unlike the bytes of others, no weight is extended."""
+        form = super().form(body)
+        return f"prepacked {form}" if form != General().form(body) else form
+
+
 def pads_of(found: Contraction, count: int, weights: Numbers) -> npt.NDArray[np.int8]:
     """As many zero points of the input, whatever the weights are."""
     del weights

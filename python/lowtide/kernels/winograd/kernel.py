@@ -24,7 +24,7 @@ from lowtide.kernels.register_tiled.requantised import RECORD
 from lowtide.kernels.register_tiled.tables import UNKNOWN, has_starts
 from lowtide.kernels.register_tiled.weights import range_of_sums
 from lowtide.kernels.winograd.emitter import WinogradEmitter
-from lowtide.kernels.winograd.tiles import MOST_SUM, WINDOW, Tiles, fits, transformed
+from lowtide.kernels.winograd.tiles import MOST_SUM, TILE, WINDOW, Tiles, fits, transformed
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Winograd(RegisterTiled):
         return (*made, pads, Derived("winograd", (weights,), partial(transformed, found)))
 
     emitter: ClassVar[type[RegisterTiledEmitter]] = WinogradEmitter
+    weights: ClassVar[str | None] = "winograd"
+    at_once: ClassVar[int] = TILE
 
     def profile(
         self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, microkernels: str = PLAIN
