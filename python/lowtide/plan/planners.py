@@ -17,7 +17,7 @@ from lowtide.plan.loop_order import loop_order
 from lowtide.plan.memory import problem_of
 from lowtide.plan.modes import CHANNELS, PATCHES, PIXELS, ROWS, Mode
 from lowtide.plan.plan import Objective, Plan
-from lowtide.plan.primitives import Chooser
+from lowtide.plan.primitives import Chooser, Chosen
 from lowtide.plan.untiled import Untiled, plan_untiled
 from lowtide.plan.watch import Watch, unwatched
 
@@ -173,33 +173,43 @@ def plan_fit(
     if fitting and chooser is None:
         found = fitting[0]
     elif fitting and chooser is not None:
-        found = _fastest(fitting, alignment, keep_input, arena_limit, chooser)
+        found = fastest(fitting, alignment, arena_limit, chooser, keep_input=keep_input)[1]
     ending = tried[-1].found.plan.search
     return replace(found, plan=replace(found.plan, objective="fit", search=ending))
 
 
-def _fastest(plans: Sequence[Untiled], alignment: int, keep_input: bool, arena_limit: int, chooser: Chooser) -> Untiled:
-    """The plan that takes the least time with the best primitives for it, which it has then.
+def fastest(
+    plans: Sequence[Untiled], alignment: int, arena_limit: int, chooser: Chooser, *, keep_input: bool = False
+) -> tuple[Chosen, Untiled]:
+    """Of some plans the one that takes the least time with the best primitives for it, which it has then.
 
     Some primitives make several rows at once: each plan is tried with its loops making as many, too.
+
+    Args:
+        plans: of which `MOST_PRICED` are looked at; they stay within the limit.
+        alignment: least alignment of a buffer, in bytes.
+        arena_limit: of the arena, in bytes.
+        chooser: of primitives.
+        keep_input: inputs stay intact up to the end.
     """
-    best: tuple[float, Untiled] | None = None
-    for found in plans:
+    best: tuple[Chosen, Untiled] | None = None
+    for found in plans[:MOST_PRICED]:
         for rows in ROWS_AT_ONCE:
             plan = _by_more_rows(found.plan, rows)
-            if plan is not found.plan:
-                try:
-                    plan = _predicted(plan, found.ordered, alignment, keep_input)
-                except UnschedulableError:
-                    continue
+            if plan is found.plan and rows > 1:
+                continue
+            try:
+                plan = _predicted(plan, found.ordered, alignment, keep_input)
+            except UnschedulableError:
+                continue
             if plan.arena_bytes is None or plan.arena_bytes > arena_limit:
                 continue
             chosen = chooser.choose(found.ordered, plan, arena_limit)
-            if best is None or chosen.time < best[0]:
+            if best is None or chosen.time < best[0].time:
                 plan = replace(plan, kernels=chosen.kernels, arena_bytes=chosen.arena_bytes)
-                best = chosen.time, replace(found, plan=plan)
+                best = chosen, replace(found, plan=plan)
     assert best is not None, "the plans themselves stay within the limit"
-    return best[1]
+    return best
 
 
 def _by_more_rows(plan: Plan, times: int) -> Plan:

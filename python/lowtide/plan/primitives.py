@@ -107,14 +107,27 @@ class Chooser:
         def arena(picks: Picks) -> int:
             return self._arena(graph.with_kernels(picks), plan)
 
-        own = arena({})
-        limit = max(most_arena, own)
+        limit = max(most_arena, arena({}))
         options = self.options(graph, plan.fusions)
         picks, unproven = choose(options, self.spare_flash, lambda found: arena(found) <= limit)
+        return self._chosen(graph, plan, picks, unproven)
+
+    def _chosen(self, graph: Graph, plan: Plan, picks: Picks, unproven: int) -> Chosen:
         chosen = graph.with_kernels(picks)
         time = self.model.total(executed_counts(chosen, plan.fusions)).time
         flash = sum(graph.layers[number - 1].primitive(kernel).flash_bytes for number, kernel in picks.items())
-        return Chosen(picks, arena(picks) if picks else own, time, flash, unproven / time if time else 0.0)
+        return Chosen(picks, self._arena(chosen, plan), time, flash, unproven / time if time else 0.0)
+
+    def greedy(self, graph: Graph, plan: Plan, most_arena: int) -> Chosen:
+        """For each layer in turn the primitive that gains most of those that still fit; arguments as for `choose`."""
+        picks: dict[int, str] = {}
+        spare, limit = self.spare_flash, max(most_arena, self._arena(graph, plan))
+        for one in sorted(self.options(graph, plan.fusions), key=lambda one: (one.layer, -one.gain)):
+            more = {**picks, one.layer: one.kernel}
+            fits = not one.takes_memory or self._arena(graph.with_kernels(more), plan) <= limit
+            if one.layer not in picks and one.flash_bytes <= spare and fits:
+                picks, spare = more, spare - one.flash_bytes
+        return self._chosen(graph, plan, picks, 0)
 
     def options(self, graph: Graph, fusions: Sequence[Fusion]) -> list[Option]:
         """The primitives that gain something, for each layer that goes by rows or is whole."""
