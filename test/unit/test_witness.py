@@ -122,6 +122,46 @@ def test_wrong_run_is_refused(buffers: tuple[PlacedBuffer, ...], text: str, mess
         check_trace(trace(text), [A, B], buffers, 12)
 
 
+# a keeps two bytes of its own, behind all else
+W = PlacedBuffer("w", 2, 12, 1, 1)
+KEEPS = replace(A, workspaces=("w",))
+IN_TURN = RIGHT.replace("l2 s5", "s12 s13 l2 l12 s5 l13 s13 l13")
+
+
+def test_a_workspace_is_what_its_run_stores_there() -> None:
+    assert check_trace(trace(IN_TURN), [KEEPS, B], [X, Y, Z, W], 14).stores == 11
+
+
+@pytest.mark.parametrize(
+    ("workspace", "text", "message"),
+    [
+        (W, IN_TURN.replace("s12 s13", "s13"), "loads byte 0 of 'w' before it stores it"),
+        (W, RIGHT.replace("l1 l5 s9", "l1 l12 s9"), "none of its inputs lies"),
+        (replace(W, offset=2), RIGHT, "'w' lies over its input or its output"),
+        (replace(W, offset=5), RIGHT, "its 4 bytes of output are not what the code stores"),
+    ],
+)
+def test_a_wrong_workspace_is_refused(workspace: PlacedBuffer, text: str, message: str) -> None:
+    with pytest.raises(InternalError, match=message):
+        check_trace(trace(text), [KEEPS, B], [X, Y, Z, workspace], 14)
+
+
+def test_an_access_past_a_workspace_is_refused() -> None:
+    words = Trace(np.array([0, 13, 4, 0, 4, 8]), np.full(6, 4), np.array([False, True, True, False, False, True]))
+    with pytest.raises(InternalError, match="past the end of 'w'"):
+        check_trace(words, [KEEPS, B], [X, Y, Z, W], 18)
+
+
+def test_what_lay_under_a_workspace_is_lost() -> None:
+    # b keeps its bytes where a third layer's input waits
+    keeps = replace(B, inputs=("y",), workspaces=("w",))
+    last = LayerAccess("c", "map_2", "forwards", ("x",), "v", 4)
+    buffers = [replace(X, last=3), Y, replace(Z, last=4), replace(W, offset=2, first=2, last=2)]
+    text = "l3 s4 l2 s5 l1 s6 l0 s7  s2 l4 s8 l5 s9 l2 l6 s10 l7 s11  l0 s12 l1 s13 l2 s14 l3 s15"
+    with pytest.raises(InternalError, match=r"byte 2 of 'x'.* which holds what nobody has written"):
+        check_trace(trace(text), [A, keeps, last], [*buffers, PlacedBuffer("v", 4, 12, 3, 4)], 16)
+
+
 def test_run_is_witnessed(folder: Path) -> None:
     loads = run_artifact(folder, witness=True).witnessed_loads
     assert loads is not None and loads > 5_000

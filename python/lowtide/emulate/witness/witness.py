@@ -157,16 +157,16 @@ class _Shadow:
 
     def check(self, run: LayerRun, part: Trace) -> None:
         """Check one run's accesses, and note what it stored."""
+        may_store, marks = run.writes
+        self._will_hold[may_store] = marks
+        needed = self._note_wanted(run)
         if run.workspaces:
+            self._take_workspaces(run)
             _check_workspaces(run, part)
             part = part.only(~_in(part, run.workspaces))
         places, times = _by_byte(part, stores=True)
-        may_store, marks = run.writes
-        self._will_hold[may_store] = marks
         self._check_stores(run, places)
         self._stored_at[places] = times
-        needed = self._note_wanted(run)
-        self._take_workspaces(run)
         loaded, times = _by_byte(part, stores=False)
         wanted = self._wanted[loaded]
         found = np.where(self._stored_at[loaded] < times, self._will_hold[loaded], self._holds[loaded])
