@@ -11,6 +11,7 @@ from lowtide.budget import CODE_RESERVE, STACK_RESERVE, flash_refusal, ram_refus
 from lowtide.codegen import Compiled, compile_network, write_files
 from lowtide.cost.data import cost_model
 from lowtide.errors import UsageError
+from lowtide.flash_models import flash_model_named
 from lowtide.graph.bound import untiled_bound
 from lowtide.importer.tflite import NO_SHAPES
 from lowtide.importer.tflite.given_shapes import Shapes
@@ -62,6 +63,7 @@ def compile_model(
     keep_input: bool = False,
     stream_input: Sequence[str] = (),
     dump_dir: str | Path | None = None,
+    flash_model: str | None = None,
     listen: Callable[[str], None] = lambda _: None,
 ) -> Artifact:
     """Compile a network into a folder; the same input gives the same bytes (but for the times in report.json).
@@ -82,6 +84,8 @@ def compile_model(
         keep_input: leave the input's bytes intact; otherwise later layers may overwrite them.
         stream_input: names of inputs that arrive row by row (docs/streaming.md); an empty name for the only one.
         dump_dir: write the IR there after every stage.
+        flash_model: a name of `lowtide.flash_models.FLASH_MODELS`: what is spent of `flash` is worth it with the wait
+            states of this one.
         listen: called with each stage's name as it begins.
 
     Raises:
@@ -103,6 +107,7 @@ def compile_model(
         tuple(until),
         keep_input,
         flash is not None and plan is None,
+        waits=0.0 if flash_model is None else flash_model_named(flash_model, "compile").waits_a_byte,
     )
     if stream_input and (plan is not None or keep_input):
         other = "--plan" if plan is not None else "--keep-input"
@@ -148,6 +153,7 @@ class _Job:
     keep_input: bool
     spends_flash: bool = False
     streamed: tuple[int, ...] = ()
+    waits: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -204,6 +210,7 @@ def _compiled(
         streamed=job.streamed,
         layer_counts=job.spends_flash,
         spare_flash=spare_flash,
+        waits=job.waits,
         stages=stages,
     )
     with stages.stage("codegen"):
@@ -253,7 +260,7 @@ def _faster(job: _Job, opened: Opened, built: _Built, limits: Limits, stages: St
     budget = None if plan is None else plan.budget or None
     spare = built.paid_bytes - limits.over(built.report)
     while spare > built.paid_bytes:
-        chooser = Chooser(cost_model(job.target), spare, job.target.buffer_alignment, job.keep_input)
+        chooser = Chooser(cost_model(job.target), spare, job.target.buffer_alignment, job.keep_input, job.waits)
         if plan is None or chooser.choose(found.ordered, found.plan, budget or 0).kernels == plan.kernels:
             break
         faster = _compiled(job, opened, stages, budget, spare, partial(_found_before, found))

@@ -191,6 +191,7 @@ def lower(
     streamed: Sequence[int] = (),
     layer_counts: bool = False,
     spare_flash: int = 0,
+    waits: float = 0.0,
     stages: Stages,
 ) -> Lowered:
     """Every stage up to codegen, of a file or of one that has been read.
@@ -208,6 +209,7 @@ def lower(
         streamed: numbers of the inputs, from 0, that arrive row by row; with `plan` the script says so itself.
         layer_counts: whether the graph says what the kernels do, as the cost model needs it.
         spare_flash: bytes of flash that layers may take more than they must, where that makes them faster.
+        waits: see `Chooser`.
         stages: told of each stage as it begins.
 
     Raises:
@@ -216,7 +218,8 @@ def lower(
     check_objective(objective)
     model_of_cost, wanted = cost_model(target), objective if plan is None else "untiled"
     loop_cost, allowance = by_time(model_of_cost), part_of_time(model_of_cost)
-    chooser = Chooser(model_of_cost, spare_flash, target.buffer_alignment, keep_input) if spare_flash > 0 else None
+    alignment = target.buffer_alignment
+    chooser = Chooser(model_of_cost, spare_flash, alignment, keep_input, waits) if spare_flash > 0 else None
     search = planner or planner_for(wanted, arena_limit, loop_cost, allowance, chooser)
     # the planners that go by a cost need to know what the kernels do
     counted: Counted | None = "rows" if planner is None and wanted == "free" else None

@@ -23,10 +23,10 @@ from lowtide.emulate.oracle.decisive import decisive_engine, explained
 from lowtide.emulate.oracle.domains import domains
 from lowtide.emulate.oracle.draw import draw
 from lowtide.emulate.oracle.question import question
-from lowtide.emulate.timing.flash import FlashModel, flash_model_named
 from lowtide.emulate.timing.model import Cycles
 from lowtide.emulate.witness.witness import check_trace
 from lowtide.errors import InputError, InternalError, UsageError
+from lowtide.flash_models import FlashModel, flash_model_named
 from lowtide.importer import IMPORTERS
 from lowtide.importer.tflite import NO_SHAPES, contents
 from lowtide.importer.tflite.given_shapes import Shapes
@@ -84,7 +84,7 @@ def run_artifact(
         backend: a name of `lowtide.emulate.BACKENDS`.
         kind: the shipped object file, or the embedded ELF (not on the host).
         witness: run it once more, and check that every load from the arena reads what the right layer stored.
-        flash_model: a name of `lowtide.emulate.timing.flash.FLASH_MODELS`: run it twice more, and model the cycles with
+        flash_model: a name of `lowtide.flash_models.FLASH_MODELS`: run it twice more, and model the cycles with
             the wait states of that flash.
 
     Raises:

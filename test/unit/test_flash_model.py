@@ -15,8 +15,8 @@ from lowtide.emulate.inputs import random_inputs
 from lowtide.emulate.machine.machine import Machine
 from lowtide.emulate.machine.order import BlockOrder
 from lowtide.emulate.timing.cache import stall_cycles
-from lowtide.emulate.timing.flash import FLASH_MODELS
 from lowtide.errors import UsageError
+from lowtide.flash_models import FLASH_MODELS
 from lowtide.verification import run_artifact
 
 

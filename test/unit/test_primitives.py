@@ -115,6 +115,14 @@ def test_cores_that_gain_nothing_take_none(tmp_path: Path) -> None:
     assert _chosen(_graph(tmp_path, "risc"), Plan("free"), "rv32imac", 1 << 20) == ()
 
 
+def test_flash_that_makes_wait_is_not_read_twice(tmp_path: Path) -> None:
+    """Weights of 16 bits are twice the bytes for each block: with wait states enough nothing is gained by them."""
+    graph, model = _graph(tmp_path, "dsp"), cost_model(TARGETS["cortex-m4"])
+    chosen = [Chooser(model, 1 << 20, 8, waits=waits).choose(graph, Plan("free"), 0) for waits in (0.0, 100.0)]
+    assert chosen[0].picks and not chosen[1].picks
+    assert chosen[1].time > chosen[0].time
+
+
 def test_a_workspace_is_paid_for_only_where_there_is_room(tmp_path: Path) -> None:
     net = TosaNet(np.random.default_rng(SEED))
     x = net.input((1, 12, 12, 16), "int8")

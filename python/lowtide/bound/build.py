@@ -233,7 +233,7 @@ class _Reader:
         return tuple(
             Primitive(
                 paid.kernel,
-                replace(counts, whole=paid.work, at_once=KERNELS[paid.kernel].at_once),
+                replace(counts, whole=paid.work, at_once=KERNELS[paid.kernel].at_once, streamed=paid.streamed),
                 paid.flash_bytes,
                 () if begun else self._overlaps(bound, paid.kernel, operands),
                 bound.workspaces(paid.kernel),

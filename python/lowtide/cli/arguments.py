@@ -197,6 +197,11 @@ def _add_compile(commands: _Commands[argparse.ArgumentParser]) -> None:
         help="refuse what needs more flash than this, and spend what is left of it on speed: 131072, 128K",
     )
     command.add_argument(
+        "--flash-model",
+        metavar="NAME",
+        help="spend flash by the cycles with the wait states of this one: f4, l4 (STM32), nrf52840; without it, none",
+    )
+    command.add_argument(
         "--plan", type=Path, metavar="PLAN.mlir", help="apply this transform script instead of searching for one"
     )
     _add_objective(command)

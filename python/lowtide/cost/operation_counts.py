@@ -79,6 +79,7 @@ class LayerCounts:
         summed: its own kernel that takes its input by rows, where it can.
         at_once: rows of its output that its own kernel makes together, where there are as many: a call that makes
             fewer takes as long.
+        streamed: bytes of weights that its own kernel loads in one run over the whole layer, as often as it does.
     """
 
     whole: Work
@@ -86,6 +87,7 @@ class LayerCounts:
     general: Work
     summed: Work | None = None
     at_once: int = 1
+    streamed: int = 0
 
 
 NO_COUNTS = LayerCounts(Work(), Work(), Work())

@@ -64,6 +64,11 @@ class Kernel(ABC):
         del body, microkernels
         return ()
 
+    def streamed(self, body: LayerBody, microkernels: str) -> int:
+        """Bytes of weights that its code loads in one run over the whole layer; 0 where nothing depends on that."""
+        del body, microkernels
+        return 0
+
     def workspaces(self, body: LayerBody, microkernels: str) -> tuple[Workspace, ...]:
         """What the code of these microkernels needs for itself."""
         del body, microkernels

@@ -73,7 +73,8 @@ def layer_counts_of(
         ranges = {dimension: body.result.shape[dimension] for dimension in cut}
         pixels = _counted(body, name, how, fixed, ranges)
         pixels = replace(pixels, form=pixels.form + BY_PIXELS)
-    return LayerCounts(_counted(body, name, how, fixed), pixels, general, summed, KERNELS[name].at_once)
+    own, whole = KERNELS[name], _counted(body, name, how, fixed)
+    return LayerCounts(whole, pixels, general, summed, own.at_once, own.streamed(body, microkernels))
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,13 @@ class Paid:
         kernel: its name.
         work: for the whole layer.
         flash_bytes: more than the layer's own kernel.
+        streamed: as `LayerCounts.streamed`.
     """
 
     kernel: str
     work: Work
     flash_bytes: int
+    streamed: int
 
 
 def paid_kernels(
@@ -106,7 +109,8 @@ def paid_kernels(
         for item in wanted:
             if item.what == kernel.weights and item.argument in fixed:
                 plain = _zeros(body.arguments[item.argument])
-                yield Paid(name, _counted(body, name, how, fixed), item.make(plain).nbytes - plain.nbytes)
+                nbytes = item.make(plain).nbytes - plain.nbytes
+                yield Paid(name, _counted(body, name, how, fixed), nbytes, kernel.streamed(body, microkernels))
 
 
 def _summed(body: LayerBody, how: How, fixed: Collection[int], picked: str | None) -> Work | None:

@@ -61,7 +61,7 @@ class Chosen:
     Attributes:
         picks: the primitives.
         arena_bytes: of the plan with them.
-        time: predicted cycles (or instructions) of one inference.
+        time: predicted cycles (or instructions) of one inference, waiting for weights included.
         flash_bytes: that they take more.
         gap: by how much the bound that was proven is lower than the time, as a share of it; 0 for an optimum.
     """
@@ -88,12 +88,14 @@ class Chooser:
         spare_flash: bytes of flash that they may take together.
         alignment: least alignment of a buffer, in bytes.
         keep_input: inputs stay intact up to the end.
+        waits: cycles that a byte of weights takes longer for flash with wait states (`FlashModel.waits_a_byte`).
     """
 
     model: CostModel
     spare_flash: int
     alignment: int
     keep_input: bool = False
+    waits: float = 0.0
 
     def choose(self, graph: Graph, plan: Plan, most_arena: int) -> Chosen:
         """The best primitives for a plan.
@@ -114,7 +116,11 @@ class Chooser:
 
     def _chosen(self, graph: Graph, plan: Plan, picks: Picks, unproven: int) -> Chosen:
         chosen = graph.with_kernels(picks)
-        time = self.model.total(executed_counts(chosen, plan.fusions)).time
+        executed = executed_counts(chosen, plan.fusions)
+        time = self.model.total(executed).time
+        for counts, layer in zip(executed, chosen.layers, strict=True):
+            if layer.layer_counts is not None and counts.work == layer.layer_counts.whole:
+                time += self.waits * counts.part * layer.layer_counts.streamed
         flash = sum(graph.layers[number - 1].primitive(kernel).flash_bytes for number, kernel in picks.items())
         return Chosen(picks, self._arena(chosen, plan), time, flash, unproven / time if time else 0.0)
 
@@ -140,7 +146,8 @@ class Chooser:
                 continue
             for primitive in layer.primitives:
                 own = executed_counts(graph.with_kernels({layer.step: primitive.kernel}), fusions)[layer.step - 1]
-                gain = round(self.model.of(counts).time - self.model.of(own).time)
+                waited = counts.part * layer.layer_counts.streamed - own.part * primitive.layer_counts.streamed
+                gain = round(self.model.of(counts).time - self.model.of(own).time + self.waits * waited)
                 if gain > 0 and primitive.flash_bytes <= self.spare_flash:
                     takes = bool(primitive.workspaces) or _is_stricter(primitive, layer.overlaps)
                     found.append(Option(layer.step, primitive.kernel, gain, primitive.flash_bytes, takes))

@@ -32,9 +32,10 @@ from lowtide.emulate.machine.order import BlockOrder, Spans
 from lowtide.emulate.machine.trace import LoadHook, Recorder, Trace
 from lowtide.emulate.measure.profile import Profile
 from lowtide.emulate.timing.cycles import cycles_of
-from lowtide.emulate.timing.flash import FlashModel, flash_stalls
+from lowtide.emulate.timing.flash import flash_stalls
 from lowtide.emulate.timing.model import TIMINGS, Cycles, TimingModel
 from lowtide.errors import InternalError, UsageError
+from lowtide.flash_models import FlashModel
 from lowtide.network import STREAMING
 
 

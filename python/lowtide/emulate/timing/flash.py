@@ -2,55 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from lowtide.emulate.machine.order import Spans
 from lowtide.emulate.measure.profile import Profile
 from lowtide.emulate.timing.model import TimingModel
-from lowtide.errors import InternalError, UsageError
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlashModel:
-    """Flash that is read in lines of 16 bytes, with a cache for instructions and one for data.
-
-    Attributes:
-        name: of microcontrollers that are like it.
-        wait_states: cycles that a line takes beyond one, at the highest clock.
-        instruction_bytes, data_bytes: what the caches hold.
-        prefetches: while instructions of a line are executed the line behind it is read.
-    """
-
-    name: str
-    wait_states: int
-    instruction_bytes: int
-    data_bytes: int
-    prefetches: bool
-
-    @property
-    def title(self) -> str:
-        """The name with the conditions."""
-        return f"flash {self.name} with {self.wait_states} wait states"
-
-
-FLASH_MODELS: dict[str, FlashModel] = {
-    # ST RM0090, "Adaptive real-time memory accelerator": 64 and 8 lines of 128 bits
-    "f4": FlashModel(name="f4", wait_states=5, instruction_bytes=1024, data_bytes=128, prefetches=True),
-    # ST RM0351: 1 KiB and 256 bytes
-    "l4": FlashModel(name="l4", wait_states=4, instruction_bytes=1024, data_bytes=256, prefetches=True),
-    # Nordic's cache is on the instruction bus alone
-    "nrf52840": FlashModel(name="nrf52840", wait_states=2, instruction_bytes=2048, data_bytes=0, prefetches=False),
-}
-"""The models, by name."""
-
-
-def flash_model_named(name: str) -> FlashModel:
-    """The model of that name; `UsageError` listing the known ones otherwise."""
-    if name not in FLASH_MODELS:
-        raise UsageError("run", f"unknown flash model '{name}'", remedy=f"choose one of {', '.join(FLASH_MODELS)}")
-    return FLASH_MODELS[name]
+from lowtide.errors import InternalError
+from lowtide.flash_models import FlashModel
 
 
 def flash_stalls(profile: Profile, fetched: Spans, loaded: Spans, flash: FlashModel) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -118,6 +119,15 @@ class RegisterTiled(Kernel):
             return General().form(body)
         kind = Blocks(found, MICROKERNELS[PLAIN]).kind
         return "windows" if kind == "runs" and found.rows.kernel > 1 else kind
+
+    def streamed(self, body: LayerBody, microkernels: str) -> int:
+        """All weights for each block of pixels; those of 16 bits are twice as many bytes."""
+        found = _convolution(body)
+        if found is None or found.layout == "depthwise":
+            return 0
+        blocks = len(Blocks(found, microkernel_for(found, microkernels)).of_row(whole=True))
+        nbytes = math.prod(found.w.shape) * found.w.nbytes * (2 if self.wide else 1)
+        return found.rows.outputs * blocks * nbytes
 
     def profile(
         self, body: LayerBody, argument: int, input_bytes: int, output_bytes: int, microkernels: str = PLAIN

@@ -24,7 +24,7 @@ from lowtide.kernels.register_tiled.requantised import RECORD
 from lowtide.kernels.register_tiled.tables import UNKNOWN, has_starts
 from lowtide.kernels.register_tiled.weights import range_of_sums
 from lowtide.kernels.winograd.emitter import WinogradEmitter
-from lowtide.kernels.winograd.tiles import MOST_SUM, TILE, WINDOW, Tiles, fits, transformed
+from lowtide.kernels.winograd.tiles import ELEMENTS, MOST_SUM, TILE, WINDOW, Tiles, fits, transformed
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,14 @@ class Winograd(RegisterTiled):
         if found is None or not microkernel_for(found, microkernels).at_once:
             return ()
         return (((Tiles(found).workspace_words,), "int32"),)
+
+    def streamed(self, body: LayerBody, microkernels: str) -> int:
+        """All transformed weights for each pair of tiles."""
+        found = _fitting(body)
+        if found is None:
+            return super().streamed(body, microkernels)
+        nbytes = 2 * ELEMENTS * found.channels * found.outputs
+        return -(-found.rows.outputs // TILE) * Tiles(found).pairs * nbytes
 
     def derived(self, body: LayerBody, microkernels: str) -> tuple[Derived, ...]:
         """As register-tiled layers have, for sums of which four times fit 32 bits; and the weights transformed."""
