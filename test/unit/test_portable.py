@@ -60,6 +60,7 @@ def _product(*halves: tuple[int, int]) -> Callable[[Array, Array, Array], Array]
 
 DEFINITIONS: dict[str, Callable[..., Array]] = {
     "smlad": _product((0, 0), (1, 1)),
+    "smuad": lambda a, b: _product((0, 0), (1, 1))(a, b, np.zeros_like(a)),
     "smlabb": _product((0, 0)),
     "smlatt": _product((1, 1)),
     "sxtb16": _extended(True),
@@ -123,6 +124,6 @@ def test_definition(name: str) -> None:
 
 
 def test_an_instruction_without_arithmetic_is_refused() -> None:
-    module = _module("smuad", 2)
-    with module.context, pytest.raises(InternalError, match="no arithmetic for the instruction 'smuad'"):
+    module = _module("smusd", 2)
+    with module.context, pytest.raises(InternalError, match="no arithmetic for the instruction 'smusd'"):
         expand_intrinsics(module)
