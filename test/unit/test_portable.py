@@ -58,9 +58,13 @@ def _product(*halves: tuple[int, int]) -> Callable[[Array, Array, Array], Array]
     return definition
 
 
+def _smuad(a: Array, b: Array) -> Array:
+    return _product((0, 0), (1, 1))(a, b, np.zeros_like(a))
+
+
 DEFINITIONS: dict[str, Callable[..., Array]] = {
     "smlad": _product((0, 0), (1, 1)),
-    "smuad": lambda a, b: _product((0, 0), (1, 1))(a, b, np.zeros_like(a)),
+    "smuad": _smuad,
     "smlabb": _product((0, 0)),
     "smlatt": _product((1, 1)),
     "sxtb16": _extended(True),
